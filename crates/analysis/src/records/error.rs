@@ -1,0 +1,98 @@
+//! What can be wrong with a result file.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::Key;
+
+/// Why a result file can't be read. Lines count from 1, and the header is line 1.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// The file can't be opened or read.
+    #[error("can't read {path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no header.
+    #[error("{path} is empty: it should begin with a header")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A column is missing, renamed, added or out of order.
+    #[error("{path}:1: column {column} should be `{expected}`, and it is {}", found.as_ref().map_or_else(
+        || "missing".to_owned(), |found| format!("`{found}`")))]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// Which column, from 1.
+        column: usize,
+        /// The name it should have.
+        expected: String,
+        /// The name it has, if it is there.
+        found: Option<String>,
+    },
+    /// A row has too few or too many columns.
+    #[error("{path}:{line}: the row has {found} columns where the header has {expected}")]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Where the row begins.
+        line: u64,
+        /// Columns of the header.
+        expected: u64,
+        /// Columns of the row.
+        found: u64,
+    },
+    /// The file ends within a row.
+    #[error("{path}:{line}: the file ends within this row: what wrote it was interrupted")]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Where the row begins.
+        line: u64,
+    },
+    /// The row isn't UTF-8.
+    #[error("{path}:{line}: the row isn't UTF-8")]
+    Utf8 {
+        /// The file.
+        path: PathBuf,
+        /// Where the row begins.
+        line: u64,
+    },
+    /// A value isn't what its column holds.
+    #[error("{path}:{line}: {column} is `{value}`, which is not {expected}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// Where the row begins.
+        line: u64,
+        /// The column's name.
+        column: String,
+        /// What stands there.
+        value: String,
+        /// What should stand there.
+        expected: &'static str,
+    },
+}
+
+/// Why targets can't be the columns of a result file.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum TargetError {
+    /// A target that no error can be compared to.
+    #[error("the target {0} is not a finite number from 0 up")]
+    Value(f64),
+    /// A run was asked for a target that has no column, for one twice, or in another order.
+    #[error("the run {key} has the target {target} where no column is left for it")]
+    Column {
+        /// The run.
+        key: Key,
+        /// The target.
+        target: f64,
+    },
+}

@@ -1,0 +1,33 @@
+//! The result files: `cells.csv`, one row for each training run, and `curves.csv`, its points.
+//!
+//! `cells.csv` has these columns, in this order:
+//!
+//! | column | what it holds |
+//! |---|---|
+//! | `key` | 16 hexadecimal digits that name the run |
+//! | `problem`, `loss`, `optimizer`, `schedule` | labels |
+//! | `lr`, `seed`, `role` | learning rate; seed; `tuning` or `reporting` |
+//! | `engine`, `dtype` | `fused` or `libtorch`; `float32` or `float64` |
+//! | `outcome` | `reached`, `budget`, `diverged` or `failed` |
+//! | `steps`, `evaluations` | optimizer steps that ran; gradient evaluations |
+//! | `start_loss`, `final_loss`, `best_loss` | the loss |
+//! | `start_error`, `final_error`, `best_error` | the error, which doesn't depend on the loss |
+//! | `steps_to_<target>`, one for each target | the step; `inf`: not within the budget; empty: not asked |
+//! | `message` | why a run failed |
+//!
+//! Losses and errors stand in the shortest decimals that read back to the same number of the run's
+//! own type, so a file that is read and written again has the same bytes.
+
+mod error;
+mod model;
+mod read;
+pub(crate) mod rows;
+pub(crate) mod write;
+
+pub use error::{RecordError, TargetError};
+pub use model::{Cell, Dtype, Engine, Hit, Key, Outcome, Point, Role, Targets};
+pub use read::{Cells, Points};
+pub use write::{float, write_cell, write_cell_header, write_point, write_point_header};
+
+/// The version of the form of the result files. It rises when a column changes its meaning.
+pub const SCHEMA: u32 = 1;

@@ -1,0 +1,219 @@
+//! Rows as bytes, appended to a buffer that the caller empties when it likes.
+
+use super::{Cell, Dtype, Key, Point, TargetError, Targets};
+
+/// The columns of `cells.csv` before the targets.
+pub(crate) const CELL_COLUMNS: [&str; 19] = [
+    "key",
+    "problem",
+    "loss",
+    "optimizer",
+    "schedule",
+    "lr",
+    "seed",
+    "role",
+    "engine",
+    "dtype",
+    "outcome",
+    "steps",
+    "evaluations",
+    "start_loss",
+    "final_loss",
+    "best_loss",
+    "start_error",
+    "final_error",
+    "best_error",
+];
+/// What stands before the target in the name of its column.
+pub(crate) const TARGET_COLUMN: &str = "steps_to_";
+/// The last column of `cells.csv`.
+pub(crate) const MESSAGE_COLUMN: &str = "message";
+/// The columns of `curves.csv`.
+pub(crate) const POINT_COLUMNS: [&str; 6] = ["key", "step", "loss", "error", "gradient_norm", "lr"];
+
+/// Appends the shortest decimal that reads back to the same number of this type.
+///
+/// Whole numbers have no `.0`; NaN is `NaN`, infinities are `inf` and `-inf`.
+///
+/// ```
+/// use analysis::records::{Dtype, float};
+///
+/// let mut out = Vec::new();
+/// float(&mut out, f64::from(0.1_f32), Dtype::Float32);
+/// out.push(b' ');
+/// float(&mut out, f64::from(0.1_f32), Dtype::Float64);
+/// assert_eq!(out, b"0.1 0.10000000149011612");
+/// ```
+pub fn float(out: &mut Vec<u8>, value: f64, dtype: Dtype) {
+    let mut buffer = ryu::Buffer::new();
+    let text = match dtype {
+        Dtype::Float32 => buffer.format(value as f32),
+        Dtype::Float64 => buffer.format(value),
+    };
+    out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+}
+
+/// Appends a whole number.
+pub(crate) fn integer(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends a text, in quotes if it has to be.
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        out.push(b'"');
+        for byte in text.bytes() {
+            if byte == b'"' {
+                out.push(b'"');
+            }
+            out.push(byte);
+        }
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+fn key(out: &mut Vec<u8>, key: Key) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend((0..16).rev().map(|digit| DIGITS[(key.0 >> (4 * digit)) as usize & 15]));
+}
+
+/// Appends the header of `cells.csv`.
+pub fn write_cell_header(out: &mut Vec<u8>, targets: &Targets) {
+    for name in CELL_COLUMNS {
+        out.extend_from_slice(name.as_bytes());
+        out.push(b',');
+    }
+    for &target in targets.values() {
+        out.extend_from_slice(TARGET_COLUMN.as_bytes());
+        float(out, target, Dtype::Float64);
+        out.push(b',');
+    }
+    out.extend_from_slice(MESSAGE_COLUMN.as_bytes());
+    out.push(b'\n');
+}
+
+/// Appends a row of `cells.csv`.
+///
+/// # Errors
+/// The run has a target that is not among `targets`, or they don't go from the largest to the
+/// smallest; then nothing is appended.
+pub fn write_cell(out: &mut Vec<u8>, cell: &Cell, targets: &Targets) -> Result<(), TargetError> {
+    let start = out.len();
+    key(out, cell.key);
+    for label in [&cell.problem, &cell.loss, &cell.optimizer, &cell.schedule] {
+        out.push(b',');
+        text(out, label);
+    }
+    out.push(b',');
+    float(out, cell.lr, Dtype::Float64);
+    out.push(b',');
+    integer(out, cell.seed);
+    for word in [cell.role.as_str(), cell.engine.as_str(), cell.dtype.as_str(), cell.outcome.as_str()] {
+        out.push(b',');
+        out.extend_from_slice(word.as_bytes());
+    }
+    for count in [cell.steps, cell.evaluations] {
+        out.push(b',');
+        integer(out, count);
+    }
+    let losses = [cell.start_loss, cell.final_loss, cell.best_loss];
+    let errors = [cell.start_error, cell.final_error, cell.best_error];
+    for value in losses.into_iter().chain(errors) {
+        out.push(b',');
+        float(out, value, cell.dtype);
+    }
+    let mut hits = cell.hits.iter().peekable();
+    for &target in targets.values() {
+        out.push(b',');
+        if let Some(hit) = hits.next_if(|hit| hit.target == target) {
+            match hit.step {
+                Some(step) => integer(out, step),
+                None => out.extend_from_slice(b"inf"),
+            }
+        }
+    }
+    if let Some(hit) = hits.next() {
+        out.truncate(start);
+        return Err(TargetError::Column { key: cell.key, target: hit.target });
+    }
+    out.push(b',');
+    text(out, &cell.message);
+    out.push(b'\n');
+    Ok(())
+}
+
+/// Appends the header of `curves.csv`.
+pub fn write_point_header(out: &mut Vec<u8>) {
+    out.extend_from_slice(POINT_COLUMNS.join(",").as_bytes());
+    out.push(b'\n');
+}
+
+/// Appends a row of `curves.csv`; `dtype` is that of the run.
+pub fn write_point(out: &mut Vec<u8>, point: &Point, dtype: Dtype) {
+    key(out, point.key);
+    out.push(b',');
+    integer(out, point.step);
+    for value in [point.loss, point.error, point.gradient_norm] {
+        out.push(b',');
+        float(out, value, dtype);
+    }
+    out.push(b',');
+    float(out, point.lr, Dtype::Float64);
+    out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(value: f64, dtype: Dtype) -> String {
+        let mut out = Vec::new();
+        float(&mut out, value, dtype);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn floats_are_short() {
+        let double = |value| written(value, Dtype::Float64);
+        assert_eq!(
+            [1.0, 0.1, -0.0, 1e-5, 1e-6, 1e300].map(double),
+            ["1", "0.1", "-0", "0.00001", "1e-6", "1e300"]
+        );
+        assert_eq!([f64::NAN, f64::INFINITY, -f64::INFINITY].map(double), ["NaN", "inf", "-inf"]);
+        assert_eq!(double(5e-324), "5e-324");
+        let single = |value: f32| written(f64::from(value), Dtype::Float32);
+        assert_eq!([0.3, 100.0, 1e-45].map(single), ["0.3", "100", "1e-45"]);
+        assert_eq!([f32::NAN, f32::INFINITY].map(single), ["NaN", "inf"]);
+    }
+
+    #[test]
+    fn texts_are_quoted_where_they_must() {
+        let mut out = Vec::new();
+        for label in ["adam", "adam(beta1=0.95, eps=1e-6)", "say \"no\"", ""] {
+            text(&mut out, label);
+            out.push(b';');
+        }
+        assert_eq!(out, b"adam;\"adam(beta1=0.95, eps=1e-6)\";\"say \"\"no\"\"\";;");
+    }
+
+    #[test]
+    fn a_point_is_a_row() {
+        let mut out = Vec::new();
+        write_point_header(&mut out);
+        let point = Point {
+            key: Key(0xfeed),
+            step: 12,
+            loss: f64::from(0.1_f32),
+            error: f64::NAN,
+            gradient_norm: 2.0,
+            lr: 0.1,
+        };
+        write_point(&mut out, &point, Dtype::Float32);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "key,step,loss,error,gradient_norm,lr\n000000000000feed,12,0.1,NaN,2,0.1\n"
+        );
+    }
+}

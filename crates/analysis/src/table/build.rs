@@ -1,0 +1,139 @@
+//! From runs, in any order, to rows.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use super::choose::{Run, basin_decades, choose, edge, rates};
+use super::{Row, Table};
+use crate::records::{Cell, Outcome, Role};
+use crate::statistics::{expected_running_time, median, quantile};
+
+/// Collects runs, 56 bytes for each, and makes the table of them.
+#[derive(Default)]
+pub struct Builder {
+    groups: Vec<Group>,
+    index: HashMap<String, usize>,
+    name: String,
+}
+
+#[derive(Default)]
+struct Group {
+    problem: String,
+    loss: String,
+    optimizer: String,
+    schedule: String,
+    tuning: Vec<Run>,
+    reporting: Vec<Run>,
+    budget: Option<u64>,
+    tuning_evaluations: u64,
+}
+
+impl Builder {
+    /// No runs yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a run.
+    pub fn add(&mut self, cell: &Cell) {
+        let labels = [&cell.problem, &cell.loss, &cell.optimizer, &cell.schedule];
+        self.name.clear();
+        for label in labels {
+            // Labels may hold anything, so their lengths keep them apart.
+            let _ = write!(self.name, "{}:{label}", label.len());
+        }
+        let next = self.groups.len();
+        let at = self.index.get(&self.name).copied().unwrap_or(next);
+        if at == next {
+            let [problem, loss, optimizer, schedule] = labels.map(Clone::clone);
+            self.groups.push(Group { problem, loss, optimizer, schedule, ..Group::default() });
+            self.index.insert(self.name.clone(), next);
+        }
+        let group = &mut self.groups[at];
+        if cell.outcome == Outcome::Budget {
+            group.budget = group.budget.max(Some(cell.steps));
+        }
+        match cell.role {
+            Role::Tuning => {
+                group.tuning.push(Run::new(cell));
+                group.tuning_evaluations = group.tuning_evaluations.saturating_add(cell.evaluations);
+            }
+            Role::Reporting => group.reporting.push(Run::new(cell)),
+        }
+    }
+
+    /// The table of all runs.
+    #[must_use]
+    pub fn finish(self) -> Table {
+        let mut rows: Vec<Row> = self.groups.into_iter().map(Group::row).collect();
+        mark_best(&mut rows);
+        Table { rows }
+    }
+}
+
+impl Group {
+    fn row(mut self) -> Row {
+        let runs = || self.tuning.iter().chain(&self.reporting);
+        let target = runs().filter_map(|run| run.target).min_by(f64::total_cmp);
+        let tuned_on = if self.tuning.is_empty() { Role::Reporting } else { Role::Tuning };
+        let choosing = match tuned_on {
+            Role::Tuning => &mut self.tuning,
+            Role::Reporting => &mut self.reporting,
+        };
+        let grid = rates(choosing, target);
+        let chosen = choose(&grid);
+        let lr = grid[chosen].lr;
+        let reported: Vec<&Run> = self.reporting.iter().filter(|run| run.lr.total_cmp(&lr).is_eq()).collect();
+        let mut steps: Vec<f64> = reported.iter().map(|run| run.steps_to(target)).collect();
+        let mut errors: Vec<f64> = reported.iter().map(|run| run.error).collect();
+        steps.sort_unstable_by(f64::total_cmp);
+        let count = |outcome| reported.iter().filter(|run| run.outcome == outcome).count();
+        let share = |count: usize| count as f64 / reported.len() as f64;
+        Row {
+            problem: self.problem,
+            loss: self.loss,
+            optimizer: self.optimizer,
+            schedule: self.schedule,
+            target,
+            budget: self.budget,
+            lr,
+            edge: edge(&grid, chosen),
+            rates: grid.len() as u64,
+            tuned_on,
+            tuning_evaluations: self.tuning_evaluations,
+            seeds: reported.len() as u64,
+            success_rate: share(steps.iter().filter(|step| step.is_finite()).count()),
+            steps_q25: quantile(&steps, 0.25),
+            steps_median: quantile(&steps, 0.5),
+            steps_q75: quantile(&steps, 0.75),
+            ert: expected_running_time(reported.iter().map(|run| (run.reached(target), run.steps))),
+            final_error: median(&mut errors),
+            diverged_rate: share(count(Outcome::Diverged)),
+            failed: count(Outcome::Failed) as u64,
+            basin_decades: basin_decades(&grid),
+            best: false,
+        }
+    }
+}
+
+/// Marks the best rows of each problem.
+fn mark_best(rows: &mut [Row]) {
+    let mut best: HashMap<&str, (f64, f64)> = HashMap::new();
+    for row in rows.iter() {
+        let lowest = best.entry(&row.problem).or_insert((f64::INFINITY, f64::INFINITY));
+        if row.order(lowest.0, lowest.1).is_lt() {
+            *lowest = (row.ert, row.final_error);
+        }
+    }
+    let marks: Vec<bool> = rows
+        .iter()
+        .map(|row| {
+            let (ert, error) = best[row.problem.as_str()];
+            (ert.is_finite() || error.is_finite()) && row.order(ert, error).is_eq()
+        })
+        .collect();
+    for (row, best) in rows.iter_mut().zip(marks) {
+        row.best = best;
+    }
+}

@@ -1,0 +1,146 @@
+//! `table.csv`, written and read.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use super::{Row, Table};
+use crate::records::rows::{self, Rows};
+use crate::records::write::{integer, text};
+use crate::records::{Dtype, RecordError, float};
+
+const COLUMNS: [&str; 22] = [
+    "problem",
+    "loss",
+    "optimizer",
+    "schedule",
+    "target",
+    "budget",
+    "lr",
+    "edge",
+    "rates",
+    "tuned_on",
+    "tuning_evaluations",
+    "seeds",
+    "success_rate",
+    "steps_q25",
+    "steps_median",
+    "steps_q75",
+    "ert",
+    "final_error",
+    "diverged_rate",
+    "failed",
+    "basin_decades",
+    "best",
+];
+
+/// Columns of a row, with the commas between them.
+struct Line<'a>(&'a mut Vec<u8>);
+
+impl Line<'_> {
+    fn text(&mut self, value: &str) {
+        text(self.0, value);
+        self.0.push(b',');
+    }
+    fn float(&mut self, value: f64) {
+        float(self.0, value, Dtype::Float64);
+        self.0.push(b',');
+    }
+    fn integer(&mut self, value: u64) {
+        integer(self.0, value);
+        self.0.push(b',');
+    }
+}
+
+impl Table {
+    /// Writes `table.csv`.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn write_csv(&self, mut out: impl Write) -> io::Result<()> {
+        let mut bytes = COLUMNS.join(",").into_bytes();
+        bytes.push(b'\n');
+        for row in &self.rows {
+            write_row(&mut bytes, row);
+        }
+        out.write_all(&bytes)
+    }
+
+    /// Reads a `table.csv`; `path` is named in errors. The reader needs no buffer of its own.
+    ///
+    /// # Errors
+    /// The header isn't that of `table.csv`, or a row isn't whole or holds what it can't.
+    pub fn read_csv(path: impl Into<PathBuf>, read: impl Read) -> Result<Self, RecordError> {
+        let mut lines = Rows::new(path, read)?;
+        lines.expect(0, &COLUMNS)?;
+        lines.expect_end(COLUMNS.len())?;
+        let mut rows = Vec::new();
+        while let Some(line) = lines.next()? {
+            rows.push(read_row(&line)?);
+        }
+        Ok(Self { rows })
+    }
+}
+
+fn write_row(out: &mut Vec<u8>, row: &Row) {
+    let mut line = Line(out);
+    for label in [&row.problem, &row.loss, &row.optimizer, &row.schedule] {
+        line.text(label);
+    }
+    match row.target {
+        Some(target) => line.float(target),
+        None => line.text(""),
+    }
+    match row.budget {
+        Some(budget) => line.integer(budget),
+        None => line.text(""),
+    }
+    line.float(row.lr);
+    line.text(row.edge.as_str());
+    line.integer(row.rates);
+    line.text(row.tuned_on.as_str());
+    line.integer(row.tuning_evaluations);
+    line.integer(row.seeds);
+    let steps = [row.steps_q25, row.steps_median, row.steps_q75];
+    for value in [row.success_rate].into_iter().chain(steps) {
+        line.float(value);
+    }
+    for value in [row.ert, row.final_error, row.diverged_rate] {
+        line.float(value);
+    }
+    line.integer(row.failed);
+    line.float(row.basin_decades);
+    out.extend_from_slice(if row.best { b"true\n" } else { b"false\n" });
+}
+
+fn read_row(line: &rows::Row) -> Result<Row, RecordError> {
+    let label = |index| line.text(index).to_owned();
+    let known = |index| !line.text(index).is_empty();
+    Ok(Row {
+        problem: label(0),
+        loss: label(1),
+        optimizer: label(2),
+        schedule: label(3),
+        target: known(4).then(|| line.float(4)).transpose()?,
+        budget: known(5).then(|| line.integer(5)).transpose()?,
+        lr: line.float(6)?,
+        edge: line.word(7)?,
+        rates: line.integer(8)?,
+        tuned_on: line.word(9)?,
+        tuning_evaluations: line.integer(10)?,
+        seeds: line.integer(11)?,
+        success_rate: line.float(12)?,
+        steps_q25: line.float(13)?,
+        steps_median: line.float(14)?,
+        steps_q75: line.float(15)?,
+        ert: line.float(16)?,
+        final_error: line.float(17)?,
+        diverged_rate: line.float(18)?,
+        failed: line.integer(19)?,
+        basin_decades: line.float(20)?,
+        best: match line.text(21) {
+            "true" => true,
+            "false" => false,
+            _ => return Err(line.error(21, "`true` or `false`")),
+        },
+    })
+}

@@ -1,0 +1,128 @@
+//! The convergence table: one row for each problem, loss, optimizer and schedule.
+//!
+//! The learning rate of a row is chosen on its tuning seeds, and the row reports the reporting seeds
+//! at that rate:
+//!
+//! ```text
+//! headline target T = the smallest target of the row's runs
+//! t_i = the step at which run i reached T; ∞ if it didn't, diverged or failed
+//! B_i = the steps that run i made
+//! e_i = its error at the end; ∞ if it diverged, failed or ended on no finite number
+//! ERT = Σ_i min(t_i, B_i) / #{i : t_i < ∞}          ∞ without a success
+//! lr  = argmin over the grid of (ERT, median e, lr), compared in this order
+//! ```
+//!
+//! So a rate with a finite ERT is chosen wherever there is one, the one that ends nearest to the
+//! solution where there is none, and the smallest where every run diverged. A run that was not asked
+//! for the headline target counts as not reaching it. Quantiles are those of
+//! [`quantile`](crate::statistics::quantile). The sums are of whole numbers and the values are
+//! sorted, so the order of the runs changes no value.
+//!
+//! `table.csv` has a column for each field of [`Row`], by the same name and in the same order; a
+//! target or budget that isn't known is empty, and `inf` stands for what was never reached.
+
+mod build;
+mod choose;
+mod columns;
+mod file;
+mod number;
+mod render;
+
+pub use build::Builder;
+pub use render::RenderOptions;
+
+use std::cmp::Ordering;
+
+use crate::records::Role;
+use crate::words::words;
+
+words! {
+    /// Where the chosen learning rate lies in its grid of at least two rates.
+    Edge: "" Inside "Between others, or alone.", "low" Low "It is the smallest.",
+        "high" High "It is the largest."
+}
+
+/// A row of the convergence table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// What was trained.
+    pub problem: String,
+    /// What was minimised.
+    pub loss: String,
+    /// The update rule.
+    pub optimizer: String,
+    /// How the learning rate changed over the steps.
+    pub schedule: String,
+    /// The hardest target of these runs: the error to be reached.
+    pub target: Option<f64>,
+    /// The most steps of a run that spent its budget; unknown if no run did.
+    pub budget: Option<u64>,
+    /// The chosen learning rate.
+    pub lr: f64,
+    /// Whether it is the first or last of its grid, so that a better one may lie beyond.
+    pub edge: Edge,
+    /// How many learning rates it was chosen from.
+    pub rates: u64,
+    /// The seeds that it was chosen on; reporting seeds where there are no others.
+    pub tuned_on: Role,
+    /// The gradient evaluations of all tuning runs.
+    pub tuning_evaluations: u64,
+    /// The reporting runs at the chosen rate, which the following fields are about.
+    pub seeds: u64,
+    /// The share that reached the target without diverging; NaN without runs.
+    pub success_rate: f64,
+    /// Lower quartile of the steps to the target.
+    pub steps_q25: f64,
+    /// Median of the steps to the target; NaN without runs, as its quartiles.
+    pub steps_median: f64,
+    /// Upper quartile of the steps to the target.
+    pub steps_q75: f64,
+    /// The expected running time: steps spent for each success.
+    pub ert: f64,
+    /// Median of the error at the end; NaN without runs.
+    pub final_error: f64,
+    /// The share that diverged; NaN without runs.
+    pub diverged_rate: f64,
+    /// How many failed.
+    pub failed: u64,
+    /// The width of the basin of good rates in decades: log10 of the largest over the smallest in the
+    /// unbroken run of grid rates around the one with the lowest median error whose median error is
+    /// at most twice as large. 0 for one rate, or if every rate diverged. By the seeds that the rate
+    /// was chosen on.
+    pub basin_decades: f64,
+    /// It has the lowest ERT of its problem, then the lowest final error; equal rows share the mark,
+    /// and no row has it where none reached the target or ended on a finite error.
+    pub best: bool,
+}
+
+impl Row {
+    /// How it compares to a row with this ERT and final error: lower is better.
+    fn order(&self, ert: f64, final_error: f64) -> Ordering {
+        self.ert.total_cmp(&ert).then(self.final_error.total_cmp(&final_error))
+    }
+}
+
+/// The convergence table, its rows in the order in which the runs named them.
+///
+/// ```
+/// # use analysis::records::{Cell, Dtype, Engine, Hit, Key, Outcome, Role};
+/// # let cell = Cell {
+/// #     key: Key(1), problem: "fit".into(), loss: "mse".into(), optimizer: "sgd".into(),
+/// #     schedule: "constant".into(), lr: 0.1, seed: 1, role: Role::Tuning, engine: Engine::Fused,
+/// #     dtype: Dtype::Float64, outcome: Outcome::Reached, steps: 36, evaluations: 36,
+/// #     start_loss: 1.0, final_loss: 0.0, best_loss: 0.0, start_error: 1.0, final_error: 0.01,
+/// #     best_error: 0.01, hits: vec![Hit { target: 0.01, step: Some(36) }], message: String::new(),
+/// # };
+/// use analysis::table::Builder;
+///
+/// let mut builder = Builder::new();
+/// builder.add(&cell); // a tuning run that reached its target at step 36
+/// builder.add(&Cell { role: Role::Reporting, ..cell });
+/// let table = builder.finish();
+/// assert_eq!(table.rows[0].ert, 36.0);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// The rows.
+    pub rows: Vec<Row>,
+}

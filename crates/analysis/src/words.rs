@@ -1,0 +1,39 @@
+//! Columns that hold one of a few words.
+
+/// A column that holds one of a few words.
+pub(crate) trait Word: Copy + Sized + 'static {
+    /// Every word there is.
+    const WORDS: &'static [(Self, &'static str)];
+    /// The words, for a message.
+    const EXPECTED: &'static str;
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident: $first:literal $first_variant:ident $first_doc:literal
+        $(, $word:literal $variant:ident $variant_doc:literal)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { #[doc = $first_doc] $first_variant $(, #[doc = $variant_doc] $variant)* }
+
+        impl $name {
+            /// The word in the result files.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { Self::$first_variant => $first $(, Self::$variant => $word)* }
+            }
+        }
+
+        impl $crate::words::Word for $name {
+            const WORDS: &'static [(Self, &'static str)] =
+                &[(Self::$first_variant, $first) $(, (Self::$variant, $word))*];
+            const EXPECTED: &'static str = concat!("one of `", $first, "`" $(, ", `", $word, "`")*);
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+                formatter.pad(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use words;

@@ -1,0 +1,244 @@
+//! Rows of the convergence table, worked out by hand.
+
+mod common;
+
+use analysis::records::{Cell, Hit, Outcome, Role};
+use analysis::table::{Builder, Edge, Row, Table};
+use common::End::{Budget, Diverged, Failed, Reached};
+use common::{End, cell, seeds, table};
+
+const FIT: [&str; 4] = ["fit", "mse", "sgd", "constant"];
+const ADAM: [&str; 4] = ["fit", "mse", "adam(beta1=0.95, eps=1e-6)", "constant"];
+const INF: f64 = f64::INFINITY;
+
+/// Tuning runs at each rate, and reporting runs at each rate.
+fn runs(tuning: &[(f64, &[End])], reporting: &[(f64, &[End])]) -> Vec<Cell> {
+    let of = |role, grid: &[(f64, &[End])]| -> Vec<Cell> {
+        grid.iter().flat_map(|(lr, ends)| seeds(FIT, *lr, role, ends)).collect()
+    };
+    [of(Role::Tuning, tuning), of(Role::Reporting, reporting)].concat()
+}
+
+fn row(tuning: &[(f64, &[End])], reporting: &[(f64, &[End])]) -> Row {
+    let mut rows = table(&runs(tuning, reporting)).rows;
+    assert_eq!(rows.len(), 1);
+    rows.remove(0)
+}
+
+#[test]
+fn a_row_by_hand() {
+    let row = row(
+        &[
+            (0.01, &[Budget(0.5), Budget(0.7)]),
+            (0.1, &[Reached(40), Reached(60)]),
+            (1.0, &[Diverged(3), Reached(10)]),
+        ],
+        &[
+            (0.01, &[Reached(1)]),
+            (0.1, &[Reached(30), Reached(50), Budget(0.02), Diverged(20), Reached(70)]),
+            (1.0, &[Reached(1)]),
+        ],
+    );
+    // At 0.1: (40 + 60) / 2 = 50. At 1: (3 + 10) / 1 = 13, which is lower.
+    assert_eq!((row.lr, row.edge, row.rates, row.tuned_on), (1.0, Edge::High, 3, Role::Tuning));
+    assert_eq!((row.seeds, row.ert), (1, 1.0));
+    assert_eq!(row.tuning_evaluations, 1000 + 1000 + 40 + 60 + 3 + 10);
+    assert_eq!((row.target, row.budget), (Some(0.01), Some(1000)));
+    // Median errors by tuning: 0.6, 0.009 and (0.009 + inf) / 2.
+    assert_eq!(row.basin_decades, 0.0);
+}
+
+#[test]
+fn what_is_reported_by_hand() {
+    let row = row(
+        &[(0.1, &[Reached(40)]), (1.0, &[Diverged(3)])],
+        &[(0.1, &[Reached(30), Reached(50), Budget(0.02), Diverged(20), Reached(70)])],
+    );
+    assert_eq!((row.lr, row.edge, row.seeds), (0.1, Edge::Low, 5));
+    // 30, 50, 70, inf, inf.
+    assert_eq!((row.steps_q25, row.steps_median, row.steps_q75), (50.0, 70.0, INF));
+    assert_eq!(row.success_rate, 0.6);
+    assert_eq!(row.ert, f64::from(30 + 50 + 1000 + 20 + 70) / 3.0);
+    // 0.009, 0.009, 0.009, 0.02, inf.
+    assert_eq!(row.final_error, 0.009);
+    assert_eq!((row.diverged_rate, row.failed), (0.2, 0));
+}
+
+#[test]
+fn a_run_that_reached_its_target_and_then_diverged_is_no_success() {
+    let mut run = cell(FIT, 0.1, Role::Reporting, 1, Reached(30));
+    run.outcome = Outcome::Diverged;
+    run.steps = 90;
+    let row = table(&[run, cell(FIT, 0.1, Role::Reporting, 2, Reached(50))]).rows.remove(0);
+    assert_eq!((row.success_rate, row.ert), (0.5, 140.0));
+    assert_eq!((row.steps_median, row.final_error, row.diverged_rate), (INF, INF, 0.5));
+}
+
+#[test]
+fn a_run_that_goes_on_after_its_target_counts_to_the_target() {
+    let mut run = cell(FIT, 0.1, Role::Reporting, 1, Reached(30));
+    run.outcome = Outcome::Budget;
+    run.steps = 1000;
+    let row = table(&[run]).rows.remove(0);
+    assert_eq!((row.success_rate, row.ert, row.budget), (1.0, 30.0, Some(1000)));
+}
+
+#[test]
+fn without_a_success_the_nearest_end_is_chosen() {
+    let row = row(
+        &[(0.01, &[Budget(0.5)]), (0.1, &[Budget(0.3)]), (1.0, &[Diverged(9)]), (10.0, &[Failed])],
+        &[(0.1, &[Budget(0.2), Failed])],
+    );
+    assert_eq!((row.lr, row.edge), (0.1, Edge::Inside));
+    assert_eq!((row.success_rate, row.ert, row.steps_median), (0.0, INF, INF));
+    assert_eq!((row.final_error, row.failed), (INF, 1));
+    // 0.5 is within twice 0.3.
+    assert_eq!(row.basin_decades, 1.0);
+}
+
+#[test]
+fn an_error_that_is_no_number_is_the_worst() {
+    let nan = row(&[(0.1, &[Budget(f64::NAN)]), (1.0, &[Budget(50.0)])], &[(1.0, &[Budget(f64::NAN)])]);
+    assert_eq!((nan.lr, nan.final_error, nan.best), (1.0, INF, false));
+}
+
+#[test]
+fn all_diverged() {
+    let row = row(&[(0.1, &[Diverged(5)]), (1.0, &[Diverged(2)])], &[(0.1, &[Diverged(4), Diverged(6)])]);
+    assert_eq!((row.lr, row.edge, row.basin_decades), (0.1, Edge::Low, 0.0));
+    assert_eq!((row.ert, row.final_error, row.diverged_rate), (INF, INF, 1.0));
+    assert_eq!((row.budget, row.best), (None, false));
+}
+
+#[test]
+fn without_tuning_seeds_it_is_tuned_on_the_reporting_seeds() {
+    let row = row(&[], &[(0.1, &[Reached(40)]), (1.0, &[Reached(20)]), (10.0, &[Diverged(2)])]);
+    assert_eq!((row.tuned_on, row.tuning_evaluations), (Role::Reporting, 0));
+    assert_eq!((row.lr, row.edge, row.seeds, row.ert), (1.0, Edge::Inside, 1, 20.0));
+    assert_eq!(row.basin_decades, 1.0);
+}
+
+#[test]
+fn without_reporting_seeds_nothing_is_reported() {
+    let row = row(&[(0.1, &[Reached(40)])], &[(1.0, &[Reached(40)])]);
+    assert_eq!((row.lr, row.seeds, row.ert, row.best), (0.1, 0, INF, false));
+    assert!(row.success_rate.is_nan() && row.steps_median.is_nan() && row.final_error.is_nan());
+}
+
+#[test]
+fn one_rate_has_no_edge_and_no_basin() {
+    let row = row(&[(0.1, &[Reached(40)])], &[(0.1, &[Reached(44)])]);
+    assert_eq!((row.edge, row.rates, row.basin_decades), (Edge::Inside, 1, 0.0));
+}
+
+#[test]
+fn the_hardest_target_counts() {
+    let mut run = cell(FIT, 0.1, Role::Reporting, 1, Budget(0.02));
+    run.hits = vec![Hit { target: 1.0, step: Some(3) }, Hit { target: 0.03, step: Some(80) }];
+    let mut easier = cell(FIT, 0.1, Role::Reporting, 2, Budget(0.5));
+    easier.hits = vec![Hit { target: 1.0, step: Some(3) }];
+    let row = table(&[run.clone(), easier]).rows.remove(0);
+    assert_eq!((row.target, row.success_rate, row.ert), (Some(0.03), 0.5, 1080.0));
+
+    run.hits.clear();
+    let row = table(&[run]).rows.remove(0);
+    assert_eq!((row.target, row.success_rate, row.ert, row.best), (None, 0.0, INF, true));
+}
+
+#[test]
+fn the_best_of_each_problem_is_marked() {
+    let best = |cells: &[Cell]| table(cells).rows.iter().map(|row| row.best).collect::<Vec<_>>();
+    let one = |labels, end| cell(labels, 0.1, Role::Reporting, 1, end);
+    let other = ["saddle", "-", "sgd", "constant"];
+    assert_eq!(
+        best(&[one(FIT, Reached(50)), one(ADAM, Reached(20)), one(other, Reached(90))]),
+        [false, true, true]
+    );
+    assert_eq!(best(&[one(FIT, Budget(0.1)), one(ADAM, Reached(999))]), [false, true]);
+    assert_eq!(best(&[one(FIT, Budget(0.1)), one(ADAM, Budget(0.2))]), [true, false]);
+    assert_eq!(best(&[one(FIT, Diverged(5)), one(ADAM, Budget(0.2))]), [false, true]);
+    assert_eq!(best(&[one(FIT, Reached(20)), one(ADAM, Reached(20))]), [true, true]);
+    assert_eq!(best(&[one(FIT, Diverged(5)), one(ADAM, Failed)]), [false, false]);
+}
+
+#[test]
+fn labels_are_kept_apart() {
+    let one = |labels| cell(labels, 0.1, Role::Reporting, 1, Reached(5));
+    let cells = [one(["a", "b1:c", "", ""]), one(["a1:b", "c", "", ""]), one(["a", "b1:c", "", ""])];
+    let rows = table(&cells).rows;
+    assert_eq!(rows.iter().map(|row| row.seeds).collect::<Vec<_>>(), [2, 1]);
+}
+
+/// The file of a table, its rows sorted: the rows' order is that of the runs.
+fn sorted_lines(table: &Table) -> Vec<String> {
+    let mut out = Vec::new();
+    table.write_csv(&mut out).unwrap();
+    let mut lines: Vec<String> = String::from_utf8(out).unwrap().lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// A hundred thousand runs: every outcome, some NaN, in an order that `stride` decides.
+fn many(stride: usize) -> Table {
+    const COUNT: usize = 100_000;
+    let mut builder = Builder::new();
+    let optimizers: Vec<String> = (0..50).map(|index| format!("adam(beta1=0.{index}, eps=1e-6)")).collect();
+    for index in 0..COUNT {
+        let id = index * stride % COUNT;
+        let (optimizer, rest) = (id % 50, id / 50);
+        let (problem, rest) = (rest % 4, rest / 4);
+        let (lr, seed) = (rest % 25, rest / 25);
+        let end = match (id * 7919) % 11 {
+            0 => Diverged(id as u64 % 90),
+            1 => Failed,
+            2 => Budget(f64::NAN),
+            3..6 => Budget(0.011 + (id % 37) as f64),
+            _ => Reached((id * 31) as u64 % 1000),
+        };
+        let role = if seed % 2 == 0 { Role::Tuning } else { Role::Reporting };
+        let labels = [["a", "b", "c", "d"][problem], "mse", &optimizers[optimizer], "constant"];
+        builder.add(&cell(labels, 10_f64.powf(lr as f64 / 5.0 - 4.0), role, seed as u64, end));
+    }
+    builder.finish()
+}
+
+#[test]
+fn the_order_of_the_runs_changes_no_value() {
+    let table = many(1);
+    assert_eq!(table.rows.len(), 200);
+    assert!(table.rows.iter().all(|row| row.rates == 25 && row.seeds == 10));
+    assert_eq!(sorted_lines(&table), sorted_lines(&many(7919)));
+}
+
+#[test]
+fn the_file_is_read_back() {
+    let mut cells =
+        runs(&[(0.1, &[Reached(40)]), (1.0, &[Reached(39)])], &[(1.0, &[Reached(30), Diverged(7)])]);
+    cells.push(cell(ADAM, 0.1, Role::Tuning, 1, Budget(0.3)));
+    let mut free = cell(["say \"x\"", "", "a\nb", "c"], 1e-5, Role::Reporting, 1, Failed);
+    free.hits.clear();
+    cells.push(free);
+    let table = table(&cells);
+    let mut out = Vec::new();
+    table.write_csv(&mut out).unwrap();
+    let read = Table::read_csv("table.csv", out.as_slice()).unwrap();
+    // Debug forms, since NaN isn't equal to itself.
+    assert_eq!(format!("{read:?}"), format!("{table:?}"));
+    insta::assert_snapshot!(String::from_utf8(out.clone()).unwrap());
+
+    let complaint = |text: String| Table::read_csv("table.csv", text.as_bytes()).unwrap_err().to_string();
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(
+        complaint(text.replacen("edge", "border", 1)),
+        "table.csv:1: column 8 should be `edge`, and it is `border`"
+    );
+    assert_eq!(
+        complaint(text.replacen("high", "steep", 1)),
+        "table.csv:2: edge is `steep`, which is not one of ``, `low`, `high`"
+    );
+    assert_eq!(
+        complaint(text.replacen("true\n", "yes\n", 1)),
+        "table.csv:2: best is `yes`, which is not `true` or `false`"
+    );
+    assert!(complaint(text.trim_end().to_owned()).contains("the file ends within this row"));
+}

@@ -1,0 +1,103 @@
+use numeric::Float;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::{Entry, Fuse, Kernel, Targets};
+
+/// The cross-entropy of class probabilities that are given as logits.
+///
+/// ```text
+/// x = prediction (a vector of logits), k = target (the index of the true class)
+/// loss = −ln softmax(x)ₖ = ln Σⱼ exp(xⱼ) − xₖ
+/// ```
+/// in nats. Its slope is softmax(x), minus 1 at the true class. The largest logit is subtracted
+/// before the exponentials, so that no logit overflows.
+///
+/// Shapes: logits `[…, classes]`, targets `int64` that broadcast to `[…]`; the result is `[…]`. It isn't
+/// elementwise and has no fused kernel. Panics where a target is no class, as PyTorch does.
+///
+/// Source: softmax regression (Bridle 1990, “Probabilistic Interpretation of Feedforward Classification
+/// Network Outputs”).
+///
+/// Checked against: `torch.nn.functional.cross_entropy` of PyTorch 2.13, value and gradient.
+///
+/// ```
+/// use losses::{CrossEntropy, Entry};
+/// use tch::Tensor;
+/// let logits = Tensor::from_slice(&[0.0_f64, 3_f64.ln()]);
+/// let loss = CrossEntropy::default().tensor(&logits, &Tensor::from(1_i64));
+/// assert!((loss.double_value(&[]) - (4.0_f64 / 3.0).ln()).abs() < 1e-15);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CrossEntropy {}
+
+impl Described for CrossEntropy {
+    fn info(&self) -> Info {
+        Info {
+            summary: "cross-entropy of a vector of logits and the true class",
+            formula: "ln Σⱼ exp(xⱼ) − xₖ",
+            source: "Bridle 1990, Probabilistic Interpretation of Feedforward Classification Network Outputs; PyTorch’s CrossEntropyLoss",
+        }
+    }
+}
+
+impl<F: Float> Fuse<F> for CrossEntropy {
+    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
+        None
+    }
+}
+
+impl Entry for CrossEntropy {
+    fn targets(&self) -> Targets {
+        Targets::Classes
+    }
+    fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
+        let shape = prediction.size();
+        let (_, outer) = shape.split_last().expect("logits need a dimension of classes");
+        let index = target.expand(outer, false).unsqueeze(-1);
+        -prediction.log_softmax(-1, None).gather(-1, &index, false).squeeze_dim(-1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Kind;
+
+    use super::*;
+
+    /// Losses of two lanes of three examples with two classes, and the gradient by the logits, as bits.
+    fn bits(logits: [f32; 12], classes: &[i64]) -> (Vec<u32>, Vec<u32>) {
+        let logits = Tensor::from_slice(&logits).reshape([2, 3, 2]).set_requires_grad(true);
+        let loss = CrossEntropy::default().tensor(&logits, &Tensor::from_slice(classes));
+        assert_eq!(loss.size(), [2, 3]);
+        loss.sum(Kind::Float).backward();
+        let bits = |tensor: &Tensor| {
+            let numbers = Vec::<f32>::try_from(tensor.detach().flatten(0, -1)).unwrap();
+            numbers.into_iter().map(f32::to_bits).collect()
+        };
+        (bits(&loss), bits(&logits.grad()))
+    }
+
+    const LOGITS: [f32; 12] = [0.5, -1.0, 2.0, 0.0, -0.25, 3.0, 1.0, 1.5, -2.0, 0.75, 100.0, -100.0];
+
+    #[test]
+    fn lanes_share_the_classes_and_nothing_else() {
+        let (loss, slope) = bits(LOGITS, &[0, 1, 1]);
+        assert_eq!(f32::from_bits(loss[5]), 200.0);
+        for intruder in [f32::NAN, f32::INFINITY, 3.0] {
+            let mut disturbed = LOGITS;
+            disturbed[2] = intruder;
+            let (new_loss, new_slope) = bits(disturbed, &[0, 1, 1]);
+            assert_eq!((&loss[3..], &slope[6..]), (&new_loss[3..], &new_slope[6..]));
+            assert_ne!(loss[1], new_loss[1]);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "out of bounds")]
+    fn a_class_that_does_not_exist_panics() {
+        bits(LOGITS, &[0, 1, 2]);
+    }
+}

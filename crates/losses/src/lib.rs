@@ -1,0 +1,146 @@
+//! Loss functions, one file each, and the registry that the config, the results and the tests know
+//! them by.
+//!
+//! A residual loss is one line over [`Real`] ([`Elementwise`]). From that line come the fused kernel
+//! (value and gradient in one pass, [`Kernel`]) and the libtorch graph ([`Entry::tensor`]).
+//!
+//! ```
+//! use losses::{Elementwise, Loss, Plateau};
+//! use numeric::Dual;
+//!
+//! let d = Plateau::default().value(Dual::variable(0.29_f64), Dual::fixed(0.8));
+//! assert!((d.slope - -0.001).abs() < 1e-12);
+//! assert_eq!(Loss::named("plateau").unwrap().label(), "plateau");
+//! ```
+
+mod asymmetric;
+mod bce_with_logits;
+mod cross_entropy;
+mod huber;
+mod kernel;
+mod l1;
+mod log_cosh;
+mod mse;
+mod options;
+mod plateau;
+mod poorly_conditioned;
+mod pseudo_huber;
+mod quantile;
+
+pub use asymmetric::Asymmetric;
+pub use bce_with_logits::BceWithLogits;
+pub use cross_entropy::CrossEntropy;
+pub use huber::Huber;
+use kernel::Fused;
+pub use kernel::Kernel;
+pub use l1::L1;
+pub use log_cosh::LogCosh;
+pub use mse::Mse;
+use numeric::{Float, InBoth, Real, Traced};
+pub use plateau::Plateau;
+pub use poorly_conditioned::PoorlyConditioned;
+pub use pseudo_huber::PseudoHuber;
+pub use quantile::Quantile;
+use registry::{Described, registry};
+use tch::Tensor;
+
+registry! {
+    /// A loss and its options.
+    pub enum Loss: "loss", dyn Entry {
+        "plateau" => Plateau(Plateau),
+        "asymmetric" => Asymmetric(Asymmetric),
+        "poorly_conditioned" => PoorlyConditioned(PoorlyConditioned),
+        "l1" => L1(L1),
+        "mse" => Mse(Mse),
+        "huber" => Huber(Huber),
+        "pseudo_huber" => PseudoHuber(PseudoHuber),
+        "log_cosh" => LogCosh(LogCosh),
+        "quantile" => Quantile(Quantile),
+        "cross_entropy" => CrossEntropy(CrossEntropy),
+        "bce_with_logits" => BceWithLogits(BceWithLogits),
+    }
+}
+
+/// What a loss is told the truth as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// A number for each prediction.
+    Values,
+    /// The index of the true class for each vector of logits.
+    Classes,
+}
+
+/// A loss of one prediction and one target: the formula.
+pub trait Elementwise: Described + Clone + Send + Sync + 'static {
+    /// The loss of one element.
+    fn value<R: Real>(&self, prediction: R, target: R) -> R;
+
+    /// See [`Entry::check`].
+    ///
+    /// # Errors
+    /// If an option is out of its range.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// What every loss can do.
+pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
+    /// The kind of target it needs.
+    fn targets(&self) -> Targets;
+
+    /// Whether the options are in their ranges. A loss with options that are not is still a formula
+    /// and computes something, so a config is checked before it runs.
+    ///
+    /// # Errors
+    /// If an option is out of its range: its name, the range and the value.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The unreduced loss on libtorch.
+    ///
+    /// For [`Targets::Values`], `prediction` and `target` have shapes that broadcast together, and so
+    /// has the result. For [`Targets::Classes`], `prediction` is `[…, classes]`, `target` holds
+    /// `int64` indices and broadcasts to `[…]`, which is the shape of the result.
+    ///
+    /// # Panics
+    /// If libtorch refuses the shapes.
+    fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor;
+}
+
+/// The fused form in one float type.
+pub trait Fuse<F: Float> {
+    /// The kernel, or `None` where the loss is not elementwise.
+    fn kernel(&self) -> Option<Box<dyn Kernel<F>>>;
+}
+
+impl<L: Elementwise, F: Float> Fuse<F> for L {
+    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
+        Some(Box::new(Fused(self.clone())))
+    }
+}
+
+impl<L: Elementwise> Entry for L {
+    fn targets(&self) -> Targets {
+        Targets::Values
+    }
+    fn check(&self) -> Result<(), String> {
+        Elementwise::check(self)
+    }
+    fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
+        self.value(Traced(prediction.shallow_clone()), Traced(target.shallow_clone())).0
+    }
+}
+
+impl Loss {
+    /// The fused kernel in one float type, or `None` where the loss is not elementwise.
+    #[must_use]
+    pub fn kernel<F: Float>(&self) -> Option<Box<dyn Kernel<F>>> {
+        struct Kernels;
+        impl InBoth for Kernels {
+            type In<F: Float> = Option<Box<dyn Kernel<F>>>;
+        }
+        F::choose::<Kernels>(|| Fuse::<f32>::kernel(&**self), || Fuse::<f64>::kernel(&**self))
+    }
+}

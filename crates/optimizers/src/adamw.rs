@@ -1,0 +1,105 @@
+use numeric::Real;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use crate::{Adam, Amsgrad, Elementwise, Rule, Visitor, check};
+
+/// Adam, with weight decay beside the step instead of in the gradient.
+///
+/// ```text
+/// p ← p − lr·weight_decay·p
+/// then Adam's step (AMSGrad's if amsgrad) with the gradient at the old p
+/// ```
+/// Loshchilov & Hutter 2019, “Decoupled weight decay regularization”, algorithm 2.
+///
+/// Differs from the paper: the decay is multiplied by the learning rate, as in PyTorch; the paper
+/// multiplies it by the schedule's factor alone.
+///
+/// Checked against: `torch.optim.AdamW` of PyTorch 2.13.
+///
+/// ```
+/// use optimizers::{AdamW, Fuse};
+/// let mut stepper = AdamW { weight_decay: 0.5, ..AdamW::default() }.stepper(1).unwrap();
+/// let mut p = [2.0_f64];
+/// stepper.step_slice(0.1, &mut p, &[0.0]);
+/// assert_eq!(p, [1.9]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamW {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the denominator.
+    pub eps: f64,
+    /// The share of a parameter that a step of rate 1 would remove.
+    pub weight_decay: f64,
+    /// With a denominator that never shrinks.
+    pub amsgrad: bool,
+}
+
+impl Default for AdamW {
+    fn default() -> Self {
+        let Adam { beta1, beta2, eps, .. } = Adam::default();
+        Self { beta1, beta2, eps, weight_decay: 0.01, amsgrad: false }
+    }
+}
+
+impl Described for AdamW {
+    fn info(&self) -> Info {
+        Info {
+            summary: "Adam, with weight decay beside the step instead of in the gradient",
+            formula: "p ← p − lr·weight_decay·p;  then Adam's step",
+            source: "Loshchilov & Hutter 2019, Decoupled weight decay regularization",
+        }
+    }
+}
+
+impl Elementwise for AdamW {
+    fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
+        let Self { beta1, beta2, eps, weight_decay, amsgrad } = *self;
+        let l2 = 0.0;
+        if amsgrad {
+            with_weight_decay(weight_decay, Amsgrad { beta1, beta2, eps, l2 }, visitor)
+        } else {
+            with_weight_decay(weight_decay, Adam { beta1, beta2, eps, l2 }, visitor)
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Self { beta1, beta2, eps, .. } = *self;
+        Adam { beta1, beta2, eps, l2: 0.0 }.check()?;
+        check::not_negative("weight_decay", self.weight_decay)
+    }
+}
+
+/// A rule with decoupled weight decay before its step.
+#[derive(Clone)]
+struct Decoupled<U> {
+    weight_decay: f64,
+    rule: U,
+}
+
+/// Hands `visitor` the rule with decoupled weight decay; without decay, the rule itself.
+fn with_weight_decay<V: Visitor, U: Rule<N>, const N: usize>(decay: f64, rule: U, visitor: V) -> V::Output {
+    if decay == 0.0 { visitor.visit(rule) } else { visitor.visit(Decoupled { weight_decay: decay, rule }) }
+}
+
+impl<U: Rule<N>, const N: usize> Rule<N> for Decoupled<U> {
+    type At = U::At;
+    fn at(&self, step: u64, previous: U::At) -> U::At {
+        self.rule.at(step, previous)
+    }
+
+    fn start(&self) -> [f64; N] {
+        self.rule.start()
+    }
+
+    #[inline(always)]
+    fn update<R: Real>(&self, at: U::At, lr: R, p: R, g: R, state: &mut [R; N]) -> R {
+        // Not p·(1 − lr·weight_decay): in single precision the bracket would lose most of the decay.
+        let p = p.clone() - lr.clone() * self.weight_decay * p;
+        self.rule.update(at, lr, p, g, state)
+    }
+}

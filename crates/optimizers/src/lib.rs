@@ -1,0 +1,131 @@
+//! Optimizers and learning-rate schedules, one file each, and the registries that the config, the
+//! results and the tests know them by.
+//!
+//! An elementwise update rule is one function over [`Real`](numeric::Real) ([`Rule`]). From it come
+//! the fused [`Stepper`], one pass over parameters, gradient and state, and the same rule on libtorch
+//! tensors ([`TensorStepper`]).
+//!
+//! ```
+//! use optimizers::{Entry, Fuse, Optimizer};
+//!
+//! let adam = Optimizer::named("adam").unwrap();
+//! assert_eq!(adam.label(), "adam");
+//! let mut stepper = <dyn Entry as Fuse<f32>>::stepper(&*adam, 1).unwrap();
+//! let mut p = [1.0_f32, 2.0];
+//! stepper.step_slice(0.5, &mut p, &[3.0, -3.0]);
+//! assert_eq!(p, [0.5, 2.5]);
+//! ```
+//!
+//! A new elementwise optimizer is a file with its options, [`Elementwise`] and [`Rule`], a line in
+//! [`Optimizer`]'s registry, and its golden trajectories in `tests/golden/`.
+
+mod adagrad;
+mod adam;
+mod adamw;
+mod amsgrad;
+mod check;
+mod clip;
+mod clipped;
+mod heavy_ball;
+mod libtorch;
+mod moments;
+mod nesterov;
+mod rmsprop;
+mod rule;
+pub mod schedules;
+mod sgd;
+mod stepper;
+mod tensor;
+
+use std::marker::PhantomData;
+
+pub use adagrad::Adagrad;
+pub use adam::Adam;
+pub use adamw::AdamW;
+pub use amsgrad::Amsgrad;
+pub use clip::Clip;
+pub use clipped::Clipped;
+pub use heavy_ball::HeavyBall;
+pub use libtorch::{Libtorch, Twin};
+pub use moments::Corrections;
+pub use nesterov::Nesterov;
+use numeric::{Float, InBoth};
+use registry::{Described, registry};
+pub use rmsprop::RmsProp;
+pub use rule::{Elementwise, Rule, Visitor};
+pub use schedules::Schedule;
+pub use sgd::Sgd;
+pub use stepper::{Fused, Stepper};
+pub use tensor::TensorStepper;
+
+registry! {
+    /// An optimizer and its options.
+    pub enum Optimizer: "optimizer", dyn Entry {
+        "sgd" => Sgd(Sgd),
+        "heavy_ball" => HeavyBall(HeavyBall),
+        "nesterov" => Nesterov(Nesterov),
+        "adagrad" => Adagrad(Adagrad),
+        "rmsprop" => RmsProp(RmsProp),
+        "adam" => Adam(Adam),
+        "amsgrad" => Amsgrad(Amsgrad),
+        "adamw" => AdamW(AdamW),
+        "clipped" => Clipped(Clipped),
+        "libtorch_sgd" => LibtorchSgd(Libtorch<Sgd>),
+        "libtorch_rmsprop" => LibtorchRmsProp(Libtorch<RmsProp>),
+        "libtorch_adam" => LibtorchAdam(Libtorch<Adam>),
+        "libtorch_adamw" => LibtorchAdamW(Libtorch<AdamW>),
+    }
+}
+
+/// What every optimizer can do.
+pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
+    /// The optimizer on libtorch tensors, for parameters `[lanes, …]`.
+    fn tensor(&self) -> Box<dyn TensorStepper>;
+
+    /// What is to be done to the gradient before each step. Steppers don't do it: whoever has the
+    /// whole gradient does.
+    fn clip(&self) -> Option<Clip> {
+        None
+    }
+
+    /// What is wrong with the options, if anything.
+    ///
+    /// # Errors
+    /// A message that names the option, what it may be, and what it is.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// The fused form in one float type.
+pub trait Fuse<F: Float> {
+    /// A stepper for `rows` rows of parameters, or `None` where the rule is not elementwise.
+    fn stepper(&self, rows: usize) -> Option<Box<dyn Stepper<F>>>;
+}
+
+impl<E: Elementwise> Entry for E {
+    fn tensor(&self) -> Box<dyn TensorStepper> {
+        self.rule(tensor::Build)
+    }
+    fn check(&self) -> Result<(), String> {
+        Elementwise::check(self)
+    }
+}
+
+impl<E: Elementwise, F: Float> Fuse<F> for E {
+    fn stepper(&self, rows: usize) -> Option<Box<dyn Stepper<F>>> {
+        Some(self.rule(stepper::Build { rows, float: PhantomData }))
+    }
+}
+
+impl Optimizer {
+    /// The fused stepper for `rows` rows in one float type, or `None` where the rule is not elementwise.
+    #[must_use]
+    pub fn stepper<F: Float>(&self, rows: usize) -> Option<Box<dyn Stepper<F>>> {
+        struct Steppers;
+        impl InBoth for Steppers {
+            type In<F: Float> = Option<Box<dyn Stepper<F>>>;
+        }
+        F::choose::<Steppers>(|| Fuse::<f32>::stepper(&**self, rows), || Fuse::<f64>::stepper(&**self, rows))
+    }
+}

@@ -1,0 +1,112 @@
+use numeric::Real;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use crate::moments::average;
+use crate::rule::with_l2;
+use crate::{Elementwise, Rule, Visitor, check};
+
+/// The gradient, divided by its root mean square.
+///
+/// ```text
+/// g ← ∇f(p) + l2·p
+/// v ← alpha·v + (1 − alpha)·g²
+/// m ← alpha·m + (1 − alpha)·g             if centered, else m = 0
+/// b ← momentum·b + g/(√(v − m²) + eps)
+/// p ← p − lr·b
+/// ```
+/// Hinton 2012, “Neural networks for machine learning”, lecture 6e; centred and with momentum: Graves
+/// 2013, “Generating sequences with recurrent neural networks”, equations 38 to 45.
+///
+/// Differs from the paper: `eps` is added to the root, as in PyTorch, where Graves adds it under the
+/// root. So a long run of equal gradients brings v − m² to 0, or by rounding below it (the step is NaN
+/// then), with `centered`.
+///
+/// Checked against: `torch.optim.RMSprop` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+///
+/// ```
+/// use optimizers::{Fuse, RmsProp};
+/// let mut stepper = RmsProp { alpha: 0.75, ..RmsProp::default() }.stepper(1).unwrap();
+/// let mut p = [1.0_f64];
+/// stepper.step_slice(0.1, &mut p, &[3.0]);
+/// // v = 9/4, so the first step is 2·lr.
+/// assert!((p[0] - 0.8).abs() < 1e-8);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RmsProp {
+    /// Decay of the averages.
+    pub alpha: f64,
+    /// Added to the denominator.
+    pub eps: f64,
+    /// The share of the last step that is kept.
+    pub momentum: f64,
+    /// Divides by the standard deviation instead.
+    pub centered: bool,
+    /// Decay added to the gradient.
+    pub l2: f64,
+}
+
+impl Default for RmsProp {
+    fn default() -> Self {
+        Self { alpha: 0.99, eps: 1e-8, momentum: 0.0, centered: false, l2: 0.0 }
+    }
+}
+
+impl Described for RmsProp {
+    fn info(&self) -> Info {
+        Info {
+            summary: "the gradient, divided by its root mean square",
+            formula: "v ← alpha·v + (1 − alpha)·g²;  p ← p − lr·g/(√v + eps)",
+            source: "Hinton 2012, Neural networks for machine learning, lecture 6e",
+        }
+    }
+}
+
+impl Elementwise for RmsProp {
+    fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
+        let Self { alpha, eps, momentum, centered, l2 } = *self;
+        match (centered, momentum != 0.0) {
+            (false, false) => with_l2(l2, Root::<false, 1> { alpha, eps, momentum }, visitor),
+            (false, true) => with_l2(l2, Root::<false, 2> { alpha, eps, momentum }, visitor),
+            (true, false) => with_l2(l2, Root::<true, 2> { alpha, eps, momentum }, visitor),
+            (true, true) => with_l2(l2, Root::<true, 3> { alpha, eps, momentum }, visitor),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check::not_negative("alpha", self.alpha)?;
+        check::not_negative("eps", self.eps)?;
+        check::not_negative("momentum", self.momentum)?;
+        check::not_negative("l2", self.l2)
+    }
+}
+
+/// The rule with a state of `N` numbers: v, then m if centred, then b if one is left.
+#[derive(Clone)]
+struct Root<const CENTERED: bool, const N: usize> {
+    alpha: f64,
+    eps: f64,
+    momentum: f64,
+}
+
+impl<const CENTERED: bool, const N: usize> Rule<N> for Root<CENTERED, N> {
+    type At = ();
+    fn at(&self, _step: u64, (): ()) {}
+
+    #[inline(always)]
+    fn update<R: Real>(&self, (): (), lr: R, p: R, g: R, state: &mut [R; N]) -> R {
+        average(&mut state[0], self.alpha, g.clone().square());
+        let mut square = state[0].clone();
+        if CENTERED {
+            average(&mut state[1], self.alpha, g.clone());
+            square = square - state[1].clone().square();
+        }
+        let mut step = g / (square.sqrt() + self.eps);
+        if N > 1 + CENTERED as usize {
+            step = state[N - 1].clone() * self.momentum + step;
+            state[N - 1] = step.clone();
+        }
+        p - lr * step
+    }
+}

@@ -1,0 +1,54 @@
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, powers};
+use crate::check;
+
+/// What the factor ends at if `gamma` is not given.
+const END: f64 = 0.01;
+
+/// The learning rate, falling by the same ratio every step.
+///
+/// ```text
+/// factor at step k = gammaᵏ
+/// ```
+/// `torch.optim.lr_scheduler.ExponentialLR`.
+///
+/// Differs from PyTorch: `gamma` has a default, such that the last step's factor is 0.01.
+///
+/// Checked against: `ExponentialLR` of PyTorch 2.13.
+///
+/// ```
+/// use optimizers::schedules::{Entry, Exponential};
+/// let factors = Exponential::default().factors(3);
+/// assert!((factors[1] - 0.1).abs() < 1e-15 && (factors[2] - 0.01).abs() < 1e-15);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exponential {
+    /// The ratio of a step's rate to that of the step before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<f64>,
+}
+
+impl Described for Exponential {
+    fn info(&self) -> Info {
+        Info {
+            summary: "the learning rate, falling by the same ratio every step",
+            formula: "gammaᵏ",
+            source: "ExponentialLR of PyTorch",
+        }
+    }
+}
+
+impl Entry for Exponential {
+    fn factors(&self, budget: u64) -> Vec<f64> {
+        let last = budget.saturating_sub(1).max(1) as f64;
+        let gamma = self.gamma.unwrap_or_else(|| libm::pow(END, 1.0 / last));
+        powers(gamma).take(budget as usize).collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.gamma.map_or(Ok(()), |gamma| check::not_negative("gamma", gamma))
+    }
+}

@@ -1,0 +1,66 @@
+//! Learning-rate schedules, one file each: the rate at step `k` is the learning rate × a factor.
+//!
+//! A schedule's horizon is the budget unless an option says otherwise, so that every run ends with the
+//! rate that its schedule ends with.
+//!
+//! ```
+//! use optimizers::Schedule;
+//! assert_eq!(Schedule::named("linear").unwrap().factors(4), [1.0, 0.75, 0.5, 0.25]);
+//! ```
+
+mod constant;
+mod cosine;
+mod exponential;
+mod inverse_sqrt;
+mod linear;
+mod reduce_on_plateau;
+mod step;
+mod warmup;
+
+pub use constant::Constant;
+pub use cosine::Cosine;
+pub use exponential::Exponential;
+pub use inverse_sqrt::InverseSqrt;
+pub use linear::Linear;
+pub use reduce_on_plateau::{Observer, ReduceOnPlateau, ThresholdMode};
+use registry::{Described, registry};
+pub use step::Step;
+pub use warmup::Warmup;
+
+registry! {
+    /// A schedule and its options.
+    pub enum Schedule: "schedule", dyn Entry {
+        "constant" => Constant(Constant),
+        "step" => Step(Step),
+        "exponential" => Exponential(Exponential),
+        "linear" => Linear(Linear),
+        "cosine" => Cosine(Cosine),
+        "inverse_sqrt" => InverseSqrt(InverseSqrt),
+        "reduce_on_plateau" => ReduceOnPlateau(ReduceOnPlateau),
+        "warmup" => Warmup(Warmup),
+    }
+}
+
+/// What every schedule can do.
+pub trait Entry: Described + Send + Sync {
+    /// What the learning rate is multiplied by at each of the steps 0, …, `budget` − 1.
+    fn factors(&self, budget: u64) -> Vec<f64>;
+
+    /// How the rate answers to the loss, on top of the factors.
+    fn feedback(&self) -> Option<ReduceOnPlateau> {
+        None
+    }
+
+    /// What is wrong with the options, if anything.
+    ///
+    /// # Errors
+    /// A message that names the option, what it may be, and what it is.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// 1, `ratio`, `ratio`², …, multiplied up, so that the bits are the same on every machine.
+fn powers(ratio: f64) -> impl Iterator<Item = f64> {
+    std::iter::successors(Some(1.0), move |power| Some(power * ratio))
+}

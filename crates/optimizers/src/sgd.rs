@@ -1,0 +1,111 @@
+use numeric::Real;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use crate::rule::with_l2;
+use crate::{Elementwise, Rule, Visitor, check};
+
+/// Stochastic gradient descent, with PyTorch's options.
+///
+/// ```text
+/// g ← ∇f(p) + l2·p
+/// b ← momentum·b + (1 − dampening)·g      (b ← g at the first step)
+/// g ← g + momentum·b  if nesterov, else b
+/// p ← p − lr·g
+/// ```
+/// Robbins & Monro 1951, “A stochastic approximation method”; the momentum is that of
+/// [`HeavyBall`](crate::HeavyBall) and [`Nesterov`](crate::Nesterov).
+///
+/// Differs from the paper: `lr` is the schedule's, not a sequence 1/k.
+///
+/// Checked against: `torch.optim.SGD` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+///
+/// ```
+/// use optimizers::{Fuse, Sgd};
+/// let mut stepper = Sgd::default().stepper(1).unwrap();
+/// let mut p = [1.0_f64];
+/// stepper.step_slice(0.1, &mut p, &[2.0]);
+/// assert_eq!(p, [0.8]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sgd {
+    /// The share of the last step that is kept.
+    pub momentum: f64,
+    /// The share of the gradient that momentum leaves out.
+    pub dampening: f64,
+    /// Looks ahead along the momentum.
+    pub nesterov: bool,
+    /// Decay added to the gradient.
+    pub l2: f64,
+}
+
+impl Described for Sgd {
+    fn info(&self) -> Info {
+        Info {
+            summary: "stochastic gradient descent, with momentum if asked",
+            formula: "g ← g + l2·p;  b ← momentum·b + (1 − dampening)·g;  p ← p − lr·b",
+            source: "Robbins & Monro 1951, A stochastic approximation method",
+        }
+    }
+}
+
+impl Elementwise for Sgd {
+    fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
+        let Self { momentum, dampening, nesterov, l2 } = *self;
+        match (momentum == 0.0, nesterov) {
+            (true, _) => with_l2(l2, Gradient, visitor),
+            (false, false) => with_l2(l2, Momentum::<false> { momentum, dampening }, visitor),
+            (false, true) => with_l2(l2, Momentum::<true> { momentum, dampening }, visitor),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check::not_negative("momentum", self.momentum)?;
+        check::finite("dampening", self.dampening)?;
+        check::not_negative("l2", self.l2)?;
+        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
+            return Err(format!(
+                "`nesterov` needs a `momentum` above 0 and no `dampening`, and they are {} and {}",
+                self.momentum, self.dampening
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Without momentum: no state.
+#[derive(Clone)]
+struct Gradient;
+
+impl Rule<0> for Gradient {
+    type At = ();
+    fn at(&self, _step: u64, (): ()) {}
+
+    #[inline(always)]
+    fn update<R: Real>(&self, (): (), lr: R, p: R, g: R, _state: &mut [R; 0]) -> R {
+        p - lr * g
+    }
+}
+
+/// With momentum: the buffer b.
+#[derive(Clone)]
+struct Momentum<const NESTEROV: bool> {
+    momentum: f64,
+    dampening: f64,
+}
+
+impl<const NESTEROV: bool> Rule<1> for Momentum<NESTEROV> {
+    /// The share of the gradient that enters the buffer.
+    type At = f64;
+    fn at(&self, step: u64, _previous: f64) -> f64 {
+        if step == 1 { 1.0 } else { 1.0 - self.dampening }
+    }
+
+    #[inline(always)]
+    fn update<R: Real>(&self, share: f64, lr: R, p: R, g: R, [b]: &mut [R; 1]) -> R {
+        *b = b.clone() * self.momentum + g.clone() * share;
+        let g = if NESTEROV { g + b.clone() * self.momentum } else { b.clone() };
+        p - lr * g
+    }
+}

@@ -1,0 +1,203 @@
+//! Every optimizer against trajectories of `torch.optim` (written by `scripts/golden/optimizers.py`),
+//! in its fused form for rows and for slices, and on tensors.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use common::{Problem, lane_of, numbers, problem, splat, stepper};
+use numeric::{Float, LANES, Row};
+use optimizers::{Entry, Fuse, Optimizer};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tch::Tensor;
+
+#[derive(Deserialize)]
+struct Golden {
+    steps: usize,
+    every: usize,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    options: Value,
+    torch: String,
+    problem: String,
+    lr: f64,
+    points: Vec<Vec<f64>>,
+}
+
+/// The file of an optimizer. libtorch's own are held to the same trajectories as ours.
+fn golden(name: &str) -> Golden {
+    let file = name.strip_prefix("libtorch_").unwrap_or(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{file}.json"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!("`{name}` has no golden trajectories: add it to scripts/golden/optimizers.py ({error})")
+    });
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// One way to run a case: the points after every `every` steps.
+type Run = fn(&Optimizer, &Case, &Golden) -> Option<Vec<Vec<f64>>>;
+
+/// The rate at a step, as the generator has it.
+fn rate(case: &Case, golden: &Golden, step: usize) -> f64 {
+    case.lr * (1.0 - step as f64 / (2 * golden.steps) as f64)
+}
+
+/// Two chunks of lanes with other rates; the case is lane 18.
+fn on_rows<F: Float>(entry: &Optimizer, case: &Case, golden: &Golden) -> Option<Vec<Vec<f64>>>
+where
+    dyn Entry: Fuse<F>,
+{
+    let (Problem { gradient, .. }, start) = (problem(&case.problem), &case.points[0]);
+    let (elements, lane) = (start.len(), 18);
+    let mut stepper = stepper::<F>(entry, 2 * elements)?;
+    let mut p: Vec<Row<F>> = start.iter().chain(start).map(|x| splat(*x)).collect();
+    let mut points = vec![lane_of(elements, &p, lane)];
+    for step in 0..golden.steps {
+        let lr = |lane: usize, chunk: usize| {
+            let share = 1.0 - (lane + chunk * LANES).abs_diff(18) as f64 / 64.0;
+            F::from_f64(rate(case, golden, step) * share)
+        };
+        let lr = [0, 1].map(|chunk| std::array::from_fn(|lane| lr(lane, chunk)));
+        let mut g = vec![splat::<F>(0.0); 2 * elements];
+        for lane in 0..2 * LANES {
+            let slope = gradient(&lane_of(elements, &p, lane));
+            for (row, slope) in g[lane / LANES * elements..].iter_mut().zip(slope) {
+                row[lane % LANES] = F::from_f64(slope);
+            }
+        }
+        if let Some(clip) = entry.clip() {
+            clip.rows(elements, &mut g);
+        }
+        stepper.step(elements, &lr, &mut p, &g);
+        if (step + 1) % golden.every == 0 {
+            points.push(lane_of(elements, &p, lane));
+        }
+    }
+    Some(points)
+}
+
+/// The parameters of one lane as a slice.
+fn on_a_slice<F: Float>(entry: &Optimizer, case: &Case, golden: &Golden) -> Option<Vec<Vec<f64>>>
+where
+    dyn Entry: Fuse<F>,
+{
+    let (Problem { gradient, .. }, start) = (problem(&case.problem), &case.points[0]);
+    let mut stepper = stepper::<F>(entry, 1)?;
+    let mut p: Vec<F> = start.iter().map(|x| F::from_f64(*x)).collect();
+    let wide = |p: &[F]| p.iter().map(|x| x.to_f64()).collect::<Vec<_>>();
+    let mut points = vec![wide(&p)];
+    for step in 0..golden.steps {
+        let mut slope = gradient(&wide(&p));
+        if let Some(clip) = entry.clip() {
+            let mut g = [Tensor::from_slice(&slope).reshape([1, -1])];
+            clip.tensors(&mut g);
+            slope = numbers(&g[0]);
+        }
+        let g: Vec<F> = slope.iter().map(|x| F::from_f64(*x)).collect();
+        stepper.step_slice(F::from_f64(rate(case, golden, step)), &mut p, &g);
+        if (step + 1) % golden.every == 0 {
+            points.push(wide(&p));
+        }
+    }
+    Some(points)
+}
+
+/// Three lanes of tensors in the problem's shapes; the case is lane 1.
+fn on_tensors<F: Float>(entry: &Optimizer, case: &Case, golden: &Golden) -> Option<Vec<Vec<f64>>> {
+    const LANES: i64 = 3;
+    let Problem { shapes, gradient } = problem(&case.problem);
+    let sizes: Vec<i64> = shapes.iter().map(|shape| shape.iter().product()).collect();
+    let split = |all: &Tensor| -> Vec<Tensor> {
+        let parts = all.split_with_sizes(&sizes, 1);
+        let shape = |shape: &[i64]| [&[LANES], shape].concat();
+        parts.iter().zip(shapes).map(|(part, s)| part.reshape(shape(s)).contiguous()).collect()
+    };
+    let joined = |parts: &[Tensor]| {
+        Tensor::cat(&parts.iter().map(|p| p.reshape([LANES, -1])).collect::<Vec<_>>(), 1)
+    };
+    let start = Tensor::from_slice(&case.points[0]).to_kind(F::KIND);
+    let mut p = split(&start.expand([LANES, -1], false).copy());
+    let mut stepper = entry.tensor();
+    let mut points = vec![numbers(&joined(&p).select(0, 1))];
+    for step in 0..golden.steps {
+        let lr = rate(case, golden, step);
+        let lr = Tensor::from_slice(&[0.5 * lr, lr, 0.8 * lr]).to_kind(F::KIND);
+        let all = joined(&p);
+        let slopes: Vec<f64> = (0..LANES).flat_map(|lane| gradient(&numbers(&all.select(0, lane)))).collect();
+        let mut g = split(&Tensor::from_slice(&slopes).reshape([LANES, -1]).to_kind(F::KIND));
+        if let Some(clip) = entry.clip() {
+            clip.tensors(&mut g);
+        }
+        stepper.step(&lr, &mut p, &g);
+        if (step + 1) % golden.every == 0 {
+            points.push(numbers(&joined(&p).select(0, 1)));
+        }
+    }
+    Some(points)
+}
+
+/// The largest error, as a share of how far the parameters have moved.
+fn worst(ours: &[Vec<f64>], theirs: &[Vec<f64>]) -> f64 {
+    assert_eq!(ours.len(), theirs.len());
+    let distance = |a: &[f64], b: &[f64]| {
+        assert_eq!(a.len(), b.len());
+        // A NaN must not be lost in the maximum.
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |m, d| if d <= m { m } else { d })
+    };
+    let errors = ours.iter().zip(theirs).skip(1).map(|(o, t)| distance(o, t) / distance(t, &theirs[0]));
+    errors.fold(0.0, |m, e| if e <= m { m } else { e })
+}
+
+fn hold(tolerance: f64, fused: bool, runs: &[(&str, Run)]) {
+    tch::set_num_threads(1);
+    let (mut seen, mut off) = (BTreeMap::new(), Vec::new());
+    for name in Optimizer::NAMES {
+        let golden = golden(name);
+        assert!(golden.steps >= 20 && golden.cases.iter().any(|case| case.options == json!({})));
+        for case in &golden.cases {
+            let entry: Optimizer = serde_json::from_value(json!({ *name: case.options })).expect("options");
+            for (way, run) in runs {
+                let Some(ours) = run(&entry, case, &golden) else { continue };
+                let worst = worst(&ours, &case.points);
+                if std::env::var_os("SHOW").is_some() { eprintln!("{worst:e} {way} {} {}", entry.label(), case.problem); }
+                // Not `worst > tolerance`, which NaN would pass.
+                if !(worst <= tolerance) {
+                    let (label, Case { problem, torch, .. }) = (entry.label(), case);
+                    off.push(format!("{label} on {problem}, {way}: {worst:e} off torch.optim.{torch}"));
+                }
+                *seen.entry(*name).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(off.is_empty(), "too far, as a share of the movement:\n{}", off.join("\n"));
+    for name in Optimizer::NAMES {
+        let ran = seen.contains_key(name) || fused && name.starts_with("libtorch_");
+        assert!(ran, "nothing of `{name}` was compared");
+    }
+}
+
+#[test]
+fn fused_rules_follow_pytorch_in_double_precision() {
+    hold(1e-9, true, &[("rows", on_rows::<f64>), ("slice", on_a_slice::<f64>)]);
+}
+
+#[test]
+fn rules_on_tensors_follow_pytorch_in_double_precision() {
+    hold(1e-9, false, &[("tensors", on_tensors::<f64>)]);
+}
+
+#[test]
+fn fused_rules_follow_pytorch_in_single_precision() {
+    hold(1e-2, true, &[("rows", on_rows::<f32>), ("slice", on_a_slice::<f32>)]);
+}
+
+#[test]
+fn rules_on_tensors_follow_pytorch_in_single_precision() {
+    hold(1e-2, false, &[("tensors", on_tensors::<f32>)]);
+}

@@ -1,0 +1,117 @@
+//! The shipped data sets, and numbers of theirs that several problems need.
+
+/// A table of numbers, row by row.
+pub(crate) struct Table {
+    pub columns: usize,
+    pub values: Vec<f64>,
+}
+
+impl Table {
+    /// Reads comma-separated numbers; `header` lines are passed over.
+    ///
+    /// Only for the files in `data/`, which are part of the program: malformed text panics.
+    fn read(text: &str, header: usize) -> Self {
+        let mut columns = 0;
+        let mut values = Vec::new();
+        for line in text.lines().skip(header) {
+            let before = values.len();
+            values.extend(line.split(',').map(|cell| cell.parse::<f64>().expect("shipped data are numbers")));
+            columns = values.len() - before;
+        }
+        assert_eq!(values.len() % columns, 0, "shipped data are rectangular");
+        Self { columns, values }
+    }
+
+    /// 1797 images of digits: 64 pixels, then the digit.
+    pub(crate) fn digits() -> Self {
+        Self::read(include_str!("../data/digits.csv"), 0)
+    }
+
+    /// 442 patients: ten measurements, then the progression of the disease.
+    pub(crate) fn diabetes() -> Self {
+        Self::read(include_str!("../data/diabetes.csv"), 1)
+    }
+
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.values.chunks_exact(self.columns)
+    }
+
+    /// Every column moved to mean 0 and scaled to (population) standard deviation 1.
+    pub(crate) fn standardise(&mut self) {
+        let n = (self.values.len() / self.columns) as f64;
+        for column in 0..self.columns {
+            let cells = || self.values.iter().skip(column).step_by(self.columns);
+            let mean = cells().sum::<f64>() / n;
+            let variance = cells().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
+            let scale = 1.0 / variance.sqrt();
+            for cell in self.values.iter_mut().skip(column).step_by(self.columns) {
+                *cell = (*cell - mean) * scale;
+            }
+        }
+    }
+}
+
+/// Least squares with intercept: the `k` weights and the intercept that minimise Σ (x·w + b − y)².
+///
+/// Solves the normal equations by Cholesky's decomposition, which is exact to rounding for the few,
+/// standardised columns here. `x` is n × k, row by row.
+pub(crate) fn least_squares(x: &[f64], y: &[f64]) -> Vec<f64> {
+    let k = x.len() / y.len();
+    let row = |i: usize| x[i * k..(i + 1) * k].iter().copied().chain([1.0]);
+    let mut gram = vec![vec![0.0; k + 1]; k + 1];
+    let mut right = vec![0.0; k + 1];
+    for (i, y) in y.iter().enumerate() {
+        for (a, xa) in row(i).enumerate() {
+            right[a] += xa * y;
+            for (b, xb) in row(i).enumerate() {
+                gram[a][b] += xa * xb;
+            }
+        }
+    }
+    for a in 0..=k {
+        for b in 0..=a {
+            let sum: f64 = (0..b).map(|c| gram[a][c] * gram[b][c]).sum();
+            let rest = gram[a][b] - sum;
+            gram[a][b] = if a == b { rest.sqrt() } else { rest / gram[b][b] };
+        }
+    }
+    for a in 0..=k {
+        let sum: f64 = (0..a).map(|c| gram[a][c] * right[c]).sum();
+        right[a] = (right[a] - sum) / gram[a][a];
+    }
+    for a in (0..=k).rev() {
+        let sum: f64 = (a + 1..=k).map(|c| gram[c][a] * right[c]).sum();
+        right[a] = (right[a] - sum) / gram[a][a];
+    }
+    right
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_tables_are_the_published_ones() {
+        let digits = Table::digits();
+        assert_eq!((digits.columns, digits.rows().count()), (65, 1797));
+        let mut counts = [0; 10];
+        digits.rows().for_each(|row| counts[row[64] as usize] += 1);
+        // The counts that the data set's own description gives for its test set.
+        assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+        assert!(digits.rows().all(|row| row[..64].iter().all(|pixel| (0.0..=16.0).contains(pixel))));
+        let diabetes = Table::diabetes();
+        assert_eq!((diabetes.columns, diabetes.rows().count()), (11, 442));
+        let mean = diabetes.rows().map(|row| row[10]).sum::<f64>() / 442.0;
+        assert!((mean - 152.133).abs() < 1e-3);
+    }
+
+    #[test]
+    fn least_squares_finds_an_exact_plane() {
+        let x = [0.0, 1.0, 2.0, -1.0, 1.0, 1.0, -3.0, 0.5];
+        let y: Vec<f64> = x.chunks(2).map(|x| 2.0 * x[0] - 3.0 * x[1] + 0.5).collect();
+        let solution = least_squares(&x, &y);
+        for (found, true_value) in solution.iter().zip([2.0, -3.0, 0.5]) {
+            assert!((found - true_value).abs() < 1e-12);
+        }
+    }
+}

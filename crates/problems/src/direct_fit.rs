@@ -1,0 +1,157 @@
+use losses::Loss;
+use numeric::{Float, LANES, Row, Stream, rows, vectorize};
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::linear::{lane_rows, mean_over_all_but_lanes};
+use crate::{Batch, Block, Entry, Fuse, require};
+
+/// The prediction is the parameter: nothing stands between the loss and the optimizer.
+///
+/// ```text
+/// loss  = mean over i of ℓ(pᵢ, targetᵢ)
+/// error = √ mean over i of (pᵢ − targetᵢ)²
+/// target ~ N(0, 1),  start = target + spread·N(0, 1)   for each seed
+/// ```
+/// The setting of the question's examples. A free fit flatters a loss: no model couples its elements.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DirectFit {
+    /// The number of parameters.
+    pub dim: usize,
+    /// The standard deviation of the start around the target.
+    pub spread: f64,
+}
+
+impl Default for DirectFit {
+    fn default() -> Self {
+        Self { dim: 16, spread: 1.0 }
+    }
+}
+
+impl DirectFit {
+    /// Target and start of a seed.
+    fn draw(&self, seed: u64) -> (Vec<f64>, Vec<f64>) {
+        let (mut targets, mut starts) =
+            (Stream::new("direct fit: target", &[seed]), Stream::new("direct fit: start", &[seed]));
+        let target: Vec<f64> = (0..self.dim).map(|_| targets.normal()).collect();
+        let start = target.iter().map(|target| target + self.spread * starts.normal()).collect();
+        (target, start)
+    }
+}
+
+impl Described for DirectFit {
+    fn info(&self) -> Info {
+        Info {
+            summary: "the prediction is the parameter; target and start drawn per seed",
+            formula: "loss = mean ℓ(p, target);  error = √ mean (p − target)²",
+            source: "the setting of “Why is custom loss function decreasing slowly?” (2025)",
+        }
+    }
+}
+
+impl Entry for DirectFit {
+    fn check(&self) -> Result<(), String> {
+        require((1..=1_000_000).contains(&self.dim), "dim", "from 1 to 1000000", self.dim)?;
+        require(self.spread > 0.0 && self.spread.is_finite(), "spread", "above 0", self.spread)
+    }
+
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+        let draws: Vec<_> = seeds.iter().map(|seed| self.draw(*seed)).collect();
+        let tensor = |values: Vec<f64>| {
+            Tensor::from_slice(&values)
+                .reshape([seeds.len() as i64, self.dim as i64])
+                .to_kind(options.0)
+                .to_device(options.1)
+        };
+        Box::new(OnTensors {
+            loss: loss.expect("a fit has a loss").clone(),
+            target: tensor(draws.iter().flat_map(|(target, _)| target.clone()).collect()),
+            start: tensor(draws.into_iter().flat_map(|(_, start)| start).collect()),
+        })
+    }
+}
+
+struct OnTensors {
+    loss: Loss,
+    target: Tensor,
+    start: Tensor,
+}
+
+impl Batch for OnTensors {
+    fn start(&self) -> Vec<Tensor> {
+        vec![self.start.copy()]
+    }
+    fn loss(&mut self, _step: u64, parameters: &[Tensor]) -> Tensor {
+        mean_over_all_but_lanes(&self.loss.tensor(&parameters[0], &self.target))
+    }
+    fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
+        let _guard = tch::no_grad_guard();
+        let squares = (&parameters[0] - &self.target).square().mean_dim(1, false, None::<Kind>);
+        Vec::try_from(squares.sqrt().to_kind(Kind::Double)).expect("a vector of lanes")
+    }
+}
+
+impl<F: Float> Fuse<F> for DirectFit {
+    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+        let loss = loss?.kernel()?;
+        let draws: Vec<_> = seeds.iter().map(|seed| self.draw(*seed)).collect();
+        Some(Box::new(Fused {
+            loss,
+            elements: self.dim,
+            target: lane_rows(self.dim, seeds.len(), |lane, i| draws[lane].0[i]),
+            start: lane_rows(self.dim, seeds.len(), |lane, i| draws[lane].1[i]),
+        }))
+    }
+}
+
+struct Fused<F> {
+    loss: Box<dyn losses::Kernel<F>>,
+    elements: usize,
+    target: Vec<Row<F>>,
+    start: Vec<Row<F>>,
+}
+
+impl<F: Float> Block<F> for Fused<F> {
+    fn elements(&self) -> usize {
+        self.elements
+    }
+    fn start(&self) -> Vec<Row<F>> {
+        self.start.clone()
+    }
+    fn evaluate(
+        &mut self,
+        parameters: &[Row<F>],
+        gradient: &mut [Row<F>],
+        loss: &mut [Row<F>],
+        measure: &mut [Row<F>],
+    ) {
+        self.loss.mean(self.elements, parameters, &self.target, gradient, loss);
+        vectorize(
+            #[inline(always)]
+            || squares(self.elements, parameters, &self.target, measure),
+        );
+    }
+    /// The measure is the sum of squares.
+    fn error(&self, measure: F) -> F {
+        (measure / F::from_f64(self.elements as f64)).sqrt()
+    }
+    fn measure(&self, error: F) -> F {
+        error * error * F::from_f64(self.elements as f64)
+    }
+}
+
+#[inline(always)]
+fn squares<F: Float>(elements: usize, a: &[Row<F>], b: &[Row<F>], sums: &mut [Row<F>]) {
+    for ((a, b), sum) in a.chunks_exact(elements).zip(b.chunks_exact(elements)).zip(sums) {
+        let mut total = rows::zero::<F>();
+        for (a, b) in a.iter().zip(b) {
+            for lane in 0..LANES {
+                let d = a[lane] - b[lane];
+                total[lane] += d * d;
+            }
+        }
+        *sum = total;
+    }
+}

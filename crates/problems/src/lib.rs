@@ -1,0 +1,168 @@
+//! What is trained, one file a problem, and the registry that the config, the results and the tests
+//! know them by.
+//!
+//! Every problem defines an *error* that doesn't depend on the loss: 0 at the true solution, so that
+//! runs with different losses can be compared. A problem comes in two forms, [`Block`] for fused
+//! loops where it is small enough, and [`Batch`] on libtorch, and both start every lane from the same
+//! numbers, drawn from the seed.
+
+mod data;
+mod diabetes_linear;
+mod digits_mlp;
+mod direct_fit;
+mod landscape;
+mod line_fit;
+mod linear;
+mod quadratic;
+mod rosenbrock;
+
+pub use diabetes_linear::DiabetesLinear;
+pub use digits_mlp::DigitsMlp;
+pub use direct_fit::DirectFit;
+pub use line_fit::LineFit;
+use losses::Loss;
+use numeric::{Float, InBoth, Row};
+pub use quadratic::Quadratic;
+use registry::{Described, registry};
+pub use rosenbrock::Rosenbrock;
+use tch::{Device, Kind, Tensor};
+
+registry! {
+    /// A problem and its options.
+    pub enum Problem: "problem", dyn Entry {
+        "direct_fit" => DirectFit(DirectFit),
+        "line_fit" => LineFit(LineFit),
+        "quadratic" => Quadratic(Quadratic),
+        "rosenbrock" => Rosenbrock(Rosenbrock),
+        "diabetes_linear" => DiabetesLinear(DiabetesLinear),
+        "digits_mlp" => DigitsMlp(DigitsMlp),
+    }
+}
+
+/// Which losses a problem is trained with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Losses {
+    /// None: a landscape is its own loss.
+    Own,
+    /// Losses of a prediction and a value.
+    Values,
+    /// Those, against one-hot targets, and losses of logits and a class.
+    ValuesOrClasses,
+}
+
+/// What every problem can do.
+pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
+    /// Says what is wrong with the options, and what would be right.
+    ///
+    /// # Errors
+    /// If an option is out of its range.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Which losses it is trained with.
+    fn losses(&self) -> Losses {
+        Losses::Values
+    }
+
+    /// Whether another seed is another run. Where nothing is random, a second seed would only repeat
+    /// the first.
+    fn depends_on_seed(&self) -> bool {
+        true
+    }
+
+    /// The targets for the error, hardest last, where the config names none.
+    fn targets(&self) -> &'static [f64] {
+        &[0.1, 0.01, 0.001]
+    }
+
+    /// How many lanes run side by side on libtorch, and whether they must share a seed (so that one
+    /// minibatch serves all of them).
+    fn batching(&self) -> Batching {
+        Batching { lanes: 256, one_seed: false }
+    }
+
+    /// The error is computed every so many steps; more than 1 only where it costs more than a step.
+    fn error_period(&self) -> u64 {
+        1
+    }
+
+    /// The problem on libtorch, a lane for each seed. `loss` is `None` for a landscape.
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch>;
+}
+
+/// How lanes are put together on libtorch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batching {
+    /// At most this many lanes.
+    pub lanes: usize,
+    /// All of one seed.
+    pub one_seed: bool,
+}
+
+/// The fused form in one float type.
+pub trait Fuse<F: Float> {
+    /// A block with a lane for each seed (the last chunk filled up with the last seed), or `None`
+    /// where the problem or the loss can't be fused.
+    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>>;
+}
+
+/// Lanes of a problem as fused loops. See [`numeric::rows`] for how lanes lie in memory.
+pub trait Block<F: Float>: Send {
+    /// The parameters of a lane.
+    fn elements(&self) -> usize;
+
+    /// Where the lanes start: chunks × elements rows.
+    fn start(&self) -> Vec<Row<F>>;
+
+    /// At `parameters`, computes every lane's gradient (chunks × elements rows), its loss and its
+    /// error measure (a row a chunk).
+    fn evaluate(
+        &mut self,
+        parameters: &[Row<F>],
+        gradient: &mut [Row<F>],
+        loss: &mut [Row<F>],
+        measure: &mut [Row<F>],
+    );
+
+    /// The error that a measure stands for: a non-decreasing function, such as the square root that
+    /// the loops leave out.
+    fn error(&self, measure: F) -> F;
+
+    /// The measure of an error: the inverse, up to rounding.
+    fn measure(&self, error: F) -> F;
+}
+
+/// Lanes of a problem on libtorch.
+pub trait Batch {
+    /// Where the lanes start: tensors `[lanes, …]`.
+    fn start(&self) -> Vec<Tensor>;
+
+    /// The loss of every lane, `[lanes]`, at step `step` (which picks the minibatch), as a graph over
+    /// `parameters`.
+    fn loss(&mut self, step: u64, parameters: &[Tensor]) -> Tensor;
+
+    /// The error of every lane, without a graph.
+    fn error(&mut self, parameters: &[Tensor]) -> Vec<f64>;
+}
+
+/// What an option out of its range is answered.
+fn require(holds: bool, option: &str, range: &str, value: impl std::fmt::Display) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(format!("`{option}` must be {range}, and is {value}")) }
+}
+
+impl Problem {
+    /// A block with a lane for each seed in one float type, or `None` where the problem or the loss
+    /// can't be fused.
+    #[must_use]
+    pub fn block<F: Float>(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+        struct Blocks;
+        impl InBoth for Blocks {
+            type In<F: Float> = Option<Box<dyn Block<F>>>;
+        }
+        F::choose::<Blocks>(
+            || Fuse::<f32>::block(&**self, seeds, loss),
+            || Fuse::<f64>::block(&**self, seeds, loss),
+        )
+    }
+}

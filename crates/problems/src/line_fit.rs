@@ -1,0 +1,101 @@
+use losses::Loss;
+use numeric::{Float, Stream};
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::linear::{Linear, LinearOnTensors, Truth, lane_rows};
+use crate::{Batch, Block, Entry, Fuse, require};
+
+/// A straight line through points, the smallest model there is.
+///
+/// ```text
+/// prediction = w·x + b,  y = 3x + 2 + noise·N(0, 1),  x evenly on [−2, 2]
+/// loss  = mean ℓ(prediction, y)
+/// error = max(|w − 3|, |b − 2|)
+/// start = spread·N(0, 1),  noise drawn for each seed
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LineFit {
+    /// The true slope.
+    pub slope: f64,
+    /// The true intercept.
+    pub intercept: f64,
+    /// The number of points.
+    pub points: usize,
+    /// The standard deviation of the noise on y.
+    pub noise: f64,
+    /// The standard deviation of the start around (0, 0).
+    pub spread: f64,
+}
+
+impl Default for LineFit {
+    fn default() -> Self {
+        Self { slope: 3.0, intercept: 2.0, points: 64, noise: 0.0, spread: 1.0 }
+    }
+}
+
+impl LineFit {
+    fn x(&self) -> Vec<f64> {
+        (0..self.points).map(|i| -2.0 + 4.0 * i as f64 / (self.points - 1) as f64).collect()
+    }
+
+    fn y(&self, seed: u64) -> Vec<f64> {
+        let mut noise = Stream::new("line fit: noise", &[seed]);
+        self.x().iter().map(|x| self.slope * x + self.intercept + self.noise * noise.normal()).collect()
+    }
+
+    fn start(&self, seed: u64) -> Vec<f64> {
+        let mut stream = Stream::new("line fit: start", &[seed]);
+        vec![self.spread * stream.normal(), self.spread * stream.normal()]
+    }
+}
+
+impl Described for LineFit {
+    fn info(&self) -> Info {
+        Info {
+            summary: "a straight line through points, y = 3x + 2, with noise if asked",
+            formula: "prediction = w·x + b;  error = max(|w − 3|, |b − 2|)",
+            source: "the line fit of optbench's own diagnosis figures",
+        }
+    }
+}
+
+impl Entry for LineFit {
+    fn check(&self) -> Result<(), String> {
+        require((2..=100_000).contains(&self.points), "points", "from 2 to 100000", self.points)?;
+        require(self.noise >= 0.0 && self.noise.is_finite(), "noise", "0 or above", self.noise)?;
+        require(self.spread >= 0.0 && self.spread.is_finite(), "spread", "0 or above", self.spread)?;
+        require(self.slope.is_finite(), "slope", "finite", self.slope)?;
+        require(self.intercept.is_finite(), "intercept", "finite", self.intercept)
+    }
+
+    fn depends_on_seed(&self) -> bool {
+        self.noise > 0.0 || self.spread > 0.0
+    }
+
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, (kind, device): (Kind, Device)) -> Box<dyn Batch> {
+        let y: Vec<f64> = seeds.iter().flat_map(|seed| self.y(*seed)).collect();
+        let tensor = |values: &[f64], rows: usize| {
+            Tensor::from_slice(values).reshape([rows as i64, -1]).to_kind(kind).to_device(device)
+        };
+        Box::new(LinearOnTensors {
+            loss: loss.expect("a fit has a loss").clone(),
+            x: tensor(&self.x(), 1),
+            y: tensor(&y, seeds.len()),
+            start: seeds.iter().map(|seed| self.start(*seed)).collect(),
+            truth: Truth::Parameters(vec![self.slope, self.intercept]),
+        })
+    }
+}
+
+impl<F: Float> Fuse<F> for LineFit {
+    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+        let draws: Vec<_> = seeds.iter().map(|seed| (self.y(*seed), self.start(*seed))).collect();
+        let y = lane_rows(self.points, seeds.len(), |lane, i| draws[lane].0[i]);
+        let start = lane_rows(2, seeds.len(), |lane, i| draws[lane].1[i]);
+        let truth = Truth::Parameters(vec![F::from_f64(self.slope), F::from_f64(self.intercept)]);
+        Some(Box::new(Linear::new(loss?, (&self.x(), 1), y, start, truth)?))
+    }
+}

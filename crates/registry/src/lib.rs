@@ -1,0 +1,365 @@
+//! One macro list an axis of the grid: losses, optimizers, schedules, problems.
+//!
+//! From a [`registry!`] list come the enum that the config is read into, the defaults, the label in
+//! the results, what `runner list` prints, and the entries that the contract tests go through.
+//! Adding a thing is one file and one line in the list.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
+use serde_json::Value;
+
+#[doc(hidden)]
+pub use {serde, serde_json};
+
+/// What a person reads about an entry in `runner list`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// One sentence, without the full stop.
+    pub summary: &'static str,
+    /// The formula, in the symbols of the paper; several lines where it needs them.
+    pub formula: &'static str,
+    /// Authors, year and title of the paper, or who defined it.
+    pub source: &'static str,
+}
+
+/// An entry that can say what it is.
+pub trait Described {
+    /// Summary, formula and source.
+    fn info(&self) -> Info;
+}
+
+/// The nearest of `names` to a misspelt `name`, if one is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase().replace('-', "_");
+    names
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// A label for people and for results: the name, and in brackets the options that differ from the
+/// defaults, such as `adam(beta1=0.95)`. Takes the serialised entry: a name, or `{name: options}`.
+#[must_use]
+pub fn label(entry: &Value) -> String {
+    match entry {
+        Value::String(name) => name.clone(),
+        Value::Object(table) => {
+            let part = |(name, value): (&String, &Value)| match value {
+                Value::Object(options) => {
+                    let options: Vec<String> =
+                        options.iter().map(|(key, value)| format!("{key}={}", label(value))).collect();
+                    format!("{name}({})", options.join(", "))
+                }
+                other => format!("{name}={}", label(other)),
+            };
+            table.iter().map(part).collect::<Vec<_>>().join(", ")
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(label).collect::<Vec<_>>().join(", ")),
+        other => {
+            let text = other.to_string();
+            text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+        }
+    }
+}
+
+/// The options of `entry` that differ from `default`, both serialised.
+#[doc(hidden)]
+#[must_use]
+pub fn changed(entry: Value, default: &Value) -> Value {
+    match entry {
+        Value::Object(mut options) => {
+            options.retain(|key, value| default.get(key.as_str()) != Some(value));
+            Value::Object(options)
+        }
+        other => other,
+    }
+}
+
+#[doc(hidden)]
+#[must_use]
+pub fn unknown<E: de::Error>(kind: &str, name: &str, names: &[&str]) -> E {
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", names.join(", ")),
+    };
+    E::custom(format!("there is no {kind} `{name}`: {hint}"))
+}
+
+/// Reads a key of a table and checks it against the names, so that an error points at the key.
+#[doc(hidden)]
+pub struct Name {
+    pub kind: &'static str,
+    pub names: &'static [&'static str],
+}
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = &'static str;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = &'static str;
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "the name of {}", self.kind)
+    }
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        self.names
+            .iter()
+            .find(|known| **known == name)
+            .copied()
+            .ok_or_else(|| unknown(self.kind, name, self.names))
+    }
+}
+
+/// Makes an enum out of a list of names and the types that hold their options.
+///
+/// In a config an entry is its name (`"adam"`), or a table with one key (`{ adam = { beta1 = 0.95 } }`).
+/// The types implement the trait named (which has [`Described`] above it), `Default`, `Clone`,
+/// `Debug`, `PartialEq`, and serde's two traits, with
+/// `#[serde(default, deny_unknown_fields)]`. The enum dereferences to the trait.
+#[macro_export]
+macro_rules! registry {
+    (
+        $(#[$doc:meta])*
+        $vis:vis enum $Enum:ident: $kind:literal, dyn $Entry:path {
+            $($name:literal => $Variant:ident($Type:ty)),* $(,)?
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        $vis enum $Enum {
+            $(#[doc = concat!("`", $name, "`")] $Variant($Type)),*
+        }
+
+        impl $Enum {
+            /// What an entry is called in messages.
+            pub const KIND: &'static str = $kind;
+            /// Every name, in the order of the registry.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+
+            /// The entry with this name, at its defaults.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$Variant(<$Type>::default())),)*
+                    _ => None,
+                }
+            }
+
+            /// Every entry at its defaults, in the order of the registry.
+            #[must_use]
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$Variant(<$Type>::default())),*]
+            }
+
+            /// Its name in configs.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$Variant(_) => $name),*
+                }
+            }
+
+            /// Its options with their values, as JSON.
+            ///
+            /// # Panics
+            /// Never: options are plain data.
+            #[must_use]
+            pub fn options(&self) -> $crate::serde_json::Value {
+                match self {
+                    $(Self::$Variant(options) => {
+                        $crate::serde_json::to_value(options).expect("options are plain data")
+                    })*
+                }
+            }
+
+            /// Its name and, in brackets, the options that differ from the defaults.
+            ///
+            /// # Panics
+            /// Never: options are plain data.
+            #[must_use]
+            pub fn label(&self) -> String {
+                $crate::label(&$crate::serde_json::to_value(self).expect("options are plain data"))
+            }
+        }
+
+        impl ::std::ops::Deref for $Enum {
+            type Target = dyn $Entry;
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Self::$Variant(options) => options),*
+                }
+            }
+        }
+
+        impl $crate::serde::Serialize for $Enum {
+            fn serialize<S: $crate::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use $crate::serde::ser::SerializeMap;
+                let default = Self::named(self.name()).map(|entry| entry.options()).unwrap_or_default();
+                let changed = $crate::changed(self.options(), &default);
+                if changed.as_object().is_none_or(|options| options.is_empty()) {
+                    return serializer.serialize_str(self.name());
+                }
+                let mut table = serializer.serialize_map(Some(1))?;
+                table.serialize_entry(self.name(), &changed)?;
+                table.end()
+            }
+        }
+
+        impl<'de> $crate::serde::Deserialize<'de> for $Enum {
+            fn deserialize<D: $crate::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl<'de> $crate::serde::de::Visitor<'de> for Visitor {
+                    type Value = $Enum;
+                    fn expecting(&self, formatter: &mut ::std::fmt::Formatter) -> ::std::fmt::Result {
+                        formatter.write_str(concat!(
+                            "the name of a ", $kind, ", or a table with one key such as { ",
+                            $crate::first!($($name),*), " = { option = 1 } }"
+                        ))
+                    }
+                    fn visit_str<E: $crate::serde::de::Error>(self, name: &str) -> Result<$Enum, E> {
+                        $Enum::named(name).ok_or_else(|| $crate::unknown($kind, name, $Enum::NAMES))
+                    }
+                    fn visit_map<A: $crate::serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$Enum, A::Error> {
+                        use $crate::serde::de::Error;
+                        let names = || $crate::Name { kind: $kind, names: $Enum::NAMES };
+                        let entry = match map.next_key_seed(names())? {
+                            $(Some($name) => $Enum::$Variant(map.next_value()?),)*
+                            _ => return Err(A::Error::custom(concat!("the table is empty: it needs the name of a ", $kind))),
+                        };
+                        match map.next_key_seed(names())? {
+                            None => Ok(entry),
+                            Some(second) => Err(A::Error::custom(format!(
+                                concat!("one ", $kind, " a table: `{}` and `{}` are two; write each as a table of its own"),
+                                entry.name(), second
+                            ))),
+                        }
+                    }
+                }
+                deserializer.deserialize_any(Visitor)
+            }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! first {
+    ($first:literal $(, $rest:literal)*) => {
+        $first
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    trait Shape: Described {
+        fn area(&self) -> f64;
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Circle {
+        radius: f64,
+        colour: String,
+    }
+    impl Default for Circle {
+        fn default() -> Self {
+            Self { radius: 1.0, colour: "red".into() }
+        }
+    }
+    impl Described for Circle {
+        fn info(&self) -> Info {
+            Info { summary: "a circle", formula: "π r²", source: "Euclid" }
+        }
+    }
+    impl Shape for Circle {
+        fn area(&self) -> f64 {
+            3.0 * self.radius
+        }
+    }
+
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Framed {
+        shape: Option<Box<Any>>,
+    }
+    impl Described for Framed {
+        fn info(&self) -> Info {
+            Info { summary: "a shape in a frame", formula: "", source: "" }
+        }
+    }
+    impl Shape for Framed {
+        fn area(&self) -> f64 {
+            self.shape.as_ref().map_or(0.0, |shape| shape.area())
+        }
+    }
+
+    registry! {
+        /// A shape.
+        enum Any: "shape", dyn Shape {
+            "circle" => Circle(Circle),
+            "framed" => Framed(Framed),
+        }
+    }
+
+    #[derive(Deserialize, Debug)]
+    struct Config {
+        shape: Any,
+    }
+
+    fn read(text: &str) -> Result<Any, toml::de::Error> {
+        toml::from_str::<Config>(text).map(|config| config.shape)
+    }
+
+    #[test]
+    fn a_name_and_a_table_are_read_and_written_back() {
+        assert_eq!(read("shape = 'circle'").unwrap(), Any::Circle(Circle::default()));
+        let shape = read("shape = { framed = { shape = { circle = { radius = 2 } } } }").unwrap();
+        assert_eq!(shape.label(), "framed(shape=circle(radius=2))");
+        assert_eq!(shape.area(), 6.0);
+        let text = serde_json::to_string(&shape).unwrap();
+        assert_eq!(text, r#"{"framed":{"shape":{"circle":{"radius":2.0}}}}"#);
+        assert_eq!(serde_json::from_str::<Any>(&text).unwrap(), shape);
+    }
+
+    #[test]
+    fn errors_name_the_nearest_and_point_at_the_place() {
+        for (text, message, marked) in [
+            ("shape = 'cirlce'", "there is no shape `cirlce`: did you mean `circle`?", "'cirlce'"),
+            (
+                "shape = { cirle = { radius = 2 } }",
+                "there is no shape `cirle`: did you mean `circle`?",
+                "cirle",
+            ),
+            ("shape = 'zebra'", "there is no shape `zebra`: there are circle, framed", "'zebra'"),
+            ("shape = { circle = { radius = 'x' } }", "invalid type: string \"x\", expected f64", "'x'"),
+            (
+                "shape = { circle = { raduis = 1 } }",
+                "unknown field `raduis`, expected `radius` or `colour`",
+                "raduis",
+            ),
+            ("shape = {}", "the table is empty: it needs the name of a shape", "{}"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert_eq!(error.message(), message);
+            assert_eq!(&text[error.span().unwrap()], marked, "{message}");
+        }
+        let two = read("shape = { circle = {}, framed = {} }").unwrap_err();
+        assert!(two.message().starts_with("one shape a table: `circle` and `framed` are two"));
+        let number = read("shape = 3").unwrap_err();
+        assert_eq!(
+            number.message(),
+            "invalid type: integer `3`, expected the name of a shape, or a table with one key such as { circle = { option = 1 } }"
+        );
+    }
+}

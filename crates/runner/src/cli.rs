@@ -1,0 +1,186 @@
+//! The command line.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::thread::available_parallelism;
+
+use analysis::table::RenderOptions;
+use clap::{Args, Parser, Subcommand};
+use miette::{Diagnostic, Report};
+
+use crate::config::{self, Config};
+use crate::plan::Plan;
+use crate::run::{self, Options, RunError};
+use crate::{list, survey};
+
+/// Benchmarks optimizers: trains every problem with every loss, optimizer, schedule, learning rate and
+/// seed of a config, and shows which converges how fast.
+#[derive(Parser)]
+#[command(name = "runner", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  runner configs/smoke.toml            a grid of seconds, to see what comes out
+  runner plan configs/grid.toml        what a grid would run, on which engine, for how long
+  runner list optimizers               what a config may name
+  runner list adam                     a formula and its options
+
+A run goes on where it was stopped: run the same command again. Results go to results/<name>/.
+
+Exit codes: 0 fine; 1 it ran, and cells failed or a file couldn't be written; 2 the input is wrong;
+130 stopped by Ctrl-C.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a grid (the word `run` may be left out)
+    Run(RunArgs),
+    /// Show what a grid would run: cells, batches, engines, estimated time
+    Plan(PlanArgs),
+    /// Name the losses, optimizers, schedules and problems; or show one's formula and options
+    List(ListArgs),
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// The grid, a TOML file
+    #[arg(required = true)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    /// Make every part anew, instead of going on where an earlier run stopped
+    #[arg(long)]
+    fresh: bool,
+    /// Print at most so many rows of each problem and loss (0 for all); table.csv always has all
+    #[arg(long, value_name = "ROWS", default_value_t = 3)]
+    top: usize,
+}
+
+#[derive(Args)]
+struct Place {
+    /// The folder that the results folder goes into
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    out: PathBuf,
+    /// Worker threads [default: the config's, or one a core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+}
+
+#[derive(Args)]
+struct PlanArgs {
+    /// The grid, a TOML file
+    config: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args)]
+struct ListArgs {
+    /// losses, optimizers, schedules, problems, or the name of one entry
+    what: Option<String>,
+}
+
+/// Runs the program; what it returns is the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Before any tensor: more threads a batch would change the bits, and fight over the cores.
+    tch::set_num_threads(1);
+    tch::set_num_interop_threads(1);
+    let cli = Cli::parse();
+    match cli.command {
+        None => run(&cli.run),
+        Some(Command::Run(args)) => run(&args),
+        Some(Command::Plan(args)) => plan(&args),
+        Some(Command::List(args)) => list::list(args.what.as_deref()),
+    }
+}
+
+/// Shows a mistake and gives the exit code.
+pub(crate) fn wrong(error: impl Diagnostic + Send + Sync + 'static, code: u8) -> ExitCode {
+    eprintln!("{:?}", Report::new(error));
+    ExitCode::from(code)
+}
+
+/// Prints to standard output; a reader that has seen enough (`| head`) is no error.
+pub(crate) fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// A config and its plan, or the exit code after showing what is wrong with it.
+fn prepare(path: &std::path::Path) -> Result<(Config, Plan), ExitCode> {
+    let config = config::read(path).map_err(|error| wrong(error, 2))?;
+    let plan = Plan::new(&config).map_err(|error| wrong(error, 2))?;
+    Ok((config, plan))
+}
+
+fn options(place: &Place, config: &Config, fresh: bool) -> Options {
+    let cores = || available_parallelism().map_or(1, std::num::NonZero::get);
+    let jobs = place.jobs.map(usize::from).or(config.jobs).unwrap_or_else(cores);
+    Options { out: place.out.clone(), jobs, fresh }
+}
+
+fn run(args: &RunArgs) -> ExitCode {
+    let path = args.config.as_deref().expect("clap asks for it");
+    let (config, plan) = match prepare(path) {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    let options = options(&args.place, &config, args.fresh);
+    let stop = ctrlc::set_handler(|| {
+        if run::STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after the batches that have begun; Ctrl-C again stops at once");
+    });
+    if let Err(error) = stop {
+        eprintln!("Ctrl-C will not be waited for: {error}");
+    }
+    let folder = options.out.join(&config.name);
+    let (cells, batches) = (plan.cells(), plan.batches.len());
+    eprintln!("{}: {cells} cells in {batches} batches, {} at a time", config.name, options.jobs);
+    let summary = match run::run(&config, &plan, &options) {
+        Ok(summary) => summary,
+        Err(error @ RunError::Folder { .. }) => return wrong(error, 2),
+        Err(error @ RunError::Stopped { .. }) => return wrong(error, 130),
+        Err(error) => return wrong(error, 1),
+    };
+    let top = (args.top > 0).then_some(args.top);
+    let terminal = std::io::stdout().is_terminal();
+    print(&summary.table.render(&RenderOptions { terminal, top }));
+    let counts = summary.counts;
+    eprintln!(
+        "{} cells ({} diverged, {} failed) in {:.1} s; results in {}",
+        counts.cells,
+        counts.diverged,
+        counts.failed,
+        summary.wall.as_secs_f64(),
+        folder.display()
+    );
+    if summary.reused > 0 {
+        eprintln!("{} of {batches} parts were there already (--fresh makes them anew)", summary.reused);
+    }
+    if summary.removed > 0 {
+        eprintln!("{} parts of another build or config were removed", summary.removed);
+    }
+    if counts.failed > 0 {
+        eprintln!("{} cells failed: the column `message` of cells.csv says why", counts.failed);
+        return ExitCode::from(1);
+    }
+    ExitCode::SUCCESS
+}
+
+fn plan(args: &PlanArgs) -> ExitCode {
+    match prepare(&args.config) {
+        Ok((config, plan)) => {
+            print(&survey::survey(&config, &plan, &options(&args.place, &config, false)));
+            ExitCode::SUCCESS
+        }
+        Err(code) => code,
+    }
+}

@@ -1,0 +1,320 @@
+//! What a config file says: read, checked, and shown with the place of every mistake.
+
+mod error;
+mod values;
+
+use std::path::Path;
+
+use analysis::records::Dtype;
+use losses::{Loss, Targets};
+use optimizers::Optimizer;
+use optimizers::schedules::Schedule;
+use problems::{Losses, Problem};
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+pub use error::ConfigError;
+pub use values::{Numbers, Record, SeedChoice, Seeds};
+
+use error::Source;
+
+/// Which engine runs a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineChoice {
+    /// Fused where problem, loss and optimizer allow it, else libtorch.
+    #[default]
+    Auto,
+    /// Fused loops, or an error.
+    Fused,
+    /// libtorch with autograd.
+    Libtorch,
+}
+
+/// The type that parameters are computed in, as a config writes it.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DtypeChoice {
+    #[default]
+    Float32,
+    Float64,
+}
+
+impl From<DtypeChoice> for Dtype {
+    fn from(choice: DtypeChoice) -> Self {
+        match choice {
+            DtypeChoice::Float32 => Self::Float32,
+            DtypeChoice::Float64 => Self::Float64,
+        }
+    }
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: Spanned<String>,
+    #[serde(default)]
+    jobs: Option<Spanned<usize>>,
+    #[serde(default)]
+    engine: EngineChoice,
+    #[serde(default)]
+    dtype: DtypeChoice,
+    #[serde(default)]
+    steps: Option<Spanned<u64>>,
+    #[serde(default)]
+    lr: Option<Spanned<Numbers>>,
+    #[serde(default)]
+    targets: Option<Spanned<Numbers>>,
+    #[serde(default)]
+    hold: Option<Spanned<u64>>,
+    #[serde(default)]
+    seeds: Option<Spanned<Seeds>>,
+    #[serde(default)]
+    record: Option<Spanned<Record>>,
+    #[serde(default)]
+    divergence: Option<Spanned<f64>>,
+    #[serde(default)]
+    grid: Vec<Spanned<Block>>,
+}
+
+/// One `[[grid]]` as it is written: a full cross product. What it leaves out, the file's head says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Block {
+    problems: Spanned<Vec<Spanned<Problem>>>,
+    #[serde(default)]
+    losses: Option<Spanned<Vec<Spanned<Loss>>>>,
+    optimizers: Spanned<Vec<Spanned<Optimizer>>>,
+    #[serde(default)]
+    schedules: Option<Spanned<Vec<Spanned<Schedule>>>>,
+    #[serde(default)]
+    steps: Option<Spanned<u64>>,
+    #[serde(default)]
+    lr: Option<Spanned<Numbers>>,
+    #[serde(default)]
+    targets: Option<Spanned<Numbers>>,
+    #[serde(default)]
+    hold: Option<Spanned<u64>>,
+    #[serde(default)]
+    seeds: Option<Spanned<Seeds>>,
+    #[serde(default)]
+    record: Option<Spanned<Record>>,
+}
+
+/// A checked config.
+#[derive(Debug)]
+pub struct Config {
+    /// The folder's name under `results/`.
+    pub name: String,
+    /// Worker threads, if the file says.
+    pub jobs: Option<usize>,
+    /// Which engine to use.
+    pub engine: EngineChoice,
+    /// The type of the parameters.
+    pub dtype: Dtype,
+    /// A cell has diverged when its error is this many times the error it started with.
+    pub divergence: f64,
+    /// The cross products.
+    pub grids: Vec<Grid>,
+    /// The text of the file.
+    pub text: String,
+}
+
+/// One cross product, with nothing left open.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    /// What is trained.
+    pub problems: Vec<Problem>,
+    /// With which losses; empty for landscapes.
+    pub losses: Vec<Loss>,
+    /// By which optimizers.
+    pub optimizers: Vec<Optimizer>,
+    /// Under which schedules.
+    pub schedules: Vec<Schedule>,
+    /// Learning rates, ascending.
+    pub lr: Vec<f64>,
+    /// Seeds to choose the learning rate on, and seeds to report.
+    pub seeds: SeedChoice,
+    /// The budget.
+    pub steps: u64,
+    /// Targets of the error, descending; `None` takes each problem's own.
+    pub targets: Option<Vec<f64>>,
+    /// The consecutive steps that a target must hold for.
+    pub hold: u64,
+    /// Which steps go into the curves.
+    pub record: Record,
+}
+
+/// Reads and checks a config file.
+///
+/// # Errors
+/// If the file can't be read, or for the first mistake in it.
+pub fn read(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    parse(&path.display().to_string(), text)
+}
+
+/// Checks the text of a config; `file` is what messages call it.
+///
+/// # Errors
+/// For the first mistake in it.
+pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
+    let source = Source::new(file, &text);
+    let read: File = toml::from_str(&text).map_err(|error| source.toml(&error))?;
+    let name = check_name(&source, &read.name)?;
+    if let Some(jobs) = &read.jobs {
+        source.require(jobs, *jobs.get_ref() > 0, "`jobs` must be at least 1", "leave it out to use every core")?;
+    }
+    let divergence = read.divergence.as_ref().map_or(1e6, |factor| *factor.get_ref());
+    if let Some(factor) = &read.divergence {
+        let message = "`divergence` must be above 1: it is a multiple of the error at the start";
+        source.require(factor, divergence > 1.0, message, "the default is 1e6")?;
+    }
+    if read.grid.is_empty() {
+        return Err(source.whole(
+            "the config has no grid",
+            "add a table [[grid]] with problems, losses and optimizers; configs/smoke.toml is a short example",
+        ));
+    }
+    let grids = read.grid.iter().map(|block| check_grid(&source, &read, block)).collect::<Result<_, _>>()?;
+    let (jobs, engine, dtype) = (read.jobs.map(Spanned::into_inner), read.engine, read.dtype.into());
+    Ok(Config { name, jobs, engine, dtype, divergence, grids, text })
+}
+
+/// A name that stays inside the results folder.
+fn check_name(source: &Source, name: &Spanned<String>) -> Result<String, ConfigError> {
+    let text: &str = name.as_ref();
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    source.require(
+        name,
+        !text.is_empty() && plain && !text.starts_with('.') && text.len() <= 100,
+        "`name` becomes a folder: letters, digits, `-`, `_` and `.`, not starting with `.`, at most 100",
+        "use a name such as \"my-grid\"; --out DIR sets where the folder goes",
+    )?;
+    Ok(text.to_owned())
+}
+
+fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Grid, ConfigError> {
+    let block: &Block = block.as_ref();
+    let problems = check_entries(source, &block.problems, Problem::KIND, |p| p.check(), Problem::label)?;
+    let losses = match &block.losses {
+        Some(losses) => check_entries(source, losses, Loss::KIND, |loss| loss.check(), Loss::label)?,
+        None => Vec::new(),
+    };
+    let optimizers = check_entries(source, &block.optimizers, Optimizer::KIND, |o| o.check(), Optimizer::label)?;
+    let schedules = match &block.schedules {
+        Some(schedules) => check_entries(source, schedules, Schedule::KIND, |s| s.check(), Schedule::label)?,
+        None => vec![Schedule::named("constant").expect("the registry has it")],
+    };
+    check_pairs(source, block)?;
+
+    let steps = block.steps.as_ref().or(file.steps.as_ref());
+    if let Some(steps) = steps {
+        source.require(steps, *steps.get_ref() > 0, "`steps` must be at least 1", "a run of 0 steps trains nothing")?;
+        let bounded = *steps.get_ref() <= 1_000_000_000;
+        source.require(steps, bounded, "`steps` must be at most 1000000000", "use a smaller budget")?;
+    }
+    let hold = block.hold.as_ref().or(file.hold.as_ref());
+    if let Some(hold) = hold {
+        source.require(hold, *hold.get_ref() > 0, "`hold` must be at least 1", "1 counts the first step at the target")?;
+    }
+    let lr = match block.lr.as_ref().or(file.lr.as_ref()) {
+        Some(rates) => source.numbers(rates, "a learning rate")?,
+        None => Numbers::Log { from: 1e-4, to: 1.0, per_decade: Some(2), count: None }.values(),
+    };
+    let targets = match block.targets.as_ref().or(file.targets.as_ref()) {
+        Some(targets) => Some(source.numbers(targets, "a target")?.into_iter().rev().collect()),
+        None => None,
+    };
+    let seeds = match block.seeds.as_ref().or(file.seeds.as_ref()) {
+        Some(seeds) => source.seeds(seeds)?,
+        None => Seeds::default().choose(),
+    };
+    check_seeds(source, block, &seeds)?;
+    let record = block.record.as_ref().or(file.record.as_ref());
+    if let Some(record) = record {
+        source.require(record, record.as_ref().is_sound(), "`record` must be at least 1", "\"summary\" records no curve")?;
+    }
+    Ok(Grid {
+        problems,
+        losses,
+        optimizers,
+        schedules,
+        lr,
+        seeds,
+        steps: steps.map_or(1000, |steps| *steps.get_ref()),
+        targets,
+        hold: hold.map_or(1, |hold| *hold.get_ref()),
+        record: record.map_or_else(Record::default, |record| *record.as_ref()),
+    })
+}
+
+/// Checks that a list is not empty, each entry's options, and that none stands there twice.
+fn check_entries<T: Clone>(
+    source: &Source,
+    list: &Spanned<Vec<Spanned<T>>>,
+    kind: &str,
+    check: impl Fn(&T) -> Result<(), String>,
+    label: impl Fn(&T) -> String,
+) -> Result<Vec<T>, ConfigError> {
+    let entries: &Vec<Spanned<T>> = list.as_ref();
+    let empty = format!("the list is empty, so the grid is");
+    source.require(list, !entries.is_empty(), &empty, &format!("name at least one {kind}: see `runner list`"))?;
+    let mut labels = Vec::new();
+    for entry in entries {
+        check(entry.as_ref()).map_err(|message| source.at(entry.span(), &message, ""))?;
+        let label = label(entry.as_ref());
+        let twice = format!("`{label}` stands here twice");
+        source.require(entry, !labels.contains(&label), &twice, "leave one out")?;
+        labels.push(label);
+    }
+    Ok(entries.iter().map(|entry| entry.as_ref().clone()).collect())
+}
+
+/// Every problem of a block must be trainable with every loss of it.
+fn check_pairs(source: &Source, block: &Block) -> Result<(), ConfigError> {
+    for problem in block.problems.as_ref() {
+        let name = problem.as_ref().name();
+        match (problem.as_ref().losses(), &block.losses) {
+            (Losses::Own, None) | (Losses::ValuesOrClasses, Some(_)) => {}
+            (Losses::Own, Some(losses)) => {
+                return Err(source.at(
+                    losses.span(),
+                    &format!("`{name}` is a landscape and its own loss"),
+                    "put it into a [[grid]] of its own, without `losses`",
+                ));
+            }
+            (_, None) => {
+                return Err(source.at(
+                    problem.span(),
+                    &format!("`{name}` needs losses"),
+                    "add a line such as losses = [\"mse\", \"huber\"]; `runner list losses` names them",
+                ));
+            }
+            (Losses::Values, Some(losses)) => {
+                let classes = |loss: &&Spanned<Loss>| loss.as_ref().targets() == Targets::Classes;
+                if let Some(loss) = losses.as_ref().iter().find(classes) {
+                    let message = format!("`{}` needs classes, which `{name}` hasn't", loss.as_ref().name());
+                    return Err(source.at(loss.span(), &message, "put it into a [[grid]] with a classification"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where nothing is random, a second seed would repeat the first and feign a sample.
+fn check_seeds(source: &Source, block: &Block, seeds: &SeedChoice) -> Result<(), ConfigError> {
+    for problem in block.problems.as_ref() {
+        let single = seeds.tuning.len() + seeds.reporting.len() == 1;
+        source.require(
+            problem,
+            single || problem.as_ref().depends_on_seed(),
+            &format!("nothing in `{}` is random, so every seed would give the same run", problem.as_ref().label()),
+            "give it some noise or spread, or use seeds = { tuning = 0, reporting = 1 }",
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The fused engine: every step is three passes over rows of lanes that stay in the first-level cache.
+
+use numeric::{Float, LANES, Row, rows, vectorize};
+use problems::Block;
+use rayon::prelude::*;
+
+use super::ledger::{LaneResult, Ledger, Metric};
+use super::{Rates, Recorded};
+use crate::plan::{Batch, Lane};
+
+/// What a block of lanes may take of the first-level cache, in bytes.
+const BLOCK_BYTES: usize = 24 * 1024;
+
+/// Parameter, target, gradient and two numbers of state: the rows that a parameter commonly has.
+const ROWS_A_PARAMETER: usize = 5;
+
+/// At most so many chunks a block: enough to hide the latency of one step behind the next chunk's.
+const MOST_CHUNKS: usize = 16;
+
+impl<F: Float> Metric<F> for dyn Block<F> {
+    fn error(&self, measure: F) -> F {
+        Block::error(self, measure)
+    }
+    fn measure(&self, error: F) -> F {
+        Block::measure(self, error)
+    }
+}
+
+pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
+    let one = problem_block::<F>(batch, &batch.lanes[..1]).elements();
+    let chunk_bytes = one * LANES * size_of::<F>() * ROWS_A_PARAMETER;
+    let lanes = (BLOCK_BYTES / chunk_bytes).clamp(1, MOST_CHUNKS) * LANES;
+    batch.lanes.par_chunks(lanes).flat_map_iter(|lanes| run_block::<F>(batch, lanes)).collect()
+}
+
+fn problem_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Box<dyn Block<F>> {
+    let seeds: Vec<u64> = lanes.iter().map(|lane| lane.seed).collect();
+    batch.problem.block(&seeds, batch.loss.as_ref()).expect("the plan asked whether it can be fused")
+}
+
+fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
+    let settings = &*batch.settings;
+    let mut block = problem_block::<F>(batch, lanes);
+    let (elements, chunks) = (block.elements(), rows::chunks(lanes.len()));
+    let start = block.start();
+    let mut parameters = start.clone();
+    let mut gradient = vec![rows::zero::<F>(); start.len()];
+    let (mut loss, mut measure, mut norm) =
+        (vec![rows::zero::<F>(); chunks], vec![rows::zero::<F>(); chunks], vec![rows::zero::<F>(); chunks]);
+    let mut lr = vec![rows::zero::<F>(); chunks];
+    let mut rates = Rates::new(&batch.schedule, lanes.iter().map(|lane| lane.lr).collect(), settings.steps);
+    let mut stepper = batch.optimizer.stepper::<F>(start.len()).expect("the plan asked whether it can be fused");
+    let clip = batch.optimizer.clip();
+    let mut ledger = Ledger::new(lanes.len(), settings);
+    let mut recorded = Recorded::new(&settings.record);
+    let mut diverged = Vec::new();
+    let mut step = 0;
+    loop {
+        block.evaluate(&parameters, &mut gradient, &mut loss, &mut measure);
+        ledger.observe(step, &loss, &measure, &*block, &mut diverged);
+        if rates.advance(step) {
+            fill(&mut lr, &rates.current);
+        }
+        if recorded.has(step) || !(diverged.is_empty() || settings.record.is_empty()) {
+            norms(elements, &gradient, &mut norm);
+            ledger.record(step, &loss, &measure, &norm, &*block, |lane| rates.current[lane]);
+        }
+        if step == settings.steps {
+            break;
+        }
+        if !diverged.is_empty() {
+            for lane in diverged.drain(..) {
+                // Back to where it started and still: a dead lane must not slow the others by NaN or
+                // by values out of range, and has no more news.
+                rates.stop(lane);
+                let first = lane / LANES * elements;
+                stepper.reset(first, elements, lane % LANES);
+                for row in first..first + elements {
+                    parameters[row][lane % LANES] = start[row][lane % LANES];
+                    gradient[row][lane % LANES] = F::default();
+                }
+            }
+            if ledger.is_over() {
+                break;
+            }
+            fill(&mut lr, &rates.current);
+        }
+        if let Some(clip) = &clip {
+            clip.rows(elements, &mut gradient);
+        }
+        stepper.step(elements, &lr, &mut parameters, &gradient);
+        rates.listen(|lane| loss[lane / LANES][lane % LANES].to_f64());
+        step += 1;
+    }
+    ledger.finish(step, &loss, &measure, &*block)
+}
+
+/// Writes the rates of the lanes into rows; places behind the last lane keep 0.
+fn fill<F: Float>(lr: &mut [Row<F>], rates: &[f64]) {
+    for (lane, rate) in rates.iter().enumerate() {
+        lr[lane / LANES][lane % LANES] = F::from_f64(*rate);
+    }
+}
+
+/// The Euclidean norm of every lane's gradient.
+fn norms<F: Float>(elements: usize, gradient: &[Row<F>], norm: &mut [Row<F>]) {
+    vectorize(
+        #[inline(always)]
+        || {
+            for (gradient, norm) in gradient.chunks_exact(elements).zip(norm) {
+                let mut sum = rows::zero::<F>();
+                for row in gradient {
+                    for lane in 0..LANES {
+                        sum[lane] += row[lane] * row[lane];
+                    }
+                }
+                *norm = sum.map(F::sqrt);
+            }
+        },
+    );
+}

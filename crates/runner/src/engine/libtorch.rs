@@ -1,0 +1,161 @@
+//! The libtorch engine: autograd computes the gradients of all lanes at once, and on the CPU the fused
+//! stepper applies them in one pass.
+
+use numeric::slices::{slice, slice_mut};
+use numeric::{Float, LANES, Row, rows};
+use optimizers::{Stepper, TensorStepper};
+use tch::{Device, Kind, Tensor};
+
+use super::ledger::{LaneResult, Ledger, Metric};
+use super::{Rates, Recorded};
+use crate::plan::Batch;
+
+/// Errors come as they are.
+struct Identity;
+
+impl<F: Float> Metric<F> for Identity {
+    fn error(&self, measure: F) -> F {
+        measure
+    }
+    fn measure(&self, error: F) -> F {
+        error
+    }
+}
+
+pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
+    let settings = &*batch.settings;
+    let lanes = batch.lanes.len();
+    let seeds: Vec<u64> = batch.lanes.iter().map(|lane| lane.seed).collect();
+    let mut problem = batch.problem.batch(&seeds, batch.loss.as_ref(), (F::KIND, Device::Cpu));
+    let mut parameters: Vec<Tensor> =
+        problem.start().into_iter().map(|start| start.set_requires_grad(true)).collect();
+    let start: Vec<Tensor> = parameters.iter().map(|p| p.detach().copy()).collect();
+    let mut update = Update::<F>::new(batch, &parameters);
+    let mut rates = Rates::new(&batch.schedule, batch.lanes.iter().map(|lane| lane.lr).collect(), settings.steps);
+    let clip = batch.optimizer.clip();
+    let mut ledger = Ledger::new(lanes, settings);
+    let mut recorded = Recorded::new(&settings.record);
+    let period = batch.problem.error_period();
+    let mut errors = Vec::new();
+    let mut diverged = Vec::new();
+    let mut step = 0;
+    let (mut loss_rows, mut error_rows);
+    loop {
+        let loss = problem.loss(step, &parameters);
+        let losses: Vec<f64> = Vec::try_from(loss.to_kind(Kind::Double)).expect("a loss for each lane");
+        assert_eq!(losses.len(), lanes, "the loss must be one number for each lane");
+        if step % period == 0 || step == settings.steps {
+            errors = problem.error(&parameters);
+        }
+        (loss_rows, error_rows) = (to_rows::<F>(&losses), to_rows::<F>(&errors));
+        ledger.observe(step, &loss_rows, &error_rows, &Identity, &mut diverged);
+        rates.advance(step);
+        let recording = recorded.has(step) || !(diverged.is_empty() || settings.record.is_empty());
+        if !recording && step == settings.steps {
+            break;
+        }
+        let mut gradients = gradients(&loss, &parameters);
+        if recording {
+            let norms = to_rows::<F>(&norms(&gradients));
+            ledger.record(step, &loss_rows, &error_rows, &norms, &Identity, |lane| rates.current[lane]);
+        }
+        if step == settings.steps {
+            break;
+        }
+        for lane in diverged.drain(..) {
+            rates.stop(lane);
+            let _guard = tch::no_grad_guard();
+            for ((p, start), g) in parameters.iter().zip(&start).zip(&gradients) {
+                p.get(lane as i64).copy_(&start.get(lane as i64));
+                let _ = g.get(lane as i64).zero_();
+            }
+            update.reset(lane);
+        }
+        if ledger.is_over() {
+            break;
+        }
+        if let Some(clip) = &clip {
+            clip.tensors(&mut gradients);
+        }
+        update.step(&rates.current, &mut parameters, &gradients);
+        rates.listen(|lane| losses[lane]);
+        step += 1;
+    }
+    ledger.finish(step, &loss_rows, &error_rows, &Identity)
+}
+
+/// The gradient of every lane's loss: the sum's, since lanes don't touch.
+fn gradients(loss: &Tensor, parameters: &[Tensor]) -> Vec<Tensor> {
+    let found = Tensor::run_backward(&[loss.sum(None::<Kind>)], parameters, false, false);
+    let fill = |(gradient, parameter): (Tensor, &Tensor)| {
+        if gradient.defined() { gradient.contiguous() } else { parameter.zeros_like().detach() }
+    };
+    found.into_iter().zip(parameters).map(fill).collect()
+}
+
+/// The Euclidean norm of every lane's gradient over all parameters.
+fn norms(gradients: &[Tensor]) -> Vec<f64> {
+    let squares = gradients.iter().map(|g| {
+        g.to_kind(Kind::Double).square().flatten(1, -1).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)
+    });
+    let sum = squares.reduce(|a, b| a + b).expect("a problem has parameters");
+    Vec::try_from(sum.sqrt()).expect("a norm for each lane")
+}
+
+fn to_rows<F: Float>(values: &[f64]) -> Vec<Row<F>> {
+    let mut rows = vec![rows::zero::<F>(); rows::chunks(values.len())];
+    for (lane, value) in values.iter().enumerate() {
+        rows[lane / LANES][lane % LANES] = F::from_f64(*value);
+    }
+    rows
+}
+
+/// How gradients are applied.
+enum Update<F> {
+    /// In one pass over memory: for each parameter its rows a lane, and a stepper for each lane.
+    Fused(Vec<(usize, Vec<Box<dyn Stepper<F>>>)>),
+    /// By libtorch's operations, for what has no fused form.
+    Tensors(Box<dyn TensorStepper>),
+}
+
+impl<F: Float> Update<F> {
+    fn new(batch: &Batch, parameters: &[Tensor]) -> Self {
+        let lanes = batch.lanes.len();
+        let of = |parameter: &Tensor| {
+            let rows = rows::chunks(parameter.numel() / lanes);
+            let steppers = (0..lanes).map(|_| batch.optimizer.stepper::<F>(rows)).collect::<Option<Vec<_>>>();
+            steppers.map(|steppers| (rows, steppers))
+        };
+        match parameters.iter().map(of).collect() {
+            Some(steppers) => Self::Fused(steppers),
+            None => Self::Tensors(batch.optimizer.tensor()),
+        }
+    }
+
+    fn step(&mut self, lr: &[f64], parameters: &mut [Tensor], gradients: &[Tensor]) {
+        match self {
+            Self::Tensors(stepper) => stepper.step(&Tensor::from_slice(lr).to_kind(F::KIND), parameters, gradients),
+            Self::Fused(steppers) => {
+                for ((parameter, gradient), (_, steppers)) in parameters.iter_mut().zip(gradients).zip(steppers) {
+                    let size = parameter.numel() / lr.len();
+                    let (p, g) = (slice_mut::<F>(parameter), slice::<F>(gradient));
+                    for (((p, g), stepper), lr) in
+                        p.chunks_exact_mut(size).zip(g.chunks_exact(size)).zip(steppers).zip(lr)
+                    {
+                        stepper.step_slice(F::from_f64(*lr), p, g);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts a lane's state back to the start.
+    fn reset(&mut self, lane: usize) {
+        // The state of libtorch's operations stays as it is: its lane has ended, and lanes don't touch.
+        if let Self::Fused(steppers) = self {
+            for (rows, steppers) in steppers {
+                (0..LANES).for_each(|place| steppers[lane].reset(0, *rows, place));
+            }
+        }
+    }
+}

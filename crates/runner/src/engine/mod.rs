@@ -1,0 +1,118 @@
+//! The two engines, and what they have in common.
+
+mod fused;
+mod ledger;
+mod libtorch;
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use analysis::records::{Dtype, Engine};
+use optimizers::schedules::{Observer, Schedule};
+
+pub use ledger::{LaneResult, Moment};
+
+use crate::plan::Batch;
+
+thread_local! {
+    /// Whether a panic on this thread belongs to a cell, and is reported in its row.
+    static IN_CELL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a batch; lane by lane what it came to. A batch that panics (libtorch's way to refuse shapes or
+/// memory) is an outcome of its lanes and stops nothing else.
+#[must_use]
+pub fn run(batch: &Batch) -> Vec<LaneResult> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let default = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !IN_CELL.get() {
+                default(info);
+            }
+        }));
+    });
+    let run = match (batch.engine, batch.settings.dtype) {
+        (Engine::Fused, Dtype::Float32) => fused::run::<f32>,
+        (Engine::Fused, Dtype::Float64) => fused::run::<f64>,
+        (Engine::Libtorch, Dtype::Float32) => libtorch::run::<f32>,
+        (Engine::Libtorch, Dtype::Float64) => libtorch::run::<f64>,
+    };
+    let before = IN_CELL.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(|| run(batch)));
+    IN_CELL.set(before);
+    result.unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("it panicked");
+        // libtorch appends its C++ stack; the first line says what happened.
+        let first = message.lines().next().unwrap_or(message);
+        vec![LaneResult::failed(first, batch.settings.targets.len()); batch.lanes.len()]
+    })
+}
+
+/// The learning rates of a block of lanes, step by step.
+struct Rates {
+    base: Vec<f64>,
+    factors: Vec<f64>,
+    /// One state a lane, where the schedule listens to the loss.
+    feedback: Vec<Observer>,
+    current: Vec<f64>,
+    step: Option<usize>,
+}
+
+impl Rates {
+    fn new(schedule: &Schedule, base: Vec<f64>, budget: u64) -> Self {
+        let feedback = match schedule.feedback() {
+            Some(options) => base.iter().map(|_| options.state()).collect(),
+            None => Vec::new(),
+        };
+        Self { factors: schedule.factors(budget), feedback, current: base.clone(), step: None, base }
+    }
+
+    /// Goes to `step`; whether any rate has changed.
+    fn advance(&mut self, step: u64) -> bool {
+        let last = self.factors.len() - 1;
+        let step = (step as usize).min(last);
+        let same = self.step.is_some_and(|before| self.factors[before] == self.factors[step]);
+        self.step = Some(step);
+        if same && self.feedback.is_empty() {
+            return false;
+        }
+        for (current, base) in self.current.iter_mut().zip(&self.base) {
+            *current = base * self.factors[step];
+        }
+        true
+    }
+
+    /// Tells the schedule the losses of a step, after its update. Its answer scales the base rate, so
+    /// that a warm-up's factors stay on top of it.
+    fn listen(&mut self, loss: impl Fn(usize) -> f64) {
+        for (lane, (base, observer)) in self.base.iter_mut().zip(&mut self.feedback).enumerate() {
+            *base = observer.observe(*base, loss(lane));
+        }
+    }
+
+    /// A lane that has ended moves no more.
+    fn stop(&mut self, lane: usize) {
+        self.base[lane] = 0.0;
+        self.current[lane] = 0.0;
+    }
+}
+
+/// Walks through the steps to record.
+struct Recorded<'a>(std::iter::Peekable<std::slice::Iter<'a, u64>>);
+
+impl<'a> Recorded<'a> {
+    fn new(steps: &'a [u64]) -> Self {
+        Self(steps.iter().peekable())
+    }
+
+    /// Whether `step` is among them; steps must be asked for in order.
+    fn has(&mut self, step: u64) -> bool {
+        self.0.next_if(|next| **next == step).is_some()
+    }
+}

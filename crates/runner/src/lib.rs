@@ -1,0 +1,14 @@
+//! Runs grids of optimizers and losses.
+//!
+//! Data flow one way: a config file ([`config`]) becomes a plan of batches ([`plan`]), an engine runs
+//! each batch ([`engine`]), what it came to is a part file ([`parts`]), and the parts in the plan's order
+//! are the result files ([`run`]).
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+mod list;
+pub mod parts;
+pub mod plan;
+pub mod run;
+mod survey;

@@ -1,0 +1,5 @@
+//! `runner`: see [`runner::cli`].
+
+fn main() -> std::process::ExitCode {
+    runner::cli::main()
+}

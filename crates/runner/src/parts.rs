@@ -1,0 +1,220 @@
+//! Part files: what a batch came to, written once and whole.
+//!
+//! A part is a line of JSON (its key, lengths and hash), then rows of `cells.csv`, then rows of
+//! `curves.csv`. It is written under another name, synced and renamed, so that a part that is there is
+//! whole; and it is checked against its hash before it is used, so that a damaged one is made again.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use analysis::records::{self, Cell, Hit, Outcome, Point, Targets};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::engine::LaneResult;
+use crate::plan::Batch;
+
+/// A part in memory.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Rows of `cells.csv`.
+    pub cells: Vec<u8>,
+    /// Rows of `curves.csv`.
+    pub curves: Vec<u8>,
+    /// How many cells, and how many of them diverged or failed.
+    pub counts: Counts,
+    /// Where and how long it ran: not a result.
+    pub timing: Timing,
+}
+
+/// How many cells came to what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// All of them.
+    pub cells: u64,
+    /// Those that diverged.
+    pub diverged: u64,
+    /// Those that failed.
+    pub failed: u64,
+}
+
+/// Where and how long a batch ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The machine's name.
+    pub host: String,
+    /// The time of one worker.
+    pub wall_us: u64,
+}
+
+/// The first line of a part.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    key: String,
+    cells_bytes: u64,
+    curves_bytes: u64,
+    sha256: String,
+    counts: Counts,
+    timing: Timing,
+}
+
+impl Part {
+    /// Writes the results of a batch as rows.
+    ///
+    /// # Panics
+    /// If `targets` lacks a target of the batch: they come from the same plan.
+    #[must_use]
+    pub fn new(batch: &Batch, results: &[LaneResult], targets: &Targets, timing: Timing) -> Self {
+        let labels = batch.labels();
+        let dtype = batch.settings.dtype;
+        let (mut cells, mut curves) = (Vec::new(), Vec::new());
+        let mut counts = Counts::default();
+        let mut cell = Cell {
+            key: records::Key(0),
+            problem: labels.problem.clone(),
+            loss: labels.loss.clone(),
+            optimizer: labels.optimizer.clone(),
+            schedule: labels.schedule.clone(),
+            lr: 0.0,
+            seed: 0,
+            role: records::Role::Tuning,
+            engine: batch.engine,
+            dtype,
+            outcome: Outcome::Budget,
+            steps: 0,
+            evaluations: 0,
+            start_loss: 0.0,
+            final_loss: 0.0,
+            best_loss: 0.0,
+            start_error: 0.0,
+            final_error: 0.0,
+            best_error: 0.0,
+            hits: Vec::new(),
+            message: String::new(),
+        };
+        for (lane, result) in batch.lanes.iter().zip(results) {
+            cell.key = labels.key(lane);
+            (cell.lr, cell.seed, cell.role) = (lane.lr, lane.seed, lane.role);
+            (cell.outcome, cell.steps, cell.evaluations) = (result.outcome, result.steps, result.evaluations);
+            [cell.start_loss, cell.final_loss, cell.best_loss] = result.loss;
+            [cell.start_error, cell.final_error, cell.best_error] = result.error;
+            let hits = batch.settings.targets.iter().zip(&result.hits);
+            cell.hits.clear();
+            cell.hits.extend(hits.map(|(target, step)| Hit { target: *target, step: *step }));
+            cell.message.clone_from(&result.message);
+            records::write_cell(&mut cells, &cell, targets).expect("the plan's targets hold every batch's");
+            for moment in &result.curve {
+                let point = Point {
+                    key: cell.key,
+                    step: moment.step,
+                    loss: moment.loss,
+                    error: moment.error,
+                    gradient_norm: moment.gradient_norm,
+                    lr: moment.lr,
+                };
+                records::write_point(&mut curves, &point, dtype);
+            }
+            counts.cells += 1;
+            counts.diverged += u64::from(result.outcome == Outcome::Diverged);
+            counts.failed += u64::from(result.outcome == Outcome::Failed);
+        }
+        Self { cells, curves, counts, timing }
+    }
+
+    /// Writes the part into `folder`, whole or not at all.
+    ///
+    /// # Errors
+    /// If the disk is full or the folder can't be written.
+    pub fn save(&self, folder: &Path, key: &str) -> io::Result<()> {
+        let header = Header {
+            key: key.to_owned(),
+            cells_bytes: self.cells.len() as u64,
+            curves_bytes: self.curves.len() as u64,
+            sha256: hash(&self.cells, &self.curves),
+            counts: self.counts,
+            timing: self.timing.clone(),
+        };
+        write_whole(&path(folder, key), |file| {
+            serde_json::to_writer(&mut *file, &header)?;
+            file.write_all(b"\n")?;
+            file.write_all(&self.cells)?;
+            file.write_all(&self.curves)
+        })
+    }
+
+    /// Reads the part with this key. `None` if there is none, or if it isn't what was written.
+    #[must_use]
+    pub fn load(folder: &Path, key: &str) -> Option<Self> {
+        let mut file = BufReader::new(File::open(path(folder, key)).ok()?);
+        let mut line = String::new();
+        // A damaged header must not make us read for ever.
+        file.by_ref().take(4096).read_line(&mut line).ok()?;
+        let header: Header = serde_json::from_str(&line).ok()?;
+        let mut body = Vec::new();
+        file.read_to_end(&mut body).ok()?;
+        let fits = header.cells_bytes.checked_add(header.curves_bytes) == Some(body.len() as u64);
+        if header.key != key || !fits {
+            return None;
+        }
+        let curves = body.split_off(header.cells_bytes as usize);
+        (hash(&body, &curves) == header.sha256).then_some(Self {
+            cells: body,
+            curves,
+            counts: header.counts,
+            timing: header.timing,
+        })
+    }
+}
+
+/// Where a part lies.
+fn path(folder: &Path, key: &str) -> PathBuf {
+    folder.join(format!("{key}.part"))
+}
+
+fn hash(cells: &[u8], curves: &[u8]) -> String {
+    let digest = Sha256::new().chain_update(cells).chain_update(curves).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file so that under its name there is ever only a whole one: first under another name in
+/// the same folder, synced, then renamed.
+///
+/// # Errors
+/// As the system says; then nothing is left behind.
+pub fn write_whole(path: &Path, write: impl FnOnce(&mut io::BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
+    let mut buffer = io::BufWriter::with_capacity(1 << 16, file.as_file());
+    write(&mut buffer)?;
+    buffer.flush()?;
+    drop(buffer);
+    file.as_file().sync_all()?;
+    // Results are for everybody to read, which a temporary file is not.
+    #[cfg(unix)]
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.persist(path).map_err(|error| error.error)?;
+    // The rename itself must survive a power cut. Some systems can't sync a folder: then it may not.
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
+/// Removes what an interrupted run left half-written, and parts that no batch of this run has.
+///
+/// Returns how many parts were removed.
+///
+/// # Errors
+/// If the folder can't be read.
+pub fn sweep(folder: &Path, keys: &std::collections::HashSet<&str>) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let foreign = name.strip_suffix(".part").is_some_and(|key| !keys.contains(key));
+        if (foreign || name.starts_with(".writing-")) && fs::remove_file(entry.path()).is_ok() {
+            removed += usize::from(foreign);
+        }
+    }
+    Ok(removed)
+}

@@ -1,0 +1,281 @@
+//! What a config runs: cells, put together into batches. Nothing else decides what a batch holds, so
+//! that results don't depend on threads, shards or machines.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use analysis::records::{Dtype, Engine, Key, Role};
+use losses::Loss;
+use miette::Diagnostic;
+use optimizers::Optimizer;
+use optimizers::schedules::Schedule;
+use problems::Problem;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::config::{Config, EngineChoice, Grid};
+
+/// The sources that this binary was built from. Parts of another build are never used.
+pub const BUILD: &str = env!("OPTBENCH_BUILD");
+
+/// Lanes of a fused batch: enough to fill every core, few enough that a part is soon done.
+const FUSED_LANES: usize = 4096;
+
+/// One cell within a batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lane {
+    /// The learning rate, before the schedule.
+    pub lr: f64,
+    /// The seed.
+    pub seed: u64,
+    /// What the seed is for.
+    pub role: Role,
+}
+
+/// Cells that differ only in learning rate and seed, run side by side.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// What is trained.
+    pub problem: Problem,
+    /// With which loss; `None` for a landscape.
+    pub loss: Option<Loss>,
+    /// By which optimizer.
+    pub optimizer: Optimizer,
+    /// Under which schedule.
+    pub schedule: Schedule,
+    /// Learning rates and seeds.
+    pub lanes: Vec<Lane>,
+    /// Budget, targets and recording.
+    pub settings: Arc<Settings>,
+    /// What runs it.
+    pub engine: Engine,
+}
+
+/// What the cells of a batch share beside the four axes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The budget.
+    pub steps: u64,
+    /// Targets of the error, descending.
+    pub targets: Vec<f64>,
+    /// The consecutive steps that a target must hold for.
+    pub hold: u64,
+    /// The steps that go into the curves, ascending.
+    pub record: Vec<u64>,
+    /// A cell has diverged when its error is this many times the error at its start.
+    pub divergence: f64,
+    /// The type of the parameters.
+    pub dtype: Dtype,
+}
+
+/// A config whose cells can't be run.
+#[derive(Debug, Error, Diagnostic)]
+pub enum PlanError {
+    /// Two blocks hold the same cell.
+    #[error("the same cell stands in two [[grid]] tables: {cell}")]
+    #[diagnostic(help("take it out of one of them: results are told apart by problem, loss, optimizer, schedule, learning rate and seed"))]
+    Duplicate {
+        /// Its labels.
+        cell: String,
+    },
+    /// The fused engine was asked for something it can't run.
+    #[error("the fused engine can't run {combination}")]
+    #[diagnostic(help("leave `engine` out: auto takes libtorch where fused loops don't reach"))]
+    NotFused {
+        /// Problem, loss and optimizer.
+        combination: String,
+    },
+}
+
+/// Batches in the order of the result files.
+#[derive(Debug)]
+pub struct Plan {
+    /// The batches.
+    pub batches: Vec<Batch>,
+    /// Every target that some cell is asked for, descending: the columns of the results.
+    pub targets: Vec<f64>,
+}
+
+impl Plan {
+    /// Lays out the cells of a config.
+    ///
+    /// # Errors
+    /// If two cells are the same, or the engine asked for can't run one.
+    pub fn new(config: &Config) -> Result<Self, PlanError> {
+        let mut batches = Vec::new();
+        for grid in &config.grids {
+            for problem in &grid.problems {
+                let settings = Arc::new(settings(config, grid, problem));
+                for loss in losses_of(grid) {
+                    for optimizer in &grid.optimizers {
+                        let engine = engine(config.engine, problem, loss, optimizer)?;
+                        for schedule in &grid.schedules {
+                            let batch = |lanes| Batch {
+                                problem: problem.clone(),
+                                loss: loss.cloned(),
+                                optimizer: optimizer.clone(),
+                                schedule: schedule.clone(),
+                                lanes,
+                                settings: settings.clone(),
+                                engine,
+                            };
+                            batches.extend(lanes(grid, engine, problem).into_iter().map(batch));
+                        }
+                    }
+                }
+            }
+        }
+        check_duplicates(&batches)?;
+        let mut targets: Vec<f64> = batches.iter().flat_map(|batch| batch.settings.targets.clone()).collect();
+        targets.sort_by(|a, b| b.total_cmp(a));
+        targets.dedup();
+        Ok(Self { batches, targets })
+    }
+
+    /// How many cells there are.
+    #[must_use]
+    pub fn cells(&self) -> u64 {
+        self.batches.iter().map(|batch| batch.lanes.len() as u64).sum()
+    }
+}
+
+fn settings(config: &Config, grid: &Grid, problem: &Problem) -> Settings {
+    let mut targets = grid.targets.clone().unwrap_or_else(|| problem.targets().to_vec());
+    targets.sort_by(|a, b| b.total_cmp(a));
+    Settings {
+        steps: grid.steps,
+        targets,
+        hold: grid.hold,
+        record: grid.record.steps(grid.steps),
+        divergence: config.divergence,
+        dtype: config.dtype,
+    }
+}
+
+/// The losses of a block, or the single none of landscapes.
+fn losses_of(grid: &Grid) -> Vec<Option<&Loss>> {
+    if grid.losses.is_empty() { vec![None] } else { grid.losses.iter().map(Some).collect() }
+}
+
+fn engine(
+    choice: EngineChoice,
+    problem: &Problem,
+    loss: Option<&Loss>,
+    optimizer: &Optimizer,
+) -> Result<Engine, PlanError> {
+    // Asked of the things themselves, so that an entry's own answer is the only one.
+    let fused = || problem.block::<f32>(&[1], loss).is_some() && optimizer.stepper::<f32>(1).is_some();
+    match choice {
+        EngineChoice::Libtorch => Ok(Engine::Libtorch),
+        _ if fused() => Ok(Engine::Fused),
+        EngineChoice::Auto => Ok(Engine::Libtorch),
+        EngineChoice::Fused => {
+            let loss = loss.map_or(String::new(), |loss| format!(" with the loss {}", loss.label()));
+            let combination = format!("{}{loss} by {}", problem.label(), optimizer.label());
+            Err(PlanError::NotFused { combination })
+        }
+    }
+}
+
+/// Learning rates × seeds of a block, cut into batches.
+fn lanes(grid: &Grid, engine: Engine, problem: &Problem) -> Vec<Vec<Lane>> {
+    let tuning = grid.seeds.tuning.iter().map(|seed| (*seed, Role::Tuning));
+    let seeds: Vec<_> = tuning.chain(grid.seeds.reporting.iter().map(|seed| (*seed, Role::Reporting))).collect();
+    let lane = |lr: f64, (seed, role): (u64, Role)| Lane { lr, seed, role };
+    let batching = problem.batching();
+    if engine == Engine::Libtorch && batching.one_seed {
+        let of_seed = |seed| grid.lr.iter().map(move |lr| lane(*lr, seed)).collect::<Vec<_>>();
+        let groups = seeds.into_iter().map(of_seed);
+        return groups.flat_map(|lanes| lanes.chunks(batching.lanes).map(<[_]>::to_vec).collect::<Vec<_>>()).collect();
+    }
+    let all: Vec<Lane> = grid.lr.iter().flat_map(|lr| seeds.iter().map(|seed| lane(*lr, *seed))).collect();
+    let most = if engine == Engine::Fused { FUSED_LANES } else { batching.lanes };
+    all.chunks(most).map(<[_]>::to_vec).collect()
+}
+
+fn check_duplicates(batches: &[Batch]) -> Result<(), PlanError> {
+    let mut seen = HashSet::new();
+    for batch in batches {
+        let labels = batch.labels();
+        for lane in &batch.lanes {
+            if !seen.insert(labels.key(lane)) {
+                let Labels { problem, loss, optimizer, schedule } = labels;
+                let Lane { lr, seed, .. } = lane;
+                let cell = format!("{problem}, {loss}, {optimizer}, {schedule}, lr {lr}, seed {seed}");
+                return Err(PlanError::Duplicate { cell });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A batch's four axes as they are called in the results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// What is trained.
+    pub problem: String,
+    /// With which loss; `-` for a landscape.
+    pub loss: String,
+    /// By which optimizer.
+    pub optimizer: String,
+    /// Under which schedule.
+    pub schedule: String,
+}
+
+impl Labels {
+    /// The key of a cell: the same in every build and under every budget, so that two runs can be
+    /// compared cell by cell.
+    #[must_use]
+    pub fn key(&self, lane: &Lane) -> Key {
+        let mut hash = Sha256::new();
+        for label in [&self.problem, &self.loss, &self.optimizer, &self.schedule] {
+            hash.update(label);
+            hash.update([0]);
+        }
+        hash.update(lane.lr.to_bits().to_le_bytes());
+        hash.update(lane.seed.to_le_bytes());
+        let digest = hash.finalize();
+        Key(u64::from_be_bytes(std::array::from_fn(|i| digest[i])))
+    }
+}
+
+impl Batch {
+    /// What its axes are called in the results.
+    #[must_use]
+    pub fn labels(&self) -> Labels {
+        Labels {
+            problem: self.problem.label(),
+            loss: self.loss.as_ref().map_or_else(|| "-".into(), Loss::label),
+            optimizer: self.optimizer.label(),
+            schedule: self.schedule.label(),
+        }
+    }
+
+    /// The key of its part: everything that its bytes depend on.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let Settings { steps, targets, hold, record, divergence, dtype } = &*self.settings;
+        let libtorch = (self.engine == Engine::Libtorch).then(libtorch_version);
+        let definition = json!({
+            "schema": analysis::records::SCHEMA,
+            "build": BUILD,
+            "libtorch": libtorch,
+            "engine": self.engine.as_str(),
+            "problem": self.problem,
+            "loss": self.loss,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "settings": [json!(steps), json!(targets), json!(hold), json!(record), json!(divergence), json!(dtype.as_str())],
+            "lanes": self.lanes.iter().map(|lane| json!([lane.lr, lane.seed, lane.role == Role::Tuning])).collect::<Vec<_>>(),
+        });
+        let digest = Sha256::digest(definition.to_string());
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The libtorch that tch is bound to; its build script refuses any other.
+#[must_use]
+pub fn libtorch_version() -> &'static str {
+    "2.13.0"
+}

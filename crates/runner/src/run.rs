@@ -1,0 +1,283 @@
+//! Running a plan: the parts that are missing, then the result files.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use analysis::records::{Cells, Engine, RecordError, SCHEMA, Targets, write_cell_header, write_point_header};
+use analysis::table::{Builder, Table};
+use indicatif::{ProgressBar, ProgressStyle};
+use miette::Diagnostic;
+use rayon::prelude::*;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::engine;
+use crate::parts::{Counts, Part, Timing, sweep, write_whole};
+use crate::plan::{BUILD, Batch, Plan, libtorch_version};
+
+/// Set by Ctrl-C: batches that have begun are finished, and no other begins.
+pub static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Why a run didn't come to its result files.
+#[derive(Debug, Error, Diagnostic)]
+pub enum RunError {
+    /// The results folder can't be made or written.
+    #[error("can't write into the results folder {}: {source}", path.display())]
+    #[diagnostic(help("use --out DIR to put the results where you may write"))]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file couldn't be written: most often the disk is full.
+    #[error("can't write {}: {source}", path.display())]
+    #[diagnostic(help("what is finished is kept: make room, or use --out DIR, and run the same command to go on"))]
+    Write {
+        /// What was to be written.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Ctrl-C.
+    #[error("stopped: {done} of {batches} parts are there")]
+    #[diagnostic(help("run the same command to go on where it stopped"))]
+    Stopped {
+        /// Parts that are there.
+        done: usize,
+        /// Parts altogether.
+        batches: usize,
+    },
+    /// A part was removed or changed under our hands.
+    #[error("part {key} in {} has gone or changed while the run was being finished", folder.display())]
+    #[diagnostic(help("run the same command again: it makes the part anew"))]
+    Vanished {
+        /// Which.
+        key: String,
+        /// Where.
+        folder: PathBuf,
+    },
+    /// The cells just written can't be read back.
+    #[error("the results can't be read back: {0}")]
+    Unreadable(#[from] RecordError),
+}
+
+/// What a finished run says.
+#[derive(Debug)]
+pub struct Summary {
+    /// The convergence table.
+    pub table: Table,
+    /// What the cells came to.
+    pub counts: Counts,
+    /// Parts that were there before.
+    pub reused: usize,
+    /// Parts of another build or config that were removed.
+    pub removed: usize,
+    /// How long it took.
+    pub wall: Duration,
+}
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder that `<name>/` is made in.
+    pub out: PathBuf,
+    /// Worker threads.
+    pub jobs: usize,
+    /// Makes every part anew.
+    pub fresh: bool,
+}
+
+/// Runs the parts that are missing, then writes the result files.
+///
+/// # Errors
+/// If results can't be written, or on Ctrl-C.
+///
+/// # Panics
+/// If worker threads can't be started.
+pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, RunError> {
+    let begin = Instant::now();
+    let folder = options.out.join(&config.name);
+    let parts = folder.join("parts");
+    let unusable = |source| RunError::Folder { path: folder.clone(), source };
+    fs::create_dir_all(&parts).map_err(unusable)?;
+    // Found out now rather than after the first batch.
+    tempfile::Builder::new().prefix(".writing-").tempfile_in(&parts).map_err(unusable)?;
+
+    let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
+    let keys: Vec<String> = plan.batches.par_iter().map(Batch::key).collect();
+    let loaded = |key: &String| if options.fresh { None } else { Part::load(&parts, key) };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.jobs)
+        .start_handler(|_| tch::set_num_threads(1))
+        .build()
+        .expect("threads can be started");
+    let there: Vec<Option<Counts>> =
+        pool.install(|| keys.par_iter().map(|key| loaded(key).map(|part| part.counts)).collect());
+    let reused = there.iter().flatten().count();
+
+    let progress = progress_bar(plan.cells());
+    progress.inc(there.iter().flatten().map(|counts| counts.cells).sum());
+    progress.reset_eta();
+    let failure: Mutex<Option<RunError>> = Mutex::new(None);
+    let missing: Vec<usize> = (0..keys.len()).filter(|i| there[*i].is_none()).collect();
+    let host = host_name();
+    let run_one = |&i: &usize| {
+        if STOP.load(Ordering::Relaxed) || failure.lock().is_ok_and(|failure| failure.is_some()) {
+            return;
+        }
+        let batch = &plan.batches[i];
+        let begin = Instant::now();
+        let results = engine::run(batch);
+        let timing = Timing { host: host.clone(), wall_us: begin.elapsed().as_micros() as u64 };
+        let part = Part::new(batch, &results, &targets, timing);
+        if let Err(source) = part.save(&parts, &keys[i]) {
+            let path = parts.join(format!("{}.part", keys[i]));
+            *failure.lock().expect("no worker panics while it holds this") = Some(RunError::Write { path, source });
+            return;
+        }
+        progress.inc(part.counts.cells);
+    };
+    // In the plan's order, one by one: the work left when threads run out of it is one batch.
+    pool.install(|| missing.par_iter().with_max_len(1).for_each(run_one));
+    progress.finish_and_clear();
+    if let Some(failure) = failure.into_inner().expect("no worker panics while it holds this") {
+        return Err(failure);
+    }
+    if STOP.load(Ordering::Relaxed) {
+        let done = keys.iter().filter(|key| parts.join(format!("{key}.part")).exists()).count();
+        return Err(RunError::Stopped { done, batches: keys.len() });
+    }
+    let counts = assemble(config, plan, &keys, &folder, &targets)?;
+    let known: HashSet<&str> = keys.iter().map(String::as_str).collect();
+    let removed = sweep(&parts, &known).unwrap_or(0);
+    let table = tabulate(&folder)?;
+    let written = write_whole(&folder.join("table.csv"), |file| table.write_csv(file));
+    written.map_err(|source| RunError::Write { path: folder.join("table.csv"), source })?;
+    Ok(Summary { table, counts, reused, removed, wall: begin.elapsed() })
+}
+
+/// Cells done, rate and time left; hidden where nobody watches.
+fn progress_bar(cells: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "{bar:30} {human_pos}/{human_len} cells  {per_sec}  {elapsed} gone, {eta} left",
+    );
+    let bar = ProgressBar::new(cells).with_style(style.expect("the template is well formed"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".into(), |name| name.trim().to_owned())
+}
+
+/// What `manifest.json` says: enough to know what the results are of, and nothing of where they ran.
+#[derive(Serialize)]
+struct Manifest<'a> {
+    schema: u32,
+    name: &'a str,
+    version: &'a str,
+    build: &'a str,
+    libtorch: Option<&'a str>,
+    engines: Vec<&'a str>,
+    cells: u64,
+    diverged: u64,
+    failed: u64,
+    files: Vec<(&'a str, String)>,
+    config: &'a str,
+}
+
+/// Puts the parts together, in the plan's order, part by part.
+fn assemble(
+    config: &Config,
+    plan: &Plan,
+    keys: &[String],
+    folder: &Path,
+    targets: &Targets,
+) -> Result<Counts, RunError> {
+    let mut counts = Counts::default();
+    let mut timings = String::from("key,host,cells,wall_us\n");
+    let mut hashes = [Sha256::new(), Sha256::new()];
+    let mut vanished = None;
+    // Both files are written in one walk over the parts, so that each part is read once.
+    let cells_path = folder.join("cells.csv");
+    let curves_path = folder.join("curves.csv");
+    let written = write_whole(&cells_path, |cells| {
+        write_whole(&curves_path, |curves| {
+            let (mut cell_header, mut point_header) = (Vec::new(), Vec::new());
+            write_cell_header(&mut cell_header, targets);
+            write_point_header(&mut point_header);
+            let mut append = |part_cells: &[u8], part_curves: &[u8]| {
+                hashes[0].update(part_cells);
+                hashes[1].update(part_curves);
+                cells.write_all(part_cells)?;
+                curves.write_all(part_curves)
+            };
+            append(&cell_header, &point_header)?;
+            for key in keys {
+                let Some(part) = Part::load(&folder.join("parts"), key) else {
+                    vanished = Some(key.clone());
+                    return Err(io::Error::other("a part is missing"));
+                };
+                append(&part.cells, &part.curves)?;
+                counts.cells += part.counts.cells;
+                counts.diverged += part.counts.diverged;
+                counts.failed += part.counts.failed;
+                let Timing { host, wall_us } = part.timing;
+                timings.push_str(&format!("{key},{host},{},{wall_us}\n", part.counts.cells));
+            }
+            Ok(())
+        })
+    });
+    if let Some(key) = vanished {
+        return Err(RunError::Vanished { key, folder: folder.join("parts") });
+    }
+    written.map_err(|source| RunError::Write { path: cells_path, source })?;
+
+    let names = ["cells.csv", "curves.csv"];
+    let hex = |hash: Sha256| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut engines: Vec<&str> = plan.batches.iter().map(|batch| batch.engine.as_str()).collect();
+    engines.sort_unstable();
+    engines.dedup();
+    let manifest = Manifest {
+        schema: SCHEMA,
+        name: &config.name,
+        version: env!("CARGO_PKG_VERSION"),
+        build: BUILD,
+        libtorch: engines.contains(&Engine::Libtorch.as_str()).then(libtorch_version),
+        engines,
+        cells: counts.cells,
+        diverged: counts.diverged,
+        failed: counts.failed,
+        files: names.into_iter().zip(hashes.map(hex)).collect(),
+        config: &config.text,
+    };
+    let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";
+    for (name, text) in [("manifest.json", &json), ("timings.csv", &timings)] {
+        let path = folder.join(name);
+        let written = write_whole(&path, |file| file.write_all(text.as_bytes()));
+        written.map_err(|source| RunError::Write { path, source })?;
+    }
+    Ok(counts)
+}
+
+/// The convergence table of a results folder.
+///
+/// # Errors
+/// If `cells.csv` isn't there or is damaged.
+pub fn tabulate(folder: &Path) -> Result<Table, RunError> {
+    let path = folder.join("cells.csv");
+    let file = File::open(&path).map_err(|source| RunError::Folder { path: path.clone(), source })?;
+    let mut builder = Builder::new();
+    for cell in Cells::new(&path, file)? {
+        builder.add(&cell?);
+    }
+    Ok(builder.finish())
+}
