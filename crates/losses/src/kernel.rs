@@ -42,7 +42,11 @@ impl<F: Float, L: Elementwise> Kernel<F> for Fused<L> {
         assert_eq!(prediction.len(), slope.len(), "rows of predictions and of slopes");
         vectorize(
             #[inline(always)]
-            || mean(&self.0, elements, prediction, target, slope, value),
+            || {
+                // Options in registers: through a reference, any store to a row might change them.
+                let loss = self.0.clone();
+                mean(&loss, elements, prediction, target, slope, value);
+            },
         );
     }
 }
@@ -57,10 +61,9 @@ fn mean<F: Float, L: Elementwise>(
     value: &mut [Row<F>],
 ) {
     let scale = F::from_f64(1.0) / F::from_f64(elements as f64);
-    let chunks = prediction.chunks_exact(elements).zip(target.chunks_exact(elements));
-    for ((prediction, target), (slope, value)) in
-        chunks.zip(slope.chunks_exact_mut(elements).zip(value.iter_mut()))
-    {
+    for (chunk, value) in value.iter_mut().enumerate() {
+        let own = chunk * elements..(chunk + 1) * elements;
+        let (prediction, target, slope) = (&prediction[own.clone()], &target[own.clone()], &mut slope[own]);
         let mut sum = rows::zero::<F>();
         for ((prediction, target), slope) in prediction.iter().zip(target).zip(slope) {
             // Whole rows by value: nothing aliases, so the loop over lanes becomes vector code.

@@ -28,6 +28,7 @@ pub use dual::Dual;
 pub use float::{Float, InBoth};
 pub use real::{Plain, Real};
 pub use rows::{LANES, Row};
+pub use slices::Rows;
 pub use stream::Stream;
 pub use traced::Traced;
 pub use vectorize::vectorize;

@@ -1,9 +1,11 @@
-//! A tensor's memory as a slice: the only place where libtorch's buffers are touched directly.
+//! Memory seen as something else: a tensor's buffer as a slice, cache lines as rows of lanes.
 #![expect(unsafe_code, reason = "libtorch hands out pointers; each block says why its use is sound")]
+
+use std::ops::{Deref, DerefMut};
 
 use tch::{Device, Tensor};
 
-use crate::Float;
+use crate::{Float, LANES, Row};
 
 /// The elements of a contiguous CPU tensor of type `F`, in row-major order.
 ///
@@ -29,6 +31,56 @@ pub fn slice_mut<F: Float>(tensor: &mut Tensor) -> &mut [F] {
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<F>(), tensor.numel()) }
 }
 
+/// A row on a cache line (two in double precision).
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line<F>(Row<F>);
+
+/// Rows that start on cache lines.
+///
+/// A vector that straddles two lines can't be handed from one pass's store to the next pass's load, and
+/// the loops over short runs are made of nothing else: without this they run at half the speed or not,
+/// as the allocator pleases.
+#[derive(Clone)]
+pub struct Rows<F>(Vec<Line<F>>);
+
+impl<F: Float> Rows<F> {
+    /// So many rows of this value.
+    #[must_use]
+    pub fn splat(value: F, count: usize) -> Self {
+        Self(vec![Line([value; LANES]); count])
+    }
+
+    /// So many rows of zeros.
+    #[must_use]
+    pub fn zero(count: usize) -> Self {
+        Self::splat(F::default(), count)
+    }
+}
+
+impl<F: Float> FromIterator<Row<F>> for Rows<F> {
+    fn from_iter<I: IntoIterator<Item = Row<F>>>(rows: I) -> Self {
+        Self(rows.into_iter().map(Line).collect())
+    }
+}
+
+impl<F> Deref for Rows<F> {
+    type Target = [Row<F>];
+    fn deref(&self) -> &[Row<F>] {
+        const { assert!(size_of::<Line<F>>() == size_of::<Row<F>>()) }
+        // SAFETY: a line is a row and nothing more, as has just been checked: it has no padding.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len()) }
+    }
+}
+
+impl<F> DerefMut for Rows<F> {
+    fn deref_mut(&mut self) -> &mut [Row<F>] {
+        const { assert!(size_of::<Line<F>>() == size_of::<Row<F>>()) }
+        // SAFETY: as above, and any row is a valid line.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len()) }
+    }
+}
+
 fn check<F: Float>(tensor: &Tensor) {
     assert!(tensor.defined(), "the tensor is undefined");
     assert_eq!(tensor.kind(), F::KIND, "the tensor is of another type");
@@ -46,6 +98,15 @@ mod tests {
         slice_mut::<f32>(&mut tensor)[3] = 9.0;
         assert_eq!(tensor.double_value(&[1, 1]), 9.0);
         assert_eq!(slice::<f32>(&tensor), [1.0, 2.0, 3.0, 9.0]);
+    }
+
+    #[test]
+    fn rows_start_on_cache_lines() {
+        let mut rows: Rows<f32> = (0..5).map(|i| [i as f32; LANES]).collect();
+        rows[4][15] = 9.0;
+        assert_eq!((rows.len(), rows[3], rows[4][15]), (5, [3.0; LANES], 9.0));
+        assert_eq!(rows.as_ptr() as usize % 64, 0);
+        assert_eq!(Rows::<f64>::splat(0.5, 3).as_ptr() as usize % 64, 0);
     }
 
     #[test]

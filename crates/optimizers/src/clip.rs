@@ -3,6 +3,8 @@
 use numeric::{Float, LANES, Row, rows, vectorize};
 use tch::{Kind, Tensor};
 
+use crate::stepper::row_by_row;
+
 /// Added to the norm before dividing by it, as PyTorch does.
 const EPS: f64 = 1e-6;
 
@@ -94,6 +96,7 @@ fn clip_value<F: Float>(value: F, chunk: &mut [Row<F>]) {
             *g = if below < -value { -value } else { below };
         }
         *row = g;
+        row_by_row();
     }
 }
 
@@ -105,6 +108,7 @@ fn clip_norm<F: Float>(norm: F, chunk: &mut [Row<F>]) {
         for lane in 0..LANES {
             scale[lane] += g[lane] * g[lane];
         }
+        row_by_row();
     }
     let (one, eps) = (F::from_f64(1.0), F::from_f64(EPS));
     for scale in &mut scale {
@@ -117,5 +121,6 @@ fn clip_norm<F: Float>(norm: F, chunk: &mut [Row<F>]) {
             g[lane] = g[lane] * scale[lane];
         }
         *row = g;
+        row_by_row();
     }
 }

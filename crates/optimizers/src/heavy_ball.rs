@@ -12,7 +12,7 @@ use crate::{Elementwise, Sgd, Visitor};
 /// Polyak 1964, “Some methods of speeding up the convergence of iteration methods”.
 ///
 /// Differs from the paper: a change of `lr` also scales the momentum that was built up before, as in
-/// PyTorch; the paper keeps the last step itself, p ← p − lr·∇f(p) + momentum·(p − p_old). With a
+/// PyTorch; the paper keeps the last step itself, `p ← p − lr·∇f(p) + momentum·(p − p_old)`. With a
 /// constant `lr` they are the same.
 ///
 /// Checked against: `torch.optim.SGD(momentum=0.9)` of PyTorch 2.13, whose rule [`Sgd`] is.

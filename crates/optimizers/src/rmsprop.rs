@@ -103,7 +103,7 @@ impl<const CENTERED: bool, const N: usize> Rule<N> for Root<CENTERED, N> {
             square = square - state[1].clone().square();
         }
         let mut step = g / (square.sqrt() + self.eps);
-        if N > 1 + CENTERED as usize {
+        if N > 1 + usize::from(CENTERED) {
             step = state[N - 1].clone() * self.momentum + step;
             state[N - 1] = step.clone();
         }

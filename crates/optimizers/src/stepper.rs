@@ -34,15 +34,20 @@ pub struct Fused<F, U: Rule<N>, const N: usize> {
     rule: U,
     step: u64,
     at: U::At,
-    state: Vec<[Row<F>; N]>,
+    state: Vec<State<F, N>>,
 }
+
+/// The state of a row of parameters, on cache lines as [`numeric::Rows`] are.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct State<F, const N: usize>([Row<F>; N]);
 
 impl<F: Float, U: Rule<N>, const N: usize> Fused<F, U, N> {
     /// A stepper for `rows` rows, its state at the start.
     #[must_use]
     pub fn new(rule: U, rows: usize) -> Self {
         let start = rule.start().map(|value| rows::splat(F::from_f64(value)));
-        Self { rule, step: 0, at: U::At::default(), state: vec![start; rows] }
+        Self { rule, step: 0, at: U::At::default(), state: vec![State(start); rows] }
     }
 
     /// Goes on to the next step.
@@ -77,9 +82,11 @@ impl<F: Float, U: Rule<N>, const N: usize> Stepper<F> for Fused<F, U, N> {
             move || {
                 // Options in registers: through a reference, any store to a row might change them.
                 let (rule, at) = (rule, at);
-                let chunks = parameters.chunks_exact_mut(elements).zip(gradient.chunks_exact(elements));
-                for ((p, g), (s, lr)) in chunks.zip(state.chunks_exact_mut(elements).zip(lr)) {
-                    update_rows(&rule, at, lr, p, g, s);
+                // By index: iterators over chunks would divide the length by theirs at every call.
+                for (chunk, lr) in lr.iter().enumerate() {
+                    let own = chunk * elements..(chunk + 1) * elements;
+                    let (p, s) = (&mut parameters[own.clone()], &mut state[own.clone()]);
+                    update_rows(&rule, at, lr, p, &gradient[own], s);
                 }
             },
         );
@@ -113,11 +120,19 @@ impl<F: Float, U: Rule<N>, const N: usize> Stepper<F> for Fused<F, U, N> {
     fn reset(&mut self, first: usize, elements: usize, lane: usize) {
         let start = self.rule.start().map(F::from_f64);
         for state in &mut self.state[first..first + elements] {
-            for (row, start) in state.iter_mut().zip(start) {
+            for (row, start) in state.0.iter_mut().zip(start) {
                 row[lane] = start;
             }
         }
     }
+}
+
+/// Keeps the compiler from turning a loop over rows into vectors of several rows.
+///
+/// The lanes of a row are vectors already. Across rows they would take shuffles, and several times as long.
+#[inline(always)]
+pub(crate) fn row_by_row() {
+    black_box(());
 }
 
 #[inline(always)]
@@ -127,12 +142,12 @@ fn update_rows<F: Float, U: Rule<N>, const N: usize>(
     lr: &Row<F>,
     parameters: &mut [Row<F>],
     gradient: &[Row<F>],
-    state: &mut [[Row<F>; N]],
+    state: &mut [State<F, N>],
 ) {
     let lr = *lr;
     for ((parameter, gradient), state) in parameters.iter_mut().zip(gradient).zip(state) {
         // Whole rows by value: nothing aliases, so the loop over lanes becomes vector code.
-        let (mut p, g, mut s) = (*parameter, *gradient, *state);
+        let (mut p, g, mut s) = (*parameter, *gradient, state.0);
         for lane in 0..LANES {
             let mut numbers: [Plain<F>; N] = array::from_fn(|n| Plain(s[n][lane]));
             p[lane] = rule.update(at, Plain(lr[lane]), Plain(p[lane]), Plain(g[lane]), &mut numbers).0;
@@ -141,8 +156,7 @@ fn update_rows<F: Float, U: Rule<N>, const N: usize>(
             }
         }
         *parameter = p;
-        *state = s;
-        // Lanes are the vectors; across rows, with shuffles, the compiler makes it several times slower.
-        black_box(());
+        state.0 = s;
+        row_by_row();
     }
 }

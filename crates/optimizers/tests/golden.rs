@@ -109,6 +109,7 @@ where
 }
 
 /// Three lanes of tensors in the problem's shapes; the case is lane 1.
+#[expect(clippy::unnecessary_wraps, reason = "it is a `Run`, like the two that may have nothing to run")]
 fn on_tensors<F: Float>(entry: &Optimizer, case: &Case, golden: &Golden) -> Option<Vec<Vec<f64>>> {
     const LANES: i64 = 3;
     let Problem { shapes, gradient } = problem(&case.problem);
@@ -118,9 +119,8 @@ fn on_tensors<F: Float>(entry: &Optimizer, case: &Case, golden: &Golden) -> Opti
         let shape = |shape: &[i64]| [&[LANES], shape].concat();
         parts.iter().zip(shapes).map(|(part, s)| part.reshape(shape(s)).contiguous()).collect()
     };
-    let joined = |parts: &[Tensor]| {
-        Tensor::cat(&parts.iter().map(|p| p.reshape([LANES, -1])).collect::<Vec<_>>(), 1)
-    };
+    let joined =
+        |parts: &[Tensor]| Tensor::cat(&parts.iter().map(|p| p.reshape([LANES, -1])).collect::<Vec<_>>(), 1);
     let start = Tensor::from_slice(&case.points[0]).to_kind(F::KIND);
     let mut p = split(&start.expand([LANES, -1], false).copy());
     let mut stepper = entry.tensor();
@@ -165,9 +165,7 @@ fn hold(tolerance: f64, fused: bool, runs: &[(&str, Run)]) {
             for (way, run) in runs {
                 let Some(ours) = run(&entry, case, &golden) else { continue };
                 let worst = worst(&ours, &case.points);
-                if std::env::var_os("SHOW").is_some() { eprintln!("{worst:e} {way} {} {}", entry.label(), case.problem); }
-                // Not `worst > tolerance`, which NaN would pass.
-                if !(worst <= tolerance) {
+                if worst > tolerance || worst.is_nan() {
                     let (label, Case { problem, torch, .. }) = (entry.label(), case);
                     off.push(format!("{label} on {problem}, {way}: {worst:e} off torch.optim.{torch}"));
                 }
@@ -194,10 +192,10 @@ fn rules_on_tensors_follow_pytorch_in_double_precision() {
 
 #[test]
 fn fused_rules_follow_pytorch_in_single_precision() {
-    hold(1e-2, true, &[("rows", on_rows::<f32>), ("slice", on_a_slice::<f32>)]);
+    hold(1e-3, true, &[("rows", on_rows::<f32>), ("slice", on_a_slice::<f32>)]);
 }
 
 #[test]
 fn rules_on_tensors_follow_pytorch_in_single_precision() {
-    hold(1e-2, false, &[("tensors", on_tensors::<f32>)]);
+    hold(1e-3, false, &[("tensors", on_tensors::<f32>)]);
 }

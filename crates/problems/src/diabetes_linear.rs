@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::{Table, least_squares};
-use crate::linear::{Linear, LinearOnTensors, Truth, lane_rows};
+use crate::linear::{Linear, LinearOnTensors, Truth, draws, lane_rows};
 use crate::{Batch, Block, Entry, Fuse};
 
 /// Linear regression of the progression of diabetes on ten measurements of 442 patients.
@@ -81,7 +81,7 @@ impl Entry for DiabetesLinear {
 
 impl<F: Float> Fuse<F> for DiabetesLinear {
     fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        let starts: Vec<_> = seeds.iter().map(|seed| start(*seed)).collect();
+        let starts = draws(seeds, start);
         let y = lane_rows(DATA.y.len(), seeds.len(), |_, i| DATA.y[i]);
         let start = lane_rows(FEATURES + 1, seeds.len(), |lane, i| starts[lane][i]);
         let truth = Truth::Predictions(DATA.reference.iter().map(|y| F::from_f64(*y)).collect());

@@ -86,29 +86,8 @@ impl Entry for DigitsMlp {
     fn error_period(&self) -> u64 {
         10
     }
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, (kind, device): (Kind, Device)) -> Box<dyn Batch> {
-        let loss = loss.expect("a model has a loss").clone();
-        assert!(seeds.iter().all(|seed| *seed == seeds[0]), "lanes of a minibatch share their seed");
-        let images =
-            Tensor::from_slice(&DATA.images).reshape([-1, PIXELS as i64]).to_kind(kind).to_device(device);
-        let classes = Tensor::from_slice(&DATA.classes).to_device(device);
-        let train = images.size()[0] - TEST as i64;
-        let targets = match loss.targets() {
-            Targets::Classes => classes.shallow_clone(),
-            Targets::Values => classes.one_hot(CLASSES as i64).to_kind(kind),
-        };
-        Box::new(OnTensors {
-            model: self.clone(),
-            loss,
-            seed: seeds[0],
-            lanes: seeds.len() as i64,
-            order: Tensor::new(),
-            epoch: u64::MAX,
-            test: images.narrow(0, 0, TEST as i64).tr().contiguous(),
-            test_classes: classes.narrow(0, 0, TEST as i64),
-            train: images.narrow(0, TEST as i64, train),
-            targets: targets.narrow(0, TEST as i64, train),
-        })
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+        Box::new(OnTensors::new(self, seeds, loss.expect("a model has a loss"), options))
     }
 }
 
@@ -176,6 +155,30 @@ impl Batch for OnTensors {
 }
 
 impl OnTensors {
+    fn new(model: &DigitsMlp, seeds: &[u64], loss: &Loss, (kind, device): (Kind, Device)) -> Self {
+        assert!(seeds.iter().all(|seed| *seed == seeds[0]), "lanes of a minibatch share their seed");
+        let images =
+            Tensor::from_slice(&DATA.images).reshape([-1, PIXELS as i64]).to_kind(kind).to_device(device);
+        let classes = Tensor::from_slice(&DATA.classes).to_device(device);
+        let train = images.size()[0] - TEST as i64;
+        let targets = match loss.targets() {
+            Targets::Classes => classes.shallow_clone(),
+            Targets::Values => classes.one_hot(CLASSES as i64).to_kind(kind),
+        };
+        Self {
+            model: model.clone(),
+            loss: loss.clone(),
+            seed: seeds[0],
+            lanes: seeds.len() as i64,
+            order: Tensor::new(),
+            epoch: u64::MAX,
+            test: images.narrow(0, 0, TEST as i64).tr().contiguous(),
+            test_classes: classes.narrow(0, 0, TEST as i64),
+            train: images.narrow(0, TEST as i64, train),
+            targets: targets.narrow(0, TEST as i64, train),
+        }
+    }
+
     /// The images `[pixels, batch]` of a step and their targets. Every epoch drops the images that are
     /// left over, as a `DataLoader` with `drop_last=True` does.
     fn minibatch(&mut self, step: u64) -> (Tensor, Tensor) {
@@ -198,4 +201,91 @@ fn logits(images: &Tensor, parameters: &[Tensor]) -> Tensor {
     let [w1, b1, w2, b2] = parameters else { panic!("four parameters") };
     let hidden = (w1.flatten(0, 1).matmul(images).view([w1.size()[0], w1.size()[1], -1]) + b1).relu();
     w2.bmm(&hidden) + b2
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use losses::CrossEntropy;
+
+    use super::*;
+
+    fn on_tensors(batch: usize, seed: u64) -> OnTensors {
+        let model = DigitsMlp { batch, ..DigitsMlp::default() };
+        OnTensors::new(
+            &model,
+            &[seed],
+            &Loss::CrossEntropy(CrossEntropy::default()),
+            (Kind::Double, Device::Cpu),
+        )
+    }
+
+    fn images(pixels: &Tensor) -> Vec<Vec<i64>> {
+        (0..pixels.size()[0])
+            .map(|i| Vec::try_from((pixels.get(i) * 16.0).to_kind(Kind::Int64)).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn every_image_is_in_one_part_of_the_split() {
+        let problem = on_tensors(64, 1);
+        let (train, test) = (images(&problem.train), images(&problem.test.tr()));
+        assert_eq!((train.len(), test.len()), (1437, 360));
+        let mut all = [train, test].concat();
+        let mut shipped: Vec<Vec<i64>> = Table::digits()
+            .rows()
+            .map(|row| row[..PIXELS].iter().map(|pixel| *pixel as i64).collect())
+            .collect();
+        all.sort();
+        shipped.sort();
+        assert_eq!(all, shipped);
+        // Each class is there to be learnt and to be tested.
+        let count = |classes: &[i64], class| classes.iter().filter(|c| **c == class).count();
+        let (test, train) = DATA.classes.split_at(TEST);
+        assert!((0..10).all(|class| count(test, class) >= 20 && count(train, class) >= 100));
+    }
+
+    /// The numbers of the training images in a step's minibatch.
+    fn picked(problem: &mut OnTensors, step: u64) -> Vec<i64> {
+        let all = Tensor::arange(1437, (Kind::Int64, Device::Cpu));
+        (problem.train, problem.targets) = (all.unsqueeze(1), all);
+        let (images, targets) = problem.minibatch(step);
+        assert_eq!(images.flatten(0, -1), targets, "an image goes with its own class");
+        Vec::try_from(targets).unwrap()
+    }
+
+    #[test]
+    fn an_epoch_visits_an_image_once_and_the_next_one_in_another_order() {
+        for (batch, steps, seen) in
+            [(64, 22, 1408), (100, 14, 1400), (1437, 1, 1437), (1, 1437, 1437), (1000, 1, 1000)]
+        {
+            let mut problem = on_tensors(batch, 3);
+            let mut epoch = |number: u64| -> Vec<i64> {
+                (number * steps..(number + 1) * steps).flat_map(|step| picked(&mut problem, step)).collect()
+            };
+            let epochs = [epoch(0), epoch(1), epoch(2)];
+            for order in &epochs {
+                assert_eq!(order.len(), seen, "batch {batch}");
+                assert_eq!(order.iter().collect::<HashSet<_>>().len(), seen, "batch {batch}");
+                assert!(order.iter().all(|image| (0..1437).contains(image)));
+            }
+            assert!(
+                epochs[0] != epochs[1] && epochs[1] != epochs[2] && epochs[0] != epochs[2],
+                "batch {batch}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_minibatch_depends_on_seed_and_step_alone() {
+        let mut in_order = on_tensors(64, 3);
+        let all: Vec<Vec<i64>> = (0..50).map(|step| picked(&mut in_order, step)).collect();
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 50);
+        let mut jumping = on_tensors(64, 3);
+        for step in [49, 0, 25, 24, 0, 45] {
+            assert_eq!(picked(&mut jumping, step), all[step as usize], "step {step}");
+        }
+        assert_ne!(picked(&mut on_tensors(64, 4), 0), all[0]);
+    }
 }

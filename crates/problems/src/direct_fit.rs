@@ -1,10 +1,10 @@
 use losses::Loss;
-use numeric::{Float, LANES, Row, Stream, rows, vectorize};
+use numeric::{Float, LANES, Row, Rows, Stream, rows, vectorize};
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::linear::{lane_rows, mean_over_all_but_lanes};
+use crate::linear::{draws, lane_rows, mean_over_all_but_lanes};
 use crate::{Batch, Block, Entry, Fuse, require};
 
 /// The prediction is the parameter: nothing stands between the loss and the optimizer.
@@ -58,7 +58,7 @@ impl Entry for DirectFit {
     }
 
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
-        let draws: Vec<_> = seeds.iter().map(|seed| self.draw(*seed)).collect();
+        let draws = draws(seeds, |seed| self.draw(seed));
         let tensor = |values: Vec<f64>| {
             Tensor::from_slice(&values)
                 .reshape([seeds.len() as i64, self.dim as i64])
@@ -67,8 +67,8 @@ impl Entry for DirectFit {
         };
         Box::new(OnTensors {
             loss: loss.expect("a fit has a loss").clone(),
-            target: tensor(draws.iter().flat_map(|(target, _)| target.clone()).collect()),
-            start: tensor(draws.into_iter().flat_map(|(_, start)| start).collect()),
+            target: tensor(draws.iter().flat_map(|draw| draw.0.clone()).collect()),
+            start: tensor(draws.iter().flat_map(|draw| draw.1.clone()).collect()),
         })
     }
 }
@@ -96,7 +96,7 @@ impl Batch for OnTensors {
 impl<F: Float> Fuse<F> for DirectFit {
     fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
         let loss = loss?.kernel()?;
-        let draws: Vec<_> = seeds.iter().map(|seed| self.draw(*seed)).collect();
+        let draws = draws(seeds, |seed| self.draw(seed));
         Some(Box::new(Fused {
             loss,
             elements: self.dim,
@@ -109,15 +109,15 @@ impl<F: Float> Fuse<F> for DirectFit {
 struct Fused<F> {
     loss: Box<dyn losses::Kernel<F>>,
     elements: usize,
-    target: Vec<Row<F>>,
-    start: Vec<Row<F>>,
+    target: Rows<F>,
+    start: Rows<F>,
 }
 
 impl<F: Float> Block<F> for Fused<F> {
     fn elements(&self) -> usize {
         self.elements
     }
-    fn start(&self) -> Vec<Row<F>> {
+    fn start(&self) -> Rows<F> {
         self.start.clone()
     }
     fn evaluate(
@@ -144,7 +144,9 @@ impl<F: Float> Block<F> for Fused<F> {
 
 #[inline(always)]
 fn squares<F: Float>(elements: usize, a: &[Row<F>], b: &[Row<F>], sums: &mut [Row<F>]) {
-    for ((a, b), sum) in a.chunks_exact(elements).zip(b.chunks_exact(elements)).zip(sums) {
+    for (chunk, sum) in sums.iter_mut().enumerate() {
+        let own = chunk * elements..(chunk + 1) * elements;
+        let (a, b) = (&a[own.clone()], &b[own]);
         let mut total = rows::zero::<F>();
         for (a, b) in a.iter().zip(b) {
             for lane in 0..LANES {

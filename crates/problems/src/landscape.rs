@@ -1,10 +1,10 @@
 //! Landscapes: functions of a few variables with known minimisers, which are their own loss.
 
 use losses::Loss;
-use numeric::{Dual, Float, LANES, Real, Row, Stream, Traced, rows, vectorize};
+use numeric::{Dual, Float, LANES, Real, Row, Rows, Stream, Traced, rows, vectorize};
 use tch::{Device, Kind, Tensor};
 
-use crate::linear::lane_rows;
+use crate::linear::{draws, lane_rows};
 use crate::{Batch, Block};
 
 /// A function over points, written once.
@@ -30,13 +30,13 @@ pub(crate) const MOST_FUSED: usize = 32;
 pub(crate) struct Fused<F, L> {
     landscape: L,
     minimiser: Vec<F>,
-    start: Vec<Row<F>>,
+    start: Rows<F>,
 }
 
 impl<F: Float, L: Landscape> Fused<F, L> {
     pub(crate) fn boxed(landscape: &L, seeds: &[u64]) -> Option<Box<dyn Block<F>>> {
         let minimiser: Vec<F> = landscape.minimiser().into_iter().map(F::from_f64).collect();
-        let starts: Vec<_> = seeds.iter().map(|seed| landscape.start(*seed)).collect();
+        let starts = draws(seeds, |seed| landscape.start(seed));
         let start = lane_rows(minimiser.len(), seeds.len(), |lane, i| starts[lane][i]);
         (minimiser.len() <= MOST_FUSED)
             .then(|| Box::new(Self { landscape: landscape.clone(), minimiser, start }) as Box<dyn Block<F>>)
@@ -47,7 +47,7 @@ impl<F: Float, L: Landscape> Block<F> for Fused<F, L> {
     fn elements(&self) -> usize {
         self.minimiser.len()
     }
-    fn start(&self) -> Vec<Row<F>> {
+    fn start(&self) -> Rows<F> {
         self.start.clone()
     }
     fn evaluate(

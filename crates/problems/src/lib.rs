@@ -21,7 +21,7 @@ pub use digits_mlp::DigitsMlp;
 pub use direct_fit::DirectFit;
 pub use line_fit::LineFit;
 use losses::Loss;
-use numeric::{Float, InBoth, Row};
+use numeric::{Float, InBoth, Row, Rows};
 pub use quadratic::Quadratic;
 use registry::{Described, registry};
 pub use rosenbrock::Rosenbrock;
@@ -113,7 +113,7 @@ pub trait Block<F: Float>: Send {
     fn elements(&self) -> usize;
 
     /// Where the lanes start: chunks × elements rows.
-    fn start(&self) -> Vec<Row<F>>;
+    fn start(&self) -> Rows<F>;
 
     /// At `parameters`, computes every lane's gradient (chunks × elements rows), its loss and its
     /// error measure (a row a chunk).

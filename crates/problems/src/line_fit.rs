@@ -4,7 +4,8 @@ use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::linear::{Linear, LinearOnTensors, Truth, lane_rows};
+use crate::landscape::around;
+use crate::linear::{Linear, LinearOnTensors, Truth, draws, lane_rows};
 use crate::{Batch, Block, Entry, Fuse, require};
 
 /// A straight line through points, the smallest model there is.
@@ -47,8 +48,7 @@ impl LineFit {
     }
 
     fn start(&self, seed: u64) -> Vec<f64> {
-        let mut stream = Stream::new("line fit: start", &[seed]);
-        vec![self.spread * stream.normal(), self.spread * stream.normal()]
+        around(&[0.0, 0.0], self.spread, "line fit: start", seed)
     }
 }
 
@@ -92,7 +92,7 @@ impl Entry for LineFit {
 
 impl<F: Float> Fuse<F> for LineFit {
     fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        let draws: Vec<_> = seeds.iter().map(|seed| (self.y(*seed), self.start(*seed))).collect();
+        let draws = draws(seeds, |seed| (self.y(seed), self.start(seed)));
         let y = lane_rows(self.points, seeds.len(), |lane, i| draws[lane].0[i]);
         let start = lane_rows(2, seeds.len(), |lane, i| draws[lane].1[i]);
         let truth = Truth::Parameters(vec![F::from_f64(self.slope), F::from_f64(self.intercept)]);

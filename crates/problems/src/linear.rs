@@ -1,7 +1,10 @@
 //! Linear models in fused lanes, and small helpers that several problems share.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use losses::{Kernel, Loss};
-use numeric::{Float, LANES, Row, rows, vectorize};
+use numeric::{Float, LANES, Row, Rows, rows, vectorize};
 use tch::{Kind, Tensor};
 
 use crate::{Batch, Block};
@@ -11,7 +14,7 @@ pub(crate) fn lane_rows<F: Float>(
     elements: usize,
     lanes: usize,
     value: impl Fn(usize, usize) -> f64,
-) -> Vec<Row<F>> {
+) -> Rows<F> {
     let chunk_rows = |chunk: usize| {
         let value = &value;
         (0..elements).map(move |element| {
@@ -19,6 +22,12 @@ pub(crate) fn lane_rows<F: Float>(
         })
     };
     (0..rows::chunks(lanes)).flat_map(chunk_rows).collect()
+}
+
+/// What is drawn for each lane; lanes of one seed share one draw.
+pub(crate) fn draws<T>(seeds: &[u64], draw: impl Fn(u64) -> T) -> Vec<Rc<T>> {
+    let mut drawn = HashMap::new();
+    seeds.iter().map(|seed| drawn.entry(*seed).or_insert_with(|| Rc::new(draw(*seed))).clone()).collect()
 }
 
 /// The mean of an unreduced loss over everything but its first dimension, the lanes.
@@ -40,20 +49,20 @@ pub(crate) struct Linear<F> {
     /// points × features, the same for all lanes.
     pub x: Vec<F>,
     /// chunks × points rows.
-    pub y: Vec<Row<F>>,
-    pub start: Vec<Row<F>>,
+    pub y: Rows<F>,
+    pub start: Rows<F>,
     pub truth: Truth<F>,
     loss: Box<dyn Kernel<F>>,
-    prediction: Vec<Row<F>>,
-    slope: Vec<Row<F>>,
+    prediction: Rows<F>,
+    slope: Rows<F>,
 }
 
 impl<F: Float> Linear<F> {
     pub(crate) fn new(
         loss: &Loss,
         (x, features): (&[f64], usize),
-        y: Vec<Row<F>>,
-        start: Vec<Row<F>>,
+        y: Rows<F>,
+        start: Rows<F>,
         truth: Truth<F>,
     ) -> Option<Self> {
         let points = x.len() / features;
@@ -64,8 +73,8 @@ impl<F: Float> Linear<F> {
             start,
             truth,
             loss: loss.kernel()?,
-            prediction: vec![rows::zero(); points],
-            slope: vec![rows::zero(); points],
+            prediction: Rows::zero(points),
+            slope: Rows::zero(points),
         })
     }
 }
@@ -75,7 +84,7 @@ impl<F: Float> Block<F> for Linear<F> {
         self.features + 1
     }
 
-    fn start(&self) -> Vec<Row<F>> {
+    fn start(&self) -> Rows<F> {
         self.start.clone()
     }
 

@@ -1,11 +1,11 @@
 use losses::Loss;
-use numeric::{Float, LANES, Row, Stream, rows, vectorize};
+use numeric::{Float, LANES, Row, Rows, Stream, rows, vectorize};
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::landscape::{MOST_FUSED, around, squared_distance};
-use crate::linear::lane_rows;
+use crate::linear::{draws, lane_rows};
 use crate::{Batch, Block, Entry, Fuse, Losses, require};
 
 /// A quadratic bowl with a given condition number.
@@ -131,7 +131,7 @@ impl<F: Float> Fuse<F> for Quadratic {
             return None;
         }
         let round = |values: Vec<f64>| values.into_iter().map(F::from_f64).collect::<Vec<F>>();
-        let starts: Vec<_> = seeds.iter().map(|seed| self.start(*seed)).collect();
+        let starts = draws(seeds, |seed| self.start(seed));
         Some(Box::new(Fused {
             eigenvalues: round(self.eigenvalues()),
             rotation: self.rotated.then(|| round(self.rotation())),
@@ -145,14 +145,14 @@ struct Fused<F> {
     eigenvalues: Vec<F>,
     rotation: Option<Vec<F>>,
     minimiser: Vec<F>,
-    start: Vec<Row<F>>,
+    start: Rows<F>,
 }
 
 impl<F: Float> Block<F> for Fused<F> {
     fn elements(&self) -> usize {
         self.minimiser.len()
     }
-    fn start(&self) -> Vec<Row<F>> {
+    fn start(&self) -> Rows<F> {
         self.start.clone()
     }
     fn evaluate(

@@ -18,7 +18,13 @@ use crate::{list, survey};
 /// Benchmarks optimizers: trains every problem with every loss, optimizer, schedule, learning rate and
 /// seed of a config, and shows which converges how fast.
 #[derive(Parser)]
-#[command(name = "runner", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
+#[command(
+    name = "runner",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = "\
 Examples:
   runner configs/smoke.toml            a grid of seconds, to see what comes out
@@ -143,7 +149,7 @@ fn run(args: &RunArgs) -> ExitCode {
     }
     let folder = options.out.join(&config.name);
     let (cells, batches) = (plan.cells(), plan.batches.len());
-    eprintln!("{}: {cells} cells in {batches} batches, {} at a time", config.name, options.jobs);
+    eprintln!("{}: {cells} cells in {batches} batches, on {} threads", config.name, options.jobs);
     let summary = match run::run(&config, &plan, &options) {
         Ok(summary) => summary,
         Err(error @ RunError::Folder { .. }) => return wrong(error, 2),

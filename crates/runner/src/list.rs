@@ -54,7 +54,8 @@ fn axes() -> Vec<Axis> {
 pub(crate) fn list(what: Option<&str>) -> ExitCode {
     let axes = axes();
     let Some(what) = what else {
-        let tables: Vec<String> = axes.iter().map(|axis| format!("{}\n{}", axis.plural, table(axis))).collect();
+        let tables: Vec<String> =
+            axes.iter().map(|axis| format!("{}\n{}", axis.plural, table(axis))).collect();
         print(&tables.join("\n"));
         print("\nrunner list NAME shows a formula, its options and its source.\n");
         return ExitCode::SUCCESS;
@@ -63,7 +64,8 @@ pub(crate) fn list(what: Option<&str>) -> ExitCode {
         print(&table(axis));
         return ExitCode::SUCCESS;
     }
-    let found: Vec<&Entry> = axes.iter().flat_map(|axis| &axis.entries).filter(|entry| entry.name == what).collect();
+    let found: Vec<&Entry> =
+        axes.iter().flat_map(|axis| &axis.entries).filter(|entry| entry.name == what).collect();
     if !found.is_empty() {
         print(&found.into_iter().map(details).collect::<Vec<_>>().join("\n"));
         return ExitCode::SUCCESS;
@@ -104,7 +106,8 @@ fn toml_like(value: &Value) -> String {
     match value {
         Value::Null => "(by the budget)".into(),
         Value::Object(table) => {
-            let fields: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {}", toml_like(value))).collect();
+            let fields: Vec<String> =
+                table.iter().map(|(key, value)| format!("{key} = {}", toml_like(value))).collect();
             format!("{{ {} }}", fields.join(", "))
         }
         other => {

@@ -182,7 +182,10 @@ fn hash(cells: &[u8], curves: &[u8]) -> String {
 ///
 /// # Errors
 /// As the system says; then nothing is left behind.
-pub fn write_whole(path: &Path, write: impl FnOnce(&mut io::BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+pub fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut io::BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
     let mut buffer = io::BufWriter::with_capacity(1 << 16, file.as_file());

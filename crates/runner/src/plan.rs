@@ -74,7 +74,9 @@ pub struct Settings {
 pub enum PlanError {
     /// Two blocks hold the same cell.
     #[error("the same cell stands in two [[grid]] tables: {cell}")]
-    #[diagnostic(help("take it out of one of them: results are told apart by problem, loss, optimizer, schedule, learning rate and seed"))]
+    #[diagnostic(help(
+        "take it out of one of them: results are told apart by problem, loss, optimizer, schedule, learning rate and seed"
+    ))]
     Duplicate {
         /// Its labels.
         cell: String,
@@ -181,13 +183,16 @@ fn engine(
 /// Learning rates × seeds of a block, cut into batches.
 fn lanes(grid: &Grid, engine: Engine, problem: &Problem) -> Vec<Vec<Lane>> {
     let tuning = grid.seeds.tuning.iter().map(|seed| (*seed, Role::Tuning));
-    let seeds: Vec<_> = tuning.chain(grid.seeds.reporting.iter().map(|seed| (*seed, Role::Reporting))).collect();
+    let seeds: Vec<_> =
+        tuning.chain(grid.seeds.reporting.iter().map(|seed| (*seed, Role::Reporting))).collect();
     let lane = |lr: f64, (seed, role): (u64, Role)| Lane { lr, seed, role };
     let batching = problem.batching();
     if engine == Engine::Libtorch && batching.one_seed {
         let of_seed = |seed| grid.lr.iter().map(move |lr| lane(*lr, seed)).collect::<Vec<_>>();
         let groups = seeds.into_iter().map(of_seed);
-        return groups.flat_map(|lanes| lanes.chunks(batching.lanes).map(<[_]>::to_vec).collect::<Vec<_>>()).collect();
+        return groups
+            .flat_map(|lanes| lanes.chunks(batching.lanes).map(<[_]>::to_vec).collect::<Vec<_>>())
+            .collect();
     }
     let all: Vec<Lane> = grid.lr.iter().flat_map(|lr| seeds.iter().map(|seed| lane(*lr, *seed))).collect();
     let most = if engine == Engine::Fused { FUSED_LANES } else { batching.lanes };

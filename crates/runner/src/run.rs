@@ -29,7 +29,7 @@ pub static STOP: AtomicBool = AtomicBool::new(false);
 #[derive(Debug, Error, Diagnostic)]
 pub enum RunError {
     /// The results folder can't be made or written.
-    #[error("can't write into the results folder {}: {source}", path.display())]
+    #[error("can't write into the results folder {}", path.display())]
     #[diagnostic(help("use --out DIR to put the results where you may write"))]
     Folder {
         /// The folder.
@@ -38,8 +38,10 @@ pub enum RunError {
         source: io::Error,
     },
     /// A file couldn't be written: most often the disk is full.
-    #[error("can't write {}: {source}", path.display())]
-    #[diagnostic(help("what is finished is kept: make room, or use --out DIR, and run the same command to go on"))]
+    #[error("can't write {}", path.display())]
+    #[diagnostic(help(
+        "what is finished is kept: make room, or use --out DIR, and run the same command to go on"
+    ))]
     Write {
         /// What was to be written.
         path: PathBuf,
@@ -65,7 +67,7 @@ pub enum RunError {
         folder: PathBuf,
     },
     /// The cells just written can't be read back.
-    #[error("the results can't be read back: {0}")]
+    #[error("the results can't be read back")]
     Unreadable(#[from] RecordError),
 }
 
@@ -140,7 +142,8 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
         let part = Part::new(batch, &results, &targets, timing);
         if let Err(source) = part.save(&parts, &keys[i]) {
             let path = parts.join(format!("{}.part", keys[i]));
-            *failure.lock().expect("no worker panics while it holds this") = Some(RunError::Write { path, source });
+            *failure.lock().expect("no worker panics while it holds this") =
+                Some(RunError::Write { path, source });
             return;
         }
         progress.inc(part.counts.cells);
@@ -175,7 +178,8 @@ fn progress_bar(cells: u64) -> ProgressBar {
 }
 
 fn host_name() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".into(), |name| name.trim().to_owned())
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".into(), |name| name.trim().to_owned())
 }
 
 /// What `manifest.json` says: enough to know what the results are of, and nothing of where they ran.

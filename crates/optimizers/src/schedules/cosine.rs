@@ -14,7 +14,7 @@ use crate::check;
 /// Loshchilov & Hutter 2017, “SGDR: stochastic gradient descent with warm restarts”, one period of
 /// equation 5.
 ///
-/// Differs from PyTorch: `end_factor` is a share of the learning rate (`eta_min` = end_factor·lr), and the
+/// Differs from PyTorch: `end_factor` is a share of the learning rate (`eta_min` is `end_factor·lr`), and the
 /// factor stays at it after `steps` (`T_max`), where `CosineAnnealingLR` would rise again.
 ///
 /// Checked against: `CosineAnnealingLR` of PyTorch 2.13, up to its `T_max`.

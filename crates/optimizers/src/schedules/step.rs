@@ -9,8 +9,8 @@ use crate::check;
 /// ```text
 /// factor at step k = gamma^⌊k/step_size⌋
 /// ```
-/// The staircase of `torch.optim.lr_scheduler.StepLR`; made common by Krizhevsky, Sutskever & Hinton
-/// 2012, “ImageNet classification with deep convolutional neural networks”.
+/// Krizhevsky, Sutskever & Hinton 2012 (the `AlexNet` paper), section 5, who cut the rate by hand; at regular
+/// intervals it is `torch.optim.lr_scheduler.StepLR`.
 ///
 /// Differs from PyTorch: `step_size` has a default, so that there are three stairs.
 ///

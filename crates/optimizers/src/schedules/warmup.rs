@@ -10,10 +10,10 @@ use crate::check;
 /// factor at step k = start_factor + (1 − start_factor)·k/steps        for k < steps
 ///                    schedule's factor at k − steps, with the horizon budget − steps, from there
 /// ```
-/// Goyal et al. 2017, “Accurate, large minibatch SGD: training ImageNet in 1 hour”, section 2.2.
+/// Goyal et al. 2017, “Accurate, large minibatch SGD”, section 2.2.
 ///
 /// Differs from PyTorch: the defaults. There the rise is from 1/3 in 5 steps; here it takes a tenth of the
-/// budget, in equal parts of which the first step already has one: start_factor = 1/(steps + 1).
+/// budget, in equal parts of which the first step already has one: `start_factor` is 1/(steps + 1).
 ///
 /// Checked against: `SequentialLR([LinearLR(start_factor, total_iters=steps), schedule], milestones=[steps])`
 /// of PyTorch 2.13.

@@ -50,10 +50,11 @@ pub fn normal_rows<F: Float>(stream: &mut Stream, count: usize) -> Vec<Row<F>> {
 pub fn tensor_of<F: Float>(elements: usize, rows: &[Row<F>]) -> Tensor {
     let chunks = rows.len() / elements;
     let flat: Vec<f64> = rows.as_flattened().iter().map(|x| x.to_f64()).collect();
+    let [chunks, elements, lanes] = [chunks, elements, LANES].map(|size| i64::try_from(size).expect("small"));
     Tensor::from_slice(&flat)
-        .reshape([chunks as i64, elements as i64, LANES as i64])
+        .reshape([chunks, elements, lanes])
         .transpose(1, 2)
-        .reshape([-1, elements as i64])
+        .reshape([-1, elements])
         .to_kind(F::KIND)
 }
 

@@ -13,7 +13,7 @@ use super::values::{Numbers, SeedChoice, Seeds};
 #[derive(Debug, Error, Diagnostic)]
 pub enum ConfigError {
     /// The file can't be read.
-    #[error("can't read the config {}: {source}", path.display())]
+    #[error("can't read the config {}", path.display())]
     #[diagnostic(help("name a TOML file, such as configs/smoke.toml"))]
     Unreadable {
         /// What was asked for.
@@ -109,7 +109,11 @@ impl<'a> Source<'a> {
         ] {
             message = message.replace(rust, plain);
         }
-        let help = misspelt(&message).map_or_else(String::new, |near| format!("did you mean `{near}`?"));
+        let help = match misspelt(&message) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if message.starts_with("invalid") => "configs/smoke.toml shows how keys are written".into(),
+            None => String::new(),
+        };
         match error.span() {
             Some(place) => self.at(place, &message, &help),
             None => self.whole(&message, &help),

@@ -165,7 +165,12 @@ pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
     let read: File = toml::from_str(&text).map_err(|error| source.toml(&error))?;
     let name = check_name(&source, &read.name)?;
     if let Some(jobs) = &read.jobs {
-        source.require(jobs, *jobs.get_ref() > 0, "`jobs` must be at least 1", "leave it out to use every core")?;
+        source.require(
+            jobs,
+            *jobs.get_ref() > 0,
+            "`jobs` must be at least 1",
+            "leave it out to use every core",
+        )?;
     }
     let divergence = read.divergence.as_ref().map_or(1e6, |factor| *factor.get_ref());
     if let Some(factor) = &read.divergence {
@@ -203,7 +208,8 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
         Some(losses) => check_entries(source, losses, Loss::KIND, |loss| loss.check(), Loss::label)?,
         None => Vec::new(),
     };
-    let optimizers = check_entries(source, &block.optimizers, Optimizer::KIND, |o| o.check(), Optimizer::label)?;
+    let optimizers =
+        check_entries(source, &block.optimizers, Optimizer::KIND, |o| o.check(), Optimizer::label)?;
     let schedules = match &block.schedules {
         Some(schedules) => check_entries(source, schedules, Schedule::KIND, |s| s.check(), Schedule::label)?,
         None => vec![Schedule::named("constant").expect("the registry has it")],
@@ -212,13 +218,23 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
 
     let steps = block.steps.as_ref().or(file.steps.as_ref());
     if let Some(steps) = steps {
-        source.require(steps, *steps.get_ref() > 0, "`steps` must be at least 1", "a run of 0 steps trains nothing")?;
+        source.require(
+            steps,
+            *steps.get_ref() > 0,
+            "`steps` must be at least 1",
+            "a run of 0 steps trains nothing",
+        )?;
         let bounded = *steps.get_ref() <= 1_000_000_000;
         source.require(steps, bounded, "`steps` must be at most 1000000000", "use a smaller budget")?;
     }
     let hold = block.hold.as_ref().or(file.hold.as_ref());
     if let Some(hold) = hold {
-        source.require(hold, *hold.get_ref() > 0, "`hold` must be at least 1", "1 counts the first step at the target")?;
+        source.require(
+            hold,
+            *hold.get_ref() > 0,
+            "`hold` must be at least 1",
+            "1 counts the first step at the target",
+        )?;
     }
     let lr = match block.lr.as_ref().or(file.lr.as_ref()) {
         Some(rates) => source.numbers(rates, "a learning rate")?,
@@ -235,7 +251,12 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
     check_seeds(source, block, &seeds)?;
     let record = block.record.as_ref().or(file.record.as_ref());
     if let Some(record) = record {
-        source.require(record, record.as_ref().is_sound(), "`record` must be at least 1", "\"summary\" records no curve")?;
+        source.require(
+            record,
+            record.as_ref().is_sound(),
+            "`record` must be at least 1",
+            "\"summary\" records no curve",
+        )?;
     }
     Ok(Grid {
         problems,
@@ -260,8 +281,8 @@ fn check_entries<T: Clone>(
     label: impl Fn(&T) -> String,
 ) -> Result<Vec<T>, ConfigError> {
     let entries: &Vec<Spanned<T>> = list.as_ref();
-    let empty = format!("the list is empty, so the grid is");
-    source.require(list, !entries.is_empty(), &empty, &format!("name at least one {kind}: see `runner list`"))?;
+    let remedy = format!("name at least one {kind}: see `runner list`");
+    source.require(list, !entries.is_empty(), "the list is empty, so there is nothing to run", &remedy)?;
     let mut labels = Vec::new();
     for entry in entries {
         check(entry.as_ref()).map_err(|message| source.at(entry.span(), &message, ""))?;
@@ -297,7 +318,11 @@ fn check_pairs(source: &Source, block: &Block) -> Result<(), ConfigError> {
                 let classes = |loss: &&Spanned<Loss>| loss.as_ref().targets() == Targets::Classes;
                 if let Some(loss) = losses.as_ref().iter().find(classes) {
                     let message = format!("`{}` needs classes, which `{name}` hasn't", loss.as_ref().name());
-                    return Err(source.at(loss.span(), &message, "put it into a [[grid]] with a classification"));
+                    return Err(source.at(
+                        loss.span(),
+                        &message,
+                        "put it into a [[grid]] with a classification",
+                    ));
                 }
             }
         }
@@ -312,7 +337,10 @@ fn check_seeds(source: &Source, block: &Block, seeds: &SeedChoice) -> Result<(),
         source.require(
             problem,
             single || problem.as_ref().depends_on_seed(),
-            &format!("nothing in `{}` is random, so every seed would give the same run", problem.as_ref().label()),
+            &format!(
+                "nothing in `{}` is random, so every seed would give the same run",
+                problem.as_ref().label()
+            ),
             "give it some noise or spread, or use seeds = { tuning = 0, reporting = 1 }",
         )?;
     }

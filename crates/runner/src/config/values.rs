@@ -79,7 +79,10 @@ impl Numbers {
                 let positive = *from > 0.0 && from.is_finite() && to.is_finite();
                 let sized = matches!((per_decade, count), (Some(1..=100), None) | (None, Some(2..=10_000)));
                 if !positive {
-                    Some((format!("range must lie above 0, and goes from {from} to {to}"), "use positive ends"))
+                    Some((
+                        format!("range must lie above 0, and goes from {from} to {to}"),
+                        "use positive ends",
+                    ))
                 } else if from >= to {
                     Some((format!("range is upside down: from {from} to {to}"), "exchange `from` and `to`"))
                 } else if !sized {
@@ -108,10 +111,14 @@ impl Numbers {
                     (Some(count), _) => f64::from(count - 1),
                     (None, per_decade) => (decades * f64::from(per_decade.unwrap_or(1))).round().max(1.0),
                 };
-                let exact: Vec<f64> =
-                    (0..=steps as u32).map(|i| from * libm::pow(10.0, decades * f64::from(i) / steps)).collect();
+                let exact: Vec<f64> = (0..=steps as u32)
+                    .map(|i| from * libm::pow(10.0, decades * f64::from(i) / steps))
+                    .collect();
                 let rounded = |digits: usize| -> Vec<f64> {
-                    exact.iter().map(|x| format!("{x:.digits$e}").parse().expect("a number just written")).collect()
+                    exact
+                        .iter()
+                        .map(|x| format!("{x:.digits$e}").parse().expect("a number just written"))
+                        .collect()
                 };
                 (2..17)
                     .map(rounded)
@@ -198,7 +205,10 @@ impl Seeds {
         }
         let SeedChoice { tuning, reporting } = self.choose();
         if reporting.is_empty() {
-            return Some(("there must be at least one seed to report".into(), "such as seeds = { tuning = 3, reporting = 5 }"));
+            return Some((
+                "there must be at least one seed to report".into(),
+                "such as seeds = { tuning = 3, reporting = 5 }",
+            ));
         }
         let mut all = [tuning.clone(), reporting].concat();
         all.sort_unstable();

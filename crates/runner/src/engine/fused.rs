@@ -1,6 +1,6 @@
 //! The fused engine: every step is three passes over rows of lanes that stay in the first-level cache.
 
-use numeric::{Float, LANES, Row, rows, vectorize};
+use numeric::{Float, LANES, Row, Rows, rows, vectorize};
 use problems::Block;
 use rayon::prelude::*;
 
@@ -30,7 +30,11 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
     let one = problem_block::<F>(batch, &batch.lanes[..1]).elements();
     let chunk_bytes = one * LANES * size_of::<F>() * ROWS_A_PARAMETER;
     let lanes = (BLOCK_BYTES / chunk_bytes).clamp(1, MOST_CHUNKS) * LANES;
-    batch.lanes.par_chunks(lanes).flat_map_iter(|lanes| run_block::<F>(batch, lanes)).collect()
+    if batch.lanes.len() <= lanes {
+        return run_block::<F>(batch, &batch.lanes);
+    }
+    let blocks: Vec<_> = batch.lanes.par_chunks(lanes).map(|lanes| run_block::<F>(batch, lanes)).collect();
+    blocks.into_iter().flatten().collect()
 }
 
 fn problem_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Box<dyn Block<F>> {
@@ -44,12 +48,11 @@ fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
     let (elements, chunks) = (block.elements(), rows::chunks(lanes.len()));
     let start = block.start();
     let mut parameters = start.clone();
-    let mut gradient = vec![rows::zero::<F>(); start.len()];
-    let (mut loss, mut measure, mut norm) =
-        (vec![rows::zero::<F>(); chunks], vec![rows::zero::<F>(); chunks], vec![rows::zero::<F>(); chunks]);
-    let mut lr = vec![rows::zero::<F>(); chunks];
+    let mut gradient = Rows::<F>::zero(start.len());
+    let [mut loss, mut measure, mut norm, mut lr] = [(); 4].map(|()| Rows::<F>::zero(chunks));
     let mut rates = Rates::new(&batch.schedule, lanes.iter().map(|lane| lane.lr).collect(), settings.steps);
-    let mut stepper = batch.optimizer.stepper::<F>(start.len()).expect("the plan asked whether it can be fused");
+    let mut stepper =
+        batch.optimizer.stepper::<F>(start.len()).expect("the plan asked whether it can be fused");
     let clip = batch.optimizer.clip();
     let mut ledger = Ledger::new(lanes.len(), settings);
     let mut recorded = Recorded::new(&settings.record);

@@ -1,7 +1,7 @@
 //! What is kept of every lane while it runs: best values, targets reached, divergence, the curve.
 
 use analysis::records::Outcome;
-use numeric::{Float, LANES, Row, rows, vectorize};
+use numeric::{Float, LANES, Row, Rows, rows, vectorize};
 
 use crate::plan::Settings;
 
@@ -47,33 +47,27 @@ pub struct LaneResult {
     pub message: String,
 }
 
-impl LaneResult {
-    /// A lane that broke off.
-    pub(super) fn failed(message: &str, targets: usize) -> Self {
+impl Default for LaneResult {
+    fn default() -> Self {
         Self {
-            outcome: Outcome::Failed,
+            outcome: Outcome::Budget,
             steps: 0,
             evaluations: 0,
             loss: [f64::NAN; 3],
             error: [f64::NAN; 3],
-            hits: vec![None; targets],
+            hits: Vec::new(),
             curve: Vec::new(),
-            message: message.to_owned(),
+            message: String::new(),
         }
     }
 }
 
-/// The part of a lane that is touched only when something happens.
-struct Lane {
-    start_loss: f64,
-    start_error: f64,
-    /// Above this error the lane has diverged.
-    limit: f64,
-    hits: Vec<Option<u64>>,
-    /// Since which step each target holds, where it must hold for several.
-    since: Vec<Option<u64>>,
-    curve: Vec<Moment>,
-    end: Option<LaneResult>,
+impl LaneResult {
+    /// A lane that broke off.
+    pub(super) fn failed(message: &str, targets: usize) -> Self {
+        let (outcome, message) = (Outcome::Failed, message.to_owned());
+        Self { outcome, message, hits: vec![None; targets], ..Self::default() }
+    }
 }
 
 /// The books of a block of lanes.
@@ -82,38 +76,55 @@ struct Lane {
 /// comparisons a row; only rows in which something may have happened are looked at lane by lane.
 pub(super) struct Ledger<'a, F> {
     settings: &'a Settings,
-    best_loss: Vec<Row<F>>,
-    best_measure: Vec<Row<F>>,
+    best_loss: Rows<F>,
+    best_measure: Rows<F>,
     /// A measure above this is no news.
-    next: Vec<Row<F>>,
+    next: Rows<F>,
     /// A measure up to this is no divergence.
-    limit: Vec<Row<F>>,
-    lanes: Vec<Lane>,
+    limit: Rows<F>,
+    /// Above this error a lane has diverged.
+    largest: Vec<f64>,
+    ended: Vec<bool>,
+    /// What the lanes have come to so far.
+    results: Vec<LaneResult>,
+    /// When each lane reached each target: lanes × targets.
+    hits: Vec<Option<u64>>,
+    /// Since which step a target holds, where it must hold for several: lanes × targets.
+    since: Vec<Option<u64>>,
     running: usize,
     /// Rows with news, kept between steps so that none is allocated.
     news: Vec<usize>,
+}
+
+/// The smaller of the two, and `b` where `a` is NaN: one instruction.
+#[inline(always)]
+fn lesser<F: Float>(a: F, b: F) -> F {
+    if a < b { a } else { b }
+}
+
+/// Whether a target may be reached or the lane may have diverged.
+#[inline(always)]
+fn is_news<F: Float>(loss: F, measure: F, next: F, limit: F) -> bool {
+    // Comparisons with NaN are false, so the healthy side is what is asked for.
+    let healthy = (measure <= limit) & (loss.abs() <= F::MAX);
+    (measure <= next) | !healthy
 }
 
 impl<'a, F: Float> Ledger<'a, F> {
     pub(super) fn new(lanes: usize, settings: &'a Settings) -> Self {
         let chunks = rows::chunks(lanes);
         let targets = settings.targets.len();
-        let lane = || Lane {
-            start_loss: f64::NAN,
-            start_error: f64::NAN,
-            limit: f64::INFINITY,
-            hits: vec![None; targets],
-            since: vec![None; targets],
-            curve: Vec::with_capacity(settings.record.len()),
-            end: None,
-        };
         Self {
             settings,
-            best_loss: vec![rows::splat(F::MAX); chunks],
-            best_measure: vec![rows::splat(F::MAX); chunks],
-            next: vec![rows::splat(F::MAX); chunks],
-            limit: vec![rows::splat(F::MAX); chunks],
-            lanes: (0..lanes).map(|_| lane()).collect(),
+            best_loss: Rows::splat(F::MAX, chunks),
+            best_measure: Rows::splat(F::MAX, chunks),
+            next: Rows::splat(F::MAX, chunks),
+            limit: Rows::splat(F::MAX, chunks),
+            largest: vec![f64::INFINITY; lanes],
+            ended: vec![false; lanes],
+            results: (0..lanes).map(|_| LaneResult::default()).collect(),
+            hits: vec![None; lanes * targets],
+            since: vec![None; lanes * targets],
             running: lanes,
             news: Vec::with_capacity(chunks),
         }
@@ -145,9 +156,11 @@ impl<'a, F: Float> Ledger<'a, F> {
         for &chunk in &news {
             for i in 0..LANES {
                 let lane = chunk * LANES + i;
-                if lane < self.lanes.len() && self.lanes[lane].end.is_none() {
-                    let error = metric.error(measure[chunk][i]).to_f64();
-                    self.examine(step, lane, loss[chunk][i].to_f64(), error, metric, diverged);
+                let (l, m) = (loss[chunk][i], measure[chunk][i]);
+                let has_news = is_news(l, m, self.next[chunk][i], self.limit[chunk][i]);
+                if has_news && self.ended.get(lane) == Some(&false) {
+                    let error = metric.error(m).to_f64();
+                    self.examine(step, lane, l.to_f64(), error, metric, diverged);
                 }
             }
         }
@@ -157,23 +170,24 @@ impl<'a, F: Float> Ledger<'a, F> {
     /// Finds the rows in which a target may be reached or a lane may have diverged.
     #[inline(always)]
     fn scan(&mut self, loss: &[Row<F>], measure: &[Row<F>], news: &mut Vec<usize>) {
-        let best = self.best_loss.iter_mut().zip(&mut self.best_measure);
-        let bounds = self.next.iter().zip(&self.limit);
+        let best = self.best_loss.iter_mut().zip(self.best_measure.iter_mut());
+        let bounds = self.next.iter().zip(self.limit.iter());
         for (chunk, (((loss, measure), (best_loss, best_measure)), (next, limit))) in
             loss.iter().zip(measure).zip(best).zip(bounds).enumerate()
         {
             let (l, m, next, limit) = (*loss, *measure, *next, *limit);
             let (mut bl, mut bm) = (*best_loss, *best_measure);
-            let mut any = 0_u32;
+            // Adding 0 keeps `lesser` from becoming a masked store, which is ten times as slow.
+            // Whole words rather than truth values, which would be packed into bytes first.
+            let mut news_of = [0_u32; LANES];
             for lane in 0..LANES {
-                bl[lane] = if l[lane] < bl[lane] { l[lane] } else { bl[lane] };
-                bm[lane] = if m[lane] < bm[lane] { m[lane] } else { bm[lane] };
-                // Comparisons with NaN are false, so the healthy side is what is asked for.
-                let healthy = (m[lane] <= limit[lane]) & (l[lane].abs() <= F::MAX);
-                any |= u32::from((m[lane] <= next[lane]) | !healthy);
+                bl[lane] = lesser(l[lane], bl[lane]) + F::default();
+                bm[lane] = lesser(m[lane], bm[lane]) + F::default();
+                news_of[lane] = u32::from(is_news(l[lane], m[lane], next[lane], limit[lane]));
             }
             (*best_loss, *best_measure) = (bl, bm);
-            if any != 0 {
+            let any = news_of.iter().fold(0, |any, news| any | news) != 0;
+            if any {
                 news.push(chunk);
             }
         }
@@ -181,22 +195,20 @@ impl<'a, F: Float> Ledger<'a, F> {
 
     /// Sets every lane's start and its bounds.
     fn open(&mut self, loss: &[Row<F>], measure: &[Row<F>], metric: &(impl Metric<F> + ?Sized)) {
-        for lane in 0..self.lanes.len() {
+        for lane in 0..self.results.len() {
             let (chunk, i) = (lane / LANES, lane % LANES);
             let error = metric.error(measure[chunk][i]).to_f64();
-            let state = &mut self.lanes[lane];
-            state.start_loss = loss[chunk][i].to_f64();
-            state.start_error = error;
-            state.limit = self.settings.divergence * if error > 0.0 { error } else { 1.0 };
+            self.results[lane].loss[0] = loss[chunk][i].to_f64();
+            self.results[lane].error[0] = error;
+            self.results[lane].curve.reserve_exact(self.settings.record.len());
+            self.largest[lane] = self.settings.divergence * if error > 0.0 { error } else { 1.0 };
             // A little wider than the limit, since it is compared before rounding; `examine` is exact.
-            let wide = metric.measure(F::from_f64(state.limit * 1.001));
+            let wide = metric.measure(F::from_f64(self.largest[lane] * 1.001));
             self.limit[chunk][i] = if wide <= F::MAX { wide } else { F::MAX };
-        }
-        for lane in 0..self.lanes.len() {
             self.aim(lane, metric);
         }
         // The places behind the last lane never have news.
-        for place in self.lanes.len()..self.next.len() * LANES {
+        for place in self.results.len()..self.next.len() * LANES {
             self.next[place / LANES][place % LANES] = F::from_f64(-1.0);
         }
     }
@@ -211,16 +223,17 @@ impl<'a, F: Float> Ledger<'a, F> {
         metric: &(impl Metric<F> + ?Sized),
         diverged: &mut Vec<usize>,
     ) {
-        let state = &mut self.lanes[lane];
-        if !loss.is_finite() || !error.is_finite() || error > state.limit {
+        if !loss.is_finite() || !error.is_finite() || error > self.largest[lane] {
             self.close(lane, Outcome::Diverged, step, loss, error, metric);
             self.next[lane / LANES][lane % LANES] = F::from_f64(-1.0);
             self.running -= 1;
             diverged.push(lane);
             return;
         }
-        let hold = self.settings.hold;
-        for ((target, hit), since) in self.settings.targets.iter().zip(&mut state.hits).zip(&mut state.since) {
+        let (hold, targets) = (self.settings.hold, &self.settings.targets);
+        let own = lane * targets.len()..(lane + 1) * targets.len();
+        let states = self.hits[own.clone()].iter_mut().zip(&mut self.since[own]);
+        for (target, (hit, since)) in targets.iter().zip(states) {
             if hit.is_none() {
                 *since = (error <= *target).then(|| since.unwrap_or(step));
                 *hit = since.filter(|first| step - first + 1 >= hold);
@@ -232,14 +245,18 @@ impl<'a, F: Float> Ledger<'a, F> {
     /// Sets the measure below which there may be news: the next target, or, where targets must hold
     /// for several steps, anything.
     fn aim(&mut self, lane: usize, metric: &(impl Metric<F> + ?Sized)) {
-        let state = &self.lanes[lane];
-        let open = state.hits.iter().position(Option::is_none);
+        let open = self.hits_of(lane).iter().position(Option::is_none);
         self.next[lane / LANES][lane % LANES] = match open {
             None => F::from_f64(-1.0),
             Some(_) if self.settings.hold > 1 => F::MAX,
             // A little wider, as above.
             Some(next) => metric.measure(F::from_f64(self.settings.targets[next] * 1.001)),
         };
+    }
+
+    fn hits_of(&self, lane: usize) -> &[Option<u64>] {
+        let targets = self.settings.targets.len();
+        &self.hits[lane * targets..(lane + 1) * targets]
     }
 
     /// Ends a lane.
@@ -258,17 +275,12 @@ impl<'a, F: Float> Ledger<'a, F> {
         let best_loss = least(self.best_loss[chunk][i], loss);
         let best_measure = self.best_measure[chunk][i];
         let best_error = if best_measure < F::MAX { metric.error(best_measure).to_f64() } else { error };
-        let state = &mut self.lanes[lane];
-        state.end = Some(LaneResult {
-            outcome,
-            steps: step,
-            evaluations: step,
-            loss: [state.start_loss, loss, best_loss],
-            error: [state.start_error, error, best_error],
-            hits: std::mem::take(&mut state.hits),
-            curve: Vec::new(),
-            message: String::new(),
-        });
+        let hits = self.hits_of(lane).to_vec();
+        self.ended[lane] = true;
+        let result = &mut self.results[lane];
+        (result.outcome, result.steps, result.evaluations, result.hits) = (outcome, step, step, hits);
+        (result.loss[1], result.loss[2]) = (loss, best_loss);
+        (result.error[1], result.error[2]) = (error, best_error);
     }
 
     /// Adds a step to the curves of lanes that are running or ended at this very step.
@@ -281,10 +293,10 @@ impl<'a, F: Float> Ledger<'a, F> {
         metric: &(impl Metric<F> + ?Sized),
         lr: impl Fn(usize) -> f64,
     ) {
-        for (lane, state) in self.lanes.iter_mut().enumerate() {
+        for (lane, result) in self.results.iter_mut().enumerate() {
             let (chunk, i) = (lane / LANES, lane % LANES);
-            if state.end.as_ref().is_none_or(|end| end.steps == step) {
-                state.curve.push(Moment {
+            if !self.ended[lane] || result.steps == step {
+                result.curve.push(Moment {
                     step,
                     loss: loss[chunk][i].to_f64(),
                     error: metric.error(measure[chunk][i]).to_f64(),
@@ -303,20 +315,16 @@ impl<'a, F: Float> Ledger<'a, F> {
         measure: &[Row<F>],
         metric: &(impl Metric<F> + ?Sized),
     ) -> Vec<LaneResult> {
-        for lane in 0..self.lanes.len() {
-            if self.lanes[lane].end.is_none() {
+        for lane in 0..self.results.len() {
+            if !self.ended[lane] {
                 let (chunk, i) = (lane / LANES, lane % LANES);
-                let hardest = self.lanes[lane].hits.last();
-                let outcome = if hardest.is_some_and(Option::is_some) { Outcome::Reached } else { Outcome::Budget };
+                let hardest = self.hits_of(lane).last();
+                let outcome =
+                    if hardest.is_some_and(Option::is_some) { Outcome::Reached } else { Outcome::Budget };
                 let error = metric.error(measure[chunk][i]).to_f64();
                 self.close(lane, outcome, step, loss[chunk][i].to_f64(), error, metric);
             }
         }
-        let close = |lane: Lane| {
-            let mut end = lane.end.expect("every lane has been closed");
-            end.curve = lane.curve;
-            end
-        };
-        self.lanes.into_iter().map(close).collect()
+        self.results
     }
 }

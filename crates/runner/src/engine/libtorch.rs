@@ -31,7 +31,8 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         problem.start().into_iter().map(|start| start.set_requires_grad(true)).collect();
     let start: Vec<Tensor> = parameters.iter().map(|p| p.detach().copy()).collect();
     let mut update = Update::<F>::new(batch, &parameters);
-    let mut rates = Rates::new(&batch.schedule, batch.lanes.iter().map(|lane| lane.lr).collect(), settings.steps);
+    let mut rates =
+        Rates::new(&batch.schedule, batch.lanes.iter().map(|lane| lane.lr).collect(), settings.steps);
     let clip = batch.optimizer.clip();
     let mut ledger = Ledger::new(lanes, settings);
     let mut recorded = Recorded::new(&settings.record);
@@ -96,7 +97,11 @@ fn gradients(loss: &Tensor, parameters: &[Tensor]) -> Vec<Tensor> {
 /// The Euclidean norm of every lane's gradient over all parameters.
 fn norms(gradients: &[Tensor]) -> Vec<f64> {
     let squares = gradients.iter().map(|g| {
-        g.to_kind(Kind::Double).square().flatten(1, -1).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)
+        g.to_kind(Kind::Double).square().flatten(1, -1).sum_dim_intlist(
+            [1i64].as_slice(),
+            false,
+            None::<Kind>,
+        )
     });
     let sum = squares.reduce(|a, b| a + b).expect("a problem has parameters");
     Vec::try_from(sum.sqrt()).expect("a norm for each lane")
@@ -134,9 +139,13 @@ impl<F: Float> Update<F> {
 
     fn step(&mut self, lr: &[f64], parameters: &mut [Tensor], gradients: &[Tensor]) {
         match self {
-            Self::Tensors(stepper) => stepper.step(&Tensor::from_slice(lr).to_kind(F::KIND), parameters, gradients),
+            Self::Tensors(stepper) => {
+                stepper.step(&Tensor::from_slice(lr).to_kind(F::KIND), parameters, gradients)
+            }
             Self::Fused(steppers) => {
-                for ((parameter, gradient), (_, steppers)) in parameters.iter_mut().zip(gradients).zip(steppers) {
+                for ((parameter, gradient), (_, steppers)) in
+                    parameters.iter_mut().zip(gradients).zip(steppers)
+                {
                     let size = parameter.numel() / lr.len();
                     let (p, g) = (slice_mut::<F>(parameter), slice::<F>(gradient));
                     for (((p, g), stepper), lr) in

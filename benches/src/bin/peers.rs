@@ -1,0 +1,141 @@
+//! Our side of the comparison in `benches/peers`, which starts this program and asks it for one work
+//! after the other: a name and the least seconds a line in, a line of JSON out.
+//!
+//! `peers config` prints the grid of the whole-process comparison, which `runner` then runs.
+
+use std::io::{self, BufRead, Write};
+use std::thread::available_parallelism;
+use std::time::Instant;
+
+use analysis::records::Outcome;
+use numeric::{Float, Stream, rows, slices};
+use optimizers::Optimizer;
+use rayon::prelude::*;
+use runner::engine::{self, LaneResult};
+use runner::plan::Plan;
+use serde_json::{Value, json};
+use tch::Tensor;
+
+/// Sizes and rates are those of `shapes.py`.
+fn direct_fit(dims: &str) -> String {
+    format!(
+        r#"
+        name = "peers"
+        steps = 1000
+        record = "summary"
+        targets = [0.1, 0.01, 0.001]
+        lr = {{ from = 0.001, to = 0.1, count = 16 }}
+        seeds = {{ tuning = 0, reporting = 16 }}
+        [[grid]]
+        problems = [{dims}]
+        losses = ["plateau", "asymmetric", "poorly_conditioned"]
+        optimizers = ["sgd", "heavy_ball", "adam"]
+        "#
+    )
+}
+
+fn one_dim(dim: &str) -> String {
+    direct_fit(&format!("{{ direct_fit = {{ dim = {dim} }} }}"))
+}
+
+const DIGITS_MLP: &str = r#"
+    name = "peers"
+    steps = 500
+    record = "summary"
+    targets = [0.2, 0.1, 0.05]
+    lr = { from = 0.0001, to = 0.1, count = 32 }
+    seeds = { tuning = 0, reporting = 1 }
+    [[grid]]
+    problems = [{ digits_mlp = { hidden = 32, batch = 128 } }]
+    losses = ["cross_entropy"]
+    optimizers = ["adam"]
+"#;
+
+fn main() {
+    tch::set_num_threads(1);
+    tch::set_num_interop_threads(1);
+    if std::env::args().nth(1).as_deref() == Some("config") {
+        print!("{}", direct_fit("{ direct_fit = { dim = 1 } }, { direct_fit = { dim = 64 } }"));
+        return;
+    }
+    // As `runner` does: a worker a core, and libtorch with one thread in each.
+    let cores = available_parallelism().map_or(1, std::num::NonZero::get);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(cores).start_handler(|_| tch::set_num_threads(1));
+    pool.build_global().expect("the pool is built once");
+    let answer = |value: &Value| {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{value}").and_then(|()| out.flush()).expect("`run` is listening");
+    };
+    answer(&json!({ "ready": true, "versions": { "optbench": env!("CARGO_PKG_VERSION") } }));
+    for line in io::stdin().lock().lines() {
+        let line = line.expect("`run` is speaking");
+        let (work, least_s) = line.split_once(' ').expect("a work and the least seconds");
+        answer(&measure(work, least_s.parse().expect("seconds are a number")));
+    }
+}
+
+/// Runs a work until `least_s` seconds have gone.
+fn measure(work: &str, least_s: f64) -> Value {
+    match work.split('/').collect::<Vec<_>>()[..] {
+        ["direct_fit", dim] => grid(work, &one_dim(dim), least_s),
+        ["digits_mlp"] => grid(work, DIGITS_MLP, least_s),
+        ["step", optimizer, size] => {
+            let optimizer = if optimizer == "momentum" { "heavy_ball" } else { optimizer };
+            let optimizer = Optimizer::named(optimizer).expect("an optimizer of the registry");
+            step(work, &optimizer, size.parse().expect("sizes are numbers"), least_s)
+        }
+        _ => panic!("there is no work `{work}`"),
+    }
+}
+
+/// Times `once` until `least_s` seconds have gone; what it returned last is kept.
+fn repeat<T>(least_s: f64, mut once: impl FnMut() -> T) -> (Vec<f64>, T) {
+    let (mut seconds, start) = (Vec::new(), Instant::now());
+    loop {
+        let begin = Instant::now();
+        let result = once();
+        seconds.push(begin.elapsed().as_secs_f64());
+        if start.elapsed().as_secs_f64() >= least_s {
+            return (seconds, result);
+        }
+    }
+}
+
+/// A grid from its plan to the results of every lane, without the files.
+fn grid(work: &str, text: &str, least_s: f64) -> Value {
+    let config = runner::config::parse(work, text.to_owned()).expect("the config is ours");
+    let plan = Plan::new(&config).expect("the config is ours");
+    let (seconds, results) = repeat(least_s, || {
+        let run = |batch| engine::run(batch);
+        plan.batches.par_iter().with_max_len(1).map(run).collect::<Vec<Vec<LaneResult>>>()
+    });
+    let lanes: Vec<&LaneResult> = results.iter().flatten().collect();
+    let steps = plan.batches[0].settings.steps;
+    for lane in &lanes {
+        // A lane that ends early would do less than the peers' lanes do.
+        let full = lane.steps == steps && !matches!(lane.outcome, Outcome::Diverged | Outcome::Failed);
+        assert!(full, "{work}: {:?} after {} steps {}", lane.outcome, lane.steps, lane.message);
+    }
+    let share = |target: usize| {
+        lanes.iter().filter(|lane| lane.hits[target].is_some()).count() as f64 / lanes.len() as f64
+    };
+    let reached: Vec<f64> = (0..plan.targets.len()).map(share).collect();
+    let lane_steps = lanes.len() as u64 * steps;
+    json!({ "work": work, "seconds": seconds, "lane_steps": lane_steps, "checks": { "reached": reached } })
+}
+
+/// One optimizer step over a large tensor, as the libtorch engine takes it, on this thread alone.
+fn step(work: &str, optimizer: &Optimizer, size: usize, least_s: f64) -> Value {
+    let mut stream = Stream::new("peers", &[size as u64]);
+    let mut draw =
+        || Tensor::from_slice(&(0..size).map(|_| f32::from_f64(stream.uniform())).collect::<Vec<_>>());
+    let (mut parameter, gradient) = (draw(), draw());
+    let mut stepper = optimizer.stepper::<f32>(rows::chunks(size)).expect("an elementwise optimizer");
+    let mut once = || {
+        stepper.step_slice(1e-3, slices::slice_mut(&mut parameter), slices::slice(&gradient));
+    };
+    // The first step touches the state's memory for the first time, which the peers' warm-up does too.
+    once();
+    let (seconds, ()) = repeat(least_s, once);
+    json!({ "work": work, "seconds": seconds, "lane_steps": size })
+}

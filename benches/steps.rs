@@ -1,0 +1,93 @@
+//! Elements per second of one optimizer step, on one thread: every optimizer of the registry, fused, as
+//! the same rule on libtorch tensors, and as libtorch's own C++ optimizer where there is one.
+
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
+use numeric::{Float, Stream, rows, slices};
+use optimizers::{Libtorch, Optimizer, Twin};
+use tch::nn::{self, OptimizerConfig, VarStore};
+use tch::{Device, Kind, Tensor};
+
+const SIZES: [usize; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+fn main() {
+    tch::set_num_threads(1);
+    tch::set_num_interop_threads(1);
+    let mut criterion = Criterion::default().nresamples(1000).configure_from_args();
+    for size in SIZES {
+        let mut group = criterion.benchmark_group("step");
+        group
+            .throughput(Throughput::Elements(size as u64))
+            .sampling_mode(SamplingMode::Flat)
+            .sample_size(10)
+            .warm_up_time(Duration::from_millis(100))
+            .measurement_time(Duration::from_millis(400));
+        for optimizer in Optimizer::all() {
+            if let Some(mut cpp) = cpp(&optimizer, size) {
+                bench(&mut group, "libtorch C++", &optimizer, size, || cpp.step());
+                continue;
+            }
+            fused(&mut group, &optimizer, size);
+            rule(&mut group, &optimizer, size);
+        }
+        group.finish();
+    }
+    criterion.final_summary();
+}
+
+fn bench(
+    group: &mut BenchmarkGroup<WallTime>,
+    form: &str,
+    optimizer: &Optimizer,
+    size: usize,
+    step: impl FnMut(),
+) {
+    let id = BenchmarkId::new(format!("{form}/{}", optimizer.name()), size);
+    let mut step = step;
+    group.bench_function(id, |bencher| bencher.iter(&mut step));
+}
+
+/// Numbers that no optimizer minds.
+fn draw(purpose: &str, size: usize) -> Tensor {
+    let mut stream = Stream::new(purpose, &[size as u64]);
+    Tensor::from_slice(&(0..size).map(|_| f32::from_f64(stream.uniform() - 0.5)).collect::<Vec<_>>())
+}
+
+/// One pass over the memory of parameter, gradient and state, as the engines take it.
+fn fused(group: &mut BenchmarkGroup<WallTime>, optimizer: &Optimizer, size: usize) {
+    let Some(mut stepper) = optimizer.stepper::<f32>(rows::chunks(size)) else { return };
+    let (mut parameter, gradient) = (draw("parameter", size), draw("gradient", size));
+    bench(group, "fused", optimizer, size, || {
+        stepper.step_slice(1e-3, slices::slice_mut(&mut parameter), slices::slice(&gradient));
+    });
+}
+
+/// The same rule, operation by operation.
+fn rule(group: &mut BenchmarkGroup<WallTime>, optimizer: &Optimizer, size: usize) {
+    let mut stepper = optimizer.tensor();
+    let mut parameters = [draw("parameter", size).unsqueeze(0)];
+    let gradients = [draw("gradient", size).unsqueeze(0)];
+    let lr = Tensor::from_slice(&[1e-3_f32]);
+    bench(group, "libtorch rule", optimizer, size, || stepper.step(&lr, &mut parameters, &gradients));
+}
+
+/// libtorch's optimizer itself, without the copies between lanes that [`optimizers::Libtorch`] makes.
+fn cpp(optimizer: &Optimizer, size: usize) -> Option<nn::Optimizer> {
+    match optimizer {
+        Optimizer::LibtorchSgd(options) => Some(build(options, size)),
+        Optimizer::LibtorchRmsProp(options) => Some(build(options, size)),
+        Optimizer::LibtorchAdam(options) => Some(build(options, size)),
+        Optimizer::LibtorchAdamW(options) => Some(build(options, size)),
+        _ => None,
+    }
+}
+
+fn build<O: Twin>(Libtorch(options): &Libtorch<O>, size: usize) -> nn::Optimizer {
+    let store = VarStore::new(Device::Cpu);
+    let parameter = store.root().add("parameter", draw("parameter", size), true);
+    // tch has no way to set a gradient: this loss has the one that is wanted.
+    (&parameter * draw("gradient", size)).sum(None::<Kind>).backward();
+    options.config().build(&store, 1e-3).expect("the defaults are in their ranges")
+}

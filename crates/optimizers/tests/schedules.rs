@@ -1,0 +1,162 @@
+//! Every schedule against tables of `torch.optim.lr_scheduler` (written by `scripts/golden/schedules.py`),
+//! and what must hold for all of them.
+
+use std::collections::HashMap;
+
+use optimizers::Schedule;
+use optimizers::schedules::{InverseSqrt, ReduceOnPlateau, Warmup};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct Golden {
+    losses: HashMap<String, Vec<Option<f64>>>,
+    tables: Vec<Table>,
+    plateaus: Vec<Plateau>,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    schedule: Schedule,
+    budget: u64,
+    factors: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Plateau {
+    losses: String,
+    options: ReduceOnPlateau,
+    lr: f64,
+    rates: Vec<f64>,
+}
+
+fn golden() -> Golden {
+    serde_json::from_str(include_str!("golden/schedules.json")).expect("the golden tables")
+}
+
+fn entry(json: &str) -> Schedule {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+#[test]
+fn every_factor_is_pytorchs() {
+    let tables = golden().tables;
+    for Table { schedule, budget, factors } in &tables {
+        let ours = schedule.factors(*budget);
+        assert_eq!(ours.len(), factors.len());
+        for (step, (ours, theirs)) in ours.iter().zip(factors).enumerate() {
+            let near = (ours - theirs).abs() <= 1e-13;
+            assert!(near, "{}, budget {budget}, step {step}: {ours}, not {theirs}", schedule.label());
+        }
+    }
+    for name in Schedule::NAMES {
+        let found = tables.iter().any(|table| table.schedule.name() == *name);
+        assert!(found || *name == "reduce_on_plateau", "`{name}` is not in scripts/golden/schedules.py");
+    }
+}
+
+#[test]
+fn every_cut_on_a_plateau_is_pytorchs() {
+    let Golden { losses, plateaus, .. } = golden();
+    let mut cuts = 0;
+    for Plateau { losses: name, options, lr, rates } in &plateaus {
+        let (mut observer, mut now) = (options.state(), *lr);
+        assert_eq!(losses[name].len(), rates.len());
+        for (step, (loss, theirs)) in losses[name].iter().zip(rates).enumerate() {
+            let next = observer.observe(now, loss.unwrap_or(f64::NAN));
+            cuts += u32::from(next != now);
+            now = next;
+            assert_eq!(now, *theirs, "{name}, {options:?}, loss {step}");
+        }
+    }
+    assert!(cuts > 100, "only {cuts} cuts were compared");
+}
+
+#[test]
+fn after_its_warm_up_the_inverse_root_is_the_papers() {
+    for warmup in [1, 4, 10] {
+        let after = Schedule::InverseSqrt(InverseSqrt { timescale: Some(warmup) });
+        let rise = Warmup {
+            steps: Some(warmup - 1).filter(|steps| *steps > 0),
+            start_factor: None,
+            schedule: Box::new(after.clone()),
+        };
+        let ours = if warmup == 1 { after.factors(50) } else { Schedule::Warmup(rise).factors(50) };
+        for (step, factor) in (1..).map(f64::from).zip(ours) {
+            let warmup = warmup as f64;
+            let paper = step.powf(-0.5).min(step * warmup.powf(-1.5)) * warmup.sqrt();
+            assert!((factor - paper).abs() < 1e-14, "step {step}, warm-up {warmup}: {factor}, not {paper}");
+        }
+    }
+}
+
+#[test]
+fn every_schedule_fits_every_budget() {
+    for schedule in Schedule::all() {
+        for inner in [
+            schedule.clone(),
+            entry(&format!(r#"{{"warmup": {{"steps": 7, "schedule": "{}"}}}}"#, schedule.name())),
+        ] {
+            for budget in [0, 1, 2, 3, 7, 8, 1000] {
+                let factors = inner.factors(budget);
+                assert_eq!(factors.len() as u64, budget, "{}", inner.label());
+                assert!(factors.iter().all(|f| (0.0..=1.0).contains(f)), "{}: {factors:?}", inner.label());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_plateau_is_seen_through_a_warm_up() {
+    let options = ReduceOnPlateau { patience: 3, ..ReduceOnPlateau::default() };
+    let warmup = entry(r#"{"warmup": {"schedule": {"reduce_on_plateau": {"patience": 3}}}}"#);
+    assert_eq!(warmup.feedback(), Some(options));
+    let with_feedback = Schedule::all().into_iter().filter(|schedule| schedule.feedback().is_some());
+    assert_eq!(with_feedback.map(|schedule| schedule.name()).collect::<Vec<_>>(), ["reduce_on_plateau"]);
+}
+
+#[test]
+fn every_schedule_is_described_and_its_config_is_read_back() {
+    #[derive(Serialize, Deserialize)]
+    struct Config {
+        schedule: Schedule,
+    }
+    let mut all = Schedule::all();
+    all.extend(golden().tables.into_iter().map(|table| table.schedule));
+    all.push(entry(r#"{"reduce_on_plateau": {"threshold_mode": "abs", "min_lr": 1e-3}}"#));
+    for schedule in all {
+        let info = schedule.info();
+        assert!(!info.summary.is_empty() && !info.formula.is_empty() && !info.source.is_empty());
+        assert!(!info.summary.ends_with('.'), "{}", info.summary);
+        assert_eq!(schedule.check(), Ok(()), "{}", schedule.label());
+        let text = toml::to_string(&Config { schedule: schedule.clone() }).expect("plain data");
+        assert_eq!(toml::from_str::<Config>(&text).expect(&text).schedule, schedule);
+    }
+    assert_eq!(Schedule::named("warmup").expect("registered").label(), "warmup");
+}
+
+#[test]
+fn bad_options_are_refused() {
+    for (json, message) in [
+        (r#"{"step": {"step_size": 0}}"#, "`step_size` must be 1 or more, and is 0"),
+        (r#"{"step": {"gamma": -1.0}}"#, "`gamma` must be 0 or more, and is -1"),
+        (r#"{"exponential": {"gamma": -0.5}}"#, "`gamma` must be 0 or more, and is -0.5"),
+        (r#"{"linear": {"start_factor": 1.5}}"#, "`start_factor` must be from 0 to 1, and is 1.5"),
+        (r#"{"linear": {"steps": 0}}"#, "`steps` must be 1 or more, and is 0"),
+        (r#"{"cosine": {"end_factor": -0.1}}"#, "`end_factor` must be from 0 to 1, and is -0.1"),
+        (r#"{"cosine": {"steps": 0}}"#, "`steps` must be 1 or more, and is 0"),
+        (r#"{"inverse_sqrt": {"timescale": 0}}"#, "`timescale` must be 1 or more, and is 0"),
+        (
+            r#"{"reduce_on_plateau": {"factor": 1.0}}"#,
+            "`factor` must be from 0 up to, but not including, 1, and is 1",
+        ),
+        (r#"{"reduce_on_plateau": {"min_lr": -1.0}}"#, "`min_lr` must be 0 or more, and is -1"),
+        (r#"{"warmup": {"start_factor": 2.0}}"#, "`start_factor` must be from 0 to 1, and is 2"),
+        (r#"{"warmup": {"schedule": "warmup"}}"#, "`warmup` can't hold another `warmup`: one rise is enough"),
+        (
+            r#"{"warmup": {"schedule": {"step": {"step_size": 0}}}}"#,
+            "`step_size` must be 1 or more, and is 0",
+        ),
+    ] {
+        assert_eq!(entry(json).check().unwrap_err(), message, "{json}");
+    }
+}

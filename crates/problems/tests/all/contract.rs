@@ -1,0 +1,118 @@
+//! What every entry of the registry promises.
+
+use std::collections::HashSet;
+
+use problems::Problem;
+use serde::{Deserialize, Serialize};
+
+use crate::{losses_of, name, seeds_for, tensors, tensors_start, variants};
+
+/// A problem as it stands in a config.
+#[derive(Serialize, Deserialize)]
+struct Config {
+    problem: Problem,
+}
+
+fn read(toml: &str) -> Problem {
+    toml::from_str::<Config>(toml).unwrap_or_else(|error| panic!("{toml}: {error}")).problem
+}
+
+/// Problem, option, values out of its range, values at the ends of it.
+const RANGES: [(&str, &str, &[&str], &[&str]); 14] = [
+    ("direct_fit", "dim", &["0", "1000001"], &["1", "1000000"]),
+    ("direct_fit", "spread", &["0.0", "-1.0", "nan", "inf"], &["1e-300"]),
+    ("line_fit", "slope", &["nan", "inf", "-inf"], &["0", "-1e10"]),
+    ("line_fit", "intercept", &["nan", "inf", "-inf"], &["0"]),
+    ("line_fit", "points", &["0", "1", "100001"], &["2", "100000"]),
+    ("line_fit", "noise", &["-0.1", "nan", "inf"], &["0"]),
+    ("line_fit", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("quadratic", "dim", &["0", "2001"], &["1", "2000"]),
+    ("quadratic", "condition", &["0.99", "0", "-2.0", "1.1e16", "nan", "inf"], &["1", "1e16"]),
+    ("quadratic", "spread", &["0", "-1", "nan", "inf"], &["1e-300"]),
+    ("rosenbrock", "dim", &["0", "1", "10001"], &["2", "10000"]),
+    ("rosenbrock", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("digits_mlp", "hidden", &["0", "4097"], &["1", "4096"]),
+    ("digits_mlp", "batch", &["0", "1438"], &["1", "1437"]),
+];
+
+#[test]
+fn options_out_of_range_are_refused_by_name_and_value() {
+    for (problem, option, bad, good) in RANGES {
+        let with = |value: &str| read(&format!("problem = {{ {problem} = {{ {option} = {value} }} }}"));
+        for value in bad {
+            let message = with(value).check().expect_err(&format!("{problem} with {option} = {value}"));
+            assert!(message.starts_with(&format!("`{option}` must be ")), "{message}");
+            let shown =
+                value.trim_end_matches(".0").replace("nan", "NaN").replace("1.1e16", "11000000000000000");
+            assert!(message.ends_with(&format!("and is {shown}")), "{message}");
+        }
+        for value in good {
+            assert_eq!(with(value).check(), Ok(()), "{problem} with {option} = {value}");
+        }
+    }
+}
+
+#[test]
+fn every_option_has_a_range_or_is_a_switch() {
+    for problem in Problem::all() {
+        for (option, value) in problem.options().as_object().unwrap() {
+            let known = RANGES.iter().any(|(name, range, ..)| *name == problem.name() && range == option);
+            assert!(known || value.is_boolean(), "{} says nothing about {option}", problem.name());
+        }
+    }
+}
+
+#[test]
+fn variants_are_accepted_and_come_back_from_toml() {
+    for problem in variants() {
+        assert_eq!(problem.check(), Ok(()), "{}", problem.label());
+        let text = toml::to_string(&Config { problem: problem.clone() }).unwrap();
+        assert_eq!(read(&text), problem, "{text}");
+    }
+    let labels: HashSet<String> = variants().iter().map(Problem::label).collect();
+    assert_eq!(labels.len(), variants().len(), "results are told apart by labels");
+}
+
+#[test]
+fn unknown_options_are_refused() {
+    for problem in Problem::NAMES {
+        let text = format!("problem = {{ {problem} = {{ colour = 1 }} }}");
+        let message = toml::from_str::<Config>(&text).err().expect("there are no colours").to_string();
+        assert!(message.contains("unknown field `colour`"), "{message}");
+    }
+}
+
+#[test]
+fn entries_describe_themselves() {
+    for problem in Problem::all() {
+        let info = problem.info();
+        for text in [info.summary, info.formula, info.source] {
+            assert!(!text.trim().is_empty() && !text.ends_with('.'), "{}: {text:?}", problem.name());
+        }
+    }
+}
+
+#[test]
+fn targets_get_harder_and_counts_are_sensible() {
+    for problem in variants() {
+        let targets = problem.targets();
+        assert!(!targets.is_empty() && targets.iter().all(|target| *target > 0.0));
+        assert!(targets.windows(2).all(|pair| pair[0] > pair[1]), "{}: hardest last", problem.name());
+        assert!(problem.batching().lanes >= 1 && problem.error_period() >= 1);
+    }
+}
+
+#[test]
+fn every_loss_that_is_allowed_runs_from_the_start() {
+    for problem in variants() {
+        for loss in losses_of(&problem) {
+            let seeds = seeds_for(&problem, 2);
+            let start = tensors_start::<f32>(&problem, loss.as_ref(), &seeds);
+            let said = tensors::<f32>(&problem, loss.as_ref(), &seeds, &start, 0);
+            let what = name(&problem, loss.as_ref());
+            let all = [said.loss, said.gradient.concat(), said.error].concat();
+            assert!(all.iter().all(|x| x.is_finite()), "{what}");
+            assert!(said.gradient.concat().iter().any(|slope| *slope != 0.0), "{what} has somewhere to go");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The two engines come to the same, lane by lane and step by step, and lanes never touch.
+
+use analysis::records::{Engine, Outcome};
+use losses::{Loss, Targets};
+use optimizers::Optimizer;
+use problems::{Losses, Problem};
+use rayon::prelude::*;
+use runner::config;
+use runner::engine::{self, LaneResult, Moment};
+use runner::plan::{Batch, Lane, Plan};
+
+/// The batches of a config.
+fn plan(text: &str) -> Vec<Batch> {
+    let config =
+        config::parse("agreement.toml", text.to_owned()).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    Plan::new(&config).unwrap_or_else(|error| panic!("{error}\n{text}")).batches
+}
+
+/// The same on another engine.
+fn on(engine: Engine, batch: &Batch) -> Batch {
+    Batch { engine, ..batch.clone() }
+}
+
+fn label(batch: &Batch) -> String {
+    let labels = batch.labels();
+    format!("{} / {} / {} / {}", labels.problem, labels.loss, labels.optimizer, labels.schedule)
+}
+
+/// Quoted, for a list in a config.
+fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().map(|name| format!("'{name}', ")).collect()
+}
+
+/// A grid over everything of the registries that both engines run, and options that change the path.
+fn everything_fused() -> String {
+    let mse = Loss::named("mse");
+    let is_fused = |problem: &Problem| {
+        let loss = if problem.losses() == Losses::Own { None } else { mse.as_ref() };
+        problem.block::<f32>(&[1], loss).is_some()
+    };
+    let problems = |own: bool| {
+        let all = Problem::all().into_iter().filter(is_fused);
+        list(all.filter(|problem| (problem.losses() == Losses::Own) == own).map(|problem| problem.name()))
+    };
+    let losses = Loss::all().into_iter().filter(|loss| loss.targets() == Targets::Values);
+    let losses = list(losses.map(|loss| loss.name()));
+    let optimizers = Optimizer::all().into_iter().filter(|optimizer| optimizer.stepper::<f32>(1).is_some());
+    let optimizers = list(optimizers.map(|optimizer| optimizer.name()));
+    let common = format!(
+        "optimizers = [{optimizers} {{ clipped = {{ optimizer = 'adam', norm = 0.1, value = 0.05 }} }}]\n\
+         schedules = ['constant', {{ warmup = {{ steps = 5, schedule = 'cosine' }} }}, \
+         {{ reduce_on_plateau = {{ patience = 1, factor = 0.5, threshold = 0.03 }} }}]\n"
+    );
+    format!(
+        "name = 'agreement'\ndtype = 'float64'\nsteps = 30\nrecord = {{ every = 1 }}\nengine = 'fused'\n\
+         lr = [0.003, 0.05, 0.4]\ntargets = [2.0, 1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05]\n\
+         seeds = {{ tuning = 1, reporting = 2 }}\n\
+         [[grid]]\nproblems = [{} {{ line_fit = {{ noise = 0.5, points = 9 }} }}]\nlosses = [{losses}]\n{common}\
+         [[grid]]\nproblems = [{} {{ quadratic = {{ dim = 5, rotated = true }} }}, \
+         {{ rosenbrock = {{ dim = 4 }} }}]\n{common}",
+        problems(false),
+        problems(true),
+    )
+}
+
+/// How far two runs are apart, over the recorded steps: relative to the largest of a quantity so far, so
+/// that a run which has converged is not asked for digits that rounding has taken.
+fn apart(ours: &LaneResult, theirs: &LaneResult) -> f64 {
+    let quantities: [fn(&Moment) -> f64; 4] = [|m| m.loss, |m| m.error, |m| m.gradient_norm, |m| m.lr];
+    let mut worst = 0.0_f64;
+    for quantity in quantities {
+        let mut scale = 0.0_f64;
+        for (ours, theirs) in ours.curve.iter().zip(&theirs.curve) {
+            let (ours, theirs) = (quantity(ours), quantity(theirs));
+            if ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan() {
+                continue;
+            }
+            scale = scale.max(theirs.abs());
+            let distance = (ours - theirs).abs() / scale;
+            worst = if distance.is_nan() { f64::INFINITY } else { worst.max(distance) };
+        }
+    }
+    worst
+}
+
+/// The parts of a result that are counted, not computed.
+fn counted(result: &LaneResult) -> (Outcome, u64, u64, &[Option<u64>], Vec<u64>, &str) {
+    let LaneResult { outcome, steps, evaluations, hits, curve, message, .. } = result;
+    (*outcome, *steps, *evaluations, hits, curve.iter().map(|moment| moment.step).collect(), message)
+}
+
+/// A result as text, which tells all numbers apart and NaN from nothing but NaN.
+fn exactly(result: &LaneResult) -> String {
+    format!("{result:?}")
+}
+
+/// Results of a batch. Like the workers of a run, tests compute on one thread each.
+fn run(batch: &Batch) -> Vec<LaneResult> {
+    tch::set_num_threads(1);
+    let results = engine::run(batch);
+    let failed = results.iter().find(|result| result.outcome == Outcome::Failed);
+    assert!(failed.is_none(), "{}: {failed:?}", label(batch));
+    assert_eq!(results.len(), batch.lanes.len());
+    results
+}
+
+#[test]
+fn both_engines_draw_the_same_curves() {
+    let batches = plan(&everything_fused());
+    let compare = |batch: &Batch| -> Vec<(f64, String)> {
+        assert_eq!(batch.engine, Engine::Fused);
+        let (ours, theirs) = (run(batch), run(&on(Engine::Libtorch, batch)));
+        let pair = |((ours, theirs), lane): ((&LaneResult, &LaneResult), &Lane)| {
+            let what = format!("{} at {lane:?}", label(batch));
+            assert_eq!(counted(ours), counted(theirs), "{what}");
+            (apart(ours, theirs), what)
+        };
+        ours.iter().zip(&theirs).zip(&batch.lanes).map(pair).collect()
+    };
+    let all: Vec<(f64, String)> = batches.par_iter().flat_map_iter(compare).collect();
+    // A line without noise may have every point on one side. Under a loss that is straight there, its
+    // slope's gradient cancels to the rounding of a sum, which both engines form in another order: about
+    // 1e-16 of nothing. Rules that divide it by its own size and an eps of 1e-8 or 1e-10 make that much
+    // larger a movement of it.
+    let cancels = |what: &str| what.starts_with("line_fit / ");
+    for (distance, what) in &all {
+        let tolerance = if cancels(what) { 1e-4 } else { 1e-10 };
+        assert!(*distance <= tolerance, "{what}: {distance:e} apart");
+    }
+    let loose = all.iter().filter(|(distance, _)| *distance > 1e-10).count();
+    assert!(loose * 100 < all.len(), "{loose} of {} are far apart", all.len());
+}
+
+/// Everything that a lane's fate could depend on: problems with and without a matrix product, and rules
+/// with and without state, in both types.
+fn grids_with_rates(rates: &str, dtype: &str, engine: &str) -> String {
+    let common = format!(
+        "optimizers = ['sgd', 'nesterov', 'adam', 'adagrad', 'amsgrad', 'rmsprop']\nlr = {rates}\n\
+         schedules = ['constant', {{ reduce_on_plateau = {{ patience = 0, factor = 0.5 }} }}]\n"
+    );
+    let network = if engine == "fused" { "" } else { "{ digits_mlp = { hidden = 4 } }," };
+    format!(
+        "name = 'lanes'\ndtype = '{dtype}'\nengine = '{engine}'\nsteps = 25\nrecord = {{ every = 3 }}\n\
+         seeds = {{ tuning = 2, reporting = 3 }}\n\
+         [[grid]]\nproblems = ['direct_fit', 'line_fit', 'diabetes_linear', {network}]\nlosses = ['mse']\n{common}\
+         [[grid]]\nproblems = ['rosenbrock', {{ quadratic = {{ rotated = true }} }}]\n{common}"
+    )
+}
+
+fn is_sound(result: &LaneResult, what: &str) {
+    let [start_loss, final_loss, best_loss] = result.loss;
+    let [start_error, final_error, best_error] = result.error;
+    assert_eq!((result.outcome, result.evaluations), (Outcome::Diverged, result.steps), "{what}");
+    assert!((1..25).contains(&result.steps), "{what}: {} steps", result.steps);
+    assert!(
+        [start_loss, best_loss, start_error, best_error].iter().all(|x| x.is_finite()),
+        "{what}: {result:?}"
+    );
+    assert!(best_loss <= start_loss && best_error <= start_error, "{what}: {result:?}");
+    let (first, last) = (result.curve[0], result.curve[result.curve.len() - 1]);
+    assert_eq!((first.loss, first.error), (start_loss, start_error), "{what}");
+    assert_eq!(last.step, result.steps, "{what}: a curve ends where its lane does");
+    let same = |a: f64, b: f64| a == b || a.is_nan() && b.is_nan();
+    assert!(same(last.loss, final_loss) && same(last.error, final_error), "{what}: {result:?}");
+    assert!(result.message.is_empty());
+}
+
+#[test]
+fn a_lane_that_diverges_is_told_so_and_changes_no_bit_of_another() {
+    // The rate throws any of the rules out of the range of its type: a network's error stays a share.
+    for (dtype, engine, too_large) in [
+        ("float32", "fused", "1e25"),
+        ("float64", "fused", "1e80"),
+        ("float32", "libtorch", "1e25"),
+        ("float64", "libtorch", "1e80"),
+    ] {
+        let with = plan(&grids_with_rates(&format!("[0.0002, 0.0004, {too_large}]"), dtype, engine));
+        let without = plan(&grids_with_rates("[0.0002, 0.0004]", dtype, engine));
+        let harmless = plan(&grids_with_rates("[0.0002, 0.0004, 0.0005]", dtype, engine));
+        assert_eq!((with.len(), with.len()), (without.len(), harmless.len()));
+        for ((with, without), harmless) in with.iter().zip(&without).zip(&harmless) {
+            let what = format!("{} in {dtype} by {engine}", label(with));
+            // libtorch's matrix products may sum in another order when there are fewer lanes: there the
+            // batch to compare with has lanes that do not diverge in their places.
+            let others = if engine == "fused" { without } else { harmless };
+            let (results, expected) = (run(with), run(others));
+            let lanes = || with.lanes.iter().zip(&results);
+            for (lane, result) in lanes().filter(|(lane, _)| lane.lr < 1.0) {
+                let expected = others.lanes.iter().zip(&expected).find(|(other, _)| *other == lane);
+                let expected = expected.expect("the same cell").1;
+                assert_eq!(exactly(result), exactly(expected), "{what} at {lane:?}");
+                assert_ne!(result.outcome, Outcome::Diverged, "{what} at {lane:?}");
+            }
+            for (lane, result) in lanes().filter(|(lane, _)| lane.lr > 1.0) {
+                is_sound(result, &format!("{what} at {lane:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_start_out_of_range_has_diverged_at_step_0() {
+    for engine in ["fused", "libtorch"] {
+        let text = format!(
+            "name = 'overflow'\nengine = '{engine}'\nsteps = 5\nseeds = {{ tuning = 0, reporting = 3 }}\n\
+             [[grid]]\nproblems = [{{ quadratic = {{ spread = 1e300 }} }}]\noptimizers = ['adam']\nlr = 0.1\n"
+        );
+        for result in run(&plan(&text)[0]) {
+            assert_eq!((result.outcome, result.steps, result.evaluations), (Outcome::Diverged, 0, 0));
+            assert_eq!(result.curve.len(), 1, "{engine}");
+            assert!(result.hits.iter().all(Option::is_none));
+        }
+    }
+}
+
+/// A batch's results lane by lane, next to those of the same lanes in reverse and of each on its own.
+fn companies(batch: &Batch) -> Vec<[LaneResult; 3]> {
+    let of = |lanes: Vec<Lane>| run(&Batch { lanes, ..batch.clone() });
+    let together = run(batch);
+    let reversed = of(batch.lanes.iter().rev().copied().collect()).into_iter().rev();
+    let alone = batch.lanes.iter().map(|lane| of(vec![*lane]).swap_remove(0));
+    together.into_iter().zip(reversed).zip(alone).map(|((one, two), three)| [one, two, three]).collect()
+}
+
+#[test]
+fn a_fused_lane_is_the_same_in_every_company() {
+    for dtype in ["float32", "float64"] {
+        // 60 lanes: blocks of several chunks, and several blocks where parameters are many.
+        let rates = "[0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1e3, 1e25]";
+        for batch in plan(&grids_with_rates(rates, dtype, "fused")) {
+            for ([together, reversed, alone], lane) in companies(&batch).iter().zip(&batch.lanes) {
+                let what = format!("{} at {lane:?} in {dtype}", label(&batch));
+                assert_eq!(exactly(together), exactly(reversed), "{what}");
+                assert_eq!(exactly(together), exactly(alone), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_libtorch_lane_is_the_same_in_every_company_up_to_the_order_of_sums_in_matrix_products() {
+    for (dtype, tolerance) in [("float32", 1e-4), ("float64", 1e-10)] {
+        for batch in plan(&grids_with_rates("[0.001, 0.002, 0.003, 1e25]", dtype, "libtorch")) {
+            let multiplies = !matches!(batch.problem, Problem::DirectFit(_) | Problem::Rosenbrock(_));
+            for ([together, reversed, alone], lane) in companies(&batch).iter().zip(&batch.lanes) {
+                let what = format!("{} at {lane:?} in {dtype}", label(&batch));
+                for other in [reversed, alone] {
+                    assert_eq!(counted(together), counted(other), "{what}");
+                    if multiplies && lane.lr < 1.0 {
+                        let distance = apart(together, other);
+                        assert!(distance <= tolerance, "{what}: {distance:e} apart");
+                    } else if !multiplies {
+                        assert_eq!(exactly(together), exactly(other), "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn libtorchs_own_optimizers_come_to_the_same() {
+    // The twin's name is `libtorch_` before ours; its options are the same.
+    let rules = [
+        ("sgd", ""),
+        ("sgd", "momentum = 0.9, nesterov = true"),
+        ("sgd", "momentum = 0.8, dampening = 0.3, l2 = 0.1"),
+        ("rmsprop", ""),
+        ("rmsprop", "centered = true, momentum = 0.5, eps = 1e-3, l2 = 0.01"),
+        ("adam", ""),
+        ("adam", "beta1 = 0.5, beta2 = 0.9, l2 = 0.1"),
+        ("adamw", ""),
+        ("adamw", "weight_decay = 0.3, amsgrad = true"),
+    ];
+    let of = |prefix: &str| -> String {
+        rules.iter().map(|(name, options)| format!("{{ {prefix}{name} = {{ {options} }} }}, ")).collect()
+    };
+    let grid = |optimizers: &str| {
+        let common = format!(
+            "optimizers = [{optimizers}]\nlr = [0.003, 0.03]\n\
+             schedules = ['constant', {{ warmup = {{ steps = 5, schedule = 'cosine' }} }}]\n"
+        );
+        plan(&format!(
+            "name = 'twins'\ndtype = 'float64'\nengine = 'libtorch'\nsteps = 30\nrecord = {{ every = 1 }}\n\
+             targets = [1.0, 0.7, 0.5, 0.3, 0.1]\nseeds = {{ tuning = 1, reporting = 1 }}\n\
+             [[grid]]\nproblems = ['direct_fit', 'diabetes_linear', {{ digits_mlp = {{ hidden = 4 }} }}]\n\
+             losses = ['mse']\n{common}[[grid]]\nproblems = ['rosenbrock']\n{common}"
+        ))
+    };
+    let pairs: Vec<(Batch, Batch)> = grid(&of("")).into_iter().zip(grid(&of("libtorch_"))).collect();
+    pairs.par_iter().for_each(|(ours, theirs)| {
+        assert_eq!(
+            format!("libtorch_{}", label(ours).split(" / ").nth(2).unwrap()),
+            theirs.labels().optimizer
+        );
+        for ((ours, theirs), lane) in run(ours).iter().zip(&run(theirs)).zip(&ours.lanes) {
+            let what = format!("{lane:?}, {}", theirs.curve.len());
+            assert_eq!(counted(ours), counted(theirs), "{what}");
+            let distance = apart(ours, theirs);
+            assert!(distance <= 1e-10, "{what}: {distance:e} apart");
+        }
+    });
+}

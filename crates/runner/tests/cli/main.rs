@@ -1,0 +1,5 @@
+//! The program as a person meets it: run in an empty folder, judged by files, messages and exit codes.
+
+mod mistakes;
+mod place;
+mod resume;

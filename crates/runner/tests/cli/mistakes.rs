@@ -1,0 +1,91 @@
+//! What the program says to wrong inputs: message, place, remedy and exit code.
+
+use std::fs;
+
+use crate::place::{Place, text};
+
+/// A grid that is right, to go wrong in one place.
+const GRID: &str = "[[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\"]\noptimizers = [\"sgd\"]\n";
+
+/// Runs a config that is wrong and returns what is said. It must exit with 2 and write nothing.
+fn said(config: &str) -> String {
+    let place = Place::new();
+    let file = place.config("x", config);
+    let output = place.run(&[&file]);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "something was written");
+    assert!(!message.contains("panicked"), "{message}");
+    message
+}
+
+macro_rules! mistakes {
+    ($($name:ident: $config:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(said(&$config));
+        }
+    )*};
+}
+
+mistakes! {
+    a_misspelt_key: format!("name = \"x\"\nstpes = 5\n{GRID}");
+    a_misspelt_key_in_a_grid: format!("name = \"x\"\n{GRID}schedule = [\"cosine\"]\n");
+    a_wrong_type: format!("name = \"x\"\nsteps = \"many\"\n{GRID}");
+    a_negative_count: format!("name = \"x\"\nsteps = -5\n{GRID}");
+    no_steps: format!("name = \"x\"\nsteps = 0\n{GRID}");
+    a_fractional_count: format!("name = \"x\"\nsteps = 1.5\n{GRID}");
+    an_unknown_optimizer: format!("name = \"x\"\n{}", GRID.replace("sgd", "adamm"));
+    an_unknown_option: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = { beta = 0.9 } }"));
+    an_option_out_of_range: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = { beta1 = 1.5 } }"));
+    two_optimizers_in_one_table: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = {}, sgd = {} }"));
+    no_grid: "name = \"x\"\n".to_owned();
+    an_empty_list: format!("name = \"x\"\n{}", GRID.replace("\"direct_fit\"", ""));
+    a_missing_name: GRID.to_owned();
+    a_range_upside_down: format!("name = \"x\"\nlr = {{ from = 1, to = 0.1, per_decade = 2 }}\n{GRID}");
+    a_range_without_a_size: format!("name = \"x\"\nlr = {{ from = 0.1, to = 1 }}\n{GRID}");
+    a_rate_of_zero: format!("name = \"x\"\nlr = [0.1, 0]\n{GRID}");
+    a_rate_twice: format!("name = \"x\"\nlr = [0.1, 0.2, 0.1]\n{GRID}");
+    an_entry_twice: format!("name = \"x\"\n{}", GRID.replace("\"mse\"", "\"mse\", \"l1\", \"mse\""));
+    a_cell_twice: format!("name = \"x\"\n{GRID}{GRID}");
+    a_name_that_leaves_the_folder: format!("name = \"../x\"\n{GRID}");
+    an_absolute_name: format!("name = \"/tmp/x\"\n{GRID}");
+    classes_for_a_fit: format!("name = \"x\"\n{}", GRID.replace("mse", "cross_entropy"));
+    a_loss_for_a_landscape: format!("name = \"x\"\n{}", GRID.replace("direct_fit", "rosenbrock"));
+    no_loss_for_a_fit: format!("name = \"x\"\n{}", GRID.replace("losses = [\"mse\"]\n", ""));
+    a_seed_twice: format!("name = \"x\"\nseeds = {{ tuning = [1], reporting = [1, 2] }}\n{GRID}");
+    negative_seeds: format!("name = \"x\"\nseeds = {{ tuning = -1, reporting = 2 }}\n{GRID}");
+    seeds_without_effect:
+        format!("name = \"x\"\n{}", GRID.replace("\"direct_fit\"", "{ line_fit = { spread = 0 } }"));
+    an_unknown_engine: format!("name = \"x\"\nengine = \"gpu\"\n{GRID}");
+    an_engine_that_cannot: format!("name = \"x\"\nengine = \"fused\"\n{}", GRID.replace("direct_fit", "digits_mlp"));
+    not_toml: format!("name = \"x\n{GRID}");
+    not_text: String::from("\u{0}\u{1}name");
+}
+
+#[test]
+fn a_missing_config() {
+    let place = Place::new();
+    let output = place.run(&["nothere.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    insta::assert_snapshot!(text(&output.stderr));
+}
+
+#[test]
+fn an_unknown_entry_to_list() {
+    let output = Place::new().run(&["list", "adm"]);
+    assert_eq!(output.status.code(), Some(2));
+    insta::assert_snapshot!(text(&output.stderr));
+}
+
+#[test]
+fn a_results_folder_that_cannot_be_written() {
+    let place = Place::new();
+    let file = place.config("x", &format!("name = \"x\"\n{GRID}"));
+    // A file where the folder would go: refused even to root, whom permissions don't stop.
+    fs::write(place.path().join("taken"), "").unwrap();
+    let output = place.run(&[&file, "--out", "taken", "--jobs", "2"]);
+    assert_eq!(output.status.code(), Some(2));
+    insta::assert_snapshot!(text(&output.stderr));
+}

@@ -1,0 +1,238 @@
+"""Writes crates/problems/tests/golden/problems.json: what other implementations say every problem is.
+
+Run it in any environment with torch==2.13.0, numpy, scipy and scikit-learn:
+
+    python scripts/golden/problems.py
+
+Every case holds, lane by lane, where a seed starts, and loss, gradient and error at points around it.
+Functions are SciPy's, models and losses PyTorch's, data and scores scikit-learn's, rotations and
+least squares NumPy's. Random numbers are drawn again here, by ChaCha8 as RFC 8439 writes it (with 8
+rounds for 20, and a block counter of 64 bits), keyed by SHA-256.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import pathlib
+
+import numpy as np
+import sklearn.datasets
+import sklearn.metrics
+import torch
+import torch.nn.functional as F
+from scipy.optimize import rosen, rosen_der
+
+torch.set_default_dtype(torch.float64)
+MASK = 0xFFFFFFFF
+
+
+def chacha8(key):
+    """The words of the key stream."""
+    constants = [0x61707865, 0x3320646E, 0x79622D32, 0x6B206574]
+    key = [int.from_bytes(key[i : i + 4], "little") for i in range(0, 32, 4)]
+    rounds = [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15)]
+    rounds += [(0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
+    for block in itertools.count():
+        state = constants + key + [block & MASK, block >> 32, 0, 0]
+        x = list(state)
+        for a, b, c, d in rounds * 4:
+            for i, j, k, turn in [(a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)]:
+                x[i] = (x[i] + x[j]) & MASK
+                turned = x[k] ^ x[i]
+                x[k] = (turned << turn | turned >> (32 - turn)) & MASK
+        yield from ((a + b) & MASK for a, b in zip(x, state))
+
+
+class Stream:
+    """The random stream of a purpose and numbers."""
+
+    def __init__(self, purpose, *numbers):
+        purpose = purpose.encode()
+        key = len(purpose).to_bytes(8, "little") + purpose
+        key += b"".join(number.to_bytes(8, "little") for number in numbers)
+        self.words = chacha8(hashlib.sha256(key).digest())
+
+    def word(self):
+        return next(self.words) | next(self.words) << 32
+
+    def uniform(self):
+        return (self.word() >> 11) * 2.0**-53
+
+    def normal(self):
+        u, v = 1.0 - self.uniform(), self.uniform()
+        return math.sqrt(-2.0 * math.log(u)) * math.cos(2 * math.pi * v)
+
+    def normals(self, n):
+        return np.array([self.normal() for _ in range(n)])
+
+    def below(self, n):
+        limit = 2**64 - 1 - (2**64 - 1) % n
+        return next(word % n for word in iter(self.word, None) if word < limit)
+
+    def permutation(self, n):
+        order = list(range(n))
+        for last in range(n - 1, 0, -1):
+            other = self.below(last + 1)
+            order[last], order[other] = order[other], order[last]
+        return order
+
+
+def plateau(p, t):
+    diff = torch.abs(p - t)
+    return torch.where(diff <= 0.5, diff, 0.001 * diff + 0.4995).mean()
+
+
+LOSSES = {"mse": F.mse_loss, "l1": F.l1_loss, "plateau": plateau, "cross_entropy": F.cross_entropy}
+HUBER = {"huber": {"delta": 0.3}}
+
+
+def loss_of(loss):
+    return LOSSES[loss] if isinstance(loss, str) else lambda p, t: F.huber_loss(p, t, delta=loss["huber"]["delta"])
+
+
+def rms(a, b):
+    return float(sklearn.metrics.root_mean_squared_error(np.asarray(b), np.asarray(a)))
+
+
+def points_around(starts):
+    """A point a lane, away from the start by up to 0.5 in every coordinate."""
+    return [s + 0.5 * np.sin(1 + np.arange(len(s)) + 10.0 * lane) for lane, s in enumerate(starts)]
+
+
+def case(problem, loss, seeds, starts, at, step=0, points=None):
+    """`at(lane, point)` is the lane's loss, gradient and error there."""
+    points = points_around(starts) if points is None else points
+    losses, gradients, errors = zip(*(at(lane, point) for lane, point in enumerate(points)))
+    flat = lambda lanes: [np.asarray(lane).tolist() for lane in lanes]
+    return {
+        "problem": problem,
+        "loss": loss,
+        "seeds": seeds,
+        "step": step,
+        "starts": flat(starts),
+        "points": flat(points),
+        "losses": [float(loss) for loss in losses],
+        "gradients": flat(gradients),
+        "errors": errors,
+    }
+
+
+def differentiate(function, point):
+    """Value and gradient by autograd."""
+    p = torch.tensor(point, requires_grad=True)
+    value = function(p)
+    value.backward()
+    return value.item(), p.grad.numpy()
+
+
+def direct_fit(loss, seeds, dim=16, spread=1.0):
+    targets = [Stream("direct fit: target", seed).normals(dim) for seed in seeds]
+    starts = [t + spread * Stream("direct fit: start", s).normals(dim) for t, s in zip(targets, seeds)]
+    at = lambda lane, p: (
+        *differentiate(lambda q: loss_of(loss)(q, torch.tensor(targets[lane])), p),
+        rms(p, targets[lane]),
+    )
+    return case({"direct_fit": {"dim": dim, "spread": spread}}, loss, seeds, starts, at)
+
+
+def line_fit(loss, seeds, **options):
+    o = {"slope": 3.0, "intercept": 2.0, "points": 64, "noise": 0.0, "spread": 1.0} | options
+    x = np.linspace(-2, 2, o["points"])
+    noise = [o["noise"] * Stream("line fit: noise", seed).normals(o["points"]) for seed in seeds]
+    ys = [torch.tensor(o["slope"] * x + o["intercept"] + n) for n in noise]
+    starts = [o["spread"] * Stream("line fit: start", seed).normals(2) for seed in seeds]
+    at = lambda lane, p: (
+        *differentiate(lambda q: loss_of(loss)(q[0] * torch.tensor(x) + q[1], ys[lane]), p),
+        float(max(abs(p - [o["slope"], o["intercept"]]))),
+    )
+    return case({"line_fit": options} if options else "line_fit", loss, seeds, starts, at)
+
+
+def quadratic(seeds, dim=10, condition=100.0, rotated=False, spread=1.0):
+    q, r = np.linalg.qr(Stream("quadratic: rotation", dim).normals(dim * dim).reshape(dim, dim).T)
+    # Gram and Schmidt's rows are the columns of the factor whose triangle has a positive diagonal.
+    q = (q * np.sign(np.diag(r))).T if rotated else np.eye(dim)
+    h = q.T @ np.diag(np.geomspace(1, 1 / condition, dim)) @ q
+    starts = [1 + spread * Stream("quadratic: start", seed).normals(dim) for seed in seeds]
+    at = lambda _, p: (0.5 * (p - 1) @ h @ (p - 1), h @ (p - 1), rms(p, np.ones(dim)))
+    options = {"dim": dim, "condition": condition, "rotated": rotated, "spread": spread}
+    return case({"quadratic": options}, None, seeds, starts, at)
+
+
+def rosenbrock(seeds, dim=2, spread=0.1):
+    classical = np.where(np.arange(dim) % 2 == 0, -1.2, 1.0)
+    starts = [classical + spread * Stream("rosenbrock: start", seed).normals(dim) for seed in seeds]
+    at = lambda _, p: (rosen(p), rosen_der(p), rms(p, np.ones(dim)))
+    return case({"rosenbrock": {"dim": dim, "spread": spread}}, None, seeds, starts, at)
+
+
+def diabetes_linear(loss, seeds, at_solution=False):
+    data = sklearn.datasets.load_diabetes(scaled=False)
+    x, y = ((table - table.mean(0)) / table.std(0) for table in (data.data, data.target))
+    design = np.column_stack([x, np.ones(len(x))])
+    solution = np.linalg.lstsq(design, y)[0]
+    bound = 1 / math.sqrt(10)
+    uniform = lambda stream: np.array([bound * (2 * stream.uniform() - 1) for _ in range(11)])
+    starts = [uniform(Stream("diabetes: start", seed)) for seed in seeds]
+    at = lambda _, p: (
+        *differentiate(lambda q: loss_of(loss)(torch.tensor(design) @ q, torch.tensor(y)), p),
+        rms(design @ p, design @ solution),
+    )
+    points = [solution for _ in seeds] if at_solution else None
+    return case("diabetes_linear", loss, seeds, starts, at, points=points)
+
+
+def digits_mlp(loss, seed, lanes, step, hidden, batch):
+    data = sklearn.datasets.load_digits()
+    images, classes = torch.tensor(data.data / 16), torch.tensor(data.target)
+    order = Stream("digits: split").permutation(len(images))
+    test, train = order[:360], np.array(order[360:])
+    epoch, within = divmod(step, len(train) // batch)
+    shuffled = train[Stream("digits: minibatches", seed, epoch).permutation(len(train))]
+    picked = shuffled[within * batch : (within + 1) * batch]
+    targets = classes[picked] if loss == "cross_entropy" else F.one_hot(classes, 10)[picked].double()
+    net = torch.nn.Sequential(torch.nn.Linear(64, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 10))
+    stream = Stream("digits: start", seed)
+    bound = lambda i: 1 / math.sqrt(64 if i < 2 else hidden)
+    sizes = [bound(i) for i, p in enumerate(net.parameters()) for _ in range(p.numel())]
+    start = np.array([size * (2 * stream.uniform() - 1) for size in sizes])
+
+    def at(_, point):
+        torch.nn.utils.vector_to_parameters(torch.tensor(point), net.parameters())
+        net.zero_grad()
+        value = loss_of(loss)(net(images[picked]), targets)
+        value.backward()
+        gradient = torch.cat([p.grad.flatten() for p in net.parameters()])
+        guesses = net(images[test]).argmax(1)
+        return value.item(), gradient.numpy(), float(sklearn.metrics.zero_one_loss(classes[test], guesses))
+
+    problem = {"digits_mlp": {"hidden": hidden, "batch": batch}}
+    return case(problem, loss, [seed] * lanes, [start] * lanes, at, step)
+
+
+def main():
+    assert torch.__version__.split("+")[0] == "2.13.0", torch.__version__
+    seeds = [1, 2, 12345678901234567890]
+    cases = [direct_fit(loss, seeds, dim=5, spread=0.7) for loss in ("mse", "l1", "plateau", HUBER)]
+    cases += [direct_fit("mse", [1])]
+    cases += [line_fit(loss, seeds) for loss in ("mse", "plateau")]
+    cases += [line_fit(HUBER, seeds, slope=-1.0, intercept=0.5, points=11, noise=0.5, spread=2.0)]
+    cases += [line_fit("mse", seeds, spread=0.0, noise=1.0)]
+    cases += [quadratic(seeds), quadratic(seeds, dim=6, condition=1e6, rotated=True, spread=0.3)]
+    cases += [quadratic([1], dim=1), quadratic([1, 2], dim=33, rotated=True)]
+    cases += [rosenbrock(seeds, dim) for dim in (2, 3, 5, 32)] + [rosenbrock([1, 2], dim=33, spread=0.5)]
+    cases += [diabetes_linear(loss, seeds) for loss in ("mse", "l1", "plateau", HUBER)]
+    cases += [diabetes_linear("mse", [1], at_solution=True)]
+    # Steps 0 and 13 are the first and the last of an epoch of 14 minibatches; 14 is the next one's first.
+    cases += [digits_mlp("cross_entropy", 7, 2, step, hidden=3, batch=100) for step in (0, 13, 14)]
+    cases += [digits_mlp("mse", 8, 2, 1, hidden=2, batch=1437)]
+    head = {"generator": "scripts/golden/problems.py", "torch": "2.13.0"}
+    lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
+    text = json.dumps(head)[:-1] + ', "cases": [\n' + lines + "\n]}\n"
+    root = pathlib.Path(__file__).resolve().parents[2]
+    (root / "crates/problems/tests/golden/problems.json").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
