@@ -46,7 +46,7 @@ fn main() {
     let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).start_handler(|_| tch::set_num_threads(1));
     pool.build_global().expect("the pool is built once");
-    let mut criterion = Criterion::default().nresamples(1000).configure_from_args();
+    let mut criterion = Criterion::default().nresamples(2000).configure_from_args();
     let mut group = criterion.benchmark_group("grid");
     group
         .sampling_mode(SamplingMode::Flat)

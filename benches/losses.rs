@@ -15,7 +15,7 @@ const CLASSES: i64 = 8;
 fn main() {
     tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
-    let mut criterion = Criterion::default().nresamples(1000).configure_from_args();
+    let mut criterion = Criterion::default().nresamples(2000).configure_from_args();
     let mut group = criterion.benchmark_group("loss");
     group
         .sampling_mode(SamplingMode::Flat)
@@ -64,7 +64,7 @@ fn tensors(loss: &Loss, size: usize) -> (Tensor, Tensor) {
     let (prediction, target) = match loss.targets() {
         Targets::Values => (prediction, Tensor::from_slice(&draw("target", size))),
         Targets::Classes => {
-            let rows = size as i64 / CLASSES;
+            let rows = i64::try_from(size).expect("sizes are small") / CLASSES;
             let classes = Tensor::arange(rows, (Kind::Int64, Device::Cpu)).remainder(CLASSES);
             (prediction.reshape([rows, CLASSES]), classes)
         }

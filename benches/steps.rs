@@ -15,7 +15,7 @@ const SIZES: [usize; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 fn main() {
     tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
-    let mut criterion = Criterion::default().nresamples(1000).configure_from_args();
+    let mut criterion = Criterion::default().nresamples(2000).configure_from_args();
     for size in SIZES {
         let mut group = criterion.benchmark_group("step");
         group

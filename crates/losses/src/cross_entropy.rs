@@ -14,8 +14,9 @@ use crate::{Entry, Fuse, Kernel, Targets};
 /// in nats. Its slope is softmax(x), minus 1 at the true class. The largest logit is subtracted
 /// before the exponentials, so that no logit overflows.
 ///
-/// Shapes: logits `[…, classes]`, targets `int64` that broadcast to `[…]`; the result is `[…]`. It isn't
-/// elementwise and has no fused kernel. Panics where a target is no class, as PyTorch does.
+/// Shapes, as in PyTorch: logits `[n, classes, …]` (or `[classes]` alone), targets `int64` that broadcast
+/// to `[n, …]`; the result is `[n, …]`. It isn't elementwise and has no fused kernel. Panics where a
+/// target is no class, as PyTorch does.
 ///
 /// Source: softmax regression (Bridle 1990, “Probabilistic Interpretation of Feedforward Classification
 /// Network Outputs”).
@@ -54,10 +55,11 @@ impl Entry for CrossEntropy {
         Targets::Classes
     }
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        let shape = prediction.size();
-        let (_, outer) = shape.split_last().expect("logits need a dimension of classes");
-        let index = target.expand(outer, false).unsqueeze(-1);
-        -prediction.log_softmax(-1, None).gather(-1, &index, false).squeeze_dim(-1)
+        let mut outer = prediction.size();
+        let classes = i64::from(outer.len() > 1);
+        outer.remove(classes as usize);
+        let index = target.expand(outer, false).unsqueeze(classes);
+        -prediction.log_softmax(classes, None).gather(classes, &index, false).squeeze_dim(classes)
     }
 }
 
@@ -70,7 +72,7 @@ mod tests {
     /// Losses of two lanes of three examples with two classes, and the gradient by the logits, as bits.
     fn bits(logits: [f32; 12], classes: &[i64]) -> (Vec<u32>, Vec<u32>) {
         let logits = Tensor::from_slice(&logits).reshape([2, 3, 2]).set_requires_grad(true);
-        let loss = CrossEntropy::default().tensor(&logits, &Tensor::from_slice(classes));
+        let loss = CrossEntropy::default().tensor(&logits.transpose(1, 2), &Tensor::from_slice(classes));
         assert_eq!(loss.size(), [2, 3]);
         loss.sum(Kind::Float).backward();
         let bits = |tensor: &Tensor| {

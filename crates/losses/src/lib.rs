@@ -101,8 +101,8 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     /// The unreduced loss on libtorch.
     ///
     /// For [`Targets::Values`], `prediction` and `target` have shapes that broadcast together, and so
-    /// has the result. For [`Targets::Classes`], `prediction` is `[…, classes]`, `target` holds
-    /// `int64` indices and broadcasts to `[…]`, which is the shape of the result.
+    /// has the result. For [`Targets::Classes`], as in PyTorch, `prediction` is `[n, classes, …]`, and
+    /// `target` holds `int64` indices and broadcasts to `[n, …]`, which is the shape of the result.
     ///
     /// # Panics
     /// If libtorch refuses the shapes.

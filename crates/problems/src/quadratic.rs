@@ -12,7 +12,7 @@ use crate::{Batch, Block, Entry, Fuse, Losses, require};
 ///
 /// ```text
 /// f(x) = ½ (x − 1)ᵀ H (x − 1),  H = Qᵀ diag(λ) Q
-/// λ log-spaced from 1 down to 1/condition;  Q = identity, or random orthogonal if rotated
+/// λ log-spaced from 1 down to 1/condition (1 alone for one variable);  Q = identity, or random orthogonal if rotated
 /// minimiser (1, …, 1), f* = 0
 /// error = √ mean (xᵢ − 1)²
 /// start = 1 + spread·N(0, 1)   for each seed
@@ -58,7 +58,9 @@ impl Quadratic {
                 }
             }
             let norm = row.iter().map(|a| a * a).sum::<f64>().sqrt();
-            row.iter_mut().for_each(|a| *a /= norm);
+            for a in &mut row {
+                *a /= norm;
+            }
             q.push(row);
         }
         q.concat()

@@ -97,7 +97,9 @@ fn the_error_is_0_at_the_true_solution_and_above_elsewhere() {
         // Every coordinate counts: 0.1 away in one is an error of at least 0.1/√dim.
         for i in 0..solutions[0].len() {
             let mut moved = solutions.clone();
-            moved.iter_mut().for_each(|lane| lane[i] += 0.1);
+            for lane in &mut moved {
+                lane[i] += 0.1;
+            }
             let least = 0.0999 / (solutions[0].len() as f64).sqrt();
             for errors in at(&moved) {
                 assert!(errors.iter().all(|error| *error >= least), "{}: {errors:?}", problem.label());

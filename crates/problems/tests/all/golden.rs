@@ -1,4 +1,4 @@
-//! Against SciPy, NumPy, scikit-learn and PyTorch: what `scripts/golden/problems.py` wrote.
+//! Against `scipy`, `numpy`, `sklearn` and PyTorch: what `scripts/golden/problems.py` wrote.
 
 use losses::Loss;
 use problems::Problem;

@@ -21,7 +21,9 @@ fn gradients_are_central_differences() {
                 let h = 1e-6;
                 let moved = |by: f64| {
                     let mut points = points.clone();
-                    points.iter_mut().for_each(|lane| lane[i] += by);
+                    for lane in &mut points {
+                        lane[i] += by;
+                    }
                     value(&points).loss
                 };
                 let (up, down) = (moved(h), moved(-h));
@@ -63,8 +65,9 @@ fn eigenvalues(mut a: Lanes) -> Vec<f64> {
                 for row in &mut a {
                     (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
                 }
-                for k in 0..n {
-                    (a[p][k], a[q][k]) = (c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]);
+                let (above, below) = a.split_at_mut(q);
+                for (x, y) in above[p].iter_mut().zip(&mut below[0]) {
+                    (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
                 }
             }
         }

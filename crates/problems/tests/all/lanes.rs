@@ -9,12 +9,15 @@ use crate::{
 
 const INTRUDERS: [f64; 3] = [f64::NAN, f64::INFINITY, -1e300];
 
+/// What a problem in one form and type says, for seeds and points.
+type Form<'a> = Box<dyn Fn(&[u64], &Lanes) -> Said + 'a>;
+
 /// Every form of a problem in every type: what it says at points.
-fn forms(problem: &Problem) -> Vec<Box<dyn Fn(&[u64], &Lanes) -> Said + '_>> {
-    fn of<F: Float>(problem: &Problem) -> Vec<Box<dyn Fn(&[u64], &Lanes) -> Said + '_>> {
+fn forms(problem: &Problem) -> Vec<Form<'_>> {
+    fn of<F: Float>(problem: &Problem) -> Vec<Form<'_>> {
         let (one, two) = (any_loss(problem), any_loss(problem));
         let is_fused = problem.block::<F>(&[1], one.as_ref()).is_some();
-        let mut forms: Vec<Box<dyn Fn(&[u64], &Lanes) -> Said + '_>> =
+        let mut forms: Vec<Form<'_>> =
             vec![Box::new(move |seeds, points| tensors::<F>(problem, one.as_ref(), seeds, points, 0))];
         if is_fused {
             forms.push(Box::new(move |seeds, points| {
@@ -98,7 +101,7 @@ fn remembers_nothing<F: Float>() {
             let mut gradient = start.clone();
             let (mut loss, mut measure) = (vec![start[0]; 2], vec![start[0]; 2]);
             block.evaluate(p, &mut gradient, &mut loss, &mut measure);
-            [gradient, loss, measure]
+            [gradient.to_vec(), loss, measure]
         };
         let first = evaluate(&start);
         evaluate(&vec![numeric::rows::splat(F::from_f64(f64::NAN)); start.len()]);

@@ -64,9 +64,10 @@ fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
         if rates.advance(step) {
             fill(&mut lr, &rates.current);
         }
-        if recorded.has(step) || !(diverged.is_empty() || settings.record.is_empty()) {
+        let due = recorded.has(step);
+        if due || !(diverged.is_empty() || settings.record.is_empty()) {
             norms(elements, &gradient, &mut norm);
-            ledger.record(step, &loss, &measure, &norm, &*block, |lane| rates.current[lane]);
+            ledger.record(step, due, &loss, &measure, &norm, &*block, |lane| rates.current[lane]);
         }
         if step == settings.steps {
             break;

@@ -283,10 +283,12 @@ impl<'a, F: Float> Ledger<'a, F> {
         (result.error[1], result.error[2]) = (error, best_error);
     }
 
-    /// Adds a step to the curves of lanes that are running or ended at this very step.
+    /// Adds a step to the curves: of lanes that are running if it is `due`, and of lanes that diverged
+    /// at this very step in any case, so that a curve shows its end and depends on no other lane.
     pub(super) fn record(
         &mut self,
         step: u64,
+        due: bool,
         loss: &[Row<F>],
         measure: &[Row<F>],
         gradient_norm: &[Row<F>],
@@ -295,7 +297,8 @@ impl<'a, F: Float> Ledger<'a, F> {
     ) {
         for (lane, result) in self.results.iter_mut().enumerate() {
             let (chunk, i) = (lane / LANES, lane % LANES);
-            if !self.ended[lane] || result.steps == step {
+            let takes_part = if self.ended[lane] { result.steps == step } else { due };
+            if takes_part {
                 result.curve.push(Moment {
                     step,
                     loss: loss[chunk][i].to_f64(),

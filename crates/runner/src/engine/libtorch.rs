@@ -51,14 +51,15 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         (loss_rows, error_rows) = (to_rows::<F>(&losses), to_rows::<F>(&errors));
         ledger.observe(step, &loss_rows, &error_rows, &Identity, &mut diverged);
         rates.advance(step);
-        let recording = recorded.has(step) || !(diverged.is_empty() || settings.record.is_empty());
+        let due = recorded.has(step);
+        let recording = due || !(diverged.is_empty() || settings.record.is_empty());
         if !recording && step == settings.steps {
             break;
         }
         let mut gradients = gradients(&loss, &parameters);
         if recording {
             let norms = to_rows::<F>(&norms(&gradients));
-            ledger.record(step, &loss_rows, &error_rows, &norms, &Identity, |lane| rates.current[lane]);
+            ledger.record(step, due, &loss_rows, &error_rows, &norms, &Identity, |lane| rates.current[lane]);
         }
         if step == settings.steps {
             break;
