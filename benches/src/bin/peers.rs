@@ -52,6 +52,7 @@ const DIGITS_MLP: &str = r#"
 "#;
 
 fn main() {
+    numeric::memory::keep_freed_memory();
     tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
     if std::env::args().nth(1).as_deref() == Some("config") {

@@ -17,6 +17,7 @@
 
 mod dual;
 mod float;
+pub mod memory;
 mod real;
 pub mod rows;
 pub mod slices;

@@ -95,6 +95,7 @@ struct ListArgs {
 /// Runs the program; what it returns is the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    numeric::memory::keep_freed_memory();
     // Before any tensor: more threads a batch would change the bits, and fight over the cores.
     tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
