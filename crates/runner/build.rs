@@ -31,7 +31,7 @@ fn main() {
         hash.update((content.len() as u64).to_le_bytes());
         hash.update(&content);
     }
-    let fingerprint: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint = base16ct::lower::encode_string(&hash.finalize()[..8]);
     println!("cargo::rustc-env=OPTBENCH_BUILD={fingerprint}");
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -14,12 +14,14 @@ pub type Row<F> = [F; LANES];
 
 /// A row with the same value in every lane.
 #[inline(always)]
+#[must_use]
 pub fn splat<F: Float>(value: F) -> Row<F> {
     [value; LANES]
 }
 
 /// A row of zeros.
 #[inline(always)]
+#[must_use]
 pub fn zero<F: Float>() -> Row<F> {
     splat(F::default())
 }

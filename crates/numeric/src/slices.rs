@@ -23,7 +23,7 @@ pub fn slice<F: Float>(tensor: &Tensor) -> &[F] {
 /// pass a tensor that owns its storage (a leaf parameter), and no view of it.
 ///
 /// # Panics
-/// As [`slice`].
+/// As [`slice`](fn@slice).
 #[must_use]
 pub fn slice_mut<F: Float>(tensor: &mut Tensor) -> &mut [F] {
     check::<F>(tensor);

@@ -173,8 +173,7 @@ fn path(folder: &Path, key: &str) -> PathBuf {
 }
 
 fn hash(cells: &[u8], curves: &[u8]) -> String {
-    let digest = Sha256::new().chain_update(cells).chain_update(curves).finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&Sha256::new().chain_update(cells).chain_update(curves).finalize())
 }
 
 /// Writes a file so that under its name there is ever only a whole one: first under another name in
@@ -208,13 +207,13 @@ pub fn write_whole(
 ///
 /// # Errors
 /// If the folder can't be read.
-pub fn sweep(folder: &Path, keys: &std::collections::HashSet<&str>) -> io::Result<usize> {
+pub fn sweep(folder: &Path, is_known: impl Fn(&str) -> bool) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let foreign = name.strip_suffix(".part").is_some_and(|key| !keys.contains(key));
+        let foreign = name.strip_suffix(".part").is_some_and(|key| !is_known(key));
         if (foreign || name.starts_with(".writing-")) && fs::remove_file(entry.path()).is_ok() {
             removed += usize::from(foreign);
         }

@@ -274,8 +274,7 @@ impl Batch {
             "settings": [json!(steps), json!(targets), json!(hold), json!(record), json!(divergence), json!(dtype.as_str())],
             "lanes": self.lanes.iter().map(|lane| json!([lane.lr, lane.seed, lane.role == Role::Tuning])).collect::<Vec<_>>(),
         });
-        let digest = Sha256::digest(definition.to_string());
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&Sha256::digest(definition.to_string())[..8])
     }
 }
 

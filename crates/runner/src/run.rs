@@ -1,6 +1,7 @@
 //! Running a plan: the parts that are missing, then the result files.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -160,7 +161,7 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
     }
     let counts = assemble(config, plan, &keys, &folder, &targets)?;
     let known: HashSet<&str> = keys.iter().map(String::as_str).collect();
-    let removed = sweep(&parts, &known).unwrap_or(0);
+    let removed = sweep(&parts, |key| known.contains(key)).unwrap_or(0);
     let table = tabulate(&folder)?;
     let written = write_whole(&folder.join("table.csv"), |file| table.write_csv(file));
     written.map_err(|source| RunError::Write { path: folder.join("table.csv"), source })?;
@@ -235,7 +236,7 @@ fn assemble(
                 counts.diverged += part.counts.diverged;
                 counts.failed += part.counts.failed;
                 let Timing { host, wall_us } = part.timing;
-                timings.push_str(&format!("{key},{host},{},{wall_us}\n", part.counts.cells));
+                let _ = writeln!(timings, "{key},{host},{},{wall_us}", part.counts.cells);
             }
             Ok(())
         })
@@ -246,7 +247,7 @@ fn assemble(
     written.map_err(|source| RunError::Write { path: cells_path, source })?;
 
     let names = ["cells.csv", "curves.csv"];
-    let hex = |hash: Sha256| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = |hash: Sha256| base16ct::lower::encode_string(&hash.finalize());
     let mut engines: Vec<&str> = plan.batches.iter().map(|batch| batch.engine.as_str()).collect();
     engines.sort_unstable();
     engines.dedup();

@@ -97,6 +97,9 @@ impl Numbers {
 
     /// The numbers, ascending. Those of a range are rounded to three digits, or to as many as keep
     /// them apart.
+    ///
+    /// # Panics
+    /// Never: numbers just written are read back.
     #[must_use]
     pub fn values(&self) -> Vec<f64> {
         match self {

@@ -4,7 +4,7 @@ use numeric::{Float, LANES, Row, Rows, rows, vectorize};
 use problems::Block;
 use rayon::prelude::*;
 
-use super::ledger::{LaneResult, Ledger, Metric};
+use super::ledger::{LaneResult, Ledger, Metric, Seen};
 use super::{Rates, Recorded};
 use crate::plan::{Batch, Lane};
 
@@ -60,14 +60,15 @@ fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
     let mut step = 0;
     loop {
         block.evaluate(&parameters, &mut gradient, &mut loss, &mut measure);
-        ledger.observe(step, &loss, &measure, &*block, &mut diverged);
+        let seen = Seen { step, loss: &loss, measure: &measure };
+        ledger.observe(seen, &*block, &mut diverged);
         if rates.advance(step) {
             fill(&mut lr, &rates.current);
         }
         let due = recorded.has(step);
         if due || !(diverged.is_empty() || settings.record.is_empty()) {
             norms(elements, &gradient, &mut norm);
-            ledger.record(step, due, &loss, &measure, &norm, &*block, |lane| rates.current[lane]);
+            ledger.record(seen, due, &norm, &*block, |lane| rates.current[lane]);
         }
         if step == settings.steps {
             break;
@@ -96,7 +97,7 @@ fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
         rates.listen(|lane| loss[lane / LANES][lane % LANES].to_f64());
         step += 1;
     }
-    ledger.finish(step, &loss, &measure, &*block)
+    ledger.finish(Seen { step, loss: &loss, measure: &measure }, &*block)
 }
 
 /// Writes the rates of the lanes into rows; places behind the last lane keep 0.

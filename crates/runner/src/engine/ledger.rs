@@ -5,6 +5,14 @@ use numeric::{Float, LANES, Row, Rows, rows, vectorize};
 
 use crate::plan::Settings;
 
+/// What the lanes came to at a step: the loss and the error measure of every lane.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a, F> {
+    pub step: u64,
+    pub loss: &'a [Row<F>],
+    pub measure: &'a [Row<F>],
+}
+
 /// How the error is got from what the loops compute, and back.
 pub(super) trait Metric<F> {
     fn error(&self, measure: F) -> F;
@@ -104,10 +112,11 @@ fn lesser<F: Float>(a: F, b: F) -> F {
 
 /// Whether a target may be reached or the lane may have diverged.
 #[inline(always)]
+#[expect(clippy::needless_bitwise_bool, reason = "a branch inside the loop would keep it from vector code")]
 fn is_news<F: Float>(loss: F, measure: F, next: F, limit: F) -> bool {
     // Comparisons with NaN are false, so the healthy side is what is asked for.
-    let healthy = (measure <= limit) & (loss.abs() <= F::MAX);
-    (measure <= next) | !healthy
+    let broken = !((measure <= limit) & (loss.abs() <= F::MAX));
+    broken | (measure <= next)
 }
 
 impl<'a, F: Float> Ledger<'a, F> {
@@ -138,9 +147,7 @@ impl<'a, F: Float> Ledger<'a, F> {
     /// Takes note of a step. Lanes that have just diverged are added to `diverged`.
     pub(super) fn observe(
         &mut self,
-        step: u64,
-        loss: &[Row<F>],
-        measure: &[Row<F>],
+        Seen { step, loss, measure }: Seen<F>,
         metric: &(impl Metric<F> + ?Sized),
         diverged: &mut Vec<usize>,
     ) {
@@ -287,10 +294,8 @@ impl<'a, F: Float> Ledger<'a, F> {
     /// at this very step in any case, so that a curve shows its end and depends on no other lane.
     pub(super) fn record(
         &mut self,
-        step: u64,
+        Seen { step, loss, measure }: Seen<F>,
         due: bool,
-        loss: &[Row<F>],
-        measure: &[Row<F>],
         gradient_norm: &[Row<F>],
         metric: &(impl Metric<F> + ?Sized),
         lr: impl Fn(usize) -> f64,
@@ -313,9 +318,7 @@ impl<'a, F: Float> Ledger<'a, F> {
     /// Ends the lanes that are still running and hands all results over.
     pub(super) fn finish(
         mut self,
-        step: u64,
-        loss: &[Row<F>],
-        measure: &[Row<F>],
+        Seen { step, loss, measure }: Seen<F>,
         metric: &(impl Metric<F> + ?Sized),
     ) -> Vec<LaneResult> {
         for lane in 0..self.results.len() {

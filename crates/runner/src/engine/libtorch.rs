@@ -6,7 +6,7 @@ use numeric::{Float, LANES, Row, rows};
 use optimizers::{Stepper, TensorStepper};
 use tch::{Device, Kind, Tensor};
 
-use super::ledger::{LaneResult, Ledger, Metric};
+use super::ledger::{LaneResult, Ledger, Metric, Seen};
 use super::{Rates, Recorded};
 use crate::plan::Batch;
 
@@ -49,7 +49,8 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
             errors = problem.error(&parameters);
         }
         (loss_rows, error_rows) = (to_rows::<F>(&losses), to_rows::<F>(&errors));
-        ledger.observe(step, &loss_rows, &error_rows, &Identity, &mut diverged);
+        let seen = Seen { step, loss: &loss_rows, measure: &error_rows };
+        ledger.observe(seen, &Identity, &mut diverged);
         rates.advance(step);
         let due = recorded.has(step);
         let recording = due || !(diverged.is_empty() || settings.record.is_empty());
@@ -59,7 +60,7 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         let mut gradients = gradients(&loss, &parameters);
         if recording {
             let norms = to_rows::<F>(&norms(&gradients));
-            ledger.record(step, due, &loss_rows, &error_rows, &norms, &Identity, |lane| rates.current[lane]);
+            ledger.record(seen, due, &norms, &Identity, |lane| rates.current[lane]);
         }
         if step == settings.steps {
             break;
@@ -83,7 +84,7 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         rates.listen(|lane| losses[lane]);
         step += 1;
     }
-    ledger.finish(step, &loss_rows, &error_rows, &Identity)
+    ledger.finish(Seen { step, loss: &loss_rows, measure: &error_rows }, &Identity)
 }
 
 /// The gradient of every lane's loss: the sum's, since lanes don't touch.
@@ -116,10 +117,17 @@ fn to_rows<F: Float>(values: &[f64]) -> Vec<Row<F>> {
     rows
 }
 
+/// The steppers of a parameter.
+struct Steppers<F> {
+    /// The rows of a lane.
+    rows: usize,
+    of_lane: Vec<Box<dyn Stepper<F>>>,
+}
+
 /// How gradients are applied.
 enum Update<F> {
-    /// In one pass over memory: for each parameter its rows a lane, and a stepper for each lane.
-    Fused(Vec<(usize, Vec<Box<dyn Stepper<F>>>)>),
+    /// In one pass over memory.
+    Fused(Vec<Steppers<F>>),
     /// By libtorch's operations, for what has no fused form.
     Tensors(Box<dyn TensorStepper>),
 }
@@ -130,7 +138,7 @@ impl<F: Float> Update<F> {
         let of = |parameter: &Tensor| {
             let rows = rows::chunks(parameter.numel() / lanes);
             let steppers = (0..lanes).map(|_| batch.optimizer.stepper::<F>(rows)).collect::<Option<Vec<_>>>();
-            steppers.map(|steppers| (rows, steppers))
+            steppers.map(|of_lane| Steppers { rows, of_lane })
         };
         match parameters.iter().map(of).collect() {
             Some(steppers) => Self::Fused(steppers),
@@ -141,16 +149,14 @@ impl<F: Float> Update<F> {
     fn step(&mut self, lr: &[f64], parameters: &mut [Tensor], gradients: &[Tensor]) {
         match self {
             Self::Tensors(stepper) => {
-                stepper.step(&Tensor::from_slice(lr).to_kind(F::KIND), parameters, gradients)
+                stepper.step(&Tensor::from_slice(lr).to_kind(F::KIND), parameters, gradients);
             }
             Self::Fused(steppers) => {
-                for ((parameter, gradient), (_, steppers)) in
-                    parameters.iter_mut().zip(gradients).zip(steppers)
-                {
+                for ((parameter, gradient), steppers) in parameters.iter_mut().zip(gradients).zip(steppers) {
                     let size = parameter.numel() / lr.len();
                     let (p, g) = (slice_mut::<F>(parameter), slice::<F>(gradient));
                     for (((p, g), stepper), lr) in
-                        p.chunks_exact_mut(size).zip(g.chunks_exact(size)).zip(steppers).zip(lr)
+                        p.chunks_exact_mut(size).zip(g.chunks_exact(size)).zip(&mut steppers.of_lane).zip(lr)
                     {
                         stepper.step_slice(F::from_f64(*lr), p, g);
                     }
@@ -163,8 +169,8 @@ impl<F: Float> Update<F> {
     fn reset(&mut self, lane: usize) {
         // The state of libtorch's operations stays as it is: its lane has ended, and lanes don't touch.
         if let Self::Fused(steppers) = self {
-            for (rows, steppers) in steppers {
-                (0..LANES).for_each(|place| steppers[lane].reset(0, *rows, place));
+            for Steppers { rows, of_lane } in steppers {
+                (0..LANES).for_each(|place| of_lane[lane].reset(0, *rows, place));
             }
         }
     }

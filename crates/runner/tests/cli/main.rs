@@ -2,4 +2,5 @@
 
 mod mistakes;
 mod place;
+mod reference;
 mod resume;
