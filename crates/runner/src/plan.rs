@@ -257,14 +257,16 @@ impl Batch {
         }
     }
 
-    /// The key of its part: everything that its bytes depend on.
+    /// The key of its part: everything that its bytes depend on, the targets of the whole plan among
+    /// it, since each is a column.
     #[must_use]
-    pub fn key(&self) -> String {
+    pub fn key(&self, columns: &[f64]) -> String {
         let Settings { steps, targets, hold, record, divergence, dtype } = &*self.settings;
         let libtorch = (self.engine == Engine::Libtorch).then(libtorch_version);
         let definition = json!({
             "schema": analysis::records::SCHEMA,
             "build": BUILD,
+            "columns": columns,
             "libtorch": libtorch,
             "engine": self.engine.as_str(),
             "problem": self.problem,

@@ -21,7 +21,7 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::engine;
 use crate::parts::{Counts, Part, Timing, sweep, write_whole};
-use crate::plan::{BUILD, Batch, Plan, libtorch_version};
+use crate::plan::{BUILD, Plan, libtorch_version};
 
 /// Set by Ctrl-C: batches that have begun are finished, and no other begins.
 pub static STOP: AtomicBool = AtomicBool::new(false);
@@ -115,7 +115,7 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
     tempfile::Builder::new().prefix(".writing-").tempfile_in(&parts).map_err(unusable)?;
 
     let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
-    let keys: Vec<String> = plan.batches.par_iter().map(Batch::key).collect();
+    let keys: Vec<String> = plan.batches.par_iter().map(|batch| batch.key(&plan.targets)).collect();
     let loaded = |key: &String| if options.fresh { None } else { Part::load(&parts, key) };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.jobs)

@@ -37,7 +37,7 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
         if kind.pace == 0.0 {
             kind.pace = pace(batch);
         }
-        if Part::load(&parts, &batch.key()).is_some() {
+        if Part::load(&parts, &batch.key(&plan.targets)).is_some() {
             there += 1;
         } else {
             kind.work += batch.lanes.len() as f64 * batch.settings.steps as f64;

@@ -158,6 +158,15 @@ fn another_config_of_the_same_name_shares_only_what_is_the_same() {
 }
 
 #[test]
+fn another_target_of_one_grid_is_another_column_for_all() {
+    let place = Place::new();
+    undisturbed(&place);
+    let file = place.config("x", &CONFIG.replace("steps = 40", "steps = 40\ntargets = [0.7]"));
+    let output = place.run(&[&file]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_full_disk_is_said_and_nothing_is_half_written() {
     let place = Place::new();
     let file = place.config("x", CONFIG);
