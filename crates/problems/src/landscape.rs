@@ -1,6 +1,5 @@
 //! Landscapes: functions of a few variables with known minimisers, which are their own loss.
 
-use losses::Loss;
 use numeric::{Dual, Float, LANES, Real, Row, Rows, Stream, Traced, rows, vectorize};
 use tch::{Device, Kind, Tensor};
 
@@ -26,24 +25,61 @@ pub(crate) fn around(centre: &[f64], spread: f64, purpose: &str, seed: u64) -> V
 /// Above this dimension one forward pass a coordinate costs more than autograd's single backward one.
 pub(crate) const MOST_FUSED: usize = 32;
 
-/// Lanes of a landscape; the gradient comes from one pass of dual numbers a coordinate.
-pub(crate) struct Fused<F, L> {
-    landscape: L,
+/// The gradient of a function, lane by lane.
+pub(crate) trait Differentiate<F>: Send + 'static {
+    /// At the rows of a chunk, writes the gradient's rows and the function's value.
+    fn differentiate(&self, p: &[Row<F>], gradient: &mut [Row<F>], value: &mut Row<F>);
+}
+
+/// The gradient of a landscape by one pass of dual numbers a coordinate.
+pub(crate) struct Forward<L>(pub L);
+
+impl<F: Float, L: Landscape> Differentiate<F> for Forward<L> {
+    #[inline(always)]
+    fn differentiate(&self, p: &[Row<F>], gradient: &mut [Row<F>], value: &mut Row<F>) {
+        let mut x = [Dual::fixed(F::default()); MOST_FUSED];
+        let x = &mut x[..p.len()];
+        for lane in 0..LANES {
+            for (x, p) in x.iter_mut().zip(p) {
+                *x = Dual::fixed(p[lane]);
+            }
+            for i in 0..p.len() {
+                x[i].slope = F::from_f64(1.0);
+                let f = self.0.value(x);
+                x[i].slope = F::default();
+                gradient[i][lane] = f.slope;
+                value[lane] = f.value;
+            }
+        }
+    }
+}
+
+/// Lanes of a function that is its own loss.
+pub(crate) struct Fused<F, D> {
+    function: D,
     minimiser: Vec<F>,
     start: Rows<F>,
 }
 
-impl<F: Float, L: Landscape> Fused<F, L> {
-    pub(crate) fn boxed(landscape: &L, seeds: &[u64]) -> Option<Box<dyn Block<F>>> {
-        let minimiser: Vec<F> = landscape.minimiser().into_iter().map(F::from_f64).collect();
-        let starts = draws(seeds, |seed| landscape.start(seed));
+impl<F: Float, D: Differentiate<F>> Fused<F, D> {
+    /// `None` above [`MOST_FUSED`] dimensions.
+    pub(crate) fn boxed(
+        function: impl FnOnce() -> D,
+        minimiser: &[f64],
+        seeds: &[u64],
+        start: impl Fn(u64) -> Vec<f64>,
+    ) -> Option<Box<dyn Block<F>>> {
+        if minimiser.len() > MOST_FUSED {
+            return None;
+        }
+        let starts = draws(seeds, start);
         let start = lane_rows(minimiser.len(), seeds.len(), |lane, i| starts[lane][i]);
-        (minimiser.len() <= MOST_FUSED)
-            .then(|| Box::new(Self { landscape: landscape.clone(), minimiser, start }) as Box<dyn Block<F>>)
+        let minimiser = minimiser.iter().map(|x| F::from_f64(*x)).collect();
+        Some(Box::new(Self { function: function(), minimiser, start }))
     }
 }
 
-impl<F: Float, L: Landscape> Block<F> for Fused<F, L> {
+impl<F: Float, D: Differentiate<F>> Block<F> for Fused<F, D> {
     fn elements(&self) -> usize {
         self.minimiser.len()
     }
@@ -63,7 +99,7 @@ impl<F: Float, L: Landscape> Block<F> for Fused<F, L> {
                 let elements = self.minimiser.len();
                 let chunks = parameters.chunks_exact(elements).zip(gradient.chunks_exact_mut(elements));
                 for ((p, g), (loss, measure)) in chunks.zip(loss.iter_mut().zip(measure)) {
-                    differentiate(&self.landscape, p, g, loss);
+                    self.function.differentiate(p, g, loss);
                     *measure = squared_distance(p, &self.minimiser);
                 }
             },
@@ -78,27 +114,9 @@ impl<F: Float, L: Landscape> Block<F> for Fused<F, L> {
     }
 }
 
-#[inline(always)]
-fn differentiate<F: Float, L: Landscape>(landscape: &L, p: &[Row<F>], g: &mut [Row<F>], loss: &mut Row<F>) {
-    let mut x = [Dual::fixed(F::default()); MOST_FUSED];
-    let x = &mut x[..p.len()];
-    for lane in 0..LANES {
-        for (x, p) in x.iter_mut().zip(p) {
-            *x = Dual::fixed(p[lane]);
-        }
-        for i in 0..p.len() {
-            x[i].slope = F::from_f64(1.0);
-            let f = landscape.value(x);
-            x[i].slope = F::default();
-            g[i][lane] = f.slope;
-            loss[lane] = f.value;
-        }
-    }
-}
-
 /// Σ (p − centre)², for every lane.
 #[inline(always)]
-pub(crate) fn squared_distance<F: Float>(p: &[Row<F>], centre: &[F]) -> Row<F> {
+fn squared_distance<F: Float>(p: &[Row<F>], centre: &[F]) -> Row<F> {
     let mut sum = rows::zero::<F>();
     for (p, centre) in p.iter().zip(centre) {
         for lane in 0..LANES {
@@ -109,44 +127,48 @@ pub(crate) fn squared_distance<F: Float>(p: &[Row<F>], centre: &[F]) -> Row<F> {
     sum
 }
 
-/// Lanes of a landscape on libtorch: one parameter `[lanes, dim]`.
-pub(crate) struct OnTensors<L> {
-    landscape: L,
+/// Lanes of a function on libtorch: one parameter `[lanes, dim]`, and its value `[lanes]`.
+pub(crate) struct OnTensors<V> {
+    value: V,
     start: Tensor,
     minimiser: Tensor,
 }
 
-impl<L: Landscape> OnTensors<L> {
+impl<V: Fn(&Tensor) -> Tensor + 'static> OnTensors<V> {
     pub(crate) fn boxed(
-        landscape: &L,
+        value: V,
+        minimiser: &[f64],
         seeds: &[u64],
-        loss: Option<&Loss>,
+        start: impl Fn(u64) -> Vec<f64>,
         (kind, device): (Kind, Device),
     ) -> Box<dyn Batch> {
-        assert!(loss.is_none(), "a landscape is its own loss");
-        let starts: Vec<f64> = seeds.iter().flat_map(|seed| landscape.start(*seed)).collect();
+        let starts: Vec<f64> = seeds.iter().flat_map(|seed| start(*seed)).collect();
         let tensor = |values: &[f64], rows: usize| {
             Tensor::from_slice(values).reshape([rows as i64, -1]).to_kind(kind).to_device(device)
         };
-        Box::new(Self {
-            landscape: landscape.clone(),
-            start: tensor(&starts, seeds.len()),
-            minimiser: tensor(&landscape.minimiser(), 1),
-        })
+        Box::new(Self { value, start: tensor(&starts, seeds.len()), minimiser: tensor(minimiser, 1) })
     }
 }
 
-impl<L: Landscape> Batch for OnTensors<L> {
+impl<V: Fn(&Tensor) -> Tensor> Batch for OnTensors<V> {
     fn start(&self) -> Vec<Tensor> {
         vec![self.start.copy()]
     }
     fn loss(&mut self, _step: u64, parameters: &[Tensor]) -> Tensor {
-        let x: Vec<Traced> = parameters[0].unbind(1).into_iter().map(Traced).collect();
-        self.landscape.value(&x).0
+        (self.value)(&parameters[0])
     }
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
         let _guard = tch::no_grad_guard();
         let squares = (&parameters[0] - &self.minimiser).square().mean_dim(1, false, None::<Kind>);
         Vec::try_from(squares.sqrt().to_kind(Kind::Double)).expect("a vector of lanes")
+    }
+}
+
+/// A landscape's value at the points `[lanes, dim]`.
+pub(crate) fn value_on_tensors<L: Landscape>(landscape: &L) -> impl Fn(&Tensor) -> Tensor + use<L> {
+    let landscape = landscape.clone();
+    move |points| {
+        let x: Vec<Traced> = points.unbind(1).into_iter().map(Traced).collect();
+        landscape.value(&x).0
     }
 }

@@ -1,11 +1,10 @@
 use losses::Loss;
-use numeric::{Float, LANES, Row, Rows, Stream, rows, vectorize};
+use numeric::{Float, LANES, Row, Stream, rows};
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::landscape::{MOST_FUSED, around, squared_distance};
-use crate::linear::{draws, lane_rows};
+use crate::landscape::{Differentiate, Fused, OnTensors, around};
 use crate::{Batch, Block, Entry, Fuse, Losses, require};
 
 /// A quadratic bowl with a given condition number.
@@ -66,8 +65,12 @@ impl Quadratic {
         q.concat()
     }
 
+    fn minimiser(&self) -> Vec<f64> {
+        vec![1.0; self.dim]
+    }
+
     fn start(&self, seed: u64) -> Vec<f64> {
-        around(&vec![1.0; self.dim], self.spread, "quadratic: start", seed)
+        around(&self.minimiser(), self.spread, "quadratic: start", seed)
     }
 }
 
@@ -91,138 +94,71 @@ impl Entry for Quadratic {
     fn losses(&self) -> Losses {
         Losses::Own
     }
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, (kind, device): (Kind, Device)) -> Box<dyn Batch> {
-        assert!(loss.is_none(), "a landscape is its own loss");
+    fn batch(&self, seeds: &[u64], _loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
         let tensor = |values: &[f64]| {
-            Tensor::from_slice(values).reshape([-1, self.dim as i64]).to_kind(kind).to_device(device)
+            Tensor::from_slice(values).reshape([-1, self.dim as i64]).to_kind(options.0).to_device(options.1)
         };
-        let starts: Vec<f64> = seeds.iter().flat_map(|seed| self.start(*seed)).collect();
-        Box::new(OnTensors {
-            start: tensor(&starts),
-            eigenvalues: tensor(&self.eigenvalues()),
-            rotation: self.rotated.then(|| tensor(&self.rotation())),
-        })
-    }
-}
-
-struct OnTensors {
-    start: Tensor,
-    eigenvalues: Tensor,
-    rotation: Option<Tensor>,
-}
-
-impl Batch for OnTensors {
-    fn start(&self) -> Vec<Tensor> {
-        vec![self.start.copy()]
-    }
-    fn loss(&mut self, _step: u64, parameters: &[Tensor]) -> Tensor {
-        let d = &parameters[0] - 1.0;
-        let d = self.rotation.as_ref().map_or(d.shallow_clone(), |q| d.matmul(&q.tr()));
-        (d.square() * &self.eigenvalues).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) * 0.5
-    }
-    fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
-        let _guard = tch::no_grad_guard();
-        let squares = (&parameters[0] - 1.0).square().mean_dim(1, false, None::<Kind>);
-        Vec::try_from(squares.sqrt().to_kind(Kind::Double)).expect("a vector of lanes")
+        let (eigenvalues, rotation) =
+            (tensor(&self.eigenvalues()), self.rotated.then(|| tensor(&self.rotation())));
+        let value = move |points: &Tensor| {
+            let d = points - 1.0;
+            let d = rotation.as_ref().map_or(d.shallow_clone(), |q| d.matmul(&q.tr()));
+            (d.square() * &eigenvalues).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) * 0.5
+        };
+        OnTensors::boxed(value, &self.minimiser(), seeds, |seed| self.start(seed), options)
     }
 }
 
 impl<F: Float> Fuse<F> for Quadratic {
     fn block(&self, seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        if self.dim > MOST_FUSED {
-            return None;
-        }
         let round = |values: Vec<f64>| values.into_iter().map(F::from_f64).collect::<Vec<F>>();
-        let starts = draws(seeds, |seed| self.start(seed));
-        Some(Box::new(Fused {
+        let axes = || Axes {
             eigenvalues: round(self.eigenvalues()),
             rotation: self.rotated.then(|| round(self.rotation())),
-            minimiser: vec![F::from_f64(1.0); self.dim],
-            start: lane_rows(self.dim, seeds.len(), |lane, i| starts[lane][i]),
-        }))
+        };
+        Fused::boxed(axes, &self.minimiser(), seeds, |seed| self.start(seed))
     }
 }
 
-struct Fused<F> {
+/// The bowl along its principal axes.
+struct Axes<F> {
     eigenvalues: Vec<F>,
+    /// Q, row by row.
     rotation: Option<Vec<F>>,
-    minimiser: Vec<F>,
-    start: Rows<F>,
 }
 
-impl<F: Float> Block<F> for Fused<F> {
-    fn elements(&self) -> usize {
-        self.minimiser.len()
-    }
-    fn start(&self) -> Rows<F> {
-        self.start.clone()
-    }
-    fn evaluate(
-        &mut self,
-        parameters: &[Row<F>],
-        gradient: &mut [Row<F>],
-        loss: &mut [Row<F>],
-        measure: &mut [Row<F>],
-    ) {
-        vectorize(
-            #[inline(always)]
-            || {
-                let elements = self.elements();
-                let chunks = parameters.chunks_exact(elements).zip(gradient.chunks_exact_mut(elements));
-                for ((p, g), (loss, measure)) in chunks.zip(loss.iter_mut().zip(measure)) {
-                    self.differentiate(p, g, loss);
-                    *measure = squared_distance(p, &self.minimiser);
-                }
-            },
-        );
-    }
-    /// The measure is the squared distance.
-    fn error(&self, measure: F) -> F {
-        (measure / F::from_f64(self.elements() as f64)).sqrt()
-    }
-    fn measure(&self, error: F) -> F {
-        error * error * F::from_f64(self.elements() as f64)
-    }
-}
-
-impl<F: Float> Fused<F> {
+impl<F: Float> Differentiate<F> for Axes<F> {
     #[inline(always)]
-    fn differentiate(&self, p: &[Row<F>], gradient: &mut [Row<F>], loss: &mut Row<F>) {
-        let n = self.elements();
-        *loss = rows::zero();
+    fn differentiate(&self, p: &[Row<F>], gradient: &mut [Row<F>], value: &mut Row<F>) {
+        let one = F::from_f64(1.0);
+        *value = rows::zero();
         if self.rotation.is_some() {
             gradient.fill(rows::zero());
         }
         for (i, eigenvalue) in self.eigenvalues.iter().enumerate() {
-            // Along the i-th principal axis: how far from the minimiser, and the pull back along it.
+            // How far from the minimiser along the i-th axis, and the pull back along it.
             let mut y = rows::zero::<F>();
-            match &self.rotation {
-                None => {
-                    for lane in 0..LANES {
-                        y[lane] = p[i][lane] - self.minimiser[i];
-                    }
-                }
-                Some(q) => {
-                    for (j, p) in p.iter().enumerate() {
-                        let q = q[i * n + j];
+            let axis = self.rotation.as_ref().map(|q| &q[i * p.len()..(i + 1) * p.len()]);
+            match axis {
+                None => y = p[i].map(|p| p - one),
+                Some(axis) => {
+                    for (q, p) in axis.iter().zip(p) {
                         for lane in 0..LANES {
-                            y[lane] += q * (p[lane] - self.minimiser[j]);
+                            y[lane] += *q * (p[lane] - one);
                         }
                     }
                 }
             }
-            let mut pull = rows::zero::<F>();
+            let pull = y.map(|y| *eigenvalue * y);
             for lane in 0..LANES {
-                pull[lane] = *eigenvalue * y[lane];
-                loss[lane] += F::from_f64(0.5) * pull[lane] * y[lane];
+                value[lane] += F::from_f64(0.5) * pull[lane] * y[lane];
             }
-            match &self.rotation {
+            match axis {
                 None => gradient[i] = pull,
-                Some(q) => {
-                    for (j, g) in gradient.iter_mut().enumerate() {
-                        let q = q[i * n + j];
+                Some(axis) => {
+                    for (q, g) in axis.iter().zip(gradient.iter_mut()) {
                         for lane in 0..LANES {
-                            g[lane] += q * pull[lane];
+                            g[lane] += *q * pull[lane];
                         }
                     }
                 }

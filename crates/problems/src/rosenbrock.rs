@@ -4,7 +4,7 @@ use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
-use crate::landscape::{Fused, Landscape, OnTensors, around};
+use crate::landscape::{Forward, Fused, Landscape, OnTensors, around, value_on_tensors};
 use crate::{Batch, Block, Entry, Fuse, Losses, require};
 
 /// Rosenbrock's curved valley.
@@ -80,14 +80,16 @@ impl Entry for Rosenbrock {
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0
     }
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
-        OnTensors::boxed(self, seeds, loss, options)
+    fn batch(&self, seeds: &[u64], _loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+        let start = |seed| Landscape::start(self, seed);
+        OnTensors::boxed(value_on_tensors(self), &self.minimiser(), seeds, start, options)
     }
 }
 
 impl<F: Float> Fuse<F> for Rosenbrock {
     fn block(&self, seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        Fused::boxed(self, seeds)
+        let start = |seed| Landscape::start(self, seed);
+        Fused::boxed(|| Forward(self.clone()), &self.minimiser(), seeds, start)
     }
 }
 

@@ -47,7 +47,8 @@ fn the_smoke_grid_gives_its_committed_results() {
     assert_eq!(ours.len(), theirs.len());
     for (ours, theirs) in ours.iter().zip(&theirs) {
         assert_eq!((ours.key, ours.outcome, ours.steps), (theirs.key, theirs.outcome, theirs.steps));
-        let near = is_near(ours.final_loss, theirs.final_loss) && is_near(ours.final_error, theirs.final_error);
+        let near =
+            is_near(ours.final_loss, theirs.final_loss) && is_near(ours.final_error, theirs.final_error);
         assert!(near && ours.start_error == theirs.start_error, "{ours:?}\n{theirs:?}");
     }
 }
