@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -99,6 +100,10 @@ def main() -> None:
     if home.exists():
         say(f"{home} is incomplete or damaged: making it anew")
     home.parent.mkdir(parents=True, exist_ok=True)
+    for left in home.parent.glob(".libtorch-*"):
+        # What a killed run left behind; a younger folder may belong to one that is at work.
+        if time.time() - left.stat().st_mtime > 3600:
+            shutil.rmtree(left, ignore_errors=True)
     # The work folder is beside its destination, so that the rename at the end cannot cross disks.
     with tempfile.TemporaryDirectory(prefix=".libtorch-", dir=home.parent) as work:
         wheels, fresh = Path(work) / "wheels", Path(work) / "libtorch"

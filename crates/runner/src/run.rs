@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use analysis::records::{Cells, Engine, RecordError, SCHEMA, Targets, write_cell_header, write_point_header};
 use analysis::table::{Builder, Table};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use miette::Diagnostic;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -171,9 +171,13 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
 /// Cells done, rate and time left; hidden where nobody watches.
 fn progress_bar(cells: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(
-        "{bar:30} {human_pos}/{human_len} cells  {per_sec}  {elapsed} gone, {eta} left",
+        "{bar:30} {human_pos}/{human_len} cells  {rate}  {elapsed} gone, {eta} left",
     );
-    let bar = ProgressBar::new(cells).with_style(style.expect("the template is well formed"));
+    let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let _ = write!(text, "{:.0}/s", state.per_sec());
+    };
+    let style = style.expect("the template is well formed").with_key("rate", rate);
+    let bar = ProgressBar::new(cells).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }

@@ -304,3 +304,19 @@ fn libtorchs_own_optimizers_come_to_the_same() {
         }
     });
 }
+
+#[test]
+fn a_batch_that_panics_is_an_outcome_of_its_lanes() {
+    let batches = plan(
+        "name = 'x'\nsteps = 5\nlr = [0.1, 0.2]\nseeds = { tuning = 0, reporting = 1 }\n\
+         [[grid]]\nproblems = ['digits_mlp']\nlosses = ['cross_entropy']\noptimizers = ['sgd']\n",
+    );
+    // A plan would never ask the fused engine for this model, which it doesn't have.
+    let results = engine::run(&on(Engine::Fused, &batches[0]));
+    assert_eq!(results.len(), 2);
+    for result in results {
+        assert_eq!(result.outcome, Outcome::Failed);
+        assert!(result.message.contains("whether it can be fused"), "{}", result.message);
+        assert!(result.hits.iter().all(Option::is_none) && result.error[1].is_nan());
+    }
+}
