@@ -179,6 +179,8 @@ mod tests {
 
     use super::*;
 
+    type Function = fn(Dual<f64>) -> Dual<f64>;
+
     /// Central difference of `f` at `x`.
     fn difference(f: impl Fn(Dual<f64>) -> Dual<f64>, x: f64) -> f64 {
         let h = 1e-6 * x.abs().max(1.0);
@@ -189,7 +191,7 @@ mod tests {
         #[test]
         fn slopes_match_central_differences(x in -4.0..4.0_f64) {
             prop_assume!(x.abs() > 1e-3);
-            let functions: [(&str, fn(Dual<f64>) -> Dual<f64>); 12] = [
+            let functions: [(&str, Function); 12] = [
                 ("abs", Dual::abs),
                 ("sqrt", |x| (x.square() + 0.5).sqrt()),
                 ("exp", Dual::exp),

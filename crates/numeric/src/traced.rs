@@ -116,6 +116,11 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::clone_on_copy, reason = "each formula is compiled for tensors too, which aren't Copy")]
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "a closure fits both types, a path doesn't"
+    )]
     fn dual_numbers_and_autograd_agree() {
         macro_rules! check {
             ($($name:literal: $formula:expr),* $(,)?) => {

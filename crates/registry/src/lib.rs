@@ -312,6 +312,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_entry_is_listed_in_order() {
+        assert_eq!(Any::KIND, "shape");
+        let names: Vec<&str> = Any::all().iter().map(Any::name).collect();
+        assert_eq!(names, Any::NAMES);
+        assert_eq!(Any::all()[0].info().source, "Euclid");
+    }
+
     #[derive(Deserialize, Debug)]
     struct Config {
         shape: Any,

@@ -8,9 +8,9 @@ use crate::place::{Place, text};
 const GRID: &str = "[[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\"]\noptimizers = [\"sgd\"]\n";
 
 /// Runs a config that is wrong and returns what is said. It must exit with 2 and write nothing.
-fn said(config: &str) -> String {
+fn said(config: impl Into<String>) -> String {
     let place = Place::new();
-    let file = place.config("x", config);
+    let file = place.config("x", &config.into());
     let output = place.run(&[&file]);
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{message}");
@@ -24,7 +24,7 @@ macro_rules! mistakes {
     ($($name:ident: $config:expr;)*) => {$(
         #[test]
         fn $name() {
-            insta::assert_snapshot!(said(&$config));
+            insta::assert_snapshot!(said($config));
         }
     )*};
 }
@@ -40,9 +40,9 @@ mistakes! {
     an_unknown_option: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = { beta = 0.9 } }"));
     an_option_out_of_range: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = { beta1 = 1.5 } }"));
     two_optimizers_in_one_table: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = {}, sgd = {} }"));
-    no_grid: "name = \"x\"\n".to_owned();
+    no_grid: "name = \"x\"\n";
     an_empty_list: format!("name = \"x\"\n{}", GRID.replace("\"direct_fit\"", ""));
-    a_missing_name: GRID.to_owned();
+    a_missing_name: GRID;
     a_range_upside_down: format!("name = \"x\"\nlr = {{ from = 1, to = 0.1, per_decade = 2 }}\n{GRID}");
     a_range_without_a_size: format!("name = \"x\"\nlr = {{ from = 0.1, to = 1 }}\n{GRID}");
     a_rate_of_zero: format!("name = \"x\"\nlr = [0.1, 0]\n{GRID}");
@@ -61,7 +61,7 @@ mistakes! {
     an_unknown_engine: format!("name = \"x\"\nengine = \"gpu\"\n{GRID}");
     an_engine_that_cannot: format!("name = \"x\"\nengine = \"fused\"\n{}", GRID.replace("direct_fit", "digits_mlp"));
     not_toml: format!("name = \"x\n{GRID}");
-    not_text: String::from("\u{0}\u{1}name");
+    not_text: "\u{0}\u{1}name";
 }
 
 #[test]
