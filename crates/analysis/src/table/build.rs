@@ -24,7 +24,7 @@ struct Group {
     schedule: String,
     tuning: Vec<Run>,
     reporting: Vec<Run>,
-    budget: Option<u64>,
+    budget: u64,
     tuning_evaluations: u64,
 }
 
@@ -51,9 +51,7 @@ impl Builder {
             self.index.insert(self.name.clone(), next);
         }
         let group = &mut self.groups[at];
-        if cell.outcome == Outcome::Budget {
-            group.budget = group.budget.max(Some(cell.steps));
-        }
+        group.budget = group.budget.max(cell.budget);
         match cell.role {
             Role::Tuning => {
                 group.tuning.push(Run::new(cell));

@@ -90,10 +90,7 @@ fn write_row(out: &mut Vec<u8>, row: &Row) {
         Some(target) => line.float(target),
         None => line.text(""),
     }
-    match row.budget {
-        Some(budget) => line.integer(budget),
-        None => line.text(""),
-    }
+    line.integer(row.budget);
     line.float(row.lr);
     line.text(row.edge.as_str());
     line.integer(row.rates);
@@ -114,14 +111,13 @@ fn write_row(out: &mut Vec<u8>, row: &Row) {
 
 fn read_row(line: &rows::Row) -> Result<Row, RecordError> {
     let label = |index| line.text(index).to_owned();
-    let known = |index| !line.text(index).is_empty();
     Ok(Row {
         problem: label(0),
         loss: label(1),
         optimizer: label(2),
         schedule: label(3),
-        target: known(4).then(|| line.float(4)).transpose()?,
-        budget: known(5).then(|| line.integer(5)).transpose()?,
+        target: if line.text(4).is_empty() { None } else { Some(line.float(4)?) },
+        budget: line.integer(5)?,
         lr: line.float(6)?,
         edge: line.word(7)?,
         rates: line.integer(8)?,

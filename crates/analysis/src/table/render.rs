@@ -81,7 +81,7 @@ fn heading(rows: &[&Row], mut facts: Vec<String>) -> String {
     let targets = rows.iter().filter_map(|row| row.target).map(|target| (target, short(target)));
     facts.push(span(targets).map_or("no target".to_owned(), |targets| format!("target {targets}")));
     let counts = |count: u64| (count as f64, count.to_string());
-    if let Some(budgets) = span(rows.iter().filter_map(|row| row.budget).map(counts)) {
+    if let Some(budgets) = span(rows.iter().map(|row| row.budget).map(counts)) {
         facts.push(format!("budget {budgets} steps"));
     }
     if let Some(seeds) = span(rows.iter().map(|row| row.seeds).map(counts)) {
