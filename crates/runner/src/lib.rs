@@ -5,6 +5,7 @@
 //! are the result files ([`run`]).
 
 pub mod cli;
+mod compare;
 pub mod config;
 pub mod engine;
 mod list;
