@@ -84,7 +84,7 @@ pub fn wilson_interval(successes: u64, runs: u64) -> (f64, f64) {
     (low, high)
 }
 
-/// The draw of this number of a stream: a whole number below `bound`. SplitMix64's output function
+/// The draw of this number of a stream: a whole number below `bound`. `SplitMix64`'s output function
 /// on a counter: Steele, Lea & Flood 2014, *Fast splittable pseudorandom number generators*.
 fn below(bound: usize, seed: u64, counter: u64) -> usize {
     let mut z = mix(seed).wrapping_add(counter.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));

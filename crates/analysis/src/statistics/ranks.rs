@@ -21,7 +21,9 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
     let same = |&a: &usize, &b: &usize| values[a] == values[b] || values[a].is_nan() && values[b].is_nan();
     for tied in order.chunk_by(same) {
         let rank = before as f64 + (tied.len() + 1) as f64 / 2.0;
-        tied.iter().for_each(|&index| ranks[index] = rank);
+        for &index in tied {
+            ranks[index] = rank;
+        }
         before += tied.len();
     }
     ranks

@@ -34,18 +34,18 @@ const COLUMNS: [&str; 22] = [
 ];
 
 /// Columns of a row, with the commas between them.
-struct Line<'a>(&'a mut Vec<u8>);
+pub(crate) struct Line<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl Line<'_> {
-    fn text(&mut self, value: &str) {
+    pub(crate) fn text(&mut self, value: &str) {
         text(self.0, value);
         self.0.push(b',');
     }
-    fn float(&mut self, value: f64) {
+    pub(crate) fn float(&mut self, value: f64) {
         float(self.0, value, Dtype::Float64);
         self.0.push(b',');
     }
-    fn integer(&mut self, value: u64) {
+    pub(crate) fn integer(&mut self, value: u64) {
         integer(self.0, value);
         self.0.push(b',');
     }

@@ -28,10 +28,17 @@ mod file;
 mod number;
 mod render;
 
-pub use build::Builder;
+pub use build::{Builder, Tuned};
+pub use choose::Rate;
+pub(crate) use columns::printable;
+pub(crate) use file::Line;
+pub(crate) use number::{NONE, short, steps};
 pub use render::RenderOptions;
+pub(crate) use render::wrapped;
 
 use std::cmp::Ordering;
+
+use serde::Serialize;
 
 use crate::records::Role;
 use crate::words::words;
@@ -43,7 +50,7 @@ words! {
 }
 
 /// A row of the convergence table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// What was trained.
     pub problem: String,
@@ -121,7 +128,7 @@ impl Row {
 /// let table = builder.finish();
 /// assert_eq!(table.rows[0].ert, 36.0);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Table {
     /// The rows.
     pub rows: Vec<Row>,
