@@ -64,7 +64,11 @@ impl Judged {
         let change = &mut self.change;
         change.p_holm = p_holm;
         let (Some(left), Some(right)) = (&change.left, &change.right) else { return self.change };
-        if matches!(change.verdict, Verdict::Identical | Verdict::Bits) {
+        let (worse, better) = (1.0 + options.threshold, 1.0 / (1.0 + options.threshold));
+        // The same steps say little where no target was reached, and an error differs in its last bits from
+        // machine to machine.
+        let alike = matches!(change.measure, Measure::Steps(_)) || (better..=worse).contains(&change.ratio);
+        if change.verdict == Verdict::Identical || change.verdict == Verdict::Bits && alike {
             return self.change;
         }
         let significant = change.p_holm.is_some_and(|p| p <= options.alpha);
@@ -74,15 +78,15 @@ impl Judged {
             Verdict::Diverged
         } else if left.alone(right) {
             Verdict::Lost
-        } else if significant && change.ratio > 1.0 + options.threshold {
+        } else if significant && change.ratio > worse {
             Verdict::Slower
         } else if right.alone(left) {
             Verdict::Gained
-        } else if significant && change.ratio < 1.0 / (1.0 + options.threshold) {
+        } else if significant && change.ratio < better {
             Verdict::Faster
         } else if left.ends() != right.ends() {
             Verdict::Outcome
-        } else if self.elsewhere {
+        } else if self.elsewhere && alike {
             Verdict::OtherRates
         } else {
             Verdict::Drifted
