@@ -14,6 +14,7 @@ use crate::compare::{self, CompareArgs};
 use crate::config::{self, Config};
 use crate::plan::Plan;
 use crate::run::{self, Options, RunError};
+use crate::table::{self, TableArgs};
 use crate::{list, survey};
 
 /// Benchmarks optimizers: trains every problem with every loss, optimizer, schedule, learning rate and
@@ -30,6 +31,7 @@ use crate::{list, survey};
 Examples:
   runner configs/smoke.toml            a grid of seconds, to see what comes out
   runner plan configs/grid.toml        what a grid would run, on which engine, for how long
+  runner table results/grid            the convergence table, scores and tests of what ran
   runner compare main                  what changed in convergence since that commit
   runner list optimizers               what a config may name
   runner list adam                     a formula and its options
@@ -51,6 +53,8 @@ enum Command {
     Run(RunArgs),
     /// Show what a grid would run: cells, batches, engines, estimated time
     Plan(PlanArgs),
+    /// Show and write the convergence table, scores, tests and intervals of a results folder
+    Table(TableArgs),
     /// Show what changed in convergence between two commits or folders; exit code 1 on a regression
     #[command(after_help = "\
 Examples:
@@ -115,6 +119,7 @@ pub fn main() -> ExitCode {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),
         Some(Command::Plan(args)) => plan(&args),
+        Some(Command::Table(args)) => table::table(&args),
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::List(args)) => list::list(args.what.as_deref()),
     }

@@ -13,3 +13,4 @@ pub mod parts;
 pub mod plan;
 pub mod run;
 mod survey;
+mod table;

@@ -1,16 +1,12 @@
-//! `scores.csv`: what the scores add to each row of the table.
+//! `scores.csv`: the rows of the table with what the scores add to them.
 
 use std::io::{self, Write};
 
 use super::Scores;
-use crate::table::{Line, Table};
+use crate::table::{COLUMNS, Line, Table, write_row};
 
-/// The columns before the expected best of 1, 2, 4, … random rates.
-const COLUMNS: [&str; 15] = [
-    "problem",
-    "loss",
-    "optimizer",
-    "schedule",
+/// The columns between those of the table and the expected best of 1, 2, 4, … random rates.
+const ADDED: [&str; 11] = [
     "success_low",
     "success_high",
     "steps_low",
@@ -25,7 +21,8 @@ const COLUMNS: [&str; 15] = [
 ];
 
 impl Scores {
-    /// Writes `scores.csv`: a row for each row of `table`, in its order. Intervals are of 95 %; `inf`
+    /// Writes `scores.csv`: the columns of `table.csv` and those of the scores, in the order of
+    /// `table`, which is the one that they were made with. Intervals are of 95 %; `inf`
     /// is never, NaN not defined; `best_of_<k>` is empty where the grid has no such k.
     ///
     /// # Errors
@@ -36,15 +33,17 @@ impl Scores {
         trials.sort_unstable();
         trials.dedup();
         let best_of = trials.iter().map(|k| format!("best_of_{k}"));
-        let names: Vec<String> = COLUMNS.iter().map(|&name| name.to_owned()).chain(best_of).collect();
+        let names: Vec<String> =
+            COLUMNS.iter().chain(&ADDED).map(|&name| name.to_owned()).chain(best_of).collect();
         let mut bytes = names.join(",").into_bytes();
         bytes.push(b'\n');
         for (row, score) in table.rows.iter().zip(&self.rows) {
             let solver = &self.solvers[score.solver];
-            let mut line = Line(&mut bytes);
-            for label in [&row.problem, &row.loss, &row.optimizer, &row.schedule] {
-                line.text(label);
+            write_row(&mut bytes, row);
+            if let Some(end) = bytes.last_mut() {
+                *end = b',';
             }
+            let mut line = Line(&mut bytes);
             for (low, high) in [score.success, score.steps] {
                 line.float(low);
                 line.float(high);

@@ -8,7 +8,7 @@ use crate::records::rows::{self, Rows};
 use crate::records::write::{integer, text};
 use crate::records::{Dtype, RecordError, float};
 
-const COLUMNS: [&str; 22] = [
+pub(crate) const COLUMNS: [&str; 22] = [
     "problem",
     "loss",
     "optimizer",
@@ -81,7 +81,8 @@ impl Table {
     }
 }
 
-fn write_row(out: &mut Vec<u8>, row: &Row) {
+/// Appends a row of `table.csv`, with the end of the line.
+pub(crate) fn write_row(out: &mut Vec<u8>, row: &Row) {
     let mut line = Line(out);
     for label in [&row.problem, &row.loss, &row.optimizer, &row.schedule] {
         line.text(label);

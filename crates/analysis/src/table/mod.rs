@@ -31,7 +31,7 @@ mod render;
 pub use build::{Builder, Tuned};
 pub use choose::Rate;
 pub(crate) use columns::printable;
-pub(crate) use file::Line;
+pub(crate) use file::{COLUMNS, Line, write_row};
 pub(crate) use number::{NONE, short, steps};
 pub use render::RenderOptions;
 pub(crate) use render::wrapped;

@@ -3,3 +3,4 @@
 mod mistakes;
 mod place;
 mod resume;
+mod table;
