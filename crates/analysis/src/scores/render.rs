@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::sheet::Sheet;
 use super::{Pair, RowScore, Scores};
+use crate::layout::WIDTH;
 use crate::table::{NONE, Row, Table, printable, short, steps};
 
 /// In what form scores are shown.
@@ -63,7 +64,7 @@ impl Scores {
                 let mut header = ["loss", "solver", "success", "steps", "ERT"].map(str::to_owned).to_vec();
                 if !trials.is_empty() {
                     header.push("sens.".to_owned());
-                    header.extend(trials.iter().map(|k| format!("best of {k}")));
+                    header.extend(trials.iter().map(|k| format!("E{k}")));
                 }
                 let line = |(row, score): (&&Row, &&RowScore)| {
                     let mut line = vec![
@@ -94,7 +95,7 @@ impl Scores {
             last.notes = [
                 "[95 % intervals]: success in % (Wilson); median steps and ERT (bootstrap over seeds)",
                 "sens.: share of the start error that a rate of the grid leaves on average, above the best rate",
-                "best of k: expected steps with the best of k random rates of the grid, capped at the budget",
+                "E1, E2, …: expected steps with the best of so many random rates of the grid, capped at the budget",
             ]
             .map(str::to_owned)
             .to_vec();
@@ -175,7 +176,7 @@ impl Scores {
                 header: std::iter::once("solver".to_owned()).chain(numbers).collect(),
                 labels: 1,
                 rows: shown.iter().map(line).collect(),
-                notes: vec![workloads.iter().map(name).collect::<Vec<_>>().join("   ")],
+                notes: filled(workloads.iter().map(name)),
             }
         });
         sheets.collect()
@@ -230,6 +231,21 @@ fn percent(share: f64) -> String {
 
 fn spaced(value: &str, interval: &str) -> String {
     if interval.is_empty() { value.to_owned() } else { format!("{value} {interval}") }
+}
+
+/// As many texts on each line as fit, none of them broken.
+fn filled(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for text in texts {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 3 + text.chars().count() <= usize::from(WIDTH) => {
+                line.push_str("   ");
+                line.push_str(&text);
+            }
+            _ => lines.push(text),
+        }
+    }
+    lines
 }
 
 /// `[low..high]`, or nothing where there is none.
