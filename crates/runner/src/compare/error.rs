@@ -37,7 +37,7 @@ pub(super) enum CompareError {
     Git { what: String, message: String },
     #[error("{path} can't be read")]
     Io { path: PathBuf, source: io::Error },
-    #[error("{0}")]
+    #[error(transparent)]
     #[diagnostic(help("{}", remedy(.0)))]
     Side(#[from] SideError),
     #[error("the sides did not run the same:\n{}", listed(.0))]
@@ -45,9 +45,9 @@ pub(super) enum CompareError {
         "run the same config on both, narrow the comparison with --grid, --problem, --loss or --optimizer, or compare what can be paired with --force"
     ))]
     Incomparable(Vec<Mismatch>),
-    #[error("{what} failed")]
+    #[error("{what} failed: {problem}")]
     #[diagnostic(help("{help}"))]
-    Program { what: String, help: String },
+    Program { what: String, problem: String, help: String },
     #[error("{} holds no saved estimates: there is no */new/estimates.json in it", path.display())]
     #[diagnostic(help(
         "`cargo bench` writes them to target/criterion; copy that folder aside before the second run"

@@ -51,6 +51,11 @@ pub(super) fn rerun(
     config: &Path,
     out: &Path,
 ) -> Result<[PathBuf; 2], CompareError> {
+    // Building takes minutes, in which somebody may build this program anew under its name.
+    let this = out.join(format!("runner{}", std::env::consts::EXE_SUFFIX));
+    std::env::current_exe()
+        .and_then(|program| std::fs::copy(program, &this))
+        .map_err(|source| CompareError::Io { path: this.clone(), source })?;
     let target = repository.root().join("target").join("compare");
     let folder = target.join(format!("tree-{}", &commit.hash[..commit.hash.len().min(12)]));
     let checkout = Checkout::new(repository, commit, folder)?;
@@ -60,8 +65,6 @@ pub(super) fn rerun(
     let help = format!("its messages are above; does {} build at all?", commit.shown());
     run(&mut build, &format!("building {}", commit.shown()), &help, |code| code == 0)?;
 
-    let this = std::env::current_exe()
-        .map_err(|source| CompareError::Io { path: PathBuf::from("this program"), source })?;
     let program = target.join("debug").join(format!("runner{}", std::env::consts::EXE_SUFFIX));
     let sides = [(commit.shown(), program, "left"), ("this build".to_owned(), this, "right")];
     let mut folders = [PathBuf::new(), PathBuf::new()];
@@ -83,9 +86,10 @@ fn run(
     help: &str,
     fine: impl Fn(i32) -> bool,
 ) -> Result<(), CompareError> {
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-    if status.is_ok_and(|status| status.code().is_some_and(fine)) {
-        return Ok(());
-    }
-    Err(CompareError::Program { what: what.to_owned(), help: help.to_owned() })
+    let problem = match command.stdin(Stdio::null()).stdout(Stdio::null()).status() {
+        Ok(status) if status.code().is_some_and(fine) => return Ok(()),
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Err(CompareError::Program { what: what.to_owned(), problem, help: help.to_owned() })
 }
