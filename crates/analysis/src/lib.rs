@@ -1,9 +1,13 @@
 //! What the runs wrote, and what it says.
 //!
 //! [`records`] is the form of the result files; [`table`] makes the convergence table out of them,
-//! with the [`statistics`] that are defined for runs that never got there.
+//! with the [`statistics`] that are defined for runs that never got there, and [`scores`] optimizers over
+//! many problems.
 
+pub mod compare;
+mod layout;
 pub mod records;
+pub mod scores;
 pub mod statistics;
 pub mod table;
 mod words;

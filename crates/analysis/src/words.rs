@@ -29,6 +29,12 @@ macro_rules! words {
             const EXPECTED: &'static str = concat!("one of `", $first, "`" $(, ", `", $word, "`")*);
         }
 
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
                 formatter.pad(self.as_str())

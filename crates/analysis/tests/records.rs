@@ -21,6 +21,7 @@ fn example() -> Cell {
         engine: Engine::Fused,
         dtype: Dtype::Float32,
         outcome: Outcome::Reached,
+        budget: 1000,
         steps: 40,
         evaluations: 41,
         start_loss: 4.0,
@@ -57,11 +58,11 @@ fn complaint(text: &str) -> String {
 
 #[test]
 fn the_form_of_the_file() {
-    let expected = "key,problem,loss,optimizer,schedule,lr,seed,role,engine,dtype,outcome,steps,evaluations,\
+    let expected = "key,problem,loss,optimizer,schedule,lr,seed,role,engine,dtype,outcome,budget,steps,evaluations,\
         start_loss,final_loss,best_loss,start_error,final_error,best_error,\
         steps_to_1,steps_to_0.01,steps_to_0.00001,message\n\
         00abcdef01234567,direct_fit,mse,\"adam(beta1=0.95, eps=1e-6)\",constant,0.1,18446744073709551615,\
-        tuning,fused,float32,reached,40,41,4,0.1,0,NaN,inf,1e-45,7,,inf,\n";
+        tuning,fused,float32,reached,1000,40,41,4,0.1,0,NaN,inf,1e-45,7,,inf,\n";
     assert_eq!(example_file(), expected);
 }
 
@@ -86,31 +87,33 @@ fn wrong_headers_are_named() {
     let text = example_file();
     let cases = [
         (text.replacen("loss,", "", 1), "column 3 should be `loss`, and it is `optimizer`"),
+        // The form of schema 1.
+        (text.replacen("budget,", "", 1), "column 12 should be `budget`, and it is `steps`"),
         (text.replacen(",seed,", ",Seed,", 1), "column 7 should be `seed`, and it is `Seed`"),
         (
             text.replacen("steps_to_1,", "step_to_1,", 1),
-            "column 20 should be `message`, and it is `step_to_1`",
+            "column 21 should be `message`, and it is `step_to_1`",
         ),
         (
             text.replacen("steps_to_0.01", "steps_to_0.010", 1),
-            "column 21 should be `steps_to_0.01`, and it is `steps_to_0.010`",
+            "column 22 should be `steps_to_0.01`, and it is `steps_to_0.010`",
         ),
         (
             text.replacen("steps_to_0.01", "steps_to_1", 1),
-            "column 21 should be `steps_to_0.00001`, and it is `steps_to_1`",
+            "column 22 should be `steps_to_0.00001`, and it is `steps_to_1`",
         ),
         (
             text.replacen("steps_to_0.01", "steps_to_soon", 1),
-            "column 21 should be `steps_to_0.00001`, and it is `steps_to_soon`",
+            "column 22 should be `steps_to_0.00001`, and it is `steps_to_soon`",
         ),
         (
             text.replacen("steps_to_0.00001", "steps_to_NaN", 1),
-            "column 20 should be `steps_to_<target>`, and it is `steps_to_1`",
+            "column 21 should be `steps_to_<target>`, and it is `steps_to_1`",
         ),
-        (text.replacen(",message\n", "\n", 1), "column 23 should be `message`, and it is missing"),
+        (text.replacen(",message\n", "\n", 1), "column 24 should be `message`, and it is missing"),
         (
             text.replacen(",message\n", ",message,more\n", 1),
-            "column 24 should be `the end of the line`, and it is `more`",
+            "column 25 should be `the end of the line`, and it is `more`",
         ),
     ];
     for (text, expected) in cases {
@@ -147,8 +150,8 @@ fn wrong_values_are_named() {
         (",4,0.1,", ",4, 0.1,", "final_loss is ` 0.1`, which is not a number of float32"),
         (",7,,inf,", ",7,,never,", "steps_to_0.00001 is `never`, which is not a step, `inf` or empty"),
         (",7,,inf,", ",7.5,,inf,", "steps_to_1 is `7.5`, which is not a step, `inf` or empty"),
-        (",7,,inf,\n", ",7,,inf\n", "the row has 22 columns where the header has 23"),
-        (",7,,inf,\n", ",7,,inf,,\n", "the row has 24 columns where the header has 23"),
+        (",7,,inf,\n", ",7,,inf\n", "the row has 23 columns where the header has 24"),
+        (",7,,inf,\n", ",7,,inf,,\n", "the row has 25 columns where the header has 24"),
     ];
     for (from, to, expected) in cases {
         assert!(text.contains(from), "{from}");
@@ -272,7 +275,7 @@ fn any_cell(targets: Targets) -> impl Strategy<Value = Cell> {
         let labels = prop::array::uniform5(label());
         let numbers = prop::collection::vec(number(dtype), 6);
         let words = (0..2_usize, 0..2_usize, 0..4_usize);
-        let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
+        let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
         (labels, numbers, number(Dtype::Float64), words, counts, asked.clone()).prop_map(
             move |(labels, numbers, lr, words, counts, asked)| {
                 let [problem, loss, optimizer, schedule, message] = labels;
@@ -289,6 +292,7 @@ fn any_cell(targets: Targets) -> impl Strategy<Value = Cell> {
                     engine: [Engine::Fused, Engine::Libtorch][words.1],
                     dtype,
                     outcome: [Outcome::Reached, Outcome::Budget, Outcome::Diverged, Outcome::Failed][words.2],
+                    budget: counts.4,
                     steps: counts.2,
                     evaluations: counts.3,
                     start_loss: numbers[0],

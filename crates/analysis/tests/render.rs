@@ -129,6 +129,23 @@ fn long_labels_that_all_rows_share_go_to_the_heading() {
 }
 
 #[test]
+fn words_of_labels_are_kept_whole_where_there_is_room() {
+    let schedule = "warmup(steps=100, schedule=cosine)";
+    let row = |loss, optimizer| {
+        let steps = [Reached(123), Reached(456), Diverged(7)];
+        grid(["digits_mlp", loss, optimizer, schedule], &[(3.16e-4, &steps), (0.1, &[Budget(0.5); 3])])
+    };
+    let cells = [
+        row("poorly_conditioned(quadratic=0.01, linear=1)", "heavy_ball(momentum=0.95, dampening=0.1)"),
+        row("mse", "lookahead(inner=cautious(inner=adamw(beta1=0.95,eps=1e-6,weight_decay=0.05)),k=5)"),
+    ];
+    let text = render(&table(&cells.concat()), PLAIN);
+    for word in ["poorly_conditioned(", "quadratic=", "linear=1)", "heavy_ball(", "weight_decay="] {
+        assert!(text.contains(word), "{word} is broken:\n{text}");
+    }
+}
+
+#[test]
 fn one_row() {
     let cells = seeds(["fit", "mse", "sgd", "constant"], 0.1, Role::Reporting, &[Reached(36)]);
     insta::assert_snapshot!(render(&table(&cells), PLAIN));

@@ -43,7 +43,7 @@ fn a_row_by_hand() {
     assert_eq!((row.lr, row.edge, row.rates, row.tuned_on), (1.0, Edge::High, 3, Role::Tuning));
     assert_eq!((row.seeds, row.ert), (1, 1.0));
     assert_eq!(row.tuning_evaluations, 1000 + 1000 + 40 + 60 + 3 + 10);
-    assert_eq!((row.target, row.budget), (Some(0.01), Some(1000)));
+    assert_eq!((row.target, row.budget), (Some(0.01), 1000));
     // Median errors by tuning: 0.6, 0.009 and (0.009 + inf) / 2.
     assert_eq!(row.basin_decades, 0.0);
 }
@@ -80,7 +80,7 @@ fn a_run_that_goes_on_after_its_target_counts_to_the_target() {
     run.outcome = Outcome::Budget;
     run.steps = 1000;
     let row = table(&[run]).rows.remove(0);
-    assert_eq!((row.success_rate, row.ert, row.budget), (1.0, 30.0, Some(1000)));
+    assert_eq!((row.success_rate, row.ert, row.budget), (1.0, 30.0, 1000));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn all_diverged() {
     let row = row(&[(0.1, &[Diverged(5)]), (1.0, &[Diverged(2)])], &[(0.1, &[Diverged(4), Diverged(6)])]);
     assert_eq!((row.lr, row.edge, row.basin_decades), (0.1, Edge::Low, 0.0));
     assert_eq!((row.ert, row.final_error, row.diverged_rate), (INF, INF, 1.0));
-    assert_eq!((row.budget, row.best), (None, false));
+    assert_eq!((row.budget, row.best), (1000, false));
 }
 
 #[test]

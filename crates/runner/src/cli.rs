@@ -10,9 +10,11 @@ use analysis::table::RenderOptions;
 use clap::{Args, Parser, Subcommand};
 use miette::{Diagnostic, Report};
 
+use crate::compare::{self, CompareArgs};
 use crate::config::{self, Config};
 use crate::plan::Plan;
 use crate::run::{self, Options, RunError};
+use crate::table::{self, TableArgs};
 use crate::{list, survey};
 
 /// Benchmarks optimizers: trains every problem with every loss, optimizer, schedule, learning rate and
@@ -29,13 +31,15 @@ use crate::{list, survey};
 Examples:
   runner configs/smoke.toml            a grid of seconds, to see what comes out
   runner plan configs/grid.toml        what a grid would run, on which engine, for how long
+  runner table results/grid            the convergence table, scores and tests of what ran
+  runner compare main                  what changed in convergence since that commit
   runner list optimizers               what a config may name
   runner list adam                     a formula and its options
 
 A run goes on where it was stopped: run the same command again. Results go to results/<name>/.
 
-Exit codes: 0 fine; 1 it ran, and cells failed or a file couldn't be written; 2 the input is wrong;
-130 stopped by Ctrl-C.")]
+Exit codes: 0 fine; 1 it ran, and cells failed, a file couldn't be written or convergence regressed;
+2 the input is wrong; 130 stopped by Ctrl-C.")]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -49,6 +53,17 @@ enum Command {
     Run(RunArgs),
     /// Show what a grid would run: cells, batches, engines, estimated time
     Plan(PlanArgs),
+    /// Show and write the convergence table, scores, tests and intervals of a results folder
+    Table(TableArgs),
+    /// Show what changed in convergence between two commits or folders; exit code 1 on a regression
+    #[command(after_help = "\
+Examples:
+  runner compare                       the committed results against the working tree
+  runner compare v1 v2 --grid grid     one grid of two commits
+  runner compare old/ results/         two folders
+  runner compare --run v1 configs/grid.toml
+                                       builds v1 and runs the config with both builds")]
+    Compare(CompareArgs),
     /// Name the losses, optimizers, schedules and problems; or show one's formula and options
     List(ListArgs),
 }
@@ -104,6 +119,8 @@ pub fn main() -> ExitCode {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),
         Some(Command::Plan(args)) => plan(&args),
+        Some(Command::Table(args)) => table::table(&args),
+        Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::List(args)) => list::list(args.what.as_deref()),
     }
 }

@@ -5,6 +5,7 @@
 //! are the result files ([`run`]).
 
 pub mod cli;
+mod compare;
 pub mod config;
 pub mod engine;
 mod list;
@@ -12,3 +13,4 @@ pub mod parts;
 pub mod plan;
 pub mod run;
 mod survey;
+mod table;

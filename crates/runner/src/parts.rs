@@ -82,6 +82,7 @@ impl Part {
             engine: batch.engine,
             dtype,
             outcome: Outcome::Budget,
+            budget: batch.settings.steps,
             steps: 0,
             evaluations: 0,
             start_loss: 0.0,

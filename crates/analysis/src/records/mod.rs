@@ -9,6 +9,7 @@
 //! | `lr`, `seed`, `role` | learning rate; seed; `tuning` or `reporting` |
 //! | `engine`, `dtype` | `fused` or `libtorch`; `float32` or `float64` |
 //! | `outcome` | `reached`, `budget`, `diverged` or `failed` |
+//! | `budget` | the optimizer steps that it was allowed |
 //! | `steps`, `evaluations` | optimizer steps that ran; gradient evaluations |
 //! | `start_loss`, `final_loss`, `best_loss` | the loss |
 //! | `start_error`, `final_error`, `best_error` | the error, which doesn't depend on the loss |
@@ -29,5 +30,6 @@ pub use model::{Cell, Dtype, Engine, Hit, Key, Outcome, Point, Role, Targets};
 pub use read::{Cells, Points};
 pub use write::{float, write_cell, write_cell_header, write_point, write_point_header};
 
-/// The version of the form of the result files. It rises when a column changes its meaning.
-pub const SCHEMA: u32 = 1;
+/// The version of the form of the result files. It rises when a column comes, goes or changes its
+/// meaning; 2 added `budget`. A file of another form is refused by its header, never misread.
+pub const SCHEMA: u32 = 2;

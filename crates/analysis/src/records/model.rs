@@ -68,6 +68,8 @@ pub struct Cell {
     pub dtype: Dtype,
     /// How it ended.
     pub outcome: Outcome,
+    /// Optimizer steps that it was allowed.
+    pub budget: u64,
     /// Optimizer steps that it ran.
     pub steps: u64,
     /// Gradient evaluations that it needed.

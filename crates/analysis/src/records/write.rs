@@ -3,7 +3,7 @@
 use super::{Cell, Dtype, Key, Point, TargetError, Targets};
 
 /// The columns of `cells.csv` before the targets.
-pub(crate) const CELL_COLUMNS: [&str; 19] = [
+pub(crate) const CELL_COLUMNS: [&str; 20] = [
     "key",
     "problem",
     "loss",
@@ -15,6 +15,7 @@ pub(crate) const CELL_COLUMNS: [&str; 19] = [
     "engine",
     "dtype",
     "outcome",
+    "budget",
     "steps",
     "evaluations",
     "start_loss",
@@ -114,7 +115,7 @@ pub fn write_cell(out: &mut Vec<u8>, cell: &Cell, targets: &Targets) -> Result<(
         out.push(b',');
         out.extend_from_slice(word.as_bytes());
     }
-    for count in [cell.steps, cell.evaluations] {
+    for count in [cell.budget, cell.steps, cell.evaluations] {
         out.push(b',');
         integer(out, count);
     }

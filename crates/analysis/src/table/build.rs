@@ -3,17 +3,50 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::choose::{Run, basin_decades, choose, edge, rates};
+use super::choose::{Rate, Run, basin_decades, choose, edge, rates};
 use super::{Row, Table};
 use crate::records::{Cell, Outcome, Role};
 use crate::statistics::{expected_running_time, median, quantile};
 
-/// Collects runs, 56 bytes for each, and makes the table of them.
+/// Collects runs, 72 bytes for each, and makes the table of them.
 #[derive(Default)]
 pub struct Builder {
     groups: Vec<Group>,
+    names: Names,
+}
+
+/// A table, and the learning rates that each of its rows chose from.
+pub struct Tuned {
+    /// The table.
+    pub table: Table,
+    /// For each of its rows the rates of its grid, from the smallest to the largest.
+    pub grids: Vec<Vec<Rate>>,
+    pub(crate) names: Names,
+}
+
+/// Finds the row of a run.
+#[derive(Default)]
+pub(crate) struct Names {
     index: HashMap<String, usize>,
     name: String,
+}
+
+impl Names {
+    /// The place of the row with the labels of this run, or where a row of them would come.
+    pub(crate) fn place(&mut self, cell: &Cell) -> usize {
+        self.name.clear();
+        for label in [&cell.problem, &cell.loss, &cell.optimizer, &cell.schedule] {
+            // Labels may hold anything, so their lengths keep them apart.
+            let _ = write!(self.name, "{}:{label}", label.len());
+        }
+        self.index.get(&self.name).copied().unwrap_or(self.index.len())
+    }
+
+    /// Keeps the labels that were asked for last as a new row.
+    fn keep(&mut self) {
+        let next = self.index.len();
+        self.index.insert(self.name.clone(), next);
+    }
 }
 
 #[derive(Default)]
@@ -24,7 +57,7 @@ struct Group {
     schedule: String,
     tuning: Vec<Run>,
     reporting: Vec<Run>,
-    budget: Option<u64>,
+    budget: u64,
     tuning_evaluations: u64,
 }
 
@@ -37,23 +70,15 @@ impl Builder {
 
     /// Adds a run.
     pub fn add(&mut self, cell: &Cell) {
-        let labels = [&cell.problem, &cell.loss, &cell.optimizer, &cell.schedule];
-        self.name.clear();
-        for label in labels {
-            // Labels may hold anything, so their lengths keep them apart.
-            let _ = write!(self.name, "{}:{label}", label.len());
-        }
-        let next = self.groups.len();
-        let at = self.index.get(&self.name).copied().unwrap_or(next);
-        if at == next {
+        let at = self.names.place(cell);
+        if at == self.groups.len() {
+            let labels = [&cell.problem, &cell.loss, &cell.optimizer, &cell.schedule];
             let [problem, loss, optimizer, schedule] = labels.map(Clone::clone);
             self.groups.push(Group { problem, loss, optimizer, schedule, ..Group::default() });
-            self.index.insert(self.name.clone(), next);
+            self.names.keep();
         }
         let group = &mut self.groups[at];
-        if cell.outcome == Outcome::Budget {
-            group.budget = group.budget.max(Some(cell.steps));
-        }
+        group.budget = group.budget.max(cell.budget);
         match cell.role {
             Role::Tuning => {
                 group.tuning.push(Run::new(cell));
@@ -66,14 +91,20 @@ impl Builder {
     /// The table of all runs.
     #[must_use]
     pub fn finish(self) -> Table {
-        let mut rows: Vec<Row> = self.groups.into_iter().map(Group::row).collect();
+        self.finish_tuned().table
+    }
+
+    /// The same with the grids of learning rates, for scores.
+    #[must_use]
+    pub fn finish_tuned(self) -> Tuned {
+        let (mut rows, grids): (Vec<Row>, _) = self.groups.into_iter().map(Group::row).unzip();
         mark_best(&mut rows);
-        Table { rows }
+        Tuned { table: Table { rows }, grids, names: self.names }
     }
 }
 
 impl Group {
-    fn row(mut self) -> Row {
+    fn row(mut self) -> (Row, Vec<Rate>) {
         let runs = || self.tuning.iter().chain(&self.reporting);
         let target = runs().filter_map(|run| run.target).min_by(f64::total_cmp);
         let tuned_on = if self.tuning.is_empty() { Role::Reporting } else { Role::Tuning };
@@ -90,7 +121,7 @@ impl Group {
         steps.sort_unstable_by(f64::total_cmp);
         let count = |outcome| reported.iter().filter(|run| run.outcome == outcome).count();
         let share = |count: usize| count as f64 / reported.len() as f64;
-        Row {
+        let row = Row {
             problem: self.problem,
             loss: self.loss,
             optimizer: self.optimizer,
@@ -113,7 +144,8 @@ impl Group {
             failed: count(Outcome::Failed) as u64,
             basin_decades: basin_decades(&grid),
             best: false,
-        }
+        };
+        (row, grid)
     }
 }
 

@@ -13,8 +13,11 @@ pub(super) struct Run {
     /// The step at which it was reached by a run that ended well, or `NEVER`.
     step: u64,
     pub(super) steps: u64,
+    pub(super) budget: u64,
     /// Its error at the end, where `inf` is none.
     pub(super) error: f64,
+    /// The same as a share of its error at the start; 1 if it didn't fall.
+    pub(super) remaining: f64,
     pub(super) outcome: Outcome,
 }
 
@@ -25,12 +28,17 @@ impl Run {
         let ended_well = !matches!(cell.outcome, Outcome::Diverged | Outcome::Failed);
         let hardest = cell.hits.iter().min_by(|a, b| a.target.total_cmp(&b.target));
         let step = hardest.and_then(|hit| hit.step).filter(|_| ended_well);
+        let error = if ended_well && cell.final_error.is_finite() { cell.final_error } else { f64::INFINITY };
+        let share = error / cell.start_error;
         Self {
             lr: cell.lr,
             target: hardest.map(|hit| hit.target),
             step: step.unwrap_or(NEVER),
             steps: cell.steps,
-            error: if ended_well && cell.final_error.is_finite() { cell.final_error } else { f64::INFINITY },
+            budget: cell.budget,
+            error,
+            // An error that was 0 from the start didn't fall.
+            remaining: if share < 1.0 { share } else { 1.0 },
             outcome: cell.outcome,
         }
     }
@@ -46,12 +54,19 @@ impl Run {
     }
 }
 
-/// How the seeds did at one learning rate.
+/// How the seeds that a learning rate is chosen on did at one rate.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Rate {
-    pub(super) lr: f64,
-    pub(super) ert: f64,
-    pub(super) error: f64,
+pub struct Rate {
+    /// The learning rate.
+    pub lr: f64,
+    /// The expected running time to the headline target.
+    pub ert: f64,
+    /// The median error at the end; `inf` for runs that diverged.
+    pub error: f64,
+    /// The median share of the error at the start that was left at the end; 1 if it didn't fall.
+    pub remaining: f64,
+    /// The mean of min(t, B): the steps to the target, or the budget where it wasn't reached.
+    pub steps_capped: f64,
 }
 
 /// The rates of the grid, from the smallest to the largest. Sorts the runs.
@@ -61,8 +76,17 @@ pub(super) fn rates(runs: &mut [Run], target: Option<f64>) -> Vec<Rate> {
         lr: runs[0].lr,
         ert: expected_running_time(runs.iter().map(|run| (run.reached(target), run.steps))),
         error: median(&mut runs.iter().map(|run| run.error).collect::<Vec<_>>()),
+        remaining: median(&mut runs.iter().map(|run| run.remaining).collect::<Vec<_>>()),
+        steps_capped: capped(runs.iter().map(|run| run.steps_to(target).min(run.budget as f64))),
     };
     runs.chunk_by(|a, b| a.lr.total_cmp(&b.lr).is_eq()).map(rate).collect()
+}
+
+/// The mean, which doesn't depend on the order of the runs: the sum is of whole numbers.
+fn capped(steps: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut count) = (0_u128, 0_u64);
+    steps.for_each(|steps| (sum, count) = (sum + steps as u128, count + 1));
+    sum as f64 / count as f64
 }
 
 /// The place of the chosen rate: the lowest ERT, then the lowest error, then the smallest rate.
@@ -103,12 +127,23 @@ mod tests {
     const INF: f64 = f64::INFINITY;
 
     fn grid(rates: &[(f64, f64, f64)]) -> Vec<Rate> {
-        rates.iter().map(|&(lr, ert, error)| Rate { lr, ert, error }).collect()
+        let rate = |&(lr, ert, error)| Rate { lr, ert, error, remaining: 1.0, steps_capped: 100.0 };
+        rates.iter().map(rate).collect()
     }
 
     fn run(lr: f64, step: Option<u64>, steps: u64, error: f64) -> Run {
         let outcome = if step.is_some() { Outcome::Reached } else { Outcome::Budget };
-        Run { lr, target: Some(0.1), step: step.unwrap_or(NEVER), steps, error, outcome }
+        let remaining = (error / 2.0).min(1.0);
+        Run {
+            lr,
+            target: Some(0.1),
+            step: step.unwrap_or(NEVER),
+            steps,
+            budget: 100,
+            error,
+            remaining,
+            outcome,
+        }
     }
 
     #[test]
@@ -121,7 +156,10 @@ mod tests {
             run(1.0, None, 3, INF),
         ];
         // (40 + 60) / 2, and (100 + 10 + 3) / 1
-        let by_hand = grid(&[(0.1, 50.0, 0.09), (1.0, 113.0, 0.5)]);
+        let mut by_hand = grid(&[(0.1, 50.0, 0.09), (1.0, 113.0, 0.5)]);
+        // Each started with an error of 2; (40 + 60) / 2, and (100 + 10 + 100) / 3.
+        (by_hand[0].remaining, by_hand[0].steps_capped) = (0.045, 50.0);
+        (by_hand[1].remaining, by_hand[1].steps_capped) = (0.25, 70.0);
         assert_eq!(rates(&mut runs, Some(0.1)), by_hand);
         // The runs were asked for another target, so none has reached this one.
         assert!(rates(&mut runs, Some(0.01)).iter().all(|rate| rate.ert == INF));

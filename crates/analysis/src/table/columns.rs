@@ -7,10 +7,9 @@ use comfy_table::{
 
 use super::number::{NONE, short, steps};
 use super::{Edge, Row};
+use crate::layout::{WIDTH, width, wrap_labels};
 use crate::records::Role;
 
-/// No line is wider.
-pub(super) const WIDTH: u16 = 100;
 /// A label that needs more lines is cut.
 const LABEL_LINES: usize = 8;
 /// Begins the first line of each row but the best, to tell it from the lines that go on with a
@@ -34,6 +33,12 @@ const HEADER: [&str; 11] = [
 /// The columns that hold labels.
 const LABELS: std::ops::RangeInclusive<usize> = 1..=3;
 
+const SUCCESS: usize = 5;
+const STEPS: usize = 6;
+const ERT: usize = 7;
+const DIVERGED: usize = 9;
+const BASIN: usize = 10;
+
 /// The texts of the rows, and which columns of them are shown.
 pub(super) struct Columns {
     rows: Vec<[String; HEADER.len()]>,
@@ -41,13 +46,31 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// All columns but those in which no row has anything to say.
     pub(super) fn new(rows: &[&Row]) -> Self {
-        Self { rows: rows.iter().map(|row| texts(row)).collect(), shown: (0..HEADER.len()).collect() }
+        let texts: Vec<_> = rows.iter().map(|row| texts(row)).collect();
+        let says = |index: &usize| match *index {
+            SUCCESS => rows.iter().any(|row| row.target.is_some() || row.seeds == 0),
+            STEPS | ERT => rows.iter().any(|row| row.target.is_some()),
+            DIVERGED => rows.iter().any(|row| row.diverged_rate > 0.0),
+            BASIN => texts.iter().any(|row| row[BASIN] != NONE),
+            _ => true,
+        };
+        Self { shown: (0..HEADER.len()).filter(says).collect(), rows: texts }
+    }
+
+    /// The columns as text, the labels first, for other forms than a terminal's.
+    pub(super) fn plain(&self) -> (Vec<String>, Vec<Vec<String>>) {
+        let header = self.shown.iter().map(|&index| HEADER[index].replace('\n', " ")).collect();
+        let line = |row: &[String; HEADER.len()]| {
+            self.shown.iter().map(|&index| row[index].replace(ROW, "")).collect()
+        };
+        (header, self.rows.iter().map(line).collect())
     }
 
     /// No label has to be wrapped.
     pub(super) fn fit(&self) -> bool {
-        width(&self.grid(), 1) <= WIDTH
+        width(&self.header(), &self.cells(), 1) <= usize::from(WIDTH)
     }
 
     /// Hides the labels that all rows of the problem share, and gives them as words.
@@ -61,10 +84,22 @@ impl Columns {
 
     /// The lines, the best row bold on a terminal.
     pub(super) fn lines(&self, terminal: bool) -> Vec<String> {
-        let mut grid = self.grid();
-        let gap = if width(&grid, 2) <= WIDTH { 2 } else { 1 };
+        let (header, mut cells) = (self.header(), self.cells());
+        let gap = if width(&header, &cells, 2) <= usize::from(WIDTH) { 2 } else { 1 };
+        let labels: Vec<usize> =
+            (0..self.shown.len()).filter(|&at| LABELS.contains(&self.shown[at])).collect();
+        wrap_labels(&header, &mut cells, &labels, gap);
+        let mut grid = Grid::new();
+        grid.load_style(NOTHING.header_separator(LineStyle::none().fill('─')));
+        grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+        grid.set_header(header);
+        for row in cells {
+            let mut line = Line::from(row);
+            line.max_height(LABEL_LINES);
+            grid.add_row(line);
+        }
         for (column, &index) in grid.column_iter_mut().zip(&self.shown) {
-            column.set_padding((0, if index + 1 == HEADER.len() { 0 } else { gap }));
+            column.set_padding((0, if Some(&index) == self.shown.last() { 0 } else { gap as u16 }));
             if !LABELS.contains(&index) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
@@ -82,24 +117,15 @@ impl Columns {
         grid.lines().map(paint).collect()
     }
 
-    fn grid(&self) -> Grid {
-        let mut grid = Grid::new();
-        grid.load_style(NOTHING.header_separator(LineStyle::none().fill('─')));
-        grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-        grid.set_header(self.shown.iter().map(|&index| HEADER[index]));
-        for row in &self.rows {
-            let mut line = Line::from(self.shown.iter().map(|&index| &row[index]));
-            line.max_height(LABEL_LINES);
-            grid.add_row(line);
-        }
-        grid
+    fn header(&self) -> Vec<&'static str> {
+        self.shown.iter().map(|&index| HEADER[index]).collect()
     }
-}
 
-/// How wide it would be with these gaps, every label on one line.
-fn width(grid: &Grid, gap: u16) -> u16 {
-    let widths = grid.column_max_content_widths();
-    widths.into_iter().reduce(|sum, width| sum.saturating_add(gap).saturating_add(width)).unwrap_or(0)
+    fn cells(&self) -> Vec<Vec<String>> {
+        let line =
+            |row: &[String; HEADER.len()]| self.shown.iter().map(|&index| row[index].clone()).collect();
+        self.rows.iter().map(line).collect()
+    }
 }
 
 /// What stands in the columns of a row.
@@ -144,7 +170,7 @@ fn texts(row: &Row) -> [String; HEADER.len()] {
 }
 
 /// A label without what would move the cursor or end the line.
-pub(super) fn printable(label: &str) -> String {
+pub(crate) fn printable(label: &str) -> String {
     let mut out = String::new();
     for character in label.chars() {
         if character.is_control() {

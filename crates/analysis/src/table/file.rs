@@ -8,7 +8,7 @@ use crate::records::rows::{self, Rows};
 use crate::records::write::{integer, text};
 use crate::records::{Dtype, RecordError, float};
 
-const COLUMNS: [&str; 22] = [
+pub(crate) const COLUMNS: [&str; 22] = [
     "problem",
     "loss",
     "optimizer",
@@ -34,18 +34,18 @@ const COLUMNS: [&str; 22] = [
 ];
 
 /// Columns of a row, with the commas between them.
-struct Line<'a>(&'a mut Vec<u8>);
+pub(crate) struct Line<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl Line<'_> {
-    fn text(&mut self, value: &str) {
+    pub(crate) fn text(&mut self, value: &str) {
         text(self.0, value);
         self.0.push(b',');
     }
-    fn float(&mut self, value: f64) {
+    pub(crate) fn float(&mut self, value: f64) {
         float(self.0, value, Dtype::Float64);
         self.0.push(b',');
     }
-    fn integer(&mut self, value: u64) {
+    pub(crate) fn integer(&mut self, value: u64) {
         integer(self.0, value);
         self.0.push(b',');
     }
@@ -81,7 +81,8 @@ impl Table {
     }
 }
 
-fn write_row(out: &mut Vec<u8>, row: &Row) {
+/// Appends a row of `table.csv`, with the end of the line.
+pub(crate) fn write_row(out: &mut Vec<u8>, row: &Row) {
     let mut line = Line(out);
     for label in [&row.problem, &row.loss, &row.optimizer, &row.schedule] {
         line.text(label);
@@ -90,10 +91,7 @@ fn write_row(out: &mut Vec<u8>, row: &Row) {
         Some(target) => line.float(target),
         None => line.text(""),
     }
-    match row.budget {
-        Some(budget) => line.integer(budget),
-        None => line.text(""),
-    }
+    line.integer(row.budget);
     line.float(row.lr);
     line.text(row.edge.as_str());
     line.integer(row.rates);
@@ -114,14 +112,13 @@ fn write_row(out: &mut Vec<u8>, row: &Row) {
 
 fn read_row(line: &rows::Row) -> Result<Row, RecordError> {
     let label = |index| line.text(index).to_owned();
-    let known = |index| !line.text(index).is_empty();
     Ok(Row {
         problem: label(0),
         loss: label(1),
         optimizer: label(2),
         schedule: label(3),
-        target: known(4).then(|| line.float(4)).transpose()?,
-        budget: known(5).then(|| line.integer(5)).transpose()?,
+        target: if line.text(4).is_empty() { None } else { Some(line.float(4)?) },
+        budget: line.integer(5)?,
         lr: line.float(6)?,
         edge: line.word(7)?,
         rates: line.integer(8)?,

@@ -19,7 +19,7 @@
 //! sorted, so the order of the runs changes no value.
 //!
 //! `table.csv` has a column for each field of [`Row`], by the same name and in the same order; a
-//! target or budget that isn't known is empty, and `inf` stands for what was never reached.
+//! target that isn't known is empty, and `inf` stands for what was never reached.
 
 mod build;
 mod choose;
@@ -28,10 +28,17 @@ mod file;
 mod number;
 mod render;
 
-pub use build::Builder;
+pub use build::{Builder, Tuned};
+pub use choose::Rate;
+pub(crate) use columns::printable;
+pub(crate) use file::{COLUMNS, Line, write_row};
+pub(crate) use number::{NONE, short, steps};
 pub use render::RenderOptions;
+pub(crate) use render::wrapped;
 
 use std::cmp::Ordering;
+
+use serde::Serialize;
 
 use crate::records::Role;
 use crate::words::words;
@@ -43,7 +50,7 @@ words! {
 }
 
 /// A row of the convergence table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// What was trained.
     pub problem: String,
@@ -55,8 +62,8 @@ pub struct Row {
     pub schedule: String,
     /// The hardest target of these runs: the error to be reached.
     pub target: Option<f64>,
-    /// The most steps of a run that spent its budget; unknown if no run did.
-    pub budget: Option<u64>,
+    /// The steps that a run was allowed; the most, where they differ.
+    pub budget: u64,
     /// The chosen learning rate.
     pub lr: f64,
     /// Whether it is the first or last of its grid, so that a better one may lie beyond.
@@ -109,7 +116,7 @@ impl Row {
 /// # let cell = Cell {
 /// #     key: Key(1), problem: "fit".into(), loss: "mse".into(), optimizer: "sgd".into(),
 /// #     schedule: "constant".into(), lr: 0.1, seed: 1, role: Role::Tuning, engine: Engine::Fused,
-/// #     dtype: Dtype::Float64, outcome: Outcome::Reached, steps: 36, evaluations: 36,
+/// #     dtype: Dtype::Float64, outcome: Outcome::Reached, budget: 100, steps: 36, evaluations: 36,
 /// #     start_loss: 1.0, final_loss: 0.0, best_loss: 0.0, start_error: 1.0, final_error: 0.01,
 /// #     best_error: 0.01, hits: vec![Hit { target: 0.01, step: Some(36) }], message: String::new(),
 /// # };
@@ -121,7 +128,7 @@ impl Row {
 /// let table = builder.finish();
 /// assert_eq!(table.rows[0].ert, 36.0);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Table {
     /// The rows.
     pub rows: Vec<Row>,

@@ -1,10 +1,10 @@
 //! Numbers as people read them.
 
 /// Stands for what there is none of.
-pub(super) const NONE: &str = "–";
+pub(crate) const NONE: &str = "–";
 
 /// Three significant digits: `0.125`, `38.4`, `1.2e-5`; whole numbers below 100000 in full; `∞`.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     if value.is_nan() {
         return NONE.to_owned();
     }
@@ -25,7 +25,7 @@ pub(super) fn short(value: f64) -> String {
 }
 
 /// A whole number of steps; `–` for what was never reached.
-pub(super) fn steps(value: f64) -> String {
+pub(crate) fn steps(value: f64) -> String {
     if !value.is_finite() {
         NONE.to_owned()
     } else if value < 999_999.5 {

@@ -3,9 +3,11 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table as Grid};
 
-use super::columns::{Columns, WIDTH, printable};
+use super::columns::{Columns, printable};
 use super::number::short;
 use super::{Row, Table};
+use crate::layout::WIDTH;
+use crate::layout::{markdown_cell, markdown_table};
 use crate::records::Role;
 
 /// How a table is shown.
@@ -27,34 +29,63 @@ impl Table {
         }
         let mut lines = Vec::new();
         let mut shown = Vec::new();
-        for problem in grouped(self.rows.iter(), |row| &row.problem) {
-            let before = shown.len();
-            for mut rows in grouped(problem.iter().copied(), |row| &row.loss) {
-                rows.sort_by(|a, b| a.order(b.ert, b.final_error));
-                rows.truncate(options.top.unwrap_or(usize::MAX));
-                shown.extend(rows);
-            }
-            let rows = &shown[before..];
-            let mut columns = Columns::new(rows);
+        for (problem, rows) in self.best(options.top) {
+            let mut columns = Columns::new(&rows);
             let shared = if columns.fit() { Vec::new() } else { columns.hide_shared(&problem) };
-            lines.push(heading(&problem, shared));
+            lines.push(wrapped(&heading(&problem, shared)));
             if !rows.is_empty() {
                 lines.extend(columns.lines(options.terminal));
             }
-            if rows.len() < problem.len() {
-                lines.push(counted(problem.len() - rows.len(), "more row") + " in table.csv");
-            }
-            let failed: u64 = problem.iter().map(|row| row.failed).sum();
-            if failed > 0 {
-                lines.push(
-                    counted(failed as usize, "reported run") + " failed: see the messages in cells.csv",
-                );
-            }
+            lines.extend(notes(&problem, rows.len()));
             lines.push(String::new());
+            shown.extend(rows);
         }
         lines.extend(legend(&shown));
         lines.join("\n") + "\n"
     }
+
+    /// The same in Markdown: a table a problem.
+    #[must_use]
+    pub fn markdown(&self, top: Option<usize>) -> String {
+        let mut lines = Vec::new();
+        let mut shown = Vec::new();
+        for (problem, rows) in self.best(top) {
+            let columns = Columns::new(&rows);
+            lines.push(format!("### {}\n", markdown_cell(&heading(&problem, Vec::new()))));
+            let (header, cells) = columns.plain();
+            lines.extend(markdown_table(&header, &cells, 4));
+            lines.push(String::new());
+            lines.extend(notes(&problem, rows.len()).map(|note| note + "\n"));
+            shown.extend(rows);
+        }
+        lines.extend(legend(&shown).map(|line| format!("{}<br>", line.replace('*', "\\*"))));
+        lines.join("\n") + "\n"
+    }
+
+    /// Problem by problem all rows, and those to be shown: loss by loss, the best first.
+    pub(crate) fn best(&self, top: Option<usize>) -> Vec<(Vec<&Row>, Vec<&Row>)> {
+        let problems = grouped(self.rows.iter(), |row| &row.problem);
+        let with_best = problems.into_iter().map(|problem| {
+            let mut shown = Vec::new();
+            for mut rows in grouped(problem.iter().copied(), |row| &row.loss) {
+                rows.sort_by(|a, b| a.order(b.ert, b.final_error));
+                rows.truncate(top.unwrap_or(usize::MAX));
+                shown.extend(rows);
+            }
+            (problem, shown)
+        });
+        with_best.collect()
+    }
+}
+
+/// What else is to be said of a problem of which so many rows are shown.
+fn notes(problem: &[&Row], shown: usize) -> impl Iterator<Item = String> {
+    let more = problem.len() - shown;
+    let failed: u64 = problem.iter().map(|row| row.failed).sum();
+    let more = (more > 0).then(|| counted(more, "more row") + " in table.csv");
+    let failed = (failed > 0)
+        .then(|| counted(failed as usize, "reported run") + " failed: see the messages in cells.csv");
+    more.into_iter().chain(failed)
 }
 
 /// `1 row` or `2 rows`.
@@ -81,15 +112,20 @@ fn heading(rows: &[&Row], mut facts: Vec<String>) -> String {
     let targets = rows.iter().filter_map(|row| row.target).map(|target| (target, short(target)));
     facts.push(span(targets).map_or("no target".to_owned(), |targets| format!("target {targets}")));
     let counts = |count: u64| (count as f64, count.to_string());
-    if let Some(budgets) = span(rows.iter().filter_map(|row| row.budget).map(counts)) {
+    if let Some(budgets) = span(rows.iter().map(|row| row.budget).map(counts)) {
         facts.push(format!("budget {budgets} steps"));
     }
     if let Some(seeds) = span(rows.iter().map(|row| row.seeds).map(counts)) {
         facts.push(format!("{seeds} {}", if seeds == "1" { "seed" } else { "seeds" }));
     }
+    printable(&format!("{}: {}", rows[0].problem, facts.join(", ")))
+}
+
+/// Lines that are not too wide.
+pub(crate) fn wrapped(text: &str) -> String {
     let mut line = Grid::new();
     line.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-    line.add_row([printable(&format!("{}: {}", rows[0].problem, facts.join(", ")))]);
+    line.add_row([text]);
     line.column_iter_mut().for_each(|column| {
         column.set_padding((0, 0));
     });

@@ -38,6 +38,7 @@ pub fn cell(labels: [&str; 4], lr: f64, role: Role, seed: u64, end: End) -> Cell
         engine: Engine::Fused,
         dtype: Dtype::Float64,
         outcome,
+        budget: 1000,
         steps,
         evaluations: steps,
         start_loss: 4.0,

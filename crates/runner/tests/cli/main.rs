@@ -4,3 +4,4 @@ mod mistakes;
 mod place;
 mod reference;
 mod resume;
+mod table;

@@ -1,4 +1,4 @@
-//! Scores over seeds, defined for runs that were cut off or diverged.
+//! Scores over seeds and tests between optimizers, defined for runs that were cut off or diverged.
 //!
 //! ```
 //! use analysis::statistics::{expected_running_time, quantile};
@@ -7,6 +7,16 @@
 //! assert_eq!(expected_running_time([(Some(20), 100), (Some(40), 100), (None, 100)]), 80.0);
 //! assert_eq!(quantile(&[20.0, 40.0, f64::INFINITY], 0.5), 40.0);
 //! ```
+
+mod bootstrap;
+mod holm;
+mod ranks;
+mod wilcoxon;
+
+pub use bootstrap::{bootstrap_interval, wilson_interval};
+pub use holm::holm;
+pub use ranks::{iqm, ranks};
+pub use wilcoxon::wilcoxon_signed_rank;
 
 /// The expected running time: the steps that are spent for each success.
 ///

@@ -1,0 +1,288 @@
+//! The comparison for people: on a terminal, and as Markdown for a pull request.
+
+use std::fmt::Write;
+
+use super::{Comparison, Measure, RowChange, Verdict};
+
+/// What the sides are called.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The left side: what was.
+    pub left: String,
+    /// The right side: what is.
+    pub right: String,
+}
+
+/// In which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns.
+    Terminal,
+    /// A table of GitHub-flavoured Markdown.
+    Markdown,
+}
+
+/// Stands for what there is none of.
+const NONE: &str = "–";
+const HEADER: [&str; 8] =
+    ["change", "ratio", "95 % interval", "p (Holm)", "reached", "steps or error", "lr", "row"];
+
+impl Comparison {
+    /// The comparison as text, at most `top` rows of each verdict. Ends with a line feed.
+    #[must_use]
+    pub fn render(&self, names: &Names, format: Format, top: Option<usize>) -> String {
+        let mut lines = vec![self.headline(names, format), String::new()];
+        for mismatch in &self.mismatches {
+            lines.push(format!(
+                "warning: not comparable, and compared all the same: {}",
+                shown(&mismatch.to_string(), format)
+            ));
+        }
+        if !self.mismatches.is_empty() {
+            lines.push(String::new());
+        }
+        if self.rows.is_empty() {
+            lines.push("No row changed.".to_owned());
+        } else {
+            let (rows, hidden) = self.shortened(top);
+            let grids: std::collections::HashSet<&str> =
+                self.rows.iter().map(|row| row.grid.as_str()).collect();
+            let texts: Vec<_> = rows.iter().map(|row| texts(row, grids.len() > 1, format)).collect();
+            lines.extend(match format {
+                Format::Terminal => aligned(&texts),
+                Format::Markdown => piped(&texts),
+            });
+            lines.push(String::new());
+            if hidden > 0 {
+                lines.push(format!("{} not shown (--top 0 shows all).", counted(hidden, "more row")));
+            }
+            lines.extend(self.legend(format));
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    /// What it comes to, in one line.
+    fn headline(&self, names: &Names, format: Format) -> String {
+        let regressions = self.regressions();
+        let [left, right] = [&names.left, &names.right].map(|name| shown(name, format));
+        let mut counts = vec![if regressions == 0 {
+            "no regression".to_owned()
+        } else {
+            counted(regressions, "regression")
+        }];
+        for verdict in [
+            Verdict::Vanished,
+            Verdict::Gained,
+            Verdict::Faster,
+            Verdict::Outcome,
+            Verdict::Drifted,
+            Verdict::OtherRates,
+            Verdict::Appeared,
+            Verdict::Bits,
+        ] {
+            let count = self.rows.iter().filter(|row| row.verdict == verdict).count();
+            if count > 0 {
+                counts.push(format!("{count} {}", verdict.as_str()));
+            }
+        }
+        counts.push(format!("{} identical", self.identical));
+        let bold = if format == Format::Markdown { "**" } else { "" };
+        format!("{left} → {right}: {bold}{}{bold}, {}", counts[0], counts[1..].join(", "))
+    }
+
+    fn shortened(&self, top: Option<usize>) -> (Vec<&RowChange>, usize) {
+        let most = top.unwrap_or(usize::MAX);
+        let chunks = self.rows.chunk_by(|a, b| a.verdict == b.verdict);
+        let rows: Vec<&RowChange> = chunks.flat_map(|rows| rows.iter().take(most)).collect();
+        let hidden = self.rows.len() - rows.len();
+        (rows, hidden)
+    }
+
+    fn legend(&self, format: Format) -> Vec<String> {
+        let mut lines = vec![
+            format!(
+                "ratio > 1: slower now. A regression is a new failure or divergence, a target lost, or p ≤ {} with a ratio above {}.",
+                self.options.alpha,
+                1.0 + self.options.threshold,
+            ),
+            "Judged at the rate that each side chose on its tuning seeds, on reporting seeds paired by seed."
+                .to_owned(),
+        ];
+        let needed = self.seeds_needed();
+        let too_few = |row: &&RowChange| row.verdict == Verdict::Drifted && row.pairs < u64::from(needed);
+        let few = self.rows.iter().filter(too_few).count();
+        if few > 0 {
+            let subject = if few == 1 { "row has" } else { "rows have" };
+            lines.push(format!(
+                "{few} changed {subject} too few seeds to be significant at all: {needed} reporting seeds would be needed."
+            ));
+        }
+        if format == Format::Markdown {
+            // A blank line between two makes them paragraphs.
+            lines = lines.into_iter().flat_map(|line| [line, String::new()]).collect();
+            lines.pop();
+        }
+        lines
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn texts(row: &RowChange, with_grid: bool, format: Format) -> [String; HEADER.len()] {
+    let both = |value: &dyn Fn(&super::Reported) -> String| match (&row.left, &row.right) {
+        (Some(left), Some(right)) => {
+            let (left, right) = (value(left), value(right));
+            if left == right { left } else { format!("{left} → {right}") }
+        }
+        _ => NONE.to_owned(),
+    };
+    let typical = |reported: &super::Reported| match row.measure {
+        Measure::Steps(_) => whole(reported.typical),
+        Measure::FinalError => format!("error {}", digits(reported.typical)),
+    };
+    let reached = |reported: &super::Reported| {
+        reported.reached.map_or(NONE.to_owned(), |reached| format!("{reached}/{}", reported.seeds))
+    };
+    let mut name = row.labels.join(" · ");
+    if with_grid {
+        name = format!("{}: {name}", row.grid);
+    }
+    if let (Measure::Steps(target), true) = (row.measure, row.left.is_some()) {
+        let _ = write!(name, " (target {target})");
+    }
+    if !row.outcomes.is_empty() {
+        let each = row.outcomes.iter().map(|(before, now, count)| format!("{count} {before} → {now}"));
+        let _ = write!(name, " [of all cells: {}]", each.collect::<Vec<_>>().join(", "));
+    }
+    let mark = if row.verdict.is_regression() { "✗ " } else { "" };
+    [
+        format!("{mark}{}", row.verdict.as_str()),
+        digits(row.ratio),
+        row.interval.map_or(NONE.to_owned(), |[low, high]| format!("{}..{}", digits(low), digits(high))),
+        row.p_holm.map_or(NONE.to_owned(), p_value),
+        both(&reached),
+        both(&typical),
+        both(&|reported| digits(reported.lr)),
+        shown(&name, format),
+    ]
+}
+
+/// Three significant digits.
+fn digits(value: f64) -> String {
+    if value.is_nan() {
+        return NONE.to_owned();
+    }
+    if value.is_infinite() {
+        return "∞".to_owned();
+    }
+    let size = value.abs();
+    if value != 0.0 && !(1e-3..1e5).contains(&size) {
+        return format!("{value:.2e}");
+    }
+    let places = if size >= 100.0 {
+        0
+    } else if size >= 10.0 {
+        1
+    } else if size >= 1.0 {
+        2
+    } else if size >= 0.1 {
+        3
+    } else {
+        5
+    };
+    let text = format!("{value:.places$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+fn whole(steps: f64) -> String {
+    if steps.is_finite() { format!("{steps:.0}") } else { digits(steps) }
+}
+
+fn p_value(p: f64) -> String {
+    if p >= 0.001 { format!("{p:.3}") } else { format!("{p:.0e}") }
+}
+
+/// A label or name without what would break the line or the table.
+fn shown(text: &str, format: Format) -> String {
+    let mut out = String::new();
+    for character in text.chars() {
+        if character.is_control() {
+            out.extend(character.escape_default());
+            continue;
+        }
+        if format == Format::Markdown
+            && matches!(character, '|' | '*' | '_' | '`' | '<' | '[' | ']' | '\\' | '@' | '#')
+        {
+            // `@` would notify somebody; an entity does not.
+            if character == '@' {
+                out.push_str("&#64;");
+                continue;
+            }
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
+}
+
+/// Columns of equal width; the last, which holds the labels, ends where it ends.
+fn aligned(rows: &[[String; HEADER.len()]]) -> Vec<String> {
+    let width = |text: &str| text.chars().count();
+    let header = HEADER.map(str::to_owned);
+    let widths: [usize; HEADER.len()] =
+        std::array::from_fn(|at| rows.iter().chain([&header]).map(|row| width(&row[at])).max().unwrap_or(0));
+    let line = |row: &[String; HEADER.len()]| {
+        let mut line = String::new();
+        for (at, text) in row.iter().enumerate() {
+            let gap = " ".repeat(widths[at] - width(text));
+            let _ = match at {
+                0 => write!(line, "{text}{gap}"),
+                _ if at + 1 == HEADER.len() => write!(line, "  {text}"),
+                _ => write!(line, "  {gap}{text}"),
+            };
+        }
+        line.trim_end().to_owned()
+    };
+    std::iter::once(&header).chain(rows).map(line).collect()
+}
+
+fn piped(rows: &[[String; HEADER.len()]]) -> Vec<String> {
+    let header = format!("| {} |", HEADER.join(" | "));
+    let rule = "|---|--:|--:|--:|--:|--:|--:|---|".to_owned();
+    [header, rule].into_iter().chain(rows.iter().map(|row| format!("| {} |", row.join(" | ")))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let cases = [
+            (1.0, "1"),
+            (1.2345, "1.23"),
+            (12.345, "12.3"),
+            (1234.4, "1234"),
+            (0.1, "0.1"),
+            (0.0123, "0.0123"),
+            (1e-9, "1.00e-9"),
+            (f64::INFINITY, "∞"),
+            (f64::NAN, NONE),
+            (0.0, "0"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(digits(value), text);
+        }
+        assert_eq!(p_value(0.0312), "0.031");
+        assert_eq!(p_value(1.9e-6), "2e-6");
+    }
+
+    #[test]
+    fn labels_break_no_table_and_notify_nobody() {
+        assert_eq!(shown("a|b\n@c", Format::Markdown), "a\\|b\\n&#64;c");
+        assert_eq!(shown("a|b\u{1b}[1m", Format::Terminal), "a|b\\u{1b}[1m");
+    }
+}

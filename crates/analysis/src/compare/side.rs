@@ -1,0 +1,205 @@
+//! One side of a comparison: the runs of a `cells.csv`, row by row, small enough that a million fit.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read;
+
+use thiserror::Error;
+
+use crate::records::{Cell, Cells, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
+use crate::table::Builder;
+
+/// Why a side can't be compared.
+#[derive(Debug, Error)]
+pub enum SideError {
+    /// The file can't be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Two rows of the file are the same run.
+    #[error("{path}: the run {key} stands twice: keep one of the two rows, or run the grid again")]
+    Twice {
+        /// The file.
+        path: String,
+        /// The run.
+        key: Key,
+    },
+}
+
+/// Which rows are compared: those whose labels contain these texts.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// In the problem's label.
+    pub problem: Option<String>,
+    /// In the loss's label.
+    pub loss: Option<String>,
+    /// In the optimizer's label.
+    pub optimizer: Option<String>,
+}
+
+impl Filter {
+    fn admits(&self, cell: &Cell) -> bool {
+        let wanted =
+            [(&self.problem, &cell.problem), (&self.loss, &cell.loss), (&self.optimizer, &cell.optimizer)];
+        wanted.iter().all(|(part, label)| part.as_ref().is_none_or(|part| label.contains(part.as_str())))
+    }
+}
+
+/// Problem, loss, optimizer and schedule.
+pub(super) type Labels = [String; 4];
+
+/// A run, as far as comparing needs it.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) key: Key,
+    pub(super) lr: f64,
+    pub(super) seed: u64,
+    pub(super) role: Role,
+    pub(super) engine: Engine,
+    pub(super) dtype: Dtype,
+    pub(super) outcome: Outcome,
+    pub(super) budget: u64,
+    pub(super) steps: u64,
+    pub(super) evaluations: u64,
+    pub(super) error: f64,
+    pub(super) hits: Box<[Hit]>,
+    /// A hash of every number and text of the run.
+    pub(super) content: u64,
+}
+
+impl Run {
+    fn new(cell: &Cell) -> Self {
+        let numbers = [
+            cell.start_loss,
+            cell.final_loss,
+            cell.best_loss,
+            cell.start_error,
+            cell.final_error,
+            cell.best_error,
+        ];
+        let mut hash = DefaultHasher::new();
+        (numbers.map(f64::to_bits), cell.budget, cell.steps, cell.evaluations).hash(&mut hash);
+        (cell.outcome, cell.engine, cell.dtype, cell.role, &cell.message).hash(&mut hash);
+        for hit in &cell.hits {
+            (hit.target.to_bits(), hit.step).hash(&mut hash);
+        }
+        Self {
+            key: cell.key,
+            lr: cell.lr,
+            seed: cell.seed,
+            role: cell.role,
+            engine: cell.engine,
+            dtype: cell.dtype,
+            outcome: cell.outcome,
+            budget: cell.budget,
+            steps: cell.steps,
+            evaluations: cell.evaluations,
+            error: cell.final_error,
+            hits: cell.hits.as_slice().into(),
+            content: hash.finish(),
+        }
+    }
+
+    /// It came to a numeric end.
+    pub(super) fn ended_well(&self) -> bool {
+        !matches!(self.outcome, Outcome::Diverged | Outcome::Failed)
+    }
+
+    /// The step at which it reached the target, if it did and ended well.
+    pub(super) fn reached(&self, target: f64) -> Option<u64> {
+        let hit = self.hits.iter().find(|hit| hit.target == target);
+        hit.and_then(|hit| hit.step).filter(|_| self.ended_well())
+    }
+
+    /// Whether the two converged alike: same end, same steps, same evaluations.
+    pub(super) fn converged_as(&self, other: &Self) -> bool {
+        (self.outcome, self.steps, self.evaluations) == (other.outcome, other.steps, other.evaluations)
+            && self.hits == other.hits
+    }
+}
+
+/// The runs of a row of the convergence table.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) labels: Labels,
+    /// The learning rate that the table chose.
+    pub(super) lr: f64,
+    /// Sorted by key.
+    pub(super) runs: Vec<Run>,
+}
+
+impl Group {
+    /// The runs that the row is judged by: the reporting seeds at the chosen rate (the tuning seeds if
+    /// there are no others), sorted by seed.
+    pub(super) fn reported(&self) -> Vec<&Run> {
+        let reporting = self.runs.iter().any(|run| run.role == Role::Reporting);
+        let role = if reporting { Role::Reporting } else { Role::Tuning };
+        let wanted = |run: &&Run| run.role == role && run.lr.total_cmp(&self.lr).is_eq();
+        let mut runs: Vec<&Run> = self.runs.iter().filter(wanted).collect();
+        runs.sort_by_key(|run| run.seed);
+        runs
+    }
+}
+
+/// The runs of one `cells.csv`.
+///
+/// ```
+/// use analysis::compare::{Filter, Side};
+/// use analysis::records::{Cells, Targets, write_cell_header};
+///
+/// let mut file = Vec::new();
+/// write_cell_header(&mut file, &Targets::new([0.1])?);
+/// let side = Side::read(Cells::new("cells.csv", file.as_slice())?, "cells.csv", &Filter::default())?;
+/// assert_eq!(side.cells(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Side {
+    pub(super) groups: Vec<Group>,
+    cells: u64,
+}
+
+impl Side {
+    /// Reads the runs that the filter admits; `path` is named in errors.
+    ///
+    /// # Errors
+    /// The file is damaged or of another schema, or holds a run twice.
+    pub fn read<R: Read>(cells: Cells<R>, path: &str, filter: &Filter) -> Result<Self, SideError> {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut places: HashMap<Labels, usize> = HashMap::new();
+        let mut builder = Builder::new();
+        let (mut last, mut count) = (usize::MAX, 0);
+        for cell in cells {
+            let cell = cell?;
+            if !filter.admits(&cell) {
+                continue;
+            }
+            count += 1;
+            builder.add(&cell);
+            let run = Run::new(&cell);
+            let labels = [cell.problem, cell.loss, cell.optimizer, cell.schedule];
+            // Files hold row after row, so most runs belong where the one before did.
+            if groups.get(last).is_none_or(|group| group.labels != labels) {
+                last = *places.entry(labels.clone()).or_insert(groups.len());
+                if last == groups.len() {
+                    groups.push(Group { labels, lr: f64::NAN, runs: Vec::new() });
+                }
+            }
+            groups[last].runs.push(run);
+        }
+        // The table has the same rows in the same order: that of first appearance.
+        for (group, row) in groups.iter_mut().zip(builder.finish().rows) {
+            group.lr = row.lr;
+            group.runs.sort_by_key(|run| run.key);
+            if let Some(twice) = group.runs.windows(2).find(|pair| pair[0].key == pair[1].key) {
+                return Err(SideError::Twice { path: path.to_owned(), key: twice[0].key });
+            }
+        }
+        Ok(Self { groups, cells: count })
+    }
+
+    /// How many runs there are.
+    #[must_use]
+    pub fn cells(&self) -> u64 {
+        self.cells
+    }
+}

@@ -1,0 +1,177 @@
+//! `runner compare`: what changed in convergence between two commits, folders or builds.
+
+mod bench;
+mod error;
+mod git;
+mod json;
+mod rerun;
+mod source;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use analysis::compare::{Comparison, Filter, Format, Grid, Names, Options, compare as compare_sides};
+use clap::{Args, ValueEnum};
+
+use crate::cli::{print, wrong};
+use error::CompareError;
+use git::Repository;
+use source::Source;
+
+#[derive(Args)]
+pub(crate) struct CompareArgs {
+    /// Two commits or folders; one is compared with the working tree, and HEAD if none is named
+    #[arg(value_name = "REV|DIR", num_args = 0..=2)]
+    sides: Vec<String>,
+    /// Build REV, run CONFIG with that build and with this one, and compare the two
+    #[arg(long, num_args = 2, value_names = ["REV", "CONFIG"], conflicts_with_all = ["sides", "bench"])]
+    run: Option<Vec<String>>,
+    /// Compare what criterion saved in two folders instead: step throughput, not convergence
+    #[arg(long, num_args = 2, value_names = ["DIR", "DIR"], conflicts_with = "sides")]
+    bench: Option<Vec<PathBuf>>,
+    /// Only this grid: the name of a folder in results/
+    #[arg(long, value_name = "NAME")]
+    grid: Option<String>,
+    /// Only rows whose problem has this word in its label
+    #[arg(long, value_name = "WORD")]
+    problem: Option<String>,
+    /// Only rows whose loss has this word in its label
+    #[arg(long, value_name = "WORD")]
+    loss: Option<String>,
+    /// Only rows whose optimizer has this word in its label
+    #[arg(long, value_name = "WORD")]
+    optimizer: Option<String>,
+    /// The chance of a false alarm in the whole comparison
+    #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = share)]
+    alpha: f64,
+    /// The smallest slow-down that is a regression, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
+    threshold: f64,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t = Form::Terminal)]
+    format: Form,
+    /// Show at most so many rows of each kind of change (0 for all); JSON always has all
+    #[arg(long, value_name = "ROWS", default_value_t = 20)]
+    top: usize,
+    /// Compare what can be paired even if the sides did not run the same
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    Terminal,
+    Markdown,
+    Json,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "it should be a number such as 0.05".to_owned())?;
+    if value > 0.0 && value < 1.0 { Ok(value) } else { Err("it should lie between 0 and 1".into()) }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "it should be a number such as 5".to_owned())?;
+    if value.is_finite() && value >= 0.0 { Ok(value) } else { Err("it should be a number from 0 up".into()) }
+}
+
+/// Runs the command; what it returns is the exit code.
+pub(crate) fn compare(args: &CompareArgs) -> ExitCode {
+    match answer(args) {
+        Ok((text, regressed)) => {
+            print(&text);
+            ExitCode::from(u8::from(regressed))
+        }
+        Err(error) => wrong(error, 2),
+    }
+}
+
+/// What to print, and whether there is a regression.
+fn answer(args: &CompareArgs) -> Result<(String, bool), CompareError> {
+    if let Some([left, right]) = args.bench.as_deref() {
+        return Ok((bench::compare(left, right, args.format)?, false));
+    }
+    if let Some([revision, config]) = args.run.as_deref() {
+        let repository = Repository::here()?;
+        let Some(commit) = repository.commit(revision)? else {
+            return Source::named(revision).and_then(|_| {
+                Err(CompareError::Unknown {
+                    name: revision.clone(),
+                    help: "--run takes a commit, since it builds it",
+                })
+            });
+        };
+        let config = PathBuf::from(config);
+        if !config.is_file() {
+            let source = std::io::ErrorKind::NotFound.into();
+            return Err(CompareError::Io { path: config, source });
+        }
+        let out =
+            tempfile::tempdir().map_err(|source| CompareError::Io { path: std::env::temp_dir(), source })?;
+        let [left, right] = rerun::rerun(&repository, &commit, &config, out.path())?;
+        let names = Names { left: commit.shown(), right: "this build".into() };
+        return finish(args, &Source::folder(&left)?, &Source::folder(&right)?, &names);
+    }
+    let (left, right) = match args.sides.as_slice() {
+        [left, right] => (Source::named(left)?, Source::named(right)?),
+        sides => {
+            let repository = Repository::here()?;
+            let left = sides.first().map_or("HEAD", String::as_str);
+            (Source::named(left)?, Source::working_tree(&repository)?)
+        }
+    };
+    if let (Source::Commit(repository, _), Source::Commit(..)) = (&left, &right)
+        && repository.is_dirty()
+    {
+        eprintln!("note: results/ has changes that are not committed, which are not compared here");
+    }
+    let names = Names { left: left.shown(), right: right.shown() };
+    finish(args, &left, &right, &names)
+}
+
+fn finish(
+    args: &CompareArgs,
+    left: &Source,
+    right: &Source,
+    names: &Names,
+) -> Result<(String, bool), CompareError> {
+    let comparison = comparison(args, left, right)?;
+    let top = (args.top > 0).then_some(args.top);
+    let text = match args.format {
+        Form::Terminal => comparison.render(names, Format::Terminal, top),
+        Form::Markdown => comparison.render(names, Format::Markdown, top),
+        Form::Json => json::json(&comparison, names),
+    };
+    Ok((text, comparison.regressions() > 0))
+}
+
+fn comparison(args: &CompareArgs, left: &Source, right: &Source) -> Result<Comparison, CompareError> {
+    let filter =
+        Filter { problem: args.problem.clone(), loss: args.loss.clone(), optimizer: args.optimizer.clone() };
+    let mut names = left.grids()?;
+    names.extend(right.grids()?);
+    // Whoever names the folder of one grid wants that grid; two such folders may have any names.
+    if let Some(single) = right.single().or(left.single()) {
+        names = vec![single.to_owned()];
+    }
+    names.sort();
+    names.dedup();
+    if let Some(wanted) = &args.grid {
+        if !names.contains(wanted) {
+            return Err(CompareError::NoGrid { name: wanted.clone(), there: names });
+        }
+        names = vec![wanted.clone()];
+    }
+    let mut grids = Vec::new();
+    for name in names {
+        let (left, right) = (left.read(&name, &filter)?, right.read(&name, &filter)?);
+        grids.push(Grid { name, left, right });
+    }
+    let options = Options { alpha: args.alpha, threshold: args.threshold / 100.0, force: args.force };
+    let comparison = compare_sides(&grids, &options).map_err(CompareError::Incomparable)?;
+    let filtered = args.problem.is_some() || args.loss.is_some() || args.optimizer.is_some();
+    if comparison.cells == [0, 0] && filtered {
+        return Err(CompareError::NothingLeft);
+    }
+    Ok(comparison)
+}

@@ -1,0 +1,153 @@
+//! The two sides: commits, folders or the working tree, and the grids that they have.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use analysis::compare::{Filter, Side};
+use analysis::records::Cells;
+
+use super::error::CompareError;
+use super::git::{Commit, RESULTS, Repository};
+
+/// A side.
+pub(super) enum Source {
+    /// A commit's results.
+    Commit(Repository, Commit),
+    /// Folders that hold a `cells.csv`, by the grid's name.
+    Folder { shown: String, grids: Vec<(String, PathBuf)>, single: bool },
+}
+
+impl Source {
+    /// What the user named: a commit or a folder.
+    pub(super) fn named(name: &str) -> Result<Self, CompareError> {
+        let folder = Path::new(name);
+        let repository = Repository::here();
+        let commit = match &repository {
+            Ok(repository) => repository.commit(name)?.map(|commit| (repository.clone(), commit)),
+            Err(_) => None,
+        };
+        match (commit, folder.is_dir()) {
+            (Some(_), true) => Err(CompareError::Ambiguous { name: name.to_owned() }),
+            (Some((repository, commit)), false) => Ok(Self::Commit(repository, commit)),
+            (None, true) => Self::folder(folder),
+            (None, false) => Err(unknown(name, repository?.is_shallow())),
+        }
+    }
+
+    /// What `git commit` would find now.
+    pub(super) fn working_tree(repository: &Repository) -> Result<Self, CompareError> {
+        let grids = grids_in(&repository.root().join(RESULTS))?;
+        Ok(Self::Folder { shown: "working tree".into(), grids, single: false })
+    }
+
+    /// A results folder, a folder of results folders, or a checkout.
+    pub(super) fn folder(folder: &Path) -> Result<Self, CompareError> {
+        let shown = folder.display().to_string();
+        if folder.join("cells.csv").is_file() {
+            let absolute = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+            let name =
+                absolute.file_name().map_or("results".into(), |name| name.to_string_lossy().into_owned());
+            return Ok(Self::Folder { shown, grids: vec![(name, folder.to_owned())], single: true });
+        }
+        let mut grids = grids_in(folder)?;
+        if grids.is_empty() {
+            grids = grids_in(&folder.join(RESULTS))?;
+        }
+        Ok(Self::Folder { shown, grids, single: false })
+    }
+
+    /// As a table's head calls it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Commit(_, commit) => commit.shown(),
+            Self::Folder { shown, .. } => shown.clone(),
+        }
+    }
+
+    /// The names of its grids; an error if it has none.
+    pub(super) fn grids(&self) -> Result<Vec<String>, CompareError> {
+        let (grids, wanted, help) = match self {
+            Self::Commit(repository, commit) => (
+                repository.grids(commit)?,
+                format!("{RESULTS}/<name>/cells.csv in it"),
+                format!(
+                    "`runner compare --run {} CONFIG` builds it, runs the config with it and compares that",
+                    commit.hash.get(..7).unwrap_or(&commit.hash)
+                ),
+            ),
+            Self::Folder { grids, .. } => (
+                grids.iter().map(|(name, _)| name.clone()).collect(),
+                "cells.csv in it or in a folder of it".to_owned(),
+                "`runner CONFIG` makes them; name a folder that holds them".to_owned(),
+            ),
+        };
+        if grids.is_empty() {
+            return Err(CompareError::NoResults { side: self.shown(), wanted, help });
+        }
+        Ok(grids)
+    }
+
+    /// The only grid, where the user named the folder that holds it.
+    pub(super) fn single(&self) -> Option<&str> {
+        match self {
+            Self::Folder { grids, single: true, .. } => grids.first().map(|(name, _)| name.as_str()),
+            _ => None,
+        }
+    }
+
+    /// Reads a grid; none if this side doesn't have it.
+    pub(super) fn read(&self, grid: &str, filter: &Filter) -> Result<Option<Side>, CompareError> {
+        match self {
+            Self::Commit(repository, commit) => {
+                if !repository.grids(commit)?.iter().any(|name| name == grid) {
+                    return Ok(None);
+                }
+                let mut blob = repository.cells(commit, grid)?;
+                let (what, stdout) = (blob.what.clone(), blob.stdout());
+                let side = Cells::new(&what, stdout)
+                    .map_err(Into::into)
+                    .and_then(|cells| Side::read(cells, &what, filter));
+                blob.finish()?;
+                Ok(Some(side?))
+            }
+            Self::Folder { grids, single, .. } => {
+                let Some((_, folder)) = grids.iter().find(|(name, _)| *single || name == grid) else {
+                    return Ok(None);
+                };
+                let path = folder.join("cells.csv");
+                let file =
+                    File::open(&path).map_err(|source| CompareError::Io { path: path.clone(), source })?;
+                let shown = path.display().to_string();
+                let cells = Cells::new(&path, file).map_err(analysis::compare::SideError::from)?;
+                Ok(Some(Side::read(cells, &shown, filter)?))
+            }
+        }
+    }
+}
+
+/// The folders in this one that hold a `cells.csv`, by name.
+fn grids_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, CompareError> {
+    let unreadable = |source| CompareError::Io { path: folder.to_owned(), source };
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut grids = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.join("cells.csv").is_file() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            grids.push((name, path));
+        }
+    }
+    grids.sort();
+    Ok(grids)
+}
+
+fn unknown(name: &str, shallow: bool) -> CompareError {
+    let help = if shallow {
+        "this clone is shallow, so older commits are missing: `git fetch --unshallow` brings them (`fetch-depth: 0` for actions/checkout)"
+    } else {
+        "`git log --oneline` names commits; `git fetch --tags` brings those of the remote"
+    };
+    CompareError::Unknown { name: name.to_owned(), help }
+}

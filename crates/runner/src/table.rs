@@ -1,0 +1,263 @@
+//! `runner table`: the convergence table and the scores of a results folder.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use analysis::records::{Cell, Cells, RecordError};
+use analysis::scores::{self, Scores};
+use analysis::table::{self, RenderOptions, Table};
+use clap::{Args, ValueEnum};
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::cli::{print, wrong};
+use crate::parts::write_whole;
+
+/// What `runner table` is asked for.
+#[derive(Args)]
+pub(crate) struct TableArgs {
+    /// The results of a grid: a folder, or its cells.csv
+    folder: PathBuf,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Terminal)]
+    format: Format,
+    /// Print at most so many rows of each problem and loss (0 for all); csv and json always have all
+    #[arg(long, value_name = "ROWS", default_value_t = 3)]
+    top: usize,
+    /// Only problems with this text in their name (may be given again)
+    #[arg(long, value_name = "TEXT")]
+    problem: Vec<String>,
+    /// Only such losses
+    #[arg(long, value_name = "TEXT")]
+    loss: Vec<String>,
+    /// Only such optimizers
+    #[arg(long, value_name = "TEXT")]
+    optimizer: Vec<String>,
+    /// Only such schedules
+    #[arg(long, value_name = "TEXT")]
+    schedule: Vec<String>,
+    /// Print only: write no files into the folder
+    #[arg(long)]
+    no_write: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Columns, at most 100 characters wide
+    Terminal,
+    /// Tables for a page or a pull request
+    Markdown,
+    /// A line for each row of the table, with its scores; `inf` is never
+    Csv,
+    /// Everything, also solvers and pairs; `null` is never, or not defined
+    Json,
+}
+
+/// Why there is no table.
+#[derive(Debug, Error, Diagnostic)]
+enum TableError {
+    #[error("there is no results folder {}", path.display())]
+    #[diagnostic(help("{help}"))]
+    Missing { path: PathBuf, help: String },
+    #[error("{} holds no cells.csv", path.display())]
+    #[diagnostic(help("{help}"))]
+    Unfinished { path: PathBuf, help: &'static str },
+    #[error("the results can't be read")]
+    #[diagnostic(help("{help}"))]
+    Unreadable { source: RecordError, help: &'static str },
+    #[error("{} has no cells", path.display())]
+    #[diagnostic(help("run its config again"))]
+    Empty { path: PathBuf },
+    #[error("no cell has {wanted}")]
+    #[diagnostic(help("{help}"))]
+    NoMatch { wanted: String, help: String },
+    #[error("can't write {}", path.display())]
+    #[diagnostic(help("use --no-write to print only"))]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// Prints the table; what it returns is the exit code.
+pub(crate) fn table(args: &TableArgs) -> ExitCode {
+    match show(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ TableError::Write { .. }) => wrong(error, 1),
+        Err(error) => wrong(error, 2),
+    }
+}
+
+fn show(args: &TableArgs) -> Result<(), TableError> {
+    let path = cells_path(&args.folder)?;
+    let filter = Filter::new(args);
+    let (table, scores) = read(&path, &filter)?;
+    let json = || {
+        let all = serde_json::json!({ "table": table.rows, "scores": scores });
+        serde_json::to_string_pretty(&all).expect("scores are plain data") + "\n"
+    };
+    let mut csv = Vec::new();
+    scores.write_csv(&table, &mut csv).expect("memory takes every byte");
+    let top = (args.top > 0).then_some(args.top);
+    match args.format {
+        Format::Terminal => {
+            let options = scores::RenderOptions { format: scores::Format::Text, top };
+            let terminal = io::stdout().is_terminal();
+            let text = scores.render(&table, &options);
+            print(&format!("{}\n{text}", table.render(&RenderOptions { terminal, top })));
+        }
+        Format::Markdown => print(&markdown(&table, &scores, top)),
+        Format::Csv => print(&String::from_utf8_lossy(&csv)),
+        Format::Json => print(&json()),
+    }
+    if args.no_write || !filter.is_empty() {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut table_csv = Vec::new();
+    table.write_csv(&mut table_csv).expect("memory takes every byte");
+    let files = [
+        ("table.csv", table_csv),
+        ("table.md", markdown(&table, &scores, None).into_bytes()),
+        ("scores.csv", csv),
+        ("scores.json", json().into_bytes()),
+    ];
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        write_whole(&path, |file| file.write_all(&bytes))
+            .map_err(|source| TableError::Write { path, source })?;
+    }
+    eprintln!("table.csv, table.md, scores.csv and scores.json are in {}", folder.display());
+    Ok(())
+}
+
+fn markdown(table: &Table, scores: &Scores, top: Option<usize>) -> String {
+    let options = scores::RenderOptions { format: scores::Format::Markdown, top };
+    format!("{}\n{}", table.markdown(top), scores.render(table, &options))
+}
+
+/// Where the cells are.
+fn cells_path(folder: &Path) -> Result<PathBuf, TableError> {
+    if folder.is_file() {
+        return Ok(folder.to_owned());
+    }
+    if !folder.is_dir() {
+        return Err(TableError::Missing { path: folder.to_owned(), help: neighbours(folder) });
+    }
+    let path = folder.join("cells.csv");
+    if path.exists() {
+        return Ok(path);
+    }
+    let help = if folder.join("parts").is_dir() {
+        "the run isn't finished: run its config again, and it goes on where it stopped"
+    } else {
+        "name the folder of one grid, such as results/grid, or run its config first"
+    };
+    Err(TableError::Unfinished { path: folder.to_owned(), help })
+}
+
+/// The results that are there instead.
+fn neighbours(folder: &Path) -> String {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut there: Vec<String> = fs::read_dir(parent)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()).filter(|path| path.join("cells.csv").exists()))
+        .map(|path| path.display().to_string())
+        .collect();
+    there.sort();
+    there.truncate(10);
+    if there.is_empty() {
+        "run a grid first, such as `runner configs/smoke.toml`".to_owned()
+    } else {
+        format!("there is {}", there.join(", "))
+    }
+}
+
+/// Two passes: one to choose the learning rates, one over the runs that are reported at them.
+fn read(path: &Path, filter: &Filter) -> Result<(Table, Scores), TableError> {
+    let mut first = table::Builder::new();
+    let mut seen: [BTreeSet<String>; 4] = Default::default();
+    for cell in cells(path)? {
+        let cell = cell.map_err(unreadable)?;
+        if filter.takes(&cell) {
+            first.add(&cell);
+        }
+        for (seen, label) in seen.iter_mut().zip(labels(&cell)) {
+            if !seen.contains(label) {
+                seen.insert(label.to_owned());
+            }
+        }
+    }
+    let tuned = first.finish_tuned();
+    if seen[0].is_empty() {
+        return Err(TableError::Empty { path: path.to_owned() });
+    }
+    if tuned.table.rows.is_empty() {
+        return Err(filter.no_match(&seen));
+    }
+    let mut second = scores::Builder::new(tuned);
+    for cell in cells(path)? {
+        let cell = cell.map_err(unreadable)?;
+        if filter.takes(&cell) {
+            second.add(&cell);
+        }
+    }
+    Ok(second.finish())
+}
+
+fn cells(path: &Path) -> Result<Cells<fs::File>, TableError> {
+    Cells::open(path).map_err(unreadable)
+}
+
+fn unreadable(source: RecordError) -> TableError {
+    let help = match source {
+        RecordError::Io { .. } => "look whether the file may be read",
+        RecordError::Header { .. } => {
+            "it is no cells.csv, or one of another version of runner: run its config again"
+        }
+        _ => "the file is damaged: run its config again, which keeps the parts that are whole",
+    };
+    TableError::Unreadable { source, help }
+}
+
+const AXES: [&str; 4] = ["problem", "loss", "optimizer", "schedule"];
+
+fn labels(cell: &Cell) -> [&str; 4] {
+    [&cell.problem, &cell.loss, &cell.optimizer, &cell.schedule]
+}
+
+/// For each axis the texts of which a label must hold one; none takes every label.
+struct Filter<'a>([&'a [String]; 4]);
+
+impl<'a> Filter<'a> {
+    fn new(args: &'a TableArgs) -> Self {
+        Self([&args.problem, &args.loss, &args.optimizer, &args.schedule])
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|texts| texts.is_empty())
+    }
+
+    fn takes(&self, cell: &Cell) -> bool {
+        let fits = |(texts, label): (&&[String], &str)| {
+            texts.is_empty() || texts.iter().any(|text| label.contains(text.as_str()))
+        };
+        self.0.iter().zip(labels(cell)).all(fits)
+    }
+
+    /// What was asked for, and what there is.
+    fn no_match(&self, seen: &[BTreeSet<String>; 4]) -> TableError {
+        let asked = || AXES.into_iter().zip(self.0).zip(seen).filter(|((_, texts), _)| !texts.is_empty());
+        let wanted = asked().map(|((axis, texts), _)| format!("{axis} `{}`", texts.join("` or `")));
+        let there = asked().map(|((axis, _), seen)| {
+            let names: Vec<&str> = seen.iter().take(12).map(String::as_str).collect();
+            let more = if seen.len() > names.len() { ", …" } else { "" };
+            format!("{axis}: {}{more}", names.join(", "))
+        });
+        TableError::NoMatch {
+            wanted: wanted.collect::<Vec<_>>().join(" and "),
+            help: format!("there is {}", there.collect::<Vec<_>>().join("; ")),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `runner compare` as a person meets it: in repositories and folders of its own, judged by answer,
+//! message and exit code.
+
+#[path = "../cli/place.rs"]
+mod place;
+
+mod benches;
+mod history;
+mod rerun;
+mod wrong;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use place::{Place, text};
+
+/// What stands before the rows of a `cells.csv`.
+const HEADER: &str = "key,problem,loss,optimizer,schedule,lr,seed,role,engine,dtype,outcome,budget,steps,\
+evaluations,start_loss,final_loss,best_loss,start_error,final_error,best_error,steps_to_0.1,message\n";
+
+/// A `cells.csv` of eight seeds for each optimizer, which reach their target around this step.
+fn cells(optimizers: &[(&str, u64)]) -> String {
+    let mut file = HEADER.to_owned();
+    for (number, (optimizer, step)) in optimizers.iter().enumerate() {
+        for seed in 1..=8 {
+            let (key, step) = (number as u64 * 100 + seed, step + seed);
+            let _ = writeln!(
+                file,
+                "{key:016x},fit,mse,{optimizer},constant,0.1,{seed},reporting,fused,float64,reached,500,\
+                 {step},{step},1,0.01,0.01,1,0.1,0.1,{step},"
+            );
+        }
+    }
+    file
+}
+
+/// A place with a repository in it.
+struct Repository(Place);
+
+impl Repository {
+    fn new() -> Self {
+        let repository = Self(Place::new());
+        repository.git(&["init", "--quiet", "--initial-branch", "main"]);
+        repository
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let output = Self::git_in(self.0.path(), arguments);
+        assert!(output.status.success(), "git {arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn git_in(folder: &Path, arguments: &[&str]) -> Output {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]);
+        command.args(arguments).current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap()
+    }
+
+    /// Writes a grid's cells into the working tree.
+    fn write(&self, grid: &str, content: impl AsRef<[u8]>) {
+        let folder = self.0.results(grid);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("cells.csv"), content).unwrap();
+    }
+
+    fn commit(&self, tag: &str) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "-m", tag]);
+        self.git(&["tag", tag]);
+    }
+
+    /// Runs `runner compare`; exit code, standard output and standard error.
+    fn compare(&self, arguments: &[&str]) -> (i32, String, String) {
+        compare(&self.0, arguments)
+    }
+}
+
+fn compare(place: &Place, arguments: &[&str]) -> (i32, String, String) {
+    let output = place.run(&[&["compare"], arguments].concat());
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    // Messages are wrapped to the terminal's width; words are what is asked for.
+    let words = stderr.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+    (output.status.code().unwrap_or(-1), stdout, words)
+}
