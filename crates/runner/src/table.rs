@@ -113,7 +113,7 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
     if args.no_write || !filter.is_empty() {
         return Ok(());
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = parent(&path);
     let mut table_csv = Vec::new();
     table.write_csv(&mut table_csv).expect("memory takes every byte");
     let files = [
@@ -156,10 +156,14 @@ fn cells_path(folder: &Path) -> Result<PathBuf, TableError> {
     Err(TableError::Unfinished { path: folder.to_owned(), help })
 }
 
+/// The folder that this lies in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// The results that are there instead.
 fn neighbours(folder: &Path) -> String {
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut there: Vec<String> = fs::read_dir(parent)
+    let mut there: Vec<String> = fs::read_dir(parent(folder))
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()).filter(|path| path.join("cells.csv").exists()))
@@ -257,7 +261,7 @@ impl<'a> Filter<'a> {
         });
         TableError::NoMatch {
             wanted: wanted.collect::<Vec<_>>().join(" and "),
-            help: format!("there is {}", there.collect::<Vec<_>>().join("; ")),
+            help: format!("the results have {}", there.collect::<Vec<_>>().join("; ")),
         }
     }
 }

@@ -57,7 +57,8 @@ pub fn expected_best(values: &[f64], k: usize) -> f64 {
         sum += weight * value;
         weight *= (n - i - k) as f64 / (n - i - 1).max(1) as f64;
     }
-    sum
+    // The weights add up to 1 but for rounding.
+    sum.clamp(sorted[0], sorted[n - k])
 }
 
 /// 1, 2, 4, … and the number of rates itself.
@@ -96,6 +97,7 @@ mod tests {
             assert!((ours - sum / count).abs() < 1e-12, "{k}: {ours} is not {}", sum / count);
         }
         assert_eq!(expected_best(&values, 7), 1.0);
+        assert!((1..=8).all(|k| expected_best(&[1000.0; 8], k) == 1000.0));
         assert!(expected_best(&values, 0).is_nan() && expected_best(&values, 8).is_nan());
     }
 
