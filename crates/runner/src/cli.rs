@@ -187,7 +187,10 @@ fn run(args: &RunArgs) -> ExitCode {
         folder.display()
     );
     if summary.reused > 0 {
-        eprintln!("{} of {batches} parts were there already (--fresh makes them anew)", summary.reused);
+        eprintln!(
+            "{} of {} parts were there already (--fresh makes them anew)",
+            summary.reused, summary.batches
+        );
     }
     if summary.removed > 0 {
         eprintln!("{} parts of another build or config were removed", summary.removed);

@@ -1,10 +1,11 @@
 //! What a config runs: cells, put together into batches. Nothing else decides what a batch holds, so
 //! that results don't depend on threads, shards or machines.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use analysis::records::{Dtype, Engine, Key, Role};
+use analysis::table::{Edge, Table};
 use losses::Loss;
 use miette::Diagnostic;
 use optimizers::Optimizer;
@@ -18,6 +19,10 @@ use crate::config::{Config, EngineChoice, Grid};
 
 /// The sources that this binary was built from. Parts of another build are never used.
 pub const BUILD: &str = env!("OPTBENCH_BUILD");
+
+/// How often a learning-rate grid may extend itself, and by how many rates each time.
+pub const EXTENSIONS: usize = 3;
+const EXTENDED_BY: i32 = 2;
 
 /// Lanes of a fused batch: enough to fill every core, few enough that a part is soon done.
 const FUSED_LANES: usize = 4096;
@@ -50,6 +55,8 @@ pub struct Batch {
     pub settings: Arc<Settings>,
     /// What runs it.
     pub engine: Engine,
+    /// Which `[[grid]]` it is of.
+    pub grid: usize,
 }
 
 /// What the cells of a batch share beside the four axes.
@@ -91,7 +98,7 @@ pub enum PlanError {
 }
 
 /// Batches in the order of the result files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The batches.
     pub batches: Vec<Batch>,
@@ -106,7 +113,7 @@ impl Plan {
     /// If two cells are the same, or the engine asked for can't run one.
     pub fn new(config: &Config) -> Result<Self, PlanError> {
         let mut batches = Vec::new();
-        for grid in &config.grids {
+        for (index, grid) in config.grids.iter().enumerate() {
             for problem in &grid.problems {
                 let settings = Arc::new(settings(config, grid, problem));
                 for loss in losses_of(grid) {
@@ -121,6 +128,7 @@ impl Plan {
                                 lanes,
                                 settings: settings.clone(),
                                 engine,
+                                grid: index,
                             };
                             batches.extend(lanes(grid, engine, problem).into_iter().map(batch));
                         }
@@ -133,6 +141,38 @@ impl Plan {
         targets.sort_by(|a, b| b.total_cmp(a));
         targets.dedup();
         Ok(Self { batches, targets })
+    }
+
+    /// Batches beyond the edges of the learning-rate grid, for the rows of the table whose best rate is
+    /// the last of it: two more rates, in the steps that the grid has there.
+    #[must_use]
+    pub fn extension(&self, config: &Config, table: &Table) -> Vec<Batch> {
+        let mut rates: HashMap<Labels, Vec<f64>> = HashMap::new();
+        let mut prototypes = HashMap::new();
+        for batch in &self.batches {
+            let labels = batch.labels();
+            rates.entry(labels.clone()).or_default().extend(batch.lanes.iter().map(|lane| lane.lr));
+            prototypes.entry(labels).or_insert(batch);
+        }
+        let mut extension = Vec::new();
+        for row in &table.rows {
+            let labels = Labels {
+                problem: row.problem.clone(),
+                loss: row.loss.clone(),
+                optimizer: row.optimizer.clone(),
+                schedule: row.schedule.clone(),
+            };
+            let (Some(rates), Some(batch)) = (rates.get_mut(&labels), prototypes.get(&labels)) else {
+                continue;
+            };
+            rates.sort_by(f64::total_cmp);
+            rates.dedup();
+            let lr = beyond(rates, row.edge);
+            let grid = Grid { lr, ..config.grids[batch.grid].clone() };
+            let more = lanes(&grid, batch.engine, &batch.problem);
+            extension.extend(more.into_iter().map(|lanes| Batch { lanes, ..(*batch).clone() }));
+        }
+        extension
     }
 
     /// How many cells there are.
@@ -199,6 +239,23 @@ fn lanes(grid: &Grid, engine: Engine, problem: &Problem) -> Vec<Vec<Lane>> {
     all.chunks(most).map(<[_]>::to_vec).collect()
 }
 
+/// The rates that follow a grid at one of its edges, to three digits, ascending.
+fn beyond(rates: &[f64], edge: Edge) -> Vec<f64> {
+    let (last, ratio) = match (edge, rates) {
+        (Edge::High, [.., before, last]) => (last, last / before),
+        (Edge::Low, [first, after, ..]) => (first, first / after),
+        _ => return Vec::new(),
+    };
+    let round = |rate: f64| format!("{rate:.2e}").parse().expect("a number just written");
+    let mut more: Vec<f64> =
+        (1..=EXTENDED_BY).map(|k| round(last * libm::pow(ratio, f64::from(k)))).collect();
+    // So far out that numbers end, or a grid so fine that three digits can't tell its rates apart.
+    more.retain(|rate: &f64| rate.is_normal() && !rates.contains(rate));
+    more.sort_by(f64::total_cmp);
+    more.dedup();
+    more
+}
+
 fn check_duplicates(batches: &[Batch]) -> Result<(), PlanError> {
     let mut seen = HashSet::new();
     for batch in batches {
@@ -216,7 +273,7 @@ fn check_duplicates(batches: &[Batch]) -> Result<(), PlanError> {
 }
 
 /// A batch's four axes as they are called in the results.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Labels {
     /// What is trained.
     pub problem: String,

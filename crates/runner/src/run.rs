@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::engine;
 use crate::parts::{Counts, Part, Timing, sweep, write_whole};
-use crate::plan::{BUILD, Plan, libtorch_version};
+use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
 
 /// Set by Ctrl-C: batches that have begun are finished, and no other begins.
 pub static STOP: AtomicBool = AtomicBool::new(false);
@@ -79,6 +79,8 @@ pub struct Summary {
     pub table: Table,
     /// What the cells came to.
     pub counts: Counts,
+    /// How many batches were run, extensions included.
+    pub batches: usize,
     /// Parts that were there before.
     pub reused: usize,
     /// Parts of another build or config that were removed.
@@ -115,57 +117,100 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
     tempfile::Builder::new().prefix(".writing-").tempfile_in(&parts).map_err(unusable)?;
 
     let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
-    let keys: Vec<String> = plan.batches.par_iter().map(|batch| batch.key(&plan.targets)).collect();
-    let loaded = |key: &String| if options.fresh { None } else { Part::load(&parts, key) };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.jobs)
         .start_handler(|_| tch::set_num_threads(1))
         .build()
         .expect("threads can be started");
-    let there: Vec<Option<Counts>> =
-        pool.install(|| keys.par_iter().map(|key| loaded(key).map(|part| part.counts)).collect());
-    let reused = there.iter().flatten().count();
-
-    let progress = progress_bar(plan.cells());
-    progress.inc(there.iter().flatten().map(|counts| counts.cells).sum());
-    progress.reset_eta();
-    let failure: Mutex<Option<RunError>> = Mutex::new(None);
-    let missing: Vec<usize> = (0..keys.len()).filter(|i| there[*i].is_none()).collect();
-    let host = host_name();
-    let run_one = |&i: &usize| {
-        if STOP.load(Ordering::Relaxed) || failure.lock().is_ok_and(|failure| failure.is_some()) {
-            return;
+    let maker = Maker { parts: &parts, targets: &targets, pool: &pool, fresh: options.fresh };
+    let mut plan = plan.clone();
+    let (mut keys, mut reused) = (Vec::new(), 0);
+    for round in 0.. {
+        let fresh: Vec<String> =
+            plan.batches[keys.len()..].par_iter().map(|batch| batch.key(&plan.targets)).collect();
+        reused += maker.make(&plan.batches[keys.len()..], &fresh)?;
+        keys.extend(fresh);
+        if !config.extend || round == EXTENSIONS {
+            break;
         }
-        let batch = &plan.batches[i];
-        let begin = Instant::now();
-        let results = engine::run(batch);
-        let timing = Timing { host: host.clone(), wall_us: begin.elapsed().as_micros() as u64 };
-        let part = Part::new(batch, &results, &targets, timing);
-        if let Err(source) = part.save(&parts, &keys[i]) {
-            let path = parts.join(format!("{}.part", keys[i]));
-            *failure.lock().expect("no worker panics while it holds this") =
-                Some(RunError::Write { path, source });
-            return;
+        let extension = plan.extension(config, &maker.tabulate(&keys)?);
+        if extension.is_empty() {
+            break;
         }
-        progress.inc(part.counts.cells);
-    };
-    // In the plan's order, one by one: the work left when threads run out of it is one batch.
-    pool.install(|| missing.par_iter().with_max_len(1).for_each(run_one));
-    progress.finish_and_clear();
-    if let Some(failure) = failure.into_inner().expect("no worker panics while it holds this") {
-        return Err(failure);
+        plan.batches.extend(extension);
     }
-    if STOP.load(Ordering::Relaxed) {
-        let done = keys.iter().filter(|key| parts.join(format!("{key}.part")).exists()).count();
-        return Err(RunError::Stopped { done, batches: keys.len() });
-    }
-    let counts = assemble(config, plan, &keys, &folder, &targets)?;
+    let counts = assemble(config, &plan, &keys, &folder, &targets)?;
     let known: HashSet<&str> = keys.iter().map(String::as_str).collect();
     let removed = sweep(&parts, |key| known.contains(key)).unwrap_or(0);
     let table = tabulate(&folder)?;
     let written = write_whole(&folder.join("table.csv"), |file| table.write_csv(file));
     written.map_err(|source| RunError::Write { path: folder.join("table.csv"), source })?;
-    Ok(Summary { table, counts, reused, removed, wall: begin.elapsed() })
+    Ok(Summary { table, counts, batches: keys.len(), reused, removed, wall: begin.elapsed() })
+}
+
+/// Makes parts.
+struct Maker<'a> {
+    parts: &'a Path,
+    targets: &'a Targets,
+    pool: &'a rayon::ThreadPool,
+    fresh: bool,
+}
+
+impl Maker<'_> {
+    /// Makes the parts of these batches that aren't there; returns how many were.
+    fn make(&self, batches: &[Batch], keys: &[String]) -> Result<usize, RunError> {
+        let loaded = |key: &String| if self.fresh { None } else { Part::load(self.parts, key) };
+        let there: Vec<Option<Counts>> =
+            self.pool.install(|| keys.par_iter().map(|key| loaded(key).map(|part| part.counts)).collect());
+        let progress = progress_bar(batches.iter().map(|batch| batch.lanes.len() as u64).sum());
+        progress.inc(there.iter().flatten().map(|counts| counts.cells).sum());
+        progress.reset_eta();
+        let failure: Mutex<Option<RunError>> = Mutex::new(None);
+        let missing: Vec<usize> = (0..keys.len()).filter(|i| there[*i].is_none()).collect();
+        let host = host_name();
+        let run_one = |&i: &usize| {
+            if STOP.load(Ordering::Relaxed) || failure.lock().is_ok_and(|failure| failure.is_some()) {
+                return;
+            }
+            let begin = Instant::now();
+            let results = engine::run(&batches[i]);
+            let timing = Timing { host: host.clone(), wall_us: begin.elapsed().as_micros() as u64 };
+            let part = Part::new(&batches[i], &results, self.targets, timing);
+            if let Err(source) = part.save(self.parts, &keys[i]) {
+                let path = self.parts.join(format!("{}.part", keys[i]));
+                *failure.lock().expect("no worker panics while it holds this") =
+                    Some(RunError::Write { path, source });
+                return;
+            }
+            progress.inc(part.counts.cells);
+        };
+        // In the plan's order, one by one: the work left when threads run out of it is one batch.
+        self.pool.install(|| missing.par_iter().with_max_len(1).for_each(run_one));
+        progress.finish_and_clear();
+        if let Some(failure) = failure.into_inner().expect("no worker panics while it holds this") {
+            return Err(failure);
+        }
+        if STOP.load(Ordering::Relaxed) {
+            let done = keys.iter().filter(|key| self.parts.join(format!("{key}.part")).exists()).count();
+            return Err(RunError::Stopped { done, batches: keys.len() });
+        }
+        Ok(there.iter().flatten().count())
+    }
+
+    /// The convergence table of parts that aren't put together yet.
+    fn tabulate(&self, keys: &[String]) -> Result<Table, RunError> {
+        let mut header = Vec::new();
+        write_cell_header(&mut header, self.targets);
+        let mut builder = Builder::new();
+        for key in keys {
+            let vanished = || RunError::Vanished { key: key.clone(), folder: self.parts.to_owned() };
+            let part = Part::load(self.parts, key).ok_or_else(vanished)?;
+            for cell in Cells::new(self.parts.join(key), header.as_slice().chain(part.cells.as_slice()))? {
+                builder.add(&cell?);
+            }
+        }
+        Ok(builder.finish())
+    }
 }
 
 /// Cells done, rate and time left; hidden where nobody watches.

@@ -75,6 +75,8 @@ struct File {
     #[serde(default)]
     divergence: Option<Spanned<f64>>,
     #[serde(default)]
+    extend: bool,
+    #[serde(default)]
     grid: Vec<Spanned<Block>>,
 }
 
@@ -115,6 +117,8 @@ pub struct Config {
     pub dtype: Dtype,
     /// A cell has diverged when its error is this many times the error it started with.
     pub divergence: f64,
+    /// Whether a learning-rate grid grows where its best rate is at an edge.
+    pub extend: bool,
     /// The cross products.
     pub grids: Vec<Grid>,
     /// The text of the file.
@@ -185,7 +189,8 @@ pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
     }
     let grids = read.grid.iter().map(|block| check_grid(&source, &read, block)).collect::<Result<_, _>>()?;
     let (jobs, engine, dtype) = (read.jobs.map(Spanned::into_inner), read.engine, read.dtype.into());
-    Ok(Config { name, jobs, engine, dtype, divergence, grids, text })
+    let extend = read.extend;
+    Ok(Config { name, jobs, engine, dtype, divergence, extend, grids, text })
 }
 
 /// A name that stays inside the results folder.

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Instant;
 
+use analysis::records::Cells;
+
 use crate::place::{Place, result_files, text};
 
 /// Both engines, diverging lanes among them, in some thirty parts and about a second.
@@ -164,6 +166,37 @@ fn another_target_of_one_grid_is_another_column_for_all() {
     let file = place.config("x", &CONFIG.replace("steps = 40", "steps = 40\ntargets = [0.7]"));
     let output = place.run(&[&file]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_rate_at_the_edge_extends_its_grid_and_the_extension_resumes() {
+    // Mean squared error on four parameters is fastest at a rate of 2, four decades above this grid.
+    let config = "name = 'x'\nsteps = 200\nextend = true\ndtype = 'float64'\nlr = [0.01, 0.1]\n[[grid]]\n\
+        problems = [{ direct_fit = { dim = 4 } }]\nlosses = ['mse', { poorly_conditioned = { linear = 0, quadratic = 1e-9 } }]\noptimizers = ['sgd']\n";
+    let place = Place::new();
+    let file = place.config("x", config);
+    assert_eq!(place.run(&[&file]).status.code(), Some(0));
+    let files = result_files(&place.results("x"));
+    let rates = |loss: &str| {
+        let cells = Cells::open(place.results("x").join("cells.csv")).unwrap().map(Result::unwrap);
+        let mut rates: Vec<f64> =
+            cells.filter(|cell| cell.loss.starts_with(loss)).map(|cell| cell.lr).collect();
+        rates.sort_by(f64::total_cmp);
+        rates.dedup();
+        rates
+    };
+    // Two rates suffice for the one, whose best lies inside then. The other wants more than it may have.
+    assert_eq!(rates("mse"), [0.01, 0.1, 1.0, 10.0]);
+    assert_eq!(rates("poorly"), [0.01, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5]);
+    let table = text(&files[2].1);
+    assert!(table.lines().any(|line| line.contains(",mse,") && !line.contains(",high,")), "{table}");
+
+    let part = parts(&place).pop().unwrap();
+    fs::remove_file(part).unwrap();
+    let output = place.run(&[&file, "--jobs", "1"]);
+    let message = text(&output.stderr);
+    assert!(message.contains("parts were there already"), "{message}");
+    assert_eq!(result_files(&place.results("x")), files);
 }
 
 #[test]
