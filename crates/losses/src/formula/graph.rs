@@ -224,12 +224,46 @@ impl Graph {
                 self.constant(1.0)
             }
             (Binary::Pow, _, Some(0.5)) => self.unary(Unary::Sqrt, a),
+            (Binary::Mul, ..) if self.doubling(a, b).is_some() => {
+                let (x, y, factor) = self.doubling(a, b).expect("just seen");
+                let product = y.map_or(x, |y| self.binary(op, x, y));
+                let factor = self.constant(factor);
+                self.binary(op, product, factor)
+            }
             // In one order, so that a·b and b·a are one.
             (Binary::Add | Binary::Mul | Binary::And | Binary::Or | Binary::Equal | Binary::Unequal, ..) => {
                 self.add_node(Node::Binary(op, a.min(b), a.max(b)))
             }
             _ => self.add_node(Node::Binary(op, a, b)),
         }
+    }
+
+    /// A product that has a power of two in it, which may be multiplied last without another rounding: as
+    /// its other factors and the constant. `None` where it has none, or has it last already.
+    fn doubling(&self, a: Id, b: Id) -> Option<(Id, Option<Id>, f64)> {
+        let scaled = |id| match self.node(id) {
+            Node::Binary(Binary::Mul, x, y) => match (self.value(x), self.value(y)) {
+                (Some(factor), None) => Some((y, factor)),
+                (None, Some(factor)) => Some((x, factor)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let small = |x: f64| (1e-4..=1e4).contains(&x.abs());
+        let exact = |x: f64| small(x) && x.to_bits() << 12 == 0;
+        let (constant, product) = if self.value(a).is_some() { (a, b) } else { (b, a) };
+        if let Some(constant) = self.value(constant) {
+            let (x, factor) = scaled(product)?;
+            return ((exact(constant) && small(factor)) || (exact(factor) && small(constant))).then_some((
+                x,
+                None,
+                constant * factor,
+            ));
+        }
+        let either = [(a, b), (b, a)].into_iter();
+        either
+            .filter_map(|(plain, product)| Some((plain, scaled(product)?)))
+            .find_map(|(plain, (x, factor))| exact(factor).then_some((plain, Some(x), factor)))
     }
 
     pub fn select(&mut self, mask: Id, yes: Id, no: Id) -> Id {

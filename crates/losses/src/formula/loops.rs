@@ -5,6 +5,9 @@ use numeric::{Float, LANES, Row, rows};
 use super::graph::{Binary, Unary};
 use super::program::{Instruction, Op};
 
+/// Rows that a loop takes at once. A constant has so many equal rows.
+pub(super) const BLOCK: usize = 4;
+
 /// Where a row of an operand is: in a tile, or always the same row, of a constant.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operand {
@@ -16,6 +19,13 @@ impl Operand {
     #[inline(always)]
     pub fn at<F: Float>(self, tiles: &[Row<F>], row: usize) -> Row<F> {
         tiles[self.row + self.stride * row]
+    }
+
+    /// So many rows from `row` on, found with one check.
+    #[inline(always)]
+    fn block<F: Float>(self, tiles: &[Row<F>], row: usize) -> &[Row<F>; BLOCK] {
+        let from = self.row + self.stride * row;
+        tiles[from..from + BLOCK].first_chunk().expect("the slice has this length")
     }
 }
 
@@ -45,6 +55,7 @@ pub(super) fn run<F: Float>(
         Op::Unary(op, x) => unary(op, to, before, x),
         Op::Binary(op, a, b) => binary(op, to, before, [a, b]),
         Op::Whole(exponent, x) => each1(to, before, [x], |x| power(x, exponent)),
+        Op::MulAdd(x, y, z) => each3(to, before, [x, y, z], |x, y, z| x * y + z),
         Op::Select(mask, yes, no) => {
             each3(to, before, [mask, yes, no], |mask, yes, no| if mask == F::default() { no } else { yes });
         }
@@ -92,8 +103,21 @@ macro_rules! each {
             [$($x),*]: [Operand; each!(@count $($x)*)],
             work: impl Fn($(each!(@float $x)),*) -> F,
         ) {
-            for (row, to) in to.iter_mut().enumerate() {
-                $(let $x = $x.at(before, row);)*
+            let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
+            for (i, to) in blocks.iter_mut().enumerate() {
+                $(let $x = $x.block(before, i * BLOCK);)*
+                for row in 0..BLOCK {
+                    $(let $x = $x[row];)*
+                    let mut result = rows::zero::<F>();
+                    for lane in 0..LANES {
+                        result[lane] = work($($x[lane]),*);
+                    }
+                    to[row] = result;
+                }
+            }
+            let done = blocks.len() * BLOCK;
+            for (i, to) in rest.iter_mut().enumerate() {
+                $(let $x = $x.at(before, done + i);)*
                 let mut result = rows::zero::<F>();
                 for lane in 0..LANES {
                     result[lane] = work($($x[lane]),*);
@@ -123,4 +147,53 @@ fn power<F: Float>(x: F, exponent: i32) -> F {
         rest /= 2;
     }
     if exponent < 0 { F::from_f64(1.0) / result } else { result }
+}
+
+/// Scales the slopes of some rows of one chunk, and adds the values to its sum.
+#[inline(always)]
+pub(super) fn ready<F: Float>(
+    tiles: &[Row<F>],
+    row: usize,
+    [value, slope]: [Operand; 2],
+    scale: F,
+    mut sum: Row<F>,
+    to: &mut [Row<F>],
+) -> Row<F> {
+    for (i, to) in to.iter_mut().enumerate() {
+        let (v, s) = (value.at(tiles, row + i), slope.at(tiles, row + i));
+        let mut scaled = rows::zero::<F>();
+        for lane in 0..LANES {
+            sum[lane] += v[lane];
+            scaled[lane] = s[lane] * scale;
+        }
+        *to = scaled;
+    }
+    sum
+}
+
+/// The same of what a comparison chooses.
+#[inline(always)]
+pub(super) fn choose<F: Float>(
+    tiles: &[Row<F>],
+    row: usize,
+    operands: [Operand; 6],
+    holds: impl Fn(F, F) -> bool,
+    scale: F,
+    mut sum: Row<F>,
+    to: &mut [Row<F>],
+) -> Row<F> {
+    let [a, b, v, s, w, t] = operands;
+    for (i, to) in to.iter_mut().enumerate() {
+        let i = row + i;
+        let (a, b) = (a.at(tiles, i), b.at(tiles, i));
+        let (v, s, w, t) = (v.at(tiles, i), s.at(tiles, i), w.at(tiles, i), t.at(tiles, i));
+        let mut scaled = rows::zero::<F>();
+        for lane in 0..LANES {
+            let yes = holds(a[lane], b[lane]);
+            sum[lane] += if yes { v[lane] } else { w[lane] };
+            scaled[lane] = if yes { s[lane] } else { t[lane] } * scale;
+        }
+        *to = scaled;
+    }
+    sum
 }
