@@ -64,9 +64,17 @@ def quantile(p, t, quantile=0.5):
     return torch.maximum(quantile * u, (quantile - 1) * u)
 
 
+def formula(p, t, value="d**2", constants=None):
+    names = {"prediction": p, "target": t, "d": p - t, "abs": torch.abs, "where": torch.where}
+    return eval(value, {**names, **(constants or {})})
+
+
 def unreduced(function):
     return lambda p, t, **options: function(p, t, reduction="none", **options)
 
+
+# More of them are in formulas.py.
+OWN = {"value": "where(abs(d) <= edge, abs(d), 0.001*abs(d) + 0.4995)", "constants": {"edge": 0.5}}
 
 # Name, function, points, sets of options. The first set is empty: the defaults are checked too.
 LOSSES = [
@@ -81,6 +89,7 @@ LOSSES = [
     ("quantile", quantile, VALUES, [{}, {"quantile": 0.9}, {"quantile": 0.001}]),
     ("cross_entropy", unreduced(F.cross_entropy), CLASSES, [{}]),
     ("bce_with_logits", unreduced(F.binary_cross_entropy_with_logits), PROBABILITIES, [{}]),
+    ("formula", formula, VALUES, [{}, OWN]),
 ]
 
 

@@ -36,10 +36,7 @@ impl<F: Float, L: Elementwise> Kernel<F> for Fused<L> {
         slope: &mut [Row<F>],
         value: &mut [Row<F>],
     ) {
-        assert!(elements > 0, "a mean needs at least one element");
-        assert_eq!(prediction.len(), elements * value.len(), "rows of predictions for these rows of values");
-        assert_eq!(prediction.len(), target.len(), "rows of predictions and of targets");
-        assert_eq!(prediction.len(), slope.len(), "rows of predictions and of slopes");
+        check_lengths(elements, prediction, target, slope, value);
         vectorize(
             #[inline(always)]
             || {
@@ -49,6 +46,20 @@ impl<F: Float, L: Elementwise> Kernel<F> for Fused<L> {
             },
         );
     }
+}
+
+/// Panics unless the slices' lengths fit together.
+pub(crate) fn check_lengths<F: Float>(
+    elements: usize,
+    prediction: &[Row<F>],
+    target: &[Row<F>],
+    slope: &[Row<F>],
+    value: &[Row<F>],
+) {
+    assert!(elements > 0, "a mean needs at least one element");
+    assert_eq!(prediction.len(), elements * value.len(), "rows of predictions for these rows of values");
+    assert_eq!(prediction.len(), target.len(), "rows of predictions and of targets");
+    assert_eq!(prediction.len(), slope.len(), "rows of predictions and of slopes");
 }
 
 #[inline(always)]

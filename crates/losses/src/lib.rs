@@ -16,6 +16,7 @@
 mod asymmetric;
 mod bce_with_logits;
 mod cross_entropy;
+mod formula;
 mod huber;
 mod kernel;
 mod l1;
@@ -30,6 +31,7 @@ mod quantile;
 pub use asymmetric::Asymmetric;
 pub use bce_with_logits::BceWithLogits;
 pub use cross_entropy::CrossEntropy;
+pub use formula::Formula;
 pub use huber::Huber;
 use kernel::Fused;
 pub use kernel::Kernel;
@@ -58,6 +60,7 @@ registry! {
         "quantile" => Quantile(Quantile),
         "cross_entropy" => CrossEntropy(CrossEntropy),
         "bce_with_logits" => BceWithLogits(BceWithLogits),
+        "formula" => Formula(Formula),
     }
 }
 

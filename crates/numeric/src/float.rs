@@ -45,6 +45,12 @@ pub trait Float:
     fn ln_1p(self) -> Self;
     /// tanh x
     fn tanh(self) -> Self;
+    /// sin x
+    fn sin(self) -> Self;
+    /// cos x
+    fn cos(self) -> Self;
+    /// x to the power of `exponent`
+    fn pow(self, exponent: Self) -> Self;
 
     /// Of a thing made in either precision, makes the one of this type: how generic code reaches
     /// trait objects, whose methods can't be generic.
@@ -61,7 +67,7 @@ pub trait InBoth {
 }
 
 macro_rules! float {
-    ($float:ident, $kind:ident, |$single:ident, $double:ident| $made:ident, $exp:ident, $exp_m1:ident, $ln:ident, $ln_1p:ident, $tanh:ident) => {
+    ($float:ident, $kind:ident, |$single:ident, $double:ident| $made:ident, $exp:ident, $exp_m1:ident, $ln:ident, $ln_1p:ident, $tanh:ident, $sin:ident, $cos:ident, $pow:ident) => {
         impl Float for $float {
             const MAX: Self = $float::MAX;
             const KIND: tch::Kind = tch::Kind::$kind;
@@ -102,6 +108,18 @@ macro_rules! float {
             fn tanh(self) -> Self {
                 libm::$tanh(self)
             }
+            #[inline(always)]
+            fn sin(self) -> Self {
+                libm::$sin(self)
+            }
+            #[inline(always)]
+            fn cos(self) -> Self {
+                libm::$cos(self)
+            }
+            #[inline(always)]
+            fn pow(self, exponent: Self) -> Self {
+                libm::$pow(self, exponent)
+            }
             fn choose<T: InBoth>(
                 $single: impl FnOnce() -> T::In<f32>,
                 $double: impl FnOnce() -> T::In<f64>,
@@ -112,5 +130,5 @@ macro_rules! float {
     };
 }
 
-float!(f32, Float, |single, _double| single, expf, expm1f, logf, log1pf, tanhf);
-float!(f64, Double, |_single, double| double, exp, expm1, log, log1p, tanh);
+float!(f32, Float, |single, _double| single, expf, expm1f, logf, log1pf, tanhf, sinf, cosf, powf);
+float!(f64, Double, |_single, double| double, exp, expm1, log, log1p, tanh, sin, cos, pow);

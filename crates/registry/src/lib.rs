@@ -42,7 +42,8 @@ pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// A label for people and for results: the name, and in brackets the options that differ from the
-/// defaults, such as `adam(beta1=0.95)`. Takes the serialised entry: a name, or `{name: options}`.
+/// defaults, such as `adam(beta1=0.95)`. Takes the serialised entry: a name, or `{name: options}`. An
+/// option that is a table of numbers itself stands in braces.
 #[must_use]
 pub fn label(entry: &Value) -> String {
     match entry {
@@ -56,7 +57,8 @@ pub fn label(entry: &Value) -> String {
                 }
                 other => format!("{name}={}", label(other)),
             };
-            table.iter().map(part).collect::<Vec<_>>().join(", ")
+            let parts = table.iter().map(part).collect::<Vec<_>>().join(", ");
+            if table.values().all(Value::is_object) { parts } else { format!("{{{parts}}}") }
         }
         Value::Array(items) => format!("[{}]", items.iter().map(label).collect::<Vec<_>>().join(", ")),
         other => {
@@ -338,6 +340,12 @@ mod tests {
         let text = serde_json::to_string(&shape).unwrap();
         assert_eq!(text, r#"{"framed":{"shape":{"circle":{"radius":2.0}}}}"#);
         assert_eq!(serde_json::from_str::<Any>(&text).unwrap(), shape);
+    }
+
+    #[test]
+    fn a_table_of_numbers_stands_in_braces() {
+        let entry = serde_json::json!({ "formula": { "constants": { "a": 1.0, "b": 0.5 }, "value": "a*d" } });
+        assert_eq!(label(&entry), "formula(constants={a=1, b=0.5}, value=a*d)");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Tests that every loss of the registry goes through, on both engines.
 
 mod contract;
+mod formula;
+mod formula_text;
 mod golden;
 mod options;
 mod question;

@@ -39,6 +39,8 @@ mistakes! {
     an_unknown_optimizer: format!("name = \"x\"\n{}", GRID.replace("sgd", "adamm"));
     an_unknown_option: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = { beta = 0.9 } }"));
     an_option_out_of_range: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = { beta1 = 1.5 } }"));
+    a_formula_with_a_misspelt_name:
+        format!("name = \"x\"\n{}", GRID.replace("\"mse\"", "\"mse\", { formula = { value = \"where(abz(d) < 1, d**2, abs(d))\" } }"));
     two_optimizers_in_one_table: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = {}, sgd = {} }"));
     no_grid: "name = \"x\"\n";
     an_empty_list: format!("name = \"x\"\n{}", GRID.replace("\"direct_fit\"", ""));
