@@ -4,7 +4,7 @@ use std::array;
 use std::hint::black_box;
 use std::marker::PhantomData;
 
-use numeric::{Float, LANES, Plain, Row, rows, vectorize};
+use numeric::{Float, LANES, Plain, Row, memory, rows, vectorize};
 
 use crate::{Rule, Visitor};
 
@@ -47,7 +47,7 @@ impl<F: Float, U: Rule<N>, const N: usize> Fused<F, U, N> {
     #[must_use]
     pub fn new(rule: U, rows: usize) -> Self {
         let start = rule.start().map(|value| rows::splat(F::from_f64(value)));
-        Self { rule, step: 0, at: U::At::default(), state: vec![State(start); rows] }
+        Self { rule, step: 0, at: U::At::default(), state: memory::filled(State(start), rows) }
     }
 
     /// Goes on to the next step.
