@@ -20,8 +20,8 @@ pub fn keep_freed_memory() {
 
 /// `count` copies of `value`, in huge pages where they fill several and the system grants them on request.
 ///
-/// A pass over ten million parameters touches tens of thousands of ordinary pages, and looking these up
-/// costs about as much as the arithmetic.
+/// A pass over ten million parameters touches tens of thousands of ordinary pages, which all have to be
+/// looked up.
 #[must_use]
 pub fn filled<T: Clone>(value: T, count: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(count);

@@ -38,9 +38,8 @@ struct Line<F>(Row<F>);
 
 /// Rows that start on cache lines.
 ///
-/// A vector that straddles two lines can't be handed from one pass's store to the next pass's load, and
-/// the loops over short runs are made of nothing else: without this they run at half the speed or not,
-/// as the allocator pleases.
+/// The loops over short runs hand rows from one pass's store to the next pass's load; a vector that straddles
+/// two lines can't take that short way. Where the allocator puts things must not decide over it.
 #[derive(Clone)]
 pub struct Rows<F>(Vec<Line<F>>);
 

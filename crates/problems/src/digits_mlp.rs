@@ -144,8 +144,8 @@ impl Batch for OnTensors {
 
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
         let _guard = tch::no_grad_guard();
-        // An image is read wrongly if another logit is as large as its class's, or larger. (A hundred
-        // times as fast as `argmax` over the middle dimension, and NaN counts as wrong.)
+        // An image is read wrongly if another logit is as large as its class's, or larger. (`amax`
+        // over the middle dimension takes a hundredth of the time of `argmax`, and NaN counts as wrong.)
         let logits = logits(&self.test, parameters);
         let classes = self.test_classes.expand([self.lanes, 1, -1], false);
         let own = logits.gather(1, &classes, false);
