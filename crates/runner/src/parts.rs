@@ -169,7 +169,7 @@ impl Part {
 }
 
 /// Where a part lies.
-fn path(folder: &Path, key: &str) -> PathBuf {
+pub(crate) fn path(folder: &Path, key: &str) -> PathBuf {
     folder.join(format!("{key}.part"))
 }
 

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::config::Config;
 use crate::engine;
-use crate::parts::{Counts, Part, Timing, sweep, write_whole};
+use crate::parts::{self, Counts, Part, Timing, sweep, write_whole};
 use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
 
 /// Set by Ctrl-C: batches that have begun are finished, and no other begins.
@@ -126,10 +126,10 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
     let mut plan = plan.clone();
     let (mut keys, mut reused) = (Vec::new(), 0);
     for round in 0.. {
-        let fresh: Vec<String> =
+        let more: Vec<String> =
             plan.batches[keys.len()..].par_iter().map(|batch| batch.key(&plan.targets)).collect();
-        reused += maker.make(&plan.batches[keys.len()..], &fresh)?;
-        keys.extend(fresh);
+        reused += maker.make(&plan.batches[keys.len()..], &more)?;
+        keys.extend(more);
         if !config.extend || round == EXTENSIONS {
             break;
         }
@@ -177,7 +177,7 @@ impl Maker<'_> {
             let timing = Timing { host: host.clone(), wall_us: begin.elapsed().as_micros() as u64 };
             let part = Part::new(&batches[i], &results, self.targets, timing);
             if let Err(source) = part.save(self.parts, &keys[i]) {
-                let path = self.parts.join(format!("{}.part", keys[i]));
+                let path = parts::path(self.parts, &keys[i]);
                 *failure.lock().expect("no worker panics while it holds this") =
                     Some(RunError::Write { path, source });
                 return;
@@ -191,7 +191,7 @@ impl Maker<'_> {
             return Err(failure);
         }
         if STOP.load(Ordering::Relaxed) {
-            let done = keys.iter().filter(|key| self.parts.join(format!("{key}.part")).exists()).count();
+            let done = keys.iter().filter(|key| parts::path(self.parts, key).exists()).count();
             return Err(RunError::Stopped { done, batches: keys.len() });
         }
         Ok(there.iter().flatten().count())
@@ -205,7 +205,9 @@ impl Maker<'_> {
         for key in keys {
             let vanished = || RunError::Vanished { key: key.clone(), folder: self.parts.to_owned() };
             let part = Part::load(self.parts, key).ok_or_else(vanished)?;
-            for cell in Cells::new(self.parts.join(key), header.as_slice().chain(part.cells.as_slice()))? {
+            for cell in
+                Cells::new(parts::path(self.parts, key), header.as_slice().chain(part.cells.as_slice()))?
+            {
                 builder.add(&cell?);
             }
         }

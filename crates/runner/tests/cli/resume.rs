@@ -170,7 +170,7 @@ fn another_target_of_one_grid_is_another_column_for_all() {
 
 #[test]
 fn a_rate_at_the_edge_extends_its_grid_and_the_extension_resumes() {
-    // Mean squared error on four parameters is fastest at a rate of 2, four decades above this grid.
+    // Mean squared error on four parameters is fastest at a rate of 2, above this grid.
     let config = "name = 'x'\nsteps = 200\nextend = true\ndtype = 'float64'\nlr = [0.01, 0.1]\n[[grid]]\n\
         problems = [{ direct_fit = { dim = 4 } }]\nlosses = ['mse', { poorly_conditioned = { linear = 0, quadratic = 1e-9 } }]\noptimizers = ['sgd']\n";
     let place = Place::new();
