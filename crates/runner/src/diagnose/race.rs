@@ -1,0 +1,257 @@
+//! Training runs side by side, each with an optimizer and a learning rate of its own.
+
+use numeric::{Float, rows};
+use optimizers::{Optimizer, Schedule, Stepper, TensorStepper};
+use tch::{Kind, Tensor};
+
+use super::model::{Draw, Model};
+
+/// How one run trains.
+#[derive(Clone)]
+pub(super) struct Lane {
+    pub optimizer: Optimizer,
+    pub schedule: Schedule,
+    pub lr: f64,
+    pub start: Vec<f64>,
+}
+
+/// When runs end.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    /// The most steps.
+    pub budget: u64,
+    /// The error that is good enough.
+    pub tolerance: f64,
+    /// Whether steps see the loss's noise.
+    pub noisy: bool,
+    /// Whether all runs end when one has arrived.
+    pub first_wins: bool,
+    /// Whether points are kept for a closer look.
+    pub keep: bool,
+}
+
+/// What became of a run.
+#[derive(Clone, Default)]
+pub(super) struct Run {
+    /// The first step at which the error was good enough, and stayed so where there is noise.
+    pub reached: Option<u64>,
+    /// The step at which it went out of bounds.
+    pub diverged: Option<u64>,
+    pub steps: u64,
+    pub end: Vec<f64>,
+    pub end_loss: f64,
+    pub end_error: f64,
+    pub best_error: f64,
+    /// Step, loss and error, at steps that are spaced evenly in the logarithm.
+    pub curve: Vec<(u64, f64, f64)>,
+    /// Points on the way, at those steps.
+    pub points: Vec<Vec<f64>>,
+    /// The mean cosine between successive updates, over the second half of the run.
+    pub turning: f64,
+    /// The last point before a loss or a gradient wasn't finite.
+    pub broke_at: Option<Vec<f64>>,
+}
+
+/// A run has diverged when its error is this many times the error it started with.
+const DIVERGED: f64 = 1e6;
+/// The steps that a noisy run must stay within the tolerance.
+const HOLD: u64 = 10;
+
+enum Update<F> {
+    Fused(Vec<Box<dyn Stepper<F>>>),
+    Tensors(Box<dyn TensorStepper>),
+}
+
+struct Racer<F> {
+    update: Update<F>,
+    parameters: Vec<F>,
+    factors: Vec<f64>,
+    last: Vec<f64>,
+    cosines: Vec<f64>,
+    within: u64,
+    start_error: f64,
+    over: bool,
+    run: Run,
+}
+
+/// Runs lanes to the tolerance, or to the end of the budget.
+pub(super) fn race(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
+    match model.kind {
+        Kind::Float => race_in::<f32>(model, lanes, rules),
+        _ => race_in::<f64>(model, lanes, rules),
+    }
+}
+
+fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
+    let tensors = model.tensors();
+    let period = model.error_period();
+    let mut racers: Vec<Racer<F>> = lanes.iter().map(|lane| Racer::new(lane, &tensors, rules)).collect();
+    let mut next_record = 0;
+    for step in 0..=rules.budget {
+        let running: Vec<usize> = (0..racers.len()).filter(|i| !racers[*i].over).collect();
+        if running.is_empty() {
+            break;
+        }
+        let points: Vec<f64> =
+            running.iter().flat_map(|i| racers[*i].parameters.iter().map(|p| p.to_f64())).collect();
+        let draw = if rules.noisy { Draw::Step(step) } else { Draw::Frozen };
+        let evaluated = model.evaluate(&points, draw);
+        let measured = step % period == 0 || step == rules.budget;
+        let errors = if measured { model.errors(&points) } else { Vec::new() };
+        let record = step >= next_record || step == rules.budget;
+        if record {
+            next_record = (step + 1).max((step as f64 * 1.12).round() as u64);
+        }
+        let size = model.size();
+        let mut arrived = false;
+        for (place, i) in running.into_iter().enumerate() {
+            let own = place * size..(place + 1) * size;
+            let seen = Seen {
+                step,
+                loss: evaluated.values[place],
+                error: errors.get(place).copied(),
+                gradient: &evaluated.gradients[own],
+                record,
+            };
+            arrived |= racers[i].advance(&lanes[i], &tensors, seen, rules);
+        }
+        if arrived && rules.first_wins {
+            break;
+        }
+    }
+    racers.into_iter().map(Racer::finish).collect()
+}
+
+struct Seen<'a> {
+    step: u64,
+    loss: f64,
+    error: Option<f64>,
+    gradient: &'a [f64],
+    record: bool,
+}
+
+impl<F: Float> Racer<F> {
+    fn new(lane: &Lane, tensors: &[Vec<i64>], rules: Rules) -> Self {
+        let count = |shape: &Vec<i64>| shape.iter().product::<i64>() as usize;
+        let fused: Option<Vec<_>> =
+            tensors.iter().map(|shape| lane.optimizer.stepper::<F>(rows::chunks(count(shape)))).collect();
+        Self {
+            update: fused.map_or_else(|| Update::Tensors(lane.optimizer.tensor()), Update::Fused),
+            parameters: lane.start.iter().map(|p| F::from_f64(*p)).collect(),
+            factors: lane.schedule.factors(rules.budget.max(1)),
+            last: Vec::new(),
+            cosines: Vec::new(),
+            within: 0,
+            start_error: f64::NAN,
+            over: false,
+            run: Run { best_error: f64::INFINITY, ..Run::default() },
+        }
+    }
+
+    /// Takes note of where the run is, and takes a step; whether it has arrived.
+    fn advance(&mut self, lane: &Lane, tensors: &[Vec<i64>], seen: Seen, rules: Rules) -> bool {
+        let run = &mut self.run;
+        run.steps = seen.step;
+        run.end_loss = seen.loss;
+        if let Some(error) = seen.error {
+            run.end_error = error;
+            run.best_error = run.best_error.min(error);
+            if seen.step == 0 {
+                self.start_error = error;
+            }
+        }
+        if seen.record {
+            run.curve.push((seen.step, seen.loss, run.end_error));
+        }
+        let point = || self.parameters.iter().map(|p| p.to_f64()).collect::<Vec<f64>>();
+        if seen.record && rules.keep && (run.points.len() + 1) * self.parameters.len() <= 4_000_000 {
+            run.points.push(point());
+        }
+        if !seen.loss.is_finite() || seen.gradient.iter().any(|g| !g.is_finite()) {
+            run.broke_at = Some(point());
+            run.diverged = Some(seen.step);
+            self.over = true;
+            return false;
+        }
+        if run.end_error > DIVERGED * self.start_error.max(f64::MIN_POSITIVE) || run.end_error.is_nan() {
+            run.diverged = Some(seen.step);
+            self.over = true;
+            return false;
+        }
+        self.within = if run.end_error <= rules.tolerance { self.within + 1 } else { 0 };
+        let hold = if rules.noisy { HOLD } else { 1 };
+        if self.within >= hold {
+            run.reached = Some(seen.step + 1 - hold);
+            self.over = true;
+            return true;
+        }
+        if seen.step < rules.budget {
+            let before = if rules.keep { point() } else { Vec::new() };
+            let lr = lane.lr * self.factors[seen.step as usize];
+            self.step(lr, tensors, seen.gradient);
+            if rules.keep {
+                self.turn(&before);
+            }
+        }
+        false
+    }
+
+    fn step(&mut self, lr: f64, tensors: &[Vec<i64>], gradient: &[f64]) {
+        let mut gradient: Vec<F> = gradient.iter().map(|g| F::from_f64(*g)).collect();
+        let count = |shape: &Vec<i64>| shape.iter().product::<i64>() as usize;
+        if let Some(clip) = self.clip_of() {
+            clip_slice(&clip, &mut gradient);
+        }
+        match &mut self.update {
+            Update::Fused(steppers) => {
+                let mut first = 0;
+                for (stepper, shape) in steppers.iter_mut().zip(tensors) {
+                    let own = first..first + count(shape);
+                    first = own.end;
+                    stepper.step_slice(F::from_f64(lr), &mut self.parameters[own.clone()], &gradient[own]);
+                }
+            }
+            Update::Tensors(stepper) => {
+                let split = |values: &[F]| -> Vec<Tensor> {
+                    let values: Vec<f64> = values.iter().map(|v| v.to_f64()).collect();
+                    let mut first = 0;
+                    let part = |shape: &Vec<i64>| {
+                        let own = first..first + count(shape);
+                        first = own.end;
+                        Tensor::from_slice(&values[own]).reshape(shape).to_kind(F::KIND)
+                    };
+                    tensors.iter().map(part).collect()
+                };
+                let (mut parameters, gradients) = (split(&self.parameters), split(&gradient));
+                stepper.step(&Tensor::from_slice(&[lr]).to_kind(F::KIND), &mut parameters, &gradients);
+                self.parameters = parameters
+                    .iter()
+                    .flat_map(|p| {
+                        Vec::<f64>::try_from(p.to_kind(Kind::Double).flatten(0, -1)).expect("numbers")
+                    })
+                    .map(F::from_f64)
+                    .collect();
+            }
+        }
+    }
+
+    /// The cosine between this update and the one before.
+    fn turn(&mut self, before: &[f64]) {
+        let update: Vec<f64> = self.parameters.iter().zip(before).map(|(p, b)| p.to_f64() - b).collect();
+        if !self.last.is_empty() {
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let cosine = dot(&update, &self.last) / (dot(&update, &update) * dot(&self.last, &self.last)).sqrt();
+            if cosine.is_finite() {
+                self.cosines.push(cosine);
+            }
+        }
+        self.last = update;
+    }
+
+    fn finish(mut self) -> Run {
+        let half = &self.cosines[self.cosines.len() / 2..];
+        self.run.turning = half.iter().sum::<f64>() / half.len().max(1) as f64;
+        self.run.end = self.parameters.iter().map(|p| p.to_f64()).collect();
+        self.run
+    }
+}
