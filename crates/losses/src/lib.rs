@@ -16,27 +16,34 @@
 mod asymmetric;
 mod bce_with_logits;
 mod cross_entropy;
+mod file;
 mod formula;
 mod huber;
 mod kernel;
 mod l1;
+mod lanes;
 mod log_cosh;
+mod module;
 mod mse;
 mod options;
 mod plateau;
 mod poorly_conditioned;
 mod pseudo_huber;
 mod quantile;
+mod torchscript;
 
 pub use asymmetric::Asymmetric;
 pub use bce_with_logits::BceWithLogits;
 pub use cross_entropy::CrossEntropy;
+pub use file::File;
 pub use formula::Formula;
 pub use huber::Huber;
 use kernel::Fused;
 pub use kernel::Kernel;
 pub use l1::L1;
+pub use lanes::{Lanes, Term, mean_of_lanes};
 pub use log_cosh::LogCosh;
+pub use module::{Replicas, reason};
 pub use mse::Mse;
 use numeric::{Float, InBoth, Real, Traced};
 pub use plateau::Plateau;
@@ -44,7 +51,9 @@ pub use poorly_conditioned::PoorlyConditioned;
 pub use pseudo_huber::PseudoHuber;
 pub use quantile::Quantile;
 use registry::{Described, registry};
-use tch::Tensor;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+pub use torchscript::TorchScript;
 
 registry! {
     /// A loss and its options.
@@ -61,13 +70,16 @@ registry! {
         "cross_entropy" => CrossEntropy(CrossEntropy),
         "bce_with_logits" => BceWithLogits(BceWithLogits),
         "formula" => Formula(Formula),
+        "torchscript" => TorchScript(TorchScript),
     }
 }
 
 /// What a loss is told the truth as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Targets {
     /// A number for each prediction.
+    #[default]
     Values,
     /// The index of the true class for each vector of logits.
     Classes,
@@ -107,9 +119,26 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     /// has the result. For [`Targets::Classes`], as in PyTorch, `prediction` is `[n, classes, …]`, and
     /// `target` holds `int64` indices and broadcasts to `[n, …]`, which is the shape of the result.
     ///
+    /// A TorchScript module may return a single number instead.
+    ///
     /// # Panics
     /// If libtorch refuses the shapes.
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor;
+
+    /// The files that it is made from.
+    fn files(&self) -> Vec<&File> {
+        Vec::new()
+    }
+
+    /// How many lanes are worth running side by side on libtorch: few, where each is computed by itself.
+    fn lanes_at_once(&self) -> usize {
+        usize::MAX
+    }
+
+    /// For a loss that needs more than [`tensor`](Self::tensor): what [`Loss::lanes`] returns.
+    fn with_state(&self, _lanes: usize, _options: (Kind, Device)) -> Option<Result<Box<dyn Lanes>, String>> {
+        None
+    }
 }
 
 /// The fused form in one float type.

@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::data::{Table, least_squares};
 use crate::linear::{Linear, LinearOnTensors, Truth, draws, lane_rows};
+use crate::supervised::Supervised;
 use crate::{Batch, Block, Entry, Fuse};
 
 /// Linear regression of the progression of diabetes on ten measurements of 442 patients.
@@ -69,13 +70,13 @@ impl Described for DiabetesLinear {
 impl Entry for DiabetesLinear {
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, (kind, device): (Kind, Device)) -> Box<dyn Batch> {
         let tensor = |values: &[f64]| Tensor::from_slice(values).to_kind(kind).to_device(device);
-        Box::new(LinearOnTensors {
-            loss: loss.expect("a regression has a loss").clone(),
+        let model = LinearOnTensors {
             x: tensor(&DATA.x).reshape([-1, FEATURES as i64]).tr().contiguous(),
             y: tensor(&DATA.y).unsqueeze(0),
             start: seeds.iter().map(|seed| start(*seed)).collect(),
             truth: Truth::Predictions(DATA.reference.clone()),
-        })
+        };
+        Supervised::boxed(model, loss, seeds.len(), (kind, device))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Table;
-use crate::linear::mean_over_all_but_lanes;
+use crate::supervised::{Model, Supervised};
 use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
 
 /// A multilayer perceptron that reads handwritten digits.
@@ -87,7 +87,8 @@ impl Entry for DigitsMlp {
         10
     }
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
-        Box::new(OnTensors::new(self, seeds, loss.expect("a model has a loss"), options))
+        let targets = loss.expect("a model has a loss").targets();
+        Supervised::boxed(OnTensors::new(self, seeds, targets, options), loss, seeds.len(), options)
     }
 }
 
@@ -99,7 +100,6 @@ impl<F: Float> Fuse<F> for DigitsMlp {
 
 struct OnTensors {
     model: DigitsMlp,
-    loss: Loss,
     seed: u64,
     lanes: i64,
     /// The training images' order in the current epoch.
@@ -114,7 +114,7 @@ struct OnTensors {
     targets: Tensor,
 }
 
-impl Batch for OnTensors {
+impl Model for OnTensors {
     fn start(&self) -> Vec<Tensor> {
         let mut stream = Stream::new("digits: start", &[self.seed]);
         let hidden = self.model.hidden;
@@ -137,9 +137,11 @@ impl Batch for OnTensors {
         layers.into_iter().map(&mut draw).collect()
     }
 
-    fn loss(&mut self, step: u64, parameters: &[Tensor]) -> Tensor {
+    fn forward(&mut self, step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
         let (images, targets) = self.minibatch(step);
-        mean_over_all_but_lanes(&self.loss.tensor(&logits(&images, parameters), &targets))
+        // One after another in memory are the images, whichever way the dimensions are told.
+        let targets = if targets.dim() == 2 { targets.tr() } else { targets };
+        (logits(&images, parameters).transpose(1, 2), targets.unsqueeze(0))
     }
 
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
@@ -160,13 +162,13 @@ impl Batch for OnTensors {
 }
 
 impl OnTensors {
-    fn new(model: &DigitsMlp, seeds: &[u64], loss: &Loss, (kind, device): (Kind, Device)) -> Self {
+    fn new(model: &DigitsMlp, seeds: &[u64], targets: Targets, (kind, device): (Kind, Device)) -> Self {
         assert!(seeds.iter().all(|seed| *seed == seeds[0]), "lanes of a minibatch share their seed");
         let images =
             Tensor::from_slice(&DATA.images).reshape([-1, PIXELS as i64]).to_kind(kind).to_device(device);
         let classes = Tensor::from_slice(&DATA.classes).to_device(device);
         let train = images.size()[0] - TEST as i64;
-        let targets = match loss.targets() {
+        let targets = match targets {
             Targets::Classes => classes.shallow_clone(),
             Targets::Values => classes.one_hot(CLASSES as i64).to_kind(kind).tr().contiguous(),
         };
@@ -174,7 +176,6 @@ impl OnTensors {
         let images_from = |tensor: &Tensor| tensor.narrow(tensor.dim() as i64 - 1, TEST as i64, train);
         Self {
             model: model.clone(),
-            loss: loss.clone(),
             seed: seeds[0],
             lanes: seeds.len() as i64,
             order: Tensor::new(),
@@ -217,18 +218,11 @@ fn logits(images: &Tensor, parameters: &[Tensor]) -> Tensor {
 mod tests {
     use std::collections::HashSet;
 
-    use losses::CrossEntropy;
-
     use super::*;
 
     fn on_tensors(batch: usize, seed: u64) -> OnTensors {
         let model = DigitsMlp { batch, ..DigitsMlp::default() };
-        OnTensors::new(
-            &model,
-            &[seed],
-            &Loss::CrossEntropy(CrossEntropy::default()),
-            (Kind::Double, Device::Cpu),
-        )
+        OnTensors::new(&model, &[seed], Targets::Classes, (Kind::Double, Device::Cpu))
     }
 
     fn images(pixels: &Tensor) -> Vec<Vec<i64>> {

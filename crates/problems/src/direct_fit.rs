@@ -4,7 +4,8 @@ use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::linear::{draws, lane_rows, mean_over_all_but_lanes};
+use crate::linear::{draws, lane_rows};
+use crate::supervised::{Model, Supervised};
 use crate::{Batch, Block, Entry, Fuse, require};
 
 /// The prediction is the parameter: nothing stands between the loss and the optimizer.
@@ -65,26 +66,25 @@ impl Entry for DirectFit {
                 .to_kind(options.0)
                 .to_device(options.1)
         };
-        Box::new(OnTensors {
-            loss: loss.expect("a fit has a loss").clone(),
+        let model = OnTensors {
             target: tensor(draws.iter().flat_map(|draw| draw.0.clone()).collect()),
             start: tensor(draws.iter().flat_map(|draw| draw.1.clone()).collect()),
-        })
+        };
+        Supervised::boxed(model, loss, seeds.len(), options)
     }
 }
 
 struct OnTensors {
-    loss: Loss,
     target: Tensor,
     start: Tensor,
 }
 
-impl Batch for OnTensors {
+impl Model for OnTensors {
     fn start(&self) -> Vec<Tensor> {
         vec![self.start.copy()]
     }
-    fn loss(&mut self, _step: u64, parameters: &[Tensor]) -> Tensor {
-        mean_over_all_but_lanes(&self.loss.tensor(&parameters[0], &self.target))
+    fn forward(&mut self, _step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
+        (parameters[0].shallow_clone(), self.target.shallow_clone())
     }
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
         let _guard = tch::no_grad_guard();

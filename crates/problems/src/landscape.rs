@@ -151,7 +151,7 @@ impl<V: Fn(&Tensor) -> Tensor + 'static> OnTensors<V> {
 }
 
 impl<V: Fn(&Tensor) -> Tensor> Batch for OnTensors<V> {
-    fn start(&self) -> Vec<Tensor> {
+    fn start(&mut self) -> Vec<Tensor> {
         vec![self.start.copy()]
     }
     fn loss(&mut self, _step: u64, parameters: &[Tensor]) -> Tensor {

@@ -15,12 +15,13 @@ mod line_fit;
 mod linear;
 mod quadratic;
 mod rosenbrock;
+mod supervised;
 
 pub use diabetes_linear::DiabetesLinear;
 pub use digits_mlp::DigitsMlp;
 pub use direct_fit::DirectFit;
 pub use line_fit::LineFit;
-use losses::Loss;
+use losses::{File, Loss, Term};
 use numeric::{Float, InBoth, Row, Rows};
 pub use quadratic::Quadratic;
 use registry::{Described, registry};
@@ -87,7 +88,15 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
         1
     }
 
+    /// The files that it is made from.
+    fn files(&self) -> Vec<&File> {
+        Vec::new()
+    }
+
     /// The problem on libtorch, a lane for each seed. `loss` is `None` for a landscape.
+    ///
+    /// # Panics
+    /// If a file that the problem or the loss is made from can't be used: which, and why.
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch>;
 }
 
@@ -135,8 +144,8 @@ pub trait Block<F: Float>: Send {
 
 /// Lanes of a problem on libtorch.
 pub trait Batch {
-    /// Where the lanes start: tensors `[lanes, …]`.
-    fn start(&self) -> Vec<Tensor>;
+    /// Where the lanes start: tensors `[lanes, …]`. They are what is trained, in place.
+    fn start(&mut self) -> Vec<Tensor>;
 
     /// The loss of every lane, `[lanes]`, at step `step` (which picks the minibatch), as a graph over
     /// `parameters`.
@@ -144,6 +153,27 @@ pub trait Batch {
 
     /// The error of every lane, without a graph.
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64>;
+
+    /// The terms that the loss of this step is put together of, as graphs; none where there is but one.
+    fn terms(&mut self, _step: u64, _parameters: &[Tensor]) -> Vec<Term> {
+        Vec::new()
+    }
+
+    /// The gradients `[lanes, …]` of what [`loss`](Self::loss), or a term, came to by the `parameters` it
+    /// came from.
+    fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor]) -> Vec<Tensor> {
+        autograd(loss, parameters)
+    }
+}
+
+/// The gradient of every lane's loss: the sum's, since lanes don't touch. It is 0 for a parameter that the
+/// loss doesn't depend on.
+pub(crate) fn autograd<T: std::borrow::Borrow<Tensor>>(loss: &Tensor, parameters: &[T]) -> Vec<Tensor> {
+    let found = Tensor::run_backward(&[loss.sum(None::<Kind>)], parameters, false, false);
+    let fill = |(gradient, parameter): (Tensor, &T)| {
+        if gradient.defined() { gradient.contiguous() } else { parameter.borrow().zeros_like().detach() }
+    };
+    found.into_iter().zip(parameters).map(fill).collect()
 }
 
 /// What an option out of its range is answered.

@@ -6,6 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::landscape::around;
 use crate::linear::{Linear, LinearOnTensors, Truth, draws, lane_rows};
+use crate::supervised::Supervised;
 use crate::{Batch, Block, Entry, Fuse, require};
 
 /// A straight line through points, the smallest model there is.
@@ -80,13 +81,13 @@ impl Entry for LineFit {
         let tensor = |values: &[f64], rows: usize| {
             Tensor::from_slice(values).reshape([rows as i64, -1]).to_kind(kind).to_device(device)
         };
-        Box::new(LinearOnTensors {
-            loss: loss.expect("a fit has a loss").clone(),
+        let model = LinearOnTensors {
             x: tensor(&self.x(), 1),
             y: tensor(&y, seeds.len()),
             start: seeds.iter().map(|seed| self.start(*seed)).collect(),
             truth: Truth::Parameters(vec![self.slope, self.intercept]),
-        })
+        };
+        Supervised::boxed(model, loss, seeds.len(), (kind, device))
     }
 }
 

@@ -7,7 +7,8 @@ use losses::{Kernel, Loss};
 use numeric::{Float, LANES, Row, Rows, rows, vectorize};
 use tch::{Kind, Tensor};
 
-use crate::{Batch, Block};
+use crate::Block;
+use crate::supervised::Model;
 
 /// Rows for `lanes` lanes of `elements` values each; the last chunk is filled up with the last lane.
 pub(crate) fn lane_rows<F: Float>(
@@ -28,11 +29,6 @@ pub(crate) fn lane_rows<F: Float>(
 pub(crate) fn draws<T>(seeds: &[u64], draw: impl Fn(u64) -> T) -> Vec<Rc<T>> {
     let mut drawn = HashMap::new();
     seeds.iter().map(|seed| drawn.entry(*seed).or_insert_with(|| Rc::new(draw(*seed))).clone()).collect()
-}
-
-/// The mean of an unreduced loss over everything but its first dimension, the lanes.
-pub(crate) fn mean_over_all_but_lanes(loss: &Tensor) -> Tensor {
-    loss.flatten(1, -1).mean_dim(1, false, None::<Kind>)
 }
 
 /// How far a linear model is from the truth.
@@ -195,7 +191,6 @@ fn squared_deviation<F: Float>(prediction: &[Row<F>], truth: &[F]) -> Row<F> {
 
 /// A linear model on libtorch: weights `[lanes, features]` and intercepts `[lanes, 1]`.
 pub(crate) struct LinearOnTensors {
-    pub loss: Loss,
     /// `[features, points]`
     pub x: Tensor,
     /// `[lanes, points]`, or `[1, points]` where all lanes share them.
@@ -205,7 +200,7 @@ pub(crate) struct LinearOnTensors {
     pub truth: Truth<f64>,
 }
 
-impl Batch for LinearOnTensors {
+impl Model for LinearOnTensors {
     fn start(&self) -> Vec<Tensor> {
         let (lanes, elements) = (self.start.len() as i64, self.start[0].len() as i64);
         let all = Tensor::from_slice(&self.start.concat())
@@ -215,8 +210,8 @@ impl Batch for LinearOnTensors {
         vec![all.narrow(1, 0, elements - 1).contiguous(), all.narrow(1, elements - 1, 1).contiguous()]
     }
 
-    fn loss(&mut self, _step: u64, parameters: &[Tensor]) -> Tensor {
-        mean_over_all_but_lanes(&self.loss.tensor(&self.predict(parameters), &self.y))
+    fn forward(&mut self, _step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
+        (self.predict(parameters), self.y.shallow_clone())
     }
 
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use analysis::records::{Dtype, Engine, Key, Role};
 use analysis::table::{Edge, Table};
-use losses::Loss;
+use losses::{File, Loss};
 use miette::Diagnostic;
 use optimizers::Optimizer;
 use optimizers::schedules::Schedule;
@@ -117,6 +117,7 @@ impl Plan {
             for problem in &grid.problems {
                 let settings = Arc::new(settings(config, grid, problem));
                 for loss in losses_of(grid) {
+                    let at_once = loss.map_or(usize::MAX, |loss| loss.lanes_at_once());
                     for optimizer in &grid.optimizers {
                         let engine = engine(config.engine, problem, loss, optimizer)?;
                         for schedule in &grid.schedules {
@@ -130,7 +131,7 @@ impl Plan {
                                 engine,
                                 grid: index,
                             };
-                            batches.extend(lanes(grid, engine, problem).into_iter().map(batch));
+                            batches.extend(lanes(grid, engine, problem, at_once).into_iter().map(batch));
                         }
                     }
                 }
@@ -169,7 +170,8 @@ impl Plan {
             rates.dedup();
             let lr = beyond(rates, row.edge);
             let grid = Grid { lr, ..config.grids[batch.grid].clone() };
-            let more = lanes(&grid, batch.engine, &batch.problem);
+            let at_once = batch.loss.as_ref().map_or(usize::MAX, |loss| loss.lanes_at_once());
+            let more = lanes(&grid, batch.engine, &batch.problem, at_once);
             extension.extend(more.into_iter().map(|lanes| Batch { lanes, ..(*batch).clone() }));
         }
         extension
@@ -220,22 +222,23 @@ fn engine(
     }
 }
 
-/// Learning rates × seeds of a block, cut into batches.
-fn lanes(grid: &Grid, engine: Engine, problem: &Problem) -> Vec<Vec<Lane>> {
+/// Learning rates × seeds of a block, cut into batches; on libtorch, of at most `at_once` lanes.
+fn lanes(grid: &Grid, engine: Engine, problem: &Problem, at_once: usize) -> Vec<Vec<Lane>> {
     let tuning = grid.seeds.tuning.iter().map(|seed| (*seed, Role::Tuning));
     let seeds: Vec<_> =
         tuning.chain(grid.seeds.reporting.iter().map(|seed| (*seed, Role::Reporting))).collect();
     let lane = |lr: f64, (seed, role): (u64, Role)| Lane { lr, seed, role };
     let batching = problem.batching();
+    let at_once = at_once.min(batching.lanes);
     if engine == Engine::Libtorch && batching.one_seed {
         let of_seed = |seed| grid.lr.iter().map(move |lr| lane(*lr, seed)).collect::<Vec<_>>();
         let groups = seeds.into_iter().map(of_seed);
         return groups
-            .flat_map(|lanes| lanes.chunks(batching.lanes).map(<[_]>::to_vec).collect::<Vec<_>>())
+            .flat_map(|lanes| lanes.chunks(at_once).map(<[_]>::to_vec).collect::<Vec<_>>())
             .collect();
     }
     let all: Vec<Lane> = grid.lr.iter().flat_map(|lr| seeds.iter().map(|seed| lane(*lr, *seed))).collect();
-    let most = if engine == Engine::Fused { FUSED_LANES } else { batching.lanes };
+    let most = if engine == Engine::Fused { FUSED_LANES } else { at_once };
     all.chunks(most).map(<[_]>::to_vec).collect()
 }
 
@@ -320,12 +323,16 @@ impl Batch {
     pub fn key(&self, columns: &[f64]) -> String {
         let Settings { steps, targets, hold, record, divergence, dtype } = &*self.settings;
         let libtorch = (self.engine == Engine::Libtorch).then(libtorch_version);
+        // What the files hold, not where they are.
+        let of_loss = self.loss.iter().flat_map(|loss| loss.files());
+        let files: Vec<_> = self.problem.files().into_iter().chain(of_loss).map(File::digest).collect();
         let definition = json!({
             "schema": analysis::records::SCHEMA,
             "build": BUILD,
             "columns": columns,
             "libtorch": libtorch,
             "engine": self.engine.as_str(),
+            "files": files,
             "problem": self.problem,
             "loss": self.loss,
             "optimizer": self.optimizer,

@@ -43,7 +43,10 @@ fn everything_fused() -> String {
         let all = Problem::all().into_iter().filter(is_fused);
         list(all.filter(|problem| (problem.losses() == Losses::Own) == own).map(|problem| problem.name()))
     };
-    let losses = Loss::all().into_iter().filter(|loss| loss.targets() == Targets::Values);
+    let losses = Loss::all()
+        .into_iter()
+        .filter(|loss| loss.check().is_ok())
+        .filter(|loss| loss.targets() == Targets::Values);
     let losses = list(losses.map(|loss| loss.name()));
     let optimizers = Optimizer::all().into_iter().filter(|optimizer| optimizer.stepper::<f32>(1).is_some());
     let optimizers = list(optimizers.map(|optimizer| optimizer.name()));

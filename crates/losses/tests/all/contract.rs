@@ -1,9 +1,8 @@
 //! What every fused kernel promises.
 
-use losses::Loss;
 use numeric::{Float, LANES, Stream};
 
-use crate::{Rows, assert_near, fused, in_rows, traced, widened};
+use crate::{Rows, all_losses, assert_near, fused, in_rows, traced, widened};
 
 /// Losses whose minimum is not at prediction = target: one by design, one since its prediction is a logit.
 const OTHER_MINIMUM: [&str; 2] = ["poorly_conditioned", "bce_with_logits"];
@@ -20,7 +19,7 @@ fn random<F: Float>(rows: usize) -> [Rows<F>; 2] {
 fn engines_agree<F: Float>(relative: f64) {
     for (chunks, elements) in [(1, 1), (1, 7), (3, 1), (4, 5)] {
         let [prediction, target] = random::<F>(chunks * elements);
-        for loss in Loss::all() {
+        for loss in all_losses() {
             let Some((values, slopes)) = fused(&loss, elements, &prediction, &target) else { continue };
             let (their_values, their_slopes) = traced(&loss, elements, &prediction, &target);
             let what = format!("{} of {chunks} × {elements}", loss.name());
@@ -39,7 +38,7 @@ fn fused_kernels_and_autograd_agree() {
 fn lanes_are_independent<F: Float>(bits: fn(F) -> u64) {
     let (chunks, elements) = (2, 3);
     let [prediction, target] = random::<F>(chunks * elements);
-    for loss in Loss::all() {
+    for loss in all_losses() {
         let Some((values, slopes)) = fused(&loss, elements, &prediction, &target) else { continue };
         for intruder in [f64::NAN, f64::INFINITY, 1e30, -2.5].map(F::from_f64) {
             for (changed, element) in [(0, 1), (5, 0), (LANES - 1, 2)] {
@@ -69,7 +68,7 @@ fn a_lane_changes_no_bit_of_another() {
 
 fn nan_stays_nan<F: Float>() {
     let (nan, one) = (in_rows::<F>(&[f64::NAN; LANES]), in_rows::<F>(&[1.0; LANES]));
-    for loss in Loss::all() {
+    for loss in all_losses() {
         for (prediction, target) in [(&nan, &one), (&one, &nan)] {
             let Some((values, _)) = fused(&loss, 1, prediction, target) else { continue };
             assert!(widened(&values).iter().all(|value| value.is_nan()), "{} fused", loss.name());
@@ -90,7 +89,7 @@ fn finite_at_extremes<F: Float>() {
     let predictions: Vec<f64> = sizes.iter().flat_map(|&size| [size, -size]).collect();
     for label in [0.0, 0.5, 1.0] {
         let (prediction, target) = (in_rows::<F>(&predictions), in_rows::<F>(&[label; LANES]));
-        for loss in Loss::all() {
+        for loss in all_losses() {
             let Some((values, slopes)) = fused(&loss, 1, &prediction, &target) else { continue };
             let (their_values, their_slopes) = traced(&loss, 1, &prediction, &target);
             for numbers in [widened(&values), widened(&slopes), their_values, their_slopes] {
@@ -110,7 +109,7 @@ fn extremes_are_finite() {
 fn residual_losses_rest_at_the_target_and_point_to_it() {
     let target = in_rows::<f32>(&[0.75; LANES]);
     let mut seen = Vec::new();
-    for loss in Loss::all() {
+    for loss in all_losses() {
         for d in [0.0, 1e-3, -1e-3, 0.4, -0.4, 30.0, -30.0] {
             let Some((values, slopes)) = fused(&loss, 1, &in_rows(&[0.75 + d; LANES]), &target) else {
                 continue;

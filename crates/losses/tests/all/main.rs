@@ -13,6 +13,11 @@ use tch::{Kind, Tensor};
 
 type Rows<F> = Vec<Row<F>>;
 
+/// Every loss at its defaults, but those that need a file.
+fn all_losses() -> Vec<Loss> {
+    Loss::all().into_iter().filter(|loss| loss.files().is_empty()).collect()
+}
+
 /// Numbers in rows of lanes, the last row filled up with zeros.
 fn in_rows<F: Float>(numbers: &[f64]) -> Rows<F> {
     let mut filled = vec![rows::zero::<F>(); rows::chunks(numbers.len())];

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
-use crate::{assert_near, fused, in_rows, numbers};
+use crate::{all_losses, assert_near, fused, in_rows, numbers};
 
 /// The loss with every option that is a number multiplied by the next factor.
 fn scaled(loss: &Loss, factors: &[f64]) -> Loss {
@@ -36,7 +36,7 @@ proptest! {
         factors in prop::collection::vec(0.3..1.9_f64, 3),
     ) {
         let h = 1e-5;
-        for loss in Loss::all().iter().map(|loss| scaled(loss, &factors)) {
+        for loss in all_losses().iter().map(|loss| scaled(loss, &factors)) {
             prop_assert_eq!(loss.check(), Ok(()));
             let points = [prediction - h, prediction, prediction + h];
             let Some((values, slopes)) = fused::<f64>(&loss, 1, &in_rows(&points), &in_rows(&[target; 3])) else {
@@ -56,7 +56,7 @@ proptest! {
         logits in prop::collection::vec(-4.0..4.0_f64, 5),
         class in 0..5_i64,
     ) {
-        for loss in Loss::all().iter().filter(|loss| loss.targets() == Targets::Classes) {
+        for loss in all_losses().iter().filter(|loss| loss.targets() == Targets::Classes) {
             let (class, h) = (Tensor::from(class), 1e-5);
             let leaf = Tensor::from_slice(&logits).set_requires_grad(true);
             loss.tensor(&leaf, &class).backward();
@@ -69,7 +69,7 @@ proptest! {
 
     #[test]
     fn a_config_is_read_back_as_it_was_written(factors in prop::collection::vec(0.3..1.9_f64, 3)) {
-        for default in Loss::all() {
+        for default in all_losses() {
             for loss in [scaled(&default, &factors), default] {
                 let config = Config { loss };
                 let text = toml::to_string(&config).unwrap();
@@ -81,7 +81,7 @@ proptest! {
 
 #[test]
 fn a_label_names_the_options_that_were_changed() {
-    for loss in Loss::all() {
+    for loss in all_losses() {
         assert_eq!(loss.label(), loss.name());
         let changed = scaled(&loss, &[0.5; 3]);
         for (option, _) in loss.options().as_object().unwrap().iter().filter(|(_, value)| value.is_number()) {
@@ -95,7 +95,7 @@ fn a_label_names_the_options_that_were_changed() {
 
 #[test]
 fn every_loss_says_what_it_is() {
-    for loss in Loss::all() {
+    for loss in all_losses() {
         let info = loss.info();
         for text in [info.summary, info.formula, info.source] {
             assert!(!text.trim().is_empty(), "{}", loss.name());
@@ -121,7 +121,7 @@ fn options_out_of_range_are_refused() {
 
 #[test]
 fn no_option_may_be_nan() {
-    for loss in Loss::all() {
+    for loss in all_losses() {
         let options = loss.options();
         for (option, _) in options.as_object().unwrap().iter().filter(|(_, value)| value.is_number()) {
             let bad = read(&format!("loss = {{ {} = {{ {option} = nan }} }}", loss.name()));

@@ -56,7 +56,7 @@ fn variants() -> Vec<Problem> {
 
 /// The losses that a problem is trained with.
 fn losses_of(problem: &Problem) -> Vec<Option<Loss>> {
-    let all = || Loss::all().into_iter();
+    let all = || Loss::all().into_iter().filter(|loss| loss.check().is_ok());
     match problem.losses() {
         Losses::Own => vec![None],
         Losses::Values => all().filter(|loss| loss.targets() == Targets::Values).map(Some).collect(),

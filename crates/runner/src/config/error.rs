@@ -1,7 +1,7 @@
 //! Mistakes in a config, with the place and the remedy.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
@@ -47,6 +47,11 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(super) fn new(file: &'a str, text: &'a str) -> Self {
         Self { file, text }
+    }
+
+    /// The folder that files in it are relative to.
+    pub(super) fn folder(&self) -> &Path {
+        Path::new(self.file).parent().unwrap_or(Path::new(""))
     }
 
     fn wrong(&self, place: Option<Range<usize>>, message: &str, help: &str) -> ConfigError {

@@ -210,9 +210,18 @@ fn check_name(source: &Source, name: &Spanned<String>) -> Result<String, ConfigE
 
 fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Grid, ConfigError> {
     let block: &Block = block.as_ref();
-    let problems = check_entries(source, &block.problems, Problem::KIND, |p| p.check(), Problem::label)?;
+    let locate = |files: Vec<&losses::File>| files.into_iter().for_each(|file| file.locate(source.folder()));
+    let check_problem = |problem: &Problem| {
+        locate(problem.files());
+        problem.check()
+    };
+    let check_loss = |loss: &Loss| {
+        locate(loss.files());
+        loss.check()
+    };
+    let problems = check_entries(source, &block.problems, Problem::KIND, check_problem, Problem::label)?;
     let losses = match &block.losses {
-        Some(losses) => check_entries(source, losses, Loss::KIND, |loss| loss.check(), Loss::label)?,
+        Some(losses) => check_entries(source, losses, Loss::KIND, check_loss, Loss::label)?,
         None => Vec::new(),
     };
     let optimizers =

@@ -57,7 +57,7 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         if !recording && step == settings.steps {
             break;
         }
-        let mut gradients = gradients(&loss, &parameters);
+        let mut gradients = problem.gradients(&loss, &parameters);
         if recording {
             let norms = to_rows::<F>(&norms(&gradients));
             ledger.record(seen, due, &norms, &Identity, |lane| rates.current[lane]);
@@ -85,15 +85,6 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         step += 1;
     }
     ledger.finish(Seen { step, loss: &loss_rows, measure: &error_rows }, &Identity)
-}
-
-/// The gradient of every lane's loss: the sum's, since lanes don't touch.
-fn gradients(loss: &Tensor, parameters: &[Tensor]) -> Vec<Tensor> {
-    let found = Tensor::run_backward(&[loss.sum(None::<Kind>)], parameters, false, false);
-    let fill = |(gradient, parameter): (Tensor, &Tensor)| {
-        if gradient.defined() { gradient.contiguous() } else { parameter.zeros_like().detach() }
-    };
-    found.into_iter().zip(parameters).map(fill).collect()
 }
 
 /// The Euclidean norm of every lane's gradient over all parameters.

@@ -48,9 +48,7 @@ pub fn run(batch: &Batch) -> Vec<LaneResult> {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("it panicked");
-        // libtorch appends its C++ stack; the first line says what happened.
-        let first = message.lines().next().unwrap_or(message);
-        vec![LaneResult::failed(first, batch.settings.targets.len()); batch.lanes.len()]
+        vec![LaneResult::failed(&losses::reason(&message), batch.settings.targets.len()); batch.lanes.len()]
     })
 }
 

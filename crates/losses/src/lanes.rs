@@ -1,0 +1,77 @@
+//! A loss on libtorch for lanes that run side by side.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::{Loss, Replicas, Targets};
+
+/// A loss on libtorch for a batch of lanes, with whatever parameters it has of its own.
+///
+/// `prediction` is `[lanes, n, …]`, each lane laid out as PyTorch would have it: one value an element, or
+/// `[n, classes]` logits. `target` is `[lanes, n, …]` or, where all lanes share it, `[1, n, …]`; for
+/// [`Targets::Classes`] the indices `[lanes, n]` or `[1, n]`.
+pub trait Lanes {
+    /// The losses `[lanes, …]`: one or more values a lane, whose mean is what the lane minimises.
+    ///
+    /// # Panics
+    /// If the loss can't be computed; the message says why and what to do.
+    fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor;
+
+    /// The terms that the loss is put together of; none where there is but one.
+    fn terms(&mut self, _prediction: &Tensor, _target: &Tensor) -> Vec<Term> {
+        Vec::new()
+    }
+
+    /// The modules that have parameters of their own, to be trained along.
+    fn modules(&mut self) -> Vec<&mut Replicas> {
+        Vec::new()
+    }
+}
+
+/// One term of a loss.
+#[derive(Debug)]
+pub struct Term {
+    /// What it is called in the results.
+    pub name: String,
+    /// Its share of every lane's loss, `[lanes]`.
+    pub value: Tensor,
+}
+
+/// The mean of values `[lanes, …]` over everything but the lanes: `[lanes]`.
+///
+/// # Panics
+/// If there is no value.
+pub fn mean_of_lanes(values: &Tensor) -> Tensor {
+    // Not by flattening: that would copy what isn't contiguous.
+    let dims: Vec<i64> = (1..values.dim() as i64).collect();
+    if dims.is_empty() {
+        values.shallow_clone()
+    } else {
+        values.mean_dim(dims.as_slice(), false, None::<Kind>)
+    }
+}
+
+/// A loss without state.
+struct Stateless(Loss);
+
+impl Lanes for Stateless {
+    fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
+        match self.0.targets() {
+            Targets::Values => self.0.tensor(prediction, target),
+            // PyTorch has classes in the second dimension, and lanes are one more batch dimension.
+            Targets::Classes => self.0.tensor(&prediction.transpose(1, -1), target),
+        }
+    }
+}
+
+impl Loss {
+    /// The loss ready for a number of lanes, in a type and on a device.
+    ///
+    /// # Errors
+    /// If a file that it is made from can't be used: which, why, and what to do.
+    pub fn lanes(&self, lanes: usize, options: (Kind, Device)) -> Result<Box<dyn Lanes>, String> {
+        match self.with_state(lanes, options) {
+            Some(made) => made,
+            None => Ok(Box::new(Stateless(self.clone()))),
+        }
+    }
+}

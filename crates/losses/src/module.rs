@@ -1,0 +1,205 @@
+//! TorchScript modules.
+
+use std::cell::Cell;
+
+use tch::{CModule, Device, IValue, Kind, Tensor};
+
+use crate::File;
+
+/// A TorchScript module for each lane, whose parameters are views of tensors `[lanes, …]`; or one for
+/// all lanes where it has no parameters.
+#[derive(Debug)]
+pub struct Replicas {
+    name: String,
+    modules: Vec<CModule>,
+    /// The parameters of each lane's module, by name.
+    leaves: Vec<Vec<Tensor>>,
+}
+
+/// One module, with the name of its file for messages.
+struct Loaded {
+    module: CModule,
+    parameters: Vec<(String, Tensor)>,
+}
+
+fn load(file: &File, (kind, device): (Kind, Device)) -> Result<Loaded, String> {
+    thread_local!(static READY: Cell<bool> = const { Cell::new(false) });
+    if !READY.replace(true) {
+        // The profiling executor compiles anew while it runs, and double backward fails after that; the
+        // last of these holds for one thread.
+        tch::jit::set_profiling_mode(false);
+        tch::jit::set_tensor_expr_fuser_enabled(false);
+        tch::jit::set_graph_executor_optimize(false);
+    }
+    file.check()?;
+    let name = file.name();
+    let mut module = CModule::load_on_device(file.path(), device).map_err(|error| {
+        format!(
+            "`{name}` is no TorchScript module: {}; write it with torch.jit.script(module).save({name:?})",
+            reason(&error)
+        )
+    })?;
+    let list = |module: &CModule| {
+        module
+            .named_parameters()
+            .map_err(|error| format!("can't list the parameters of `{name}`: {}", reason(&error)))
+    };
+    let mut parameters = list(&module)?;
+    // Not where it has the type already: integer buffers would be made floats too.
+    if kind != Kind::Float || parameters.iter().any(|(_, parameter)| parameter.kind() != kind) {
+        module.to(device, kind, false);
+        parameters = list(&module)?;
+    }
+    parameters.sort_by(|a, b| a.0.cmp(&b.0));
+    parameters.retain(|(_, parameter)| parameter.requires_grad());
+    Ok(Loaded { module, parameters })
+}
+
+/// What libtorch says, without its stacks and what `unwrap` puts around it: the Python-like error at the
+/// end of a traceback, or the first line.
+#[must_use]
+pub fn reason(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    let text = text.split_once("value: Torch(\"").map_or(text.clone(), |(_, said)| said.replace("\\n", "\n"));
+    let raised = text.lines().rev().find_map(|line| {
+        let (kind, said) = line.split_once("Error: ")?;
+        kind.chars().all(|c| c.is_ascii_alphanumeric() || " .".contains(c)).then_some(said)
+    });
+    let line = raised.or_else(|| text.lines().next()).unwrap_or(&text);
+    line.split("Exception raised from").next().unwrap_or(line).trim().trim_end_matches('.').to_owned()
+}
+
+impl Replicas {
+    /// Reads a module, once for each lane if it has parameters to be trained.
+    ///
+    /// # Errors
+    /// If it is no TorchScript module.
+    pub fn load(file: &File, lanes: usize, options: (Kind, Device)) -> Result<Self, String> {
+        let first = load(file, options)?;
+        let copies = if first.parameters.is_empty() { 1 } else { lanes };
+        let (mut modules, mut leaves) = (Vec::new(), Vec::new());
+        let others = (1..copies).map(|_| load(file, options));
+        for loaded in std::iter::once(Ok(first)).chain(others) {
+            let Loaded { module, parameters } = loaded?;
+            modules.push(module);
+            leaves.push(parameters.into_iter().map(|(_, parameter)| parameter).collect());
+        }
+        Ok(Self { name: file.name().to_owned(), modules, leaves })
+    }
+
+    /// The parameters as they were exported, `[lanes, …]` each, with at least two dimensions.
+    #[must_use]
+    pub fn start(&self) -> Vec<Tensor> {
+        let of = |k: usize| {
+            let all: Vec<Tensor> = self.leaves.iter().map(|leaves| leaves[k].detach()).collect();
+            let all = Tensor::stack(&all, 0);
+            if all.dim() == 1 { all.unsqueeze(1) } else { all }
+        };
+        (0..self.leaves[0].len()).map(of).collect()
+    }
+
+    /// How many parameters there are.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.leaves[0].len()
+    }
+
+    /// Makes the modules' parameters views of these tensors `[lanes, …]`: whoever changes those in place
+    /// changes the modules.
+    pub fn bind(&mut self, parameters: &[Tensor]) {
+        let _guard = tch::no_grad_guard();
+        for (lane, leaves) in self.leaves.iter_mut().enumerate() {
+            for (leaf, all) in leaves.iter_mut().zip(parameters) {
+                let view = all.get(lane as i64).view_as(leaf);
+                if leaf.data_ptr() != view.data_ptr() {
+                    leaf.set_data(&view);
+                }
+            }
+        }
+    }
+
+    /// The parameters of the modules, the first of every lane, then the second, and so on: what a lane's
+    /// graph ends in.
+    #[must_use]
+    pub fn leaves(&self) -> Vec<Vec<Tensor>> {
+        let of = |k: usize| self.leaves.iter().map(|leaves| leaves[k].shallow_clone()).collect();
+        (0..self.parameters()).map(of).collect()
+    }
+
+    /// Calls a method of a lane's module with tensors.
+    ///
+    /// # Errors
+    /// What libtorch says, in one line, with the file's name.
+    pub fn call(&self, lane: usize, method: &str, inputs: &[&Tensor]) -> Result<IValue, String> {
+        let module = self.modules.get(lane).unwrap_or(&self.modules[0]);
+        let inputs: Vec<IValue> =
+            inputs.iter().map(|tensor| IValue::Tensor(tensor.shallow_clone())).collect();
+        module.method_is(method, &inputs).map_err(|error| format!("`{}`: {}", self.name, reason(&error)))
+    }
+
+    /// As [`call`](Self::call), where a tensor is to come back.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), and if something else comes back.
+    pub fn tensor(&self, lane: usize, method: &str, inputs: &[&Tensor]) -> Result<Tensor, String> {
+        match self.call(lane, method, inputs)? {
+            IValue::Tensor(tensor) => Ok(tensor),
+            other => {
+                Err(format!("`{}`: `{method}` returns {}: return one tensor", self.name, kind_of(&other)))
+            }
+        }
+    }
+
+    /// As [`call`](Self::call), where several tensors are to come back: a tuple or a list of them, or
+    /// one tensor that is taken apart along its first dimension.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), and if something else comes back.
+    pub fn tensors(&self, lane: usize, method: &str, inputs: &[&Tensor]) -> Result<Vec<Tensor>, String> {
+        let wrong = |value: &IValue| {
+            format!(
+                "`{}`: `{method}` returns {}: return a tensor, a tuple or a list of tensors",
+                self.name,
+                kind_of(value)
+            )
+        };
+        match self.call(lane, method, inputs)? {
+            IValue::Tensor(tensor) if tensor.dim() > 0 => Ok(tensor.unbind(0)),
+            IValue::Tensor(tensor) => Ok(vec![tensor]),
+            IValue::TensorList(tensors) => Ok(tensors),
+            IValue::Tuple(values) | IValue::GenericList(values) => {
+                let tensor =
+                    |value| if let IValue::Tensor(tensor) = value { Ok(tensor) } else { Err(wrong(&value)) };
+                values.into_iter().map(tensor).collect()
+            }
+            other => Err(wrong(&other)),
+        }
+    }
+
+    /// Whether the modules have a method.
+    #[must_use]
+    pub fn has(&self, method: &str) -> bool {
+        // There is no way to ask but to call it: without arguments, so that nothing is computed.
+        let Err(error) = self.modules[0].method_is::<IValue>(method, &[]) else { return true };
+        !error.to_string().contains(&format!("Method '{method}' is not defined"))
+    }
+
+    /// The name of the file.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What a value is called in messages.
+fn kind_of(value: &IValue) -> &'static str {
+    match value {
+        IValue::None => "nothing",
+        IValue::Double(_) => "a Python number, which has no gradient",
+        IValue::Int(_) | IValue::Bool(_) => "a Python number",
+        IValue::Tuple(_) => "a tuple",
+        IValue::GenericList(_) | IValue::TensorList(_) => "a list",
+        IValue::GenericDict(_) => "a dict",
+        _ => "something else than a tensor",
+    }
+}
