@@ -5,6 +5,7 @@
 //! many problems.
 
 pub mod compare;
+pub mod diagnosis;
 mod layout;
 pub mod records;
 pub mod scores;

@@ -6,6 +6,7 @@
 
 pub mod cli;
 mod compare;
+mod diagnose;
 pub mod config;
 pub mod engine;
 mod list;

@@ -25,7 +25,7 @@ mod build;
 mod choose;
 mod columns;
 mod file;
-mod number;
+pub(crate) mod number;
 mod render;
 
 pub use build::{Builder, Tuned};

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use analysis::records::Dtype;
-use losses::{Loss, Targets};
+use losses::{Lanes, Loss, Targets, mean_of_lanes};
 use numeric::Stream;
 use problems::{Batch, Problem};
 use tch::{Device, Kind, Tensor};
@@ -34,6 +34,27 @@ pub(super) struct FitModel {
     pub target: Array,
     pub noise: f64,
     pub seed: u64,
+    /// What is made of the losses' values.
+    pub shape: Shape,
+    /// Draws of the noise that a step takes the mean of.
+    pub draws: u64,
+    /// A straight line instead of free predictions: prediction = w·x + b at these x.
+    pub line: Option<Vec<f64>>,
+}
+
+/// Another loss, made from a loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Shape {
+    /// As it is.
+    Plain,
+    /// log(1 + (ℓ − least)/scale)
+    Log1p { least: f64, scale: f64 },
+    /// (ℓ − least)^exponent
+    Power { least: f64, exponent: f64, eps: f64 },
+    /// (ℓ(d) + ℓ(−d))/2
+    Even,
+    /// The same, plus |ℓ(d) − ℓ(−d)|/2
+    Folded,
 }
 
 /// A problem of the registry.
@@ -44,8 +65,13 @@ pub(super) struct ProblemModel {
 }
 
 enum Body {
-    Fit(FitModel, Tensor),
-    Problem { steps: RefCell<Box<dyn Batch>>, frozen: RefCell<Box<dyn Batch>>, shapes: Vec<Vec<i64>> },
+    Fit { fit: FitModel, losses: Vec<RefCell<Box<dyn Lanes>>>, target: Tensor },
+    Problem {
+        steps: RefCell<Box<dyn Batch>>,
+        frozen: RefCell<Box<dyn Batch>>,
+        shapes: Vec<Vec<i64>>,
+        period: u64,
+    },
 }
 
 /// A loss as a function of parameters, in one number type.
@@ -75,21 +101,21 @@ pub(super) fn kind_of(dtype: Dtype) -> Kind {
 }
 
 impl Model {
-    pub fn fit(fit: FitModel, kind: Kind) -> Self {
-        let start = fit.start.values.clone();
-        let classes = fit.terms.iter().any(|term| term.loss.targets() == Targets::Classes);
-        let target = fit.target.tensor(if classes { Kind::Int64 } else { kind });
-        Self::new(kind, start, Body::Fit(fit, target))
+    pub fn fit(fit: &FitModel, kind: Kind) -> Result<Self, String> {
+        let target = fit.target.tensor(if fit.has_classes() { Kind::Int64 } else { kind });
+        let lanes = |term: &Term| Ok(RefCell::new(term.loss.lanes(1, (kind, Device::Cpu))?));
+        let losses = fit.terms.iter().map(lanes).collect::<Result<_, String>>()?;
+        Ok(Self::new(kind, fit.start.values.clone(), Body::Fit { fit: fit.clone(), losses, target }))
     }
 
     pub fn problem(problem: &ProblemModel, kind: Kind) -> Self {
         let ProblemModel { problem, loss, seed } = problem;
         let make = |problem: &Problem| problem.batch(&[*seed], loss.as_ref(), (kind, Device::Cpu));
-        let (steps, frozen) = (make(problem), make(&whole(problem)));
+        let (mut steps, frozen) = (make(problem), make(&whole(problem)));
         let parameters = steps.start();
         let shapes = parameters.iter().map(Tensor::size).collect();
         let start = parameters.iter().flat_map(|p| to_f64(p)).collect();
-        Self::new(kind, start, Body::Problem { steps: steps.into(), frozen: frozen.into(), shapes })
+        Self::new(kind, start, Body::Problem { steps: steps.into(), frozen: frozen.into(), shapes, period: problem.error_period() })
     }
 
     fn new(kind: Kind, start: Vec<f64>, body: Body) -> Self {
@@ -104,67 +130,52 @@ impl Model {
     /// The free fit, if it is one.
     pub fn as_fit(&self) -> Option<&FitModel> {
         match &self.body {
-            Body::Fit(fit, _) => Some(fit),
+            Body::Fit { fit, .. } => Some(fit),
             Body::Problem { .. } => None,
+        }
+    }
+
+    /// The error costs more than a step where it is over other data: it is taken every so many steps.
+    pub fn error_period(&self) -> u64 {
+        match &self.body {
+            Body::Fit { .. } => 1,
+            Body::Problem { period, .. } => *period,
         }
     }
 
     /// The sizes of the parameter tensors, which some optimizers treat one by one.
     pub fn tensors(&self) -> Vec<Vec<i64>> {
         match &self.body {
-            Body::Fit(fit, _) => vec![[&[1], &*fit.start.shape].concat()],
+            Body::Fit { fit, .. } => vec![[&[1], &*fit.start.shape].concat()],
             Body::Problem { shapes, .. } => shapes.clone(),
-        }
-    }
-
-    /// The graph of the losses `[points]` over `points`, `[points, parameters]`.
-    fn forward(&self, points: &Tensor, draw: Draw) -> Tensor {
-        match &self.body {
-            Body::Fit(fit, target) => fit.forward(points, target, draw, None),
-            Body::Problem { steps, frozen, shapes } => {
-                let (batch, step) = match draw {
-                    Draw::Step(step) => (steps, step),
-                    Draw::Frozen => (frozen, 0),
-                };
-                let values: Vec<Tensor> = (0..points.size()[0])
-                    .map(|point| batch.borrow_mut().loss(step, &split(&points.get(point), shapes)))
-                    .collect();
-                Tensor::cat(&values, 0)
-            }
         }
     }
 
     /// Values and gradients at points that lie one after another.
     pub fn evaluate(&self, points: &[f64], draw: Draw) -> Evaluated {
-        self.evaluate_by(points, |leaf| self.forward(leaf, draw))
+        self.evaluate_term(points, draw, None)
     }
 
     /// The same for one of the losses that are added, with its weight.
-    pub fn evaluate_term(&self, points: &[f64], term: usize) -> Evaluated {
-        self.evaluate_by(points, |leaf| match &self.body {
-            Body::Fit(fit, target) => fit.forward(leaf, target, Draw::Frozen, Some(term)),
-            Body::Problem { .. } => self.forward(leaf, Draw::Frozen),
-        })
-    }
-
-    fn evaluate_by(&self, points: &[f64], forward: impl Fn(&Tensor) -> Tensor) -> Evaluated {
+    pub fn evaluate_term(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Evaluated {
         let size = self.size();
         let mut all = Evaluated { values: Vec::new(), gradients: Vec::with_capacity(points.len()) };
-        for chunk in points.chunks(size * (AT_ONCE / size).max(1)) {
+        let at_once = match &self.body {
+            Body::Fit { .. } => (AT_ONCE / size).max(1),
+            Body::Problem { .. } => 1,
+        };
+        for chunk in points.chunks(size * at_once) {
             let lanes = chunk.len() / size;
-            let run = || {
-                let leaf = Tensor::from_slice(chunk)
-                    .reshape([lanes as i64, size as i64])
-                    .to_kind(self.kind)
-                    .set_requires_grad(true);
-                let value = forward(&leaf);
-                assert_eq!(value.numel(), lanes, "the loss must be one number");
-                let gradient = gradient(&value, &leaf, false);
-                (to_f64(&value), to_f64(&gradient))
-            };
             self.evaluations.set(self.evaluations.get() + lanes as u64);
             let (values, gradients) = self
-                .guarded(run)
+                .guarded(|| {
+                    // Randomness inside a module comes from libtorch's one generator: a draw is a seed of it.
+                    tch::manual_seed(match draw {
+                        Draw::Frozen => 0,
+                        Draw::Step(step) => step as i64 + 1,
+                    });
+                    self.graph(chunk, draw, term).evaluate()
+                })
                 .unwrap_or_else(|| (vec![f64::NAN; lanes], vec![f64::NAN; lanes * size]));
             all.values.extend(values);
             all.gradients.extend(gradients);
@@ -174,21 +185,50 @@ impl Model {
 
     /// The Hessian at a point times a vector, by double backward; `None` where the gradient has no graph.
     pub fn hessian_times(&self, point: &[f64], vector: &[f64]) -> Option<Vec<f64>> {
-        let run = || {
-            let leaf = Tensor::from_slice(point)
-                .reshape([1, -1])
-                .to_kind(self.kind)
-                .set_requires_grad(true);
-            let value = self.forward(&leaf, Draw::Frozen);
-            let slope = gradient(&value, &leaf, true);
-            if !slope.requires_grad() {
+        self.evaluations.set(self.evaluations.get() + 2);
+        self.guarded(|| {
+            let graph = self.graph(point, Draw::Frozen, None);
+            let slopes = autograd(&graph.value, &graph.leaves, true)?;
+            let mut first = 0;
+            let product = |slope: &Tensor| {
+                let own = &vector[first..first + slope.numel()];
+                first += slope.numel();
+                (slope * Tensor::from_slice(own).reshape(slope.size()).to_kind(self.kind)).sum(None::<Kind>)
+            };
+            let product = slopes.iter().map(product).reduce(|a, b| a + b)?;
+            if !product.requires_grad() {
                 return None;
             }
-            let vector = Tensor::from_slice(vector).reshape([1, -1]).to_kind(self.kind);
-            Some(to_f64(&gradient(&(slope * vector).sum(None::<Kind>), &leaf, false)))
-        };
-        self.evaluations.set(self.evaluations.get() + 2);
-        self.guarded(run).flatten()
+            Some(autograd(&product, &graph.leaves, false)?.iter().flat_map(to_f64).collect())
+        })
+        .flatten()
+    }
+
+    fn graph(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Graph<'_> {
+        let all = Tensor::from_slice(points).to_kind(self.kind);
+        match &self.body {
+            Body::Fit { fit, losses, target } => {
+                let lanes = (points.len() / self.size()) as i64;
+                let shape = [&[lanes], &*fit.start.shape].concat();
+                let leaf = all.reshape(shape).set_requires_grad(true);
+                let line = fit.line.as_ref().map(|x| {
+                    let x = Tensor::from_slice(x).to_kind(self.kind).unsqueeze(0);
+                    leaf.narrow(1, 0, 1) * x + leaf.narrow(1, 1, 1)
+                });
+                let value = fit.forward(line.as_ref().unwrap_or(&leaf), losses, target, draw, term);
+                Graph { leaves: vec![leaf], value, modules: None }
+            }
+            Body::Problem { steps, frozen, shapes, .. } => {
+                let (batch, step) = match draw {
+                    Draw::Step(step) => (steps, step),
+                    Draw::Frozen => (frozen, 0),
+                };
+                let leaves: Vec<Tensor> =
+                    split(&all, shapes).into_iter().map(|leaf| leaf.copy().set_requires_grad(true)).collect();
+                let value = batch.borrow_mut().loss(step, &leaves);
+                Graph { leaves, value, modules: Some(batch) }
+            }
+        }
     }
 
     /// The errors at points that lie one after another.
@@ -197,7 +237,7 @@ impl Model {
         let run = || {
             let _guard = tch::no_grad_guard();
             match &self.body {
-                Body::Fit(fit, _) => points.chunks(size).map(|point| fit.error(point)).collect(),
+                Body::Fit { fit, .. } => points.chunks(size).map(|point| fit.error(point)).collect(),
                 Body::Problem { steps, shapes, .. } => {
                     let error = |point: &[f64]| {
                         let point = Tensor::from_slice(point).to_kind(self.kind);
@@ -208,6 +248,17 @@ impl Model {
             }
         };
         self.guarded(run).unwrap_or_else(|| vec![f64::NAN; points.len() / size])
+    }
+
+    /// Value and gradient at one point.
+    pub fn at(&self, point: &[f64], draw: Draw) -> (f64, Vec<f64>) {
+        let evaluated = self.evaluate(point, draw);
+        (evaluated.values[0], evaluated.gradients)
+    }
+
+    /// The error at one point.
+    pub fn error(&self, point: &[f64]) -> f64 {
+        self.errors(point)[0]
     }
 
     /// Runs something that may panic (libtorch's way to refuse shapes), and keeps the message.
@@ -240,11 +291,45 @@ fn whole(problem: &Problem) -> Problem {
     }
 }
 
+/// Losses as a graph over their parameters.
+struct Graph<'a> {
+    leaves: Vec<Tensor>,
+    /// `[lanes]`
+    value: Tensor,
+    /// Who knows the parameters that modules hold.
+    modules: Option<&'a RefCell<Box<dyn Batch>>>,
+}
+
+impl Graph<'_> {
+    fn evaluate(&self) -> (Vec<f64>, Vec<f64>) {
+        let slopes = match self.modules {
+            Some(batch) if self.value.requires_grad() => {
+                batch.borrow_mut().gradients(&self.value, &self.leaves)
+            }
+            _ => autograd(&self.value, &self.leaves, false)
+                .unwrap_or_else(|| self.leaves.iter().map(|leaf| leaf.zeros_like().detach()).collect()),
+        };
+        (to_f64(&self.value), slopes.iter().flat_map(to_f64).collect())
+    }
+}
+
+/// The gradients of the sum of `value`, zeros where a leaf has nothing to do with it; `None` where nothing has.
+fn autograd(value: &Tensor, leaves: &[Tensor], create_graph: bool) -> Option<Vec<Tensor>> {
+    if !value.requires_grad() {
+        return None;
+    }
+    let found = Tensor::run_backward(&[value.sum(None::<Kind>)], leaves, create_graph, create_graph);
+    let fill = |(gradient, leaf): (Tensor, &Tensor)| {
+        // libtorch has zeros without memory, too, which can't be read.
+        let real = gradient.defined() && !gradient.data_ptr().is_null();
+        if real { gradient } else { leaf.zeros_like().detach() }
+    };
+    Some(found.into_iter().zip(leaves).map(fill).collect())
+}
+
 impl FitModel {
-    /// Whether points can be evaluated side by side in one tensor.
-    fn side_by_side(&self) -> bool {
-        let elementwise = |term: &Term| term.loss.kernel::<f64>().is_some();
-        self.readout_shape() == self.target.shape && self.terms.iter().all(elementwise)
+    fn has_classes(&self) -> bool {
+        self.terms.iter().any(|term| term.loss.targets() == Targets::Classes)
     }
 
     /// The shape of what is compared with the target.
@@ -256,60 +341,96 @@ impl FitModel {
         }
     }
 
-    /// `term`: that one alone.
-    fn forward(&self, points: &Tensor, target: &Tensor, draw: Draw, term: Option<usize>) -> Tensor {
-        let lanes = points.size()[0];
-        let noisy = match draw {
-            Draw::Step(step) if self.noise > 0.0 => {
-                let mut stream = Stream::new("diagnose: noise", &[self.seed, step]);
-                let noise: Vec<f64> =
-                    (0..target.numel()).map(|_| self.noise * stream.normal()).collect();
-                Some(target + Tensor::from_slice(&noise).reshape(target.size()).to_kind(target.kind()))
-            }
-            _ => None,
-        };
-        let target = noisy.as_ref().unwrap_or(target);
-        if lanes == 1 || !self.side_by_side() {
-            let values: Vec<Tensor> = (0..lanes)
-                .map(|lane| {
-                    let prediction = points.get(lane).reshape(&self.start.shape);
-                    self.sum(&prediction, target, term, |loss| loss.mean(None::<Kind>)).reshape([1])
-                })
-                .collect();
-            return Tensor::cat(&values, 0);
-        }
-        let prediction = points.reshape([&[lanes], &*self.start.shape].concat());
-        self.sum(&prediction, &target.unsqueeze(0), term, |loss| {
-            loss.flatten(1, -1).mean_dim(1, false, None::<Kind>)
-        })
-    }
-
-    /// The weighted sum of the losses, each reduced by `mean`.
-    fn sum(
+    /// The losses `[lanes]` of predictions `[lanes, …]`; `term`: of that one alone.
+    fn forward(
         &self,
         prediction: &Tensor,
+        losses: &[RefCell<Box<dyn Lanes>>],
         target: &Tensor,
+        draw: Draw,
         term: Option<usize>,
-        mean: impl Fn(&Tensor) -> Tensor,
     ) -> Tensor {
         let seen = match self.sees {
             Sees::Readout => read_out(self.readout, prediction),
             Sees::Prediction => prediction.shallow_clone(),
         };
-        let chosen = self.terms.iter().enumerate().filter(|(i, _)| term.is_none_or(|term| term == *i));
-        chosen
-            .map(|(_, term)| {
-                let value = mean(&term.loss.tensor(&seen, target));
-                if term.weight == 1.0 { value } else { value * term.weight }
-            })
-            .reduce(|a, b| a + b)
-            .expect("there is at least one loss")
+        let step = match draw {
+            Draw::Step(step) if self.noise > 0.0 => step,
+            _ => return self.reduced(&seen, losses, &target.unsqueeze(0), term),
+        };
+        let once = |draw: u64| {
+            let mut stream = Stream::new("diagnose: noise", &[self.seed, step, draw]);
+            let noise: Vec<f64> = (0..target.numel()).map(|_| self.noise * stream.normal()).collect();
+            let noise = Tensor::from_slice(&noise).reshape(target.size()).to_kind(target.kind());
+            self.reduced(&seen, losses, &(target + noise).unsqueeze(0), term)
+        };
+        let sum = (0..self.draws).map(once).reduce(|a, b| a + b).expect("at least one draw");
+        if self.draws == 1 { sum } else { sum / self.draws as f64 }
+    }
+
+    /// The weighted sum of the losses, reshaped and reduced.
+    fn reduced(
+        &self,
+        seen: &Tensor,
+        losses: &[RefCell<Box<dyn Lanes>>],
+        target: &Tensor,
+        term: Option<usize>,
+    ) -> Tensor {
+        let lanes = seen.size()[0];
+        // Shapes that differ broadcast into one another, and lanes would too.
+        let apart = lanes > 1 && !self.has_classes() && self.line.is_none() && self.seen_shape() != self.target.shape;
+        let one_loss = |loss: &RefCell<Box<dyn Lanes>>, seen: &Tensor| {
+            let mut loss = loss.borrow_mut();
+            if apart {
+                let one = |lane| mean_of_lanes(&loss.values(&seen.narrow(0, lane, 1), target));
+                return Tensor::cat(&(0..lanes).map(one).collect::<Vec<_>>(), 0);
+            }
+            loss.values(seen, target)
+        };
+        let sum = |seen: &Tensor| {
+            let chosen = losses.iter().zip(&self.terms).enumerate().filter(|(i, _)| term.is_none_or(|t| t == *i));
+            let weighted = |(_, (loss, term)): (usize, (&RefCell<Box<dyn Lanes>>, &Term))| {
+                let values = one_loss(loss, seen);
+                // Several terms may differ in shape; each has its own mean.
+                let values = if self.terms.len() > 1 { mean_of_lanes(&values) } else { values };
+                if term.weight == 1.0 { values } else { values * term.weight }
+            };
+            chosen.map(weighted).reduce(|a, b| a + b).expect("there is at least one loss")
+        };
+        let mirrored = || sum(&(target * 2.0 - seen));
+        let values = match self.shape {
+            Shape::Plain => sum(seen),
+            Shape::Log1p { least, scale } => ((sum(seen) - least) / scale).log1p(),
+            Shape::Power { least, exponent, eps } => {
+                ((sum(seen) - least).clamp_min(0.0) + eps).pow_tensor_scalar(exponent)
+            }
+            Shape::Even => (sum(seen) + mirrored()) * 0.5,
+            Shape::Folded => {
+                let (here, there) = (sum(seen), mirrored());
+                (&here + &there) * 0.5 + (here - there).abs() * 0.5
+            }
+        };
+        mean_of_lanes(&values)
+    }
+
+    /// The shape of what the loss is handed.
+    pub fn seen_shape(&self) -> Vec<i64> {
+        match self.sees {
+            Sees::Readout => self.readout_shape(),
+            Sees::Prediction => self.start.shape.clone(),
+        }
     }
 
     /// √ mean (readout − target)², in float64. Equal counts are compared number by number, whatever the shapes.
     pub fn error(&self, point: &[f64]) -> f64 {
+        if let Some(x) = &self.line {
+            // The target of a line is a line, through its first and last point.
+            let y = &self.target.values;
+            let w = (y[y.len() - 1] - y[0]) / (x[x.len() - 1] - x[0]);
+            return (point[0] - w).abs().max((point[1] - (y[0] - w * x[0])).abs());
+        }
         let readout = self.read_out_numbers(point);
-        let classes = self.terms.iter().any(|term| term.loss.targets() == Targets::Classes);
+        let classes = self.has_classes();
         let target = &self.target.values;
         let count = readout.len();
         let truth = |i: usize| match classes {
@@ -349,7 +470,7 @@ impl FitModel {
 
     /// The predictions whose readout is the target, where that can be said.
     pub fn solution(&self) -> Option<Vec<f64>> {
-        if self.terms.iter().any(|term| term.loss.targets() == Targets::Classes) {
+        if self.has_classes() {
             return None;
         }
         let target = &self.target.values;
@@ -377,17 +498,6 @@ pub(super) fn read_out(readout: Readout, prediction: &Tensor) -> Tensor {
             prediction.prod_dim_int(last, false, None::<Kind>)
         }
     }
-}
-
-/// The gradient of the sum of `value` by `leaf`; zeros where they have nothing to do with each other.
-fn gradient(value: &Tensor, leaf: &Tensor, create_graph: bool) -> Tensor {
-    let zero = || Tensor::zeros_like(leaf).detach();
-    if !value.requires_grad() {
-        return zero();
-    }
-    let sum = value.sum(None::<Kind>);
-    let found = Tensor::run_backward(&[sum], &[leaf], create_graph, create_graph).swap_remove(0);
-    if found.defined() { found } else { zero() }
 }
 
 /// A flat vector as the tensors `[1, …]` of a problem.

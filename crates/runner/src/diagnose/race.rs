@@ -1,7 +1,8 @@
 //! Training runs side by side, each with an optimizer and a learning rate of its own.
 
 use numeric::{Float, rows};
-use optimizers::{Optimizer, Schedule, Stepper, TensorStepper};
+use optimizers::schedules::Observer;
+use optimizers::{Clip, Optimizer, Schedule, Stepper, TensorStepper};
 use tch::{Kind, Tensor};
 
 use super::model::{Draw, Model};
@@ -64,6 +65,10 @@ enum Update<F> {
 
 struct Racer<F> {
     update: Update<F>,
+    clip: Option<Clip>,
+    /// How the schedule answers to the loss, and what it has made of the rate.
+    observer: Option<Observer>,
+    lr: f64,
     parameters: Vec<F>,
     factors: Vec<f64>,
     last: Vec<f64>,
@@ -113,7 +118,7 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
                 gradient: &evaluated.gradients[own],
                 record,
             };
-            arrived |= racers[i].advance(&lanes[i], &tensors, seen, rules);
+            arrived |= racers[i].advance(&tensors, seen, rules);
         }
         if arrived && rules.first_wins {
             break;
@@ -137,6 +142,9 @@ impl<F: Float> Racer<F> {
             tensors.iter().map(|shape| lane.optimizer.stepper::<F>(rows::chunks(count(shape)))).collect();
         Self {
             update: fused.map_or_else(|| Update::Tensors(lane.optimizer.tensor()), Update::Fused),
+            clip: lane.optimizer.clip(),
+            observer: lane.schedule.feedback().map(|options| options.state()),
+            lr: lane.lr,
             parameters: lane.start.iter().map(|p| F::from_f64(*p)).collect(),
             factors: lane.schedule.factors(rules.budget.max(1)),
             last: Vec::new(),
@@ -149,7 +157,7 @@ impl<F: Float> Racer<F> {
     }
 
     /// Takes note of where the run is, and takes a step; whether it has arrived.
-    fn advance(&mut self, lane: &Lane, tensors: &[Vec<i64>], seen: Seen, rules: Rules) -> bool {
+    fn advance(&mut self, tensors: &[Vec<i64>], seen: Seen, rules: Rules) -> bool {
         let run = &mut self.run;
         run.steps = seen.step;
         run.end_loss = seen.loss;
@@ -187,8 +195,11 @@ impl<F: Float> Racer<F> {
         }
         if seen.step < rules.budget {
             let before = if rules.keep { point() } else { Vec::new() };
-            let lr = lane.lr * self.factors[seen.step as usize];
+            let lr = self.lr * self.factors[seen.step as usize];
             self.step(lr, tensors, seen.gradient);
+            if let Some(observer) = &mut self.observer {
+                self.lr = observer.observe(self.lr, seen.loss);
+            }
             if rules.keep {
                 self.turn(&before);
             }
@@ -199,8 +210,8 @@ impl<F: Float> Racer<F> {
     fn step(&mut self, lr: f64, tensors: &[Vec<i64>], gradient: &[f64]) {
         let mut gradient: Vec<F> = gradient.iter().map(|g| F::from_f64(*g)).collect();
         let count = |shape: &Vec<i64>| shape.iter().product::<i64>() as usize;
-        if let Some(clip) = self.clip_of() {
-            clip_slice(&clip, &mut gradient);
+        if let Some(clip) = &self.clip {
+            clip_slice(clip, &mut gradient);
         }
         match &mut self.update {
             Update::Fused(steppers) => {
@@ -253,5 +264,17 @@ impl<F: Float> Racer<F> {
         self.run.turning = half.iter().sum::<f64>() / half.len().max(1) as f64;
         self.run.end = self.parameters.iter().map(|p| p.to_f64()).collect();
         self.run
+    }
+}
+
+/// Clips as [`Clip`] does to lanes.
+fn clip_slice<F: Float>(clip: &Clip, gradient: &mut [F]) {
+    let mut tensor = [Tensor::from_slice(&gradient.iter().map(|g| g.to_f64()).collect::<Vec<_>>())
+        .to_kind(F::KIND)
+        .unsqueeze(0)];
+    clip.tensors(&mut tensor);
+    let clipped = Vec::<f64>::try_from(tensor[0].to_kind(Kind::Double).flatten(0, -1)).expect("numbers");
+    for (g, clipped) in gradient.iter_mut().zip(clipped) {
+        *g = F::from_f64(clipped);
     }
 }

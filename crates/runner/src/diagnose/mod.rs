@@ -1,0 +1,181 @@
+//! `runner diagnose`: why a loss decreases slowly, with evidence, and fixes that were run.
+
+mod fixes;
+mod minimise;
+mod model;
+mod numbers;
+mod probe;
+mod race;
+mod render;
+mod setup;
+mod suite;
+
+use std::cell::Cell;
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Once;
+
+use analysis::diagnosis::{Diagnosis, conclude, judge};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::cli::{print, wrong};
+use crate::config::ConfigError;
+use crate::config::diagnose::{Case, read_case, read_suite};
+use crate::parts::write_whole;
+use probe::Probes;
+
+thread_local! {
+    /// Whether a panic on this thread belongs to a loss that is probed, and is part of the answer.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `runner diagnose` is asked for.
+#[derive(Args)]
+pub(crate) struct DiagnoseArgs {
+    /// What to diagnose, a TOML file
+    #[arg(required_unless_present_any = ["suite"])]
+    config: Option<PathBuf>,
+    /// Run the cases of these files, each with a cause that was planted, and print how often it was found
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "config")]
+    suite: Vec<PathBuf>,
+    /// The folder that the results folder goes into
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    out: PathBuf,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+    /// Print only: write no files
+    #[arg(long)]
+    no_write: bool,
+}
+
+/// Why there is no diagnosis.
+#[derive(Debug, Error, Diagnostic)]
+pub(crate) enum DiagnoseError {
+    #[error("{message}")]
+    Case { message: String },
+    #[error("can't write {}", path.display())]
+    #[diagnostic(help("use --out DIR to write elsewhere, or --no-write to print only"))]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// A diagnosis with all that it rests on.
+pub(crate) struct Answer {
+    pub diagnosis: Diagnosis,
+    probes: Probes,
+}
+
+/// Finds out why a case is slow.
+pub(crate) fn diagnose(case: &Case, folder: &Path, progress: &dyn Fn(&str)) -> Result<Answer, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let default = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                default(info);
+            }
+        }));
+    });
+    progress("the minimum");
+    let setup = setup::set_up(case, folder)?;
+    let probes = probe::probe(case, &setup, progress);
+    let findings = judge(&probes.evidence);
+    let outcomes = fixes::try_all(case, &setup, &probes, &findings, progress);
+    let tried = outcomes.into_iter().map(|outcome| outcome.tried).collect();
+    let diagnosis = conclude(&probes.evidence, findings, tried, region(case, &setup));
+    Ok(Answer { diagnosis, probes })
+}
+
+/// What was probed, in words.
+fn region(case: &Case, setup: &setup::Setup) -> String {
+    let count = setup.exact.size();
+    let mut text = format!(
+        "Probed: {count} parameter{}, from {:.3} times the start's distance around the minimum, {}; errors from {:.3} to the tolerance of {:.3}; {} gradient evaluations in all.",
+        if count == 1 { "" } else { "s" },
+        1.0,
+        case.dtype,
+        setup.start_error,
+        setup.tolerance,
+        setup.exact.evaluations.get() + setup.model.evaluations.get()
+    );
+    for note in &setup.notes {
+        text += &format!(" Found out: {note}.");
+    }
+    text
+}
+
+/// Prints a diagnosis; what it returns is the exit code.
+pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
+    if !args.suite.is_empty() {
+        return suite::command(&args.suite, args.json);
+    }
+    let path = args.config.as_deref().expect("clap asks for it");
+    let case = match read_case(path) {
+        Ok(case) => case,
+        Err(error) => return wrong(error, 2),
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let bar = progress_bar();
+    let answer = diagnose(&case, folder, &|doing| { if std::env::var_os("DBG").is_some() { eprintln!("{doing}"); } bar.set_message(doing.to_owned()) });
+    bar.finish_and_clear();
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(message) => return wrong(DiagnoseError::Case { message }, 2),
+    };
+    let json = serde_json::to_string_pretty(&answer.diagnosis).expect("plain data") + "\n";
+    if args.json {
+        print(&json);
+    } else {
+        print(&render::terminal(&case.name, &answer.diagnosis, &answer.probes, None));
+    }
+    if args.no_write {
+        return ExitCode::SUCCESS;
+    }
+    match write(&args.out.join(&case.name), &case, &answer, &json) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => wrong(error, 1),
+    }
+}
+
+fn write(folder: &Path, case: &Case, answer: &Answer, json: &str) -> Result<(), DiagnoseError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| DiagnoseError::Write { path, source }
+    };
+    fs::create_dir_all(folder).map_err(failed(folder))?;
+    let files = [
+        ("diagnosis.json", json.to_owned()),
+        ("diagnosis.md", render::markdown(&case.name, &answer.diagnosis, &answer.probes)),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        write_whole(&path, |file| file.write_all(text.as_bytes())).map_err(failed(&path))?;
+    }
+    eprintln!("diagnosis.json and diagnosis.md are in {}", folder.display());
+    Ok(())
+}
+
+fn progress_bar() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(ProgressStyle::with_template("{spinner} probing {msg} ({elapsed})").expect("a sound template"));
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    bar
+}
+
+/// The cases of suite files, with the folder that each came from.
+pub(crate) fn suite_cases(files: &[PathBuf]) -> Result<Vec<(Case, PathBuf)>, ConfigError> {
+    let mut cases = Vec::new();
+    for file in files {
+        let folder = file.parent().unwrap_or(Path::new(".")).to_owned();
+        cases.extend(read_suite(file)?.into_iter().map(|case| (case, folder.clone())));
+    }
+    Ok(cases)
+}
