@@ -27,6 +27,10 @@ pub struct Baseline {
     pub end_loss: f64,
     /// The mean cosine between successive updates, over its second half.
     pub turning: f64,
+    /// The largest error on the way, over that at the start.
+    pub overshoot: f64,
+    /// ‖∇L‖ at the end, over that at the start, without noise.
+    pub gradient_left: f64,
 }
 
 /// Where something isn't finite.
@@ -184,8 +188,8 @@ pub struct Evidence {
     pub no_gradient: Option<String>,
     /// From the minimum to the start: single parameters one at a time, or all together.
     pub paths: Vec<Path>,
-    /// The length of a unit of those paths, for sentences: the typical distance of the start.
-    pub unit: f64,
+    /// Whether those paths are of single parameters.
+    pub single: bool,
     /// See [`Noise`].
     pub noise: Option<Noise>,
     /// See [`Fall`].

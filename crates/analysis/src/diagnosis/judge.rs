@@ -235,6 +235,11 @@ fn local_minima(e: &Evidence, fired: &[Cause]) -> Option<String> {
     if fired.iter().any(|cause| BROKEN.contains(cause)) {
         return None;
     }
+    // A straight line through a model's parameters may climb where the run needn't: then it must be stuck.
+    let stuck = e.baseline.reached.is_none() && e.baseline.gradient_left < at::STUCK;
+    if !e.single && !stuck {
+        return None;
+    }
     let hills: Vec<f64> = e.paths.iter().filter_map(super::Path::uphill).collect();
     let mean = hills.iter().sum::<f64>() / hills.len().max(1) as f64;
     (mean > at::UPHILL).then(|| {
@@ -383,12 +388,14 @@ const SLOWING: [Cause; 15] = [
 
 fn lr_too_large(e: &Evidence, fired: &[Cause]) -> Option<String> {
     let smaller = e.best_smaller?;
-    let turns = e.baseline.diverged.is_some() || e.baseline.turning < at::TURNING;
+    let overshoots = e.baseline.overshoot > at::OVERSHOOT;
+    let turns = e.baseline.diverged.is_some() || overshoots || e.baseline.turning < at::TURNING;
     let explained = fired.iter().any(|cause| SLOWING.contains(cause));
-    let gains = gain(e, smaller) >= at::SMALLER_GAINS && !is_quick(e);
+    let gains = gain(e, smaller) >= at::SMALLER_GAINS;
     (turns && gains && !explained).then(|| {
         let run = match e.baseline.diverged {
             Some(step) => format!("the run diverges at step {step}"),
+            None if overshoots => format!("the error first grows {} times", short(e.baseline.overshoot)),
             None => format!("successive steps point back and forth (mean cosine {})", short(e.baseline.turning)),
         };
         format!("{run}; at {} times the rate it takes {} steps", short(smaller.factor), smaller.steps)

@@ -9,6 +9,8 @@ pub struct Path {
     pub slopes: Vec<f64>,
     /// How much of the largest mismatch of a segment was left when it was divided.
     pub stays: f64,
+    /// The share of the path, from the minimum, where the error is within the tolerance.
+    pub finish: f64,
 }
 
 /// How a path's value and gradient fit together.
@@ -89,13 +91,14 @@ impl Path {
     }
 
     /// The largest slope over everything at less than nine tenths of its distance, from a twentieth of the
-    /// path on, and where; 1 where slopes fall outwards.
+    /// path and the tolerance on, and where; 1 where slopes fall outwards.
     #[must_use]
     pub fn steepening(&self) -> (f64, f64) {
         let n = self.segments();
         let (mut worst, mut at) = (1.0_f64, 1.0);
         let mut nearer = 0.0_f64;
-        let mut seen = 0;
+        // A minimum at infinity has an exponential tail, which nobody has to go.
+        let mut seen = (self.finish * n as f64).ceil() as usize;
         let steepest = self.slopes.iter().fold(0.0_f64, |m, s| m.max(s.abs()));
         for k in 0..self.slopes.len() {
             while seen * 10 < k * 9 {
@@ -169,6 +172,7 @@ mod tests {
             values: (0..=1000).map(|k| value(t(k))).collect(),
             slopes: (0..=1000).map(|k| slope(t(k))).collect(),
             stays: 1.0,
+            finish: 0.0,
         }
     }
 

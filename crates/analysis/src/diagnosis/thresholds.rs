@@ -76,6 +76,12 @@ pub const CONDITION: f64 = 300.0;
 /// The cosine between successive updates, below which they point back and forth.
 pub const TURNING: f64 = -0.3;
 
+/// The largest error of a run over the error at its start, above which its steps are too long.
+pub const OVERSHOOT: f64 = 2.0;
+
+/// The gradient at a run's end over that at its start, below which it is stuck.
+pub const STUCK: f64 = 1e-3;
+
 /// How much faster a smaller rate must be, for the author's to be too large.
 pub const SMALLER_GAINS: f64 = 3.0;
 

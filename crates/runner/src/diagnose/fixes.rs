@@ -101,13 +101,19 @@ fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[Cause]) -> 
     let train = |lane: Lane, rates: Rates| How::Train { lane, rates };
     use Cause::*;
 
-    add("lr", "another learning rate", &[LrTooLarge, LrTooSmall, Plateau, FlatMinimum, SaturatedActivation], None, train(own.clone(), Rates::Others));
+    // Where the minimum itself is wrong, no way to train gets to the target: that is shown once, at the
+    // author's rate.
+    let wrong = has(&[ShapeBroadcast, DetachedGradient, UnboundedBelow, BiasedMinimiser, TermConflict, PrecisionFloor]);
+    let or_own = |rates: Rates| if wrong { Rates::Own } else { rates };
+    if !wrong {
+        add("lr", "another learning rate", &[LrTooLarge, LrTooSmall, Plateau, FlatMinimum, SaturatedActivation], None, train(own.clone(), Rates::Others));
+    }
     let adam = Lane { optimizer: Optimizer::Adam(Adam::default()), ..own.clone() };
     if case.optimizer != adam.optimizer {
-        add("adam", "Adam on the unchanged loss", &[Plateau, SaturatedActivation, FlatMinimum, IllConditioning, TermImbalance, Cliff, SaddlePoint], None, train(adam, Rates::Lengths));
+        add("adam", "Adam on the unchanged loss", &[Plateau, SaturatedActivation, FlatMinimum, IllConditioning, TermImbalance, Cliff, SaddlePoint], None, train(adam, or_own(Rates::Lengths)));
     }
     let heavy = Lane { optimizer: Optimizer::HeavyBall(HeavyBall::default()), ..own.clone() };
-    if case.optimizer.name() == "sgd" {
+    if case.optimizer.name() == "sgd" && !wrong {
         add("momentum", "momentum of 0.9", &[IllConditioning, LocalMinima, SaddlePoint, Plateau], None, train(heavy, Rates::Multiples));
     }
     if !probes.noisy && has(&[IllConditioning, FlatMinimum, SaddlePoint, Plateau, LrTooSmall, LrTooLarge, TermImbalance]) {
@@ -252,7 +258,7 @@ fn variants(setup: &Setup, probes: &Probes, fit: &FitModel, causes: &[Cause]) ->
 fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: Candidate) -> Vec<Outcome> {
     let baseline = &probes.evidence.baseline;
     let budget = match baseline.reached {
-        Some(steps) => (2 * steps).min(baseline.budget),
+        Some(steps) => (2 * steps).max(100).min(baseline.budget),
         None => baseline.budget.min(MOST),
     };
     let model = candidate.model.as_ref().unwrap_or(&setup.model);
@@ -323,7 +329,7 @@ fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: Candidate) -> Vec
                 Rates::Lengths => (-9..=2).map(|k| round(setup.unit * libm::pow(10.0, f64::from(k) / 3.0))).collect(),
             };
             let lanes: Vec<Lane> = grid.iter().map(|lr| Lane { lr: *lr, ..lane.clone() }).collect();
-            let most = own_steps.map_or(budget, |steps| steps / 2).min(if model.size() > 1000 { 300 } else { 2000 });
+            let most = own_steps.map_or(budget, |steps| steps / 2).min(if model.size() > 1000 { 300 } else { 1000 });
             if !lanes.is_empty() && most > 0 {
                 let runs = race(model, &lanes, Rules { budget: most, first_wins: true, ..rules });
                 let best = grid.into_iter().zip(runs).filter(|(_, run)| run.reached.is_some()).min_by(|a, b| {

@@ -358,14 +358,18 @@ impl FitModel {
             Draw::Step(step) if self.noise > 0.0 => step,
             _ => return self.reduced(&seen, losses, &target.unsqueeze(0), term),
         };
-        let once = |draw: u64| {
-            let mut stream = Stream::new("diagnose: noise", &[self.seed, step, draw]);
-            let noise: Vec<f64> = (0..target.numel()).map(|_| self.noise * stream.normal()).collect();
-            let noise = Tensor::from_slice(&noise).reshape(target.size()).to_kind(target.kind());
-            self.reduced(&seen, losses, &(target + noise).unsqueeze(0), term)
-        };
-        let sum = (0..self.draws).map(once).reduce(|a, b| a + b).expect("at least one draw");
-        if self.draws == 1 { sum } else { sum / self.draws as f64 }
+        let draws = self.draws as i64;
+        let mut stream = Stream::new("diagnose: noise", &[self.seed, step]);
+        let count = self.draws as usize * target.numel();
+        let noise: Vec<f64> = (0..count).map(|_| self.noise * stream.normal()).collect();
+        let shape = [&[draws], &*target.size()].concat();
+        let noisy = target + Tensor::from_slice(&noise).reshape(&shape).to_kind(target.kind());
+        // Every lane meets the same draws, which lie side by side as lanes do.
+        let lanes = seen.size()[0];
+        let seen = seen.repeat_interleave_self_int(draws, 0, None);
+        let repeats: Vec<i64> = [lanes].into_iter().chain(target.size().iter().map(|_| 1)).collect();
+        let values = self.reduced(&seen, losses, &noisy.repeat(&repeats), term);
+        values.reshape([lanes, draws]).mean_dim(1, false, None::<Kind>)
     }
 
     /// The weighted sum of the losses, reshaped and reduced.

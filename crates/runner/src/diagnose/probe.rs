@@ -30,7 +30,7 @@ pub(super) struct Probes {
 const WALK: usize = 200;
 
 pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
-    let mut evidence = Evidence { unit: setup.unit, ..Evidence::default() };
+    let mut evidence = Evidence::default();
     evidence.no_gradient = setup.exact.failure.borrow().clone();
     evidence.shapes = shapes(setup);
     progress("the noise of single steps");
@@ -51,10 +51,14 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
         start_loss: setup.exact.at(&setup.exact.start, Draw::Frozen).0,
         end_loss: baseline.end_loss,
         turning: baseline.turning,
+        overshoot: baseline.worst_error / setup.start_error,
+        gradient_left: norm(&setup.exact.at(&baseline.end, Draw::Frozen).1)
+            / norm(&setup.exact.at(&setup.exact.start, Draw::Frozen).1),
     };
     let finish = finish(setup);
     progress("the way from the minimum to the start");
-    evidence.paths = paths(setup);
+    evidence.paths = paths(setup, finish);
+    evidence.single = setup.exact.as_fit().is_some();
     evidence.non_finite = non_finite(case, setup, &baseline, &evidence.paths);
     if noisy {
         evidence.noise = Some(noise(setup, &lane, rules, finish));
@@ -199,7 +203,7 @@ fn walk(model: &Model, from: &[f64], to: &[f64], points: impl Iterator<Item = f6
 fn path(model: &Model, from: &[f64], to: &[f64], segments: usize) -> Path {
     let share = |k: usize| k as f64 / segments as f64;
     let (values, slopes) = walk(model, from, to, (0..=segments).map(share));
-    let mut path = Path { values, slopes, stays: 1.0 };
+    let mut path = Path { values, slopes, stays: 1.0, finish: 0.0 };
     if path.fit().is_some_and(|fit| fit.mismatch > analysis::diagnosis::thresholds::MISMATCH) {
         path.stays = stays(model, from, to, &path);
     }
@@ -215,7 +219,7 @@ fn stays(model: &Model, from: &[f64], to: &[f64], path: &Path) -> f64 {
     for _ in 0..2 {
         let (values, slopes) = walk(model, from, to, (0..=64).map(|k| start + length * f64::from(k) / 64.0));
         let slopes = slopes.into_iter().map(|slope| slope * length).collect();
-        let part = Path { values, slopes, stays: 1.0 };
+        let part = Path { values, slopes, stays: 1.0, finish: 0.0 };
         let Some(worst) = part.worst() else { return 0.0 };
         left = part.mismatches()[worst];
         start += length * worst as f64 / 64.0;
@@ -224,16 +228,28 @@ fn stays(model: &Model, from: &[f64], to: &[f64], path: &Path) -> f64 {
     left / before
 }
 
-fn paths(setup: &Setup) -> Vec<Path> {
+fn paths(setup: &Setup, finish: f64) -> Vec<Path> {
     let (model, star) = (&setup.exact, &setup.star.point);
     let singles = singles(setup, WALK);
     if singles.is_empty() {
         let segments = (20_000_000 / model.size()).clamp(100, 1000);
-        return vec![path(model, star, &model.start, segments)];
+        return vec![Path { finish, ..path(model, star, &model.start, segments) }];
     }
-    let moved = |i: &usize| (model.start[*i] - star[*i]).abs() > 0.02 * setup.unit;
-    let single = |i: usize| path(model, star, &with(star, i, model.start[i]), WALK);
-    singles.into_iter().filter(moved).map(single).collect()
+    let single = |i: usize| Path { finish, ..path(model, star, &with(star, i, model.start[i]), WALK) };
+    moved(setup, singles).into_iter().map(single).collect()
+}
+
+/// Those of the parameters whose way has a part in the descent.
+fn moved(setup: &Setup, singles: Vec<usize>) -> Vec<usize> {
+    let (model, star) = (&setup.exact, &setup.star);
+    let far = |i: &usize| (model.start[*i] - star.point[*i]).abs() > 0.02 * setup.unit;
+    let total = (model.at(&model.start, Draw::Frozen).0 - star.value).abs();
+    let matters = |i: &usize| {
+        let ends = with(&star.point, *i, model.start[*i]);
+        let above = (model.at(&ends, Draw::Frozen).0 - star.value).abs();
+        !above.is_finite() || !total.is_finite() || above * model.size() as f64 > 1e-4 * total
+    };
+    singles.into_iter().filter(far).filter(matters).collect()
 }
 
 fn non_finite(case: &Case, setup: &Setup, run: &Run, paths: &[Path]) -> Option<NonFinite> {
@@ -305,6 +321,9 @@ fn fall(setup: &Setup, run: &Run) -> Option<Fall> {
         let direction: Vec<f64> = end.iter().zip(&model.start).map(|(a, b)| a - b).collect();
         directions.push((end.clone(), direction, "on from where your run ends".into()));
     }
+    // A fall that stays above the minimum is a long slope into a far valley.
+    let (start, star) = (model.at(&model.start, Draw::Frozen).0, setup.star.value);
+    let below = start.min(star) - 0.1 * (start - star).abs();
     directions.into_iter().find_map(|(point, direction, words)| {
         let all: Vec<f64> = (0..6)
             .flat_map(|k| {
@@ -313,7 +332,7 @@ fn fall(setup: &Setup, run: &Run) -> Option<Fall> {
             })
             .collect();
         let values = model.evaluate(&all, Draw::Frozen).values;
-        is_endless(&values).then_some(Fall { direction: words, values })
+        (values[5] < below && is_endless(&values)).then_some(Fall { direction: words, values })
     })
 }
 
@@ -427,8 +446,8 @@ fn edge(setup: &Setup, paths: &[Path]) -> Option<(f64, f64)> {
     if fit.readout != Readout::Identity {
         return None;
     }
-    let moved = |i: &usize| (setup.exact.start[*i] - setup.star.point[*i]).abs() > 0.02 * setup.unit;
-    let lengths = singles(setup, WALK).into_iter().filter(moved).map(|i| (setup.exact.start[i] - setup.star.point[i]).abs());
+    let singles = moved(setup, singles(setup, WALK)).into_iter();
+    let lengths = singles.map(|i| (setup.exact.start[i] - setup.star.point[i]).abs());
     let (length, path) = lengths.zip(paths).max_by(|a, b| a.0.total_cmp(&b.0))?;
     let sizes: Vec<f64> = path.slopes.iter().map(|slope| slope.abs()).collect();
     let steepest = sizes.iter().copied().fold(0.0, f64::max);
@@ -486,7 +505,15 @@ fn sides(setup: &Setup) -> Option<Sides> {
     let Probed::Fit(fit) = &setup.subject else { return None };
     // Where the prediction isn't in the target's units, distances only compare near the minimum.
     let share = if fit.readout == Readout::Identity { 1.0 } else { 0.25 };
-    let distance = share * setup.unit;
+    let furthest = displacement(setup).into_iter().fold(0.0_f64, |m, d| m.max(d.abs()));
+    let at = [share * setup.unit, share * furthest].map(|distance| ratio_of_sides(setup, distance));
+    let furthest_from_1 = |a: &(f64, f64), b: &(f64, f64)| libm::log(a.1).abs().total_cmp(&libm::log(b.1).abs());
+    let (distance, ratio) = at.into_iter().flatten().max_by(furthest_from_1)?;
+    Some(Sides { distance, ratio, bias: population_bias(setup, fit) })
+}
+
+/// The typical slope at a distance above the minimum over that below it.
+fn ratio_of_sides(setup: &Setup, distance: f64) -> Option<(f64, f64)> {
     let (model, star) = (&setup.exact, &setup.star.point);
     let mut logs: Vec<f64> = singles(setup, 64)
         .into_iter()
@@ -498,8 +525,7 @@ fn sides(setup: &Setup) -> Option<Sides> {
         })
         .collect();
     logs.sort_by(f64::total_cmp);
-    let ratio = libm::exp(*logs.get(logs.len() / 2)?);
-    Some(Sides { distance, ratio, bias: population_bias(setup, fit) })
+    Some((distance, libm::exp(*logs.get(logs.len() / 2)?)))
 }
 
 /// The bias of the best constant under Gaussian noise of the start's size, in standard deviations.
@@ -645,7 +671,7 @@ fn diagonal(model: &Model, point: &[f64], unit: f64) -> Option<Vec<f64>> {
 /// The best of rates from a thousandth to 100000 times the author's, and the best of the smaller ones.
 fn rates(setup: &Setup, lane: &Lane, rules: Rules, run: &Run) -> (Option<Rate>, Option<Rate>) {
     let cost = setup.exact.size() as u64;
-    let most = if cost > 1000 { 500 } else { 2000 };
+    let most = if cost > 1000 { 300 } else { 1000 };
     let budget = run.reached.unwrap_or(rules.budget).min(most);
     let best = |factors: Vec<f64>| {
         let lanes: Vec<Lane> =

@@ -43,6 +43,7 @@ pub(super) struct Run {
     pub end_loss: f64,
     pub end_error: f64,
     pub best_error: f64,
+    pub worst_error: f64,
     /// Step, loss and error, at steps that are spaced evenly in the logarithm.
     pub curve: Vec<(u64, f64, f64)>,
     /// Points on the way, at those steps.
@@ -164,6 +165,7 @@ impl<F: Float> Racer<F> {
         if let Some(error) = seen.error {
             run.end_error = error;
             run.best_error = run.best_error.min(error);
+            run.worst_error = run.worst_error.max(error);
             if seen.step == 0 {
                 self.start_error = error;
             }
