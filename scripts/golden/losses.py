@@ -69,12 +69,37 @@ def formula(p, t, value="d**2", constants=None):
     return eval(value, {**names, **(constants or {})})
 
 
+def composite(p, t, terms=({"loss": "mse"}, {"loss": "l1"}), combine="sum"):
+    # One element a lane, so that the mean over its elements is the element.
+    functions = [(FUNCTIONS[term["loss"]], term.get("weight", 1.0)) for term in terms]
+    if combine == "sum":
+        return sum(weight * function(p, t) for function, weight in functions)
+    return torch.stack([function(p, t) ** weight for function, weight in functions]).prod(0)
+
+
+def transformed(p, t, loss="mse", by="log1p"):
+    value = FUNCTIONS[loss](p, t)
+    by, option = next(iter(by.items())) if isinstance(by, dict) else (by, None)
+    return {
+        "scale": lambda: value * option,
+        "log1p": lambda: torch.log1p(value),
+        "sqrt": lambda: torch.sqrt(value),
+        "power": lambda: value**option,
+        "tanh": lambda: torch.tanh(value),
+    }[by]()
+
+
 def unreduced(function):
     return lambda p, t, **options: function(p, t, reduction="none", **options)
 
 
 # More of them are in formulas.py.
 OWN = {"value": "where(abs(d) <= edge, abs(d), 0.001*abs(d) + 0.4995)", "constants": {"edge": 0.5}}
+
+FUNCTIONS = {"l1": unreduced(F.l1_loss), "mse": unreduced(F.mse_loss), "plateau": plateau}
+# PyTorch's roots have no slope at 0, and the powers none that is finite: those points are not asked for.
+ABOVE_0 = [(p, t) for p, t in VALUES if p != t]
+WEIGHTED = [{"loss": "plateau", "weight": 0.25}, {"loss": "mse", "weight": 1.5}, {"loss": "l1"}]
 
 # Name, function, points, sets of options. The first set is empty: the defaults are checked too.
 LOSSES = [
@@ -89,6 +114,10 @@ LOSSES = [
     ("quantile", quantile, VALUES, [{}, {"quantile": 0.9}, {"quantile": 0.001}]),
     ("cross_entropy", unreduced(F.cross_entropy), CLASSES, [{}]),
     ("bce_with_logits", unreduced(F.binary_cross_entropy_with_logits), PROBABILITIES, [{}]),
+    ("composite", composite, VALUES, [{}, {"terms": WEIGHTED}]),
+    ("composite", composite, ABOVE_0, [{"terms": WEIGHTED, "combine": "product"}]),
+    ("transformed", transformed, VALUES, [{}, {"by": "tanh"}, {"by": {"scale": 0.3}}, {"by": {"power": 2.0}}]),
+    ("transformed", transformed, ABOVE_0, [{"loss": "l1", "by": "sqrt"}, {"loss": "plateau", "by": {"power": 0.3}}]),
     ("formula", formula, VALUES, [{}, OWN]),
 ]
 

@@ -15,6 +15,7 @@
 
 mod asymmetric;
 mod bce_with_logits;
+mod composite;
 mod cross_entropy;
 mod file;
 mod formula;
@@ -31,9 +32,11 @@ mod poorly_conditioned;
 mod pseudo_huber;
 mod quantile;
 mod torchscript;
+mod transformed;
 
 pub use asymmetric::Asymmetric;
 pub use bce_with_logits::BceWithLogits;
+pub use composite::{Combine, Composite, Weighted};
 pub use cross_entropy::CrossEntropy;
 pub use file::File;
 pub use formula::Formula;
@@ -54,6 +57,7 @@ use registry::{Described, registry};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 pub use torchscript::TorchScript;
+pub use transformed::{Transform, Transformed};
 
 registry! {
     /// A loss and its options.
@@ -69,6 +73,8 @@ registry! {
         "quantile" => Quantile(Quantile),
         "cross_entropy" => CrossEntropy(CrossEntropy),
         "bce_with_logits" => BceWithLogits(BceWithLogits),
+        "composite" => Composite(Composite),
+        "transformed" => Transformed(Transformed),
         "formula" => Formula(Formula),
         "torchscript" => TorchScript(TorchScript),
     }
@@ -127,6 +133,12 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
 
     /// The files that it is made from.
     fn files(&self) -> Vec<&File> {
+        Vec::new()
+    }
+
+    /// The terms that it is put together of, each with the loss that is this term alone; none where there
+    /// is but one. A TorchScript module's terms come from [`Lanes::terms`] alone.
+    fn terms(&self) -> Vec<(String, Loss)> {
         Vec::new()
     }
 

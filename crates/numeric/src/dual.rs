@@ -138,6 +138,11 @@ impl<F: Float> Real for Dual<F> {
         Self { value: x.abs(), slope: if x == zero { zero } else { slope } }
     }
     #[inline(always)]
+    fn pow(self, exponent: f64) -> Self {
+        let power = |exponent: f64| self.value.pow(F::from_f64(exponent));
+        self.chain(power(exponent), power(exponent - 1.0) * F::from_f64(exponent))
+    }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         let root = self.value.sqrt();
         Self { value: root, slope: self.slope / (root + root) }
@@ -191,8 +196,9 @@ mod tests {
         #[test]
         fn slopes_match_central_differences(x in -4.0..4.0_f64) {
             prop_assume!(x.abs() > 1e-3);
-            let functions: [(&str, Function); 12] = [
+            let functions: [(&str, Function); 13] = [
                 ("abs", Dual::abs),
+                ("pow", |x| (x.square() + 0.5).pow(1.7)),
                 ("sqrt", |x| (x.square() + 0.5).sqrt()),
                 ("exp", Dual::exp),
                 ("exp_m1", Dual::exp_m1),

@@ -40,6 +40,8 @@ pub trait Real:
     fn abs(self) -> Self;
     /// √x
     fn sqrt(self) -> Self;
+    /// x to a constant power; NaN for a negative x, unless the power is whole.
+    fn pow(self, exponent: f64) -> Self;
     /// eˣ
     fn exp(self) -> Self;
     /// eˣ − 1, exact near 0.
@@ -140,6 +142,10 @@ impl<F: Float> Real for Plain<F> {
     #[inline(always)]
     fn sqrt(self) -> Self {
         Self(self.0.sqrt())
+    }
+    #[inline(always)]
+    fn pow(self, exponent: f64) -> Self {
+        Self(self.0.pow(F::from_f64(exponent)))
     }
     #[inline(always)]
     fn exp(self) -> Self {

@@ -65,6 +65,9 @@ impl Real for Traced {
     fn sqrt(self) -> Self {
         Self(self.0.sqrt())
     }
+    fn pow(self, exponent: f64) -> Self {
+        Self(self.0.pow_tensor_scalar(exponent))
+    }
     fn exp(self) -> Self {
         Self(self.0.exp())
     }
@@ -136,6 +139,7 @@ mod tests {
             "tanh": |x| x.tanh(),
             "exp_m1": |x| (x * 0.1).exp_m1(),
             "ln_1p": |x| x.square().ln_1p(),
+            "pow": |x| (x.square() + 1.0).pow(1.7),
             "sqrt": |x| (x.square() + 1.0).sqrt(),
             "quotient": |x| x.clone() / (x.square() + 0.5),
             "select": |x| {

@@ -160,16 +160,20 @@ pub trait Batch {
     }
 
     /// The gradients `[lanes, …]` of what [`loss`](Self::loss), or a term, came to by the `parameters` it
-    /// came from.
-    fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor]) -> Vec<Tensor> {
-        autograd(loss, parameters)
+    /// came from; `keep` the graph for another call.
+    fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor], keep: bool) -> Vec<Tensor> {
+        autograd(loss, parameters, keep)
     }
 }
 
 /// The gradient of every lane's loss: the sum's, since lanes don't touch. It is 0 for a parameter that the
 /// loss doesn't depend on.
-pub(crate) fn autograd<T: std::borrow::Borrow<Tensor>>(loss: &Tensor, parameters: &[T]) -> Vec<Tensor> {
-    let found = Tensor::run_backward(&[loss.sum(None::<Kind>)], parameters, false, false);
+pub(crate) fn autograd<T: std::borrow::Borrow<Tensor>>(
+    loss: &Tensor,
+    parameters: &[T],
+    keep: bool,
+) -> Vec<Tensor> {
+    let found = Tensor::run_backward(&[loss.sum(None::<Kind>)], parameters, keep, false);
     let fill = |(gradient, parameter): (Tensor, &T)| {
         if gradient.defined() { gradient.contiguous() } else { parameter.borrow().zeros_like().detach() }
     };

@@ -1,14 +1,14 @@
 //! Part files: what a batch came to, written once and whole.
 //!
 //! A part is a line of JSON (its key, lengths and hash), then rows of `cells.csv`, then rows of
-//! `curves.csv`. It is written under another name, synced and renamed, so that a part that is there is
+//! `curves.csv`, then rows of `terms.csv`. It is written under another name, synced and renamed, so that a part that is there is
 //! whole; and it is checked against its hash before it is used, so that a damaged one is made again.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use analysis::records::{self, Cell, Hit, Outcome, Point, Targets};
+use analysis::records::{self, Cell, Hit, Outcome, Point, Targets, Term};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -22,6 +22,8 @@ pub struct Part {
     pub cells: Vec<u8>,
     /// Rows of `curves.csv`.
     pub curves: Vec<u8>,
+    /// Rows of `terms.csv`; none where no loss has several terms.
+    pub terms: Vec<u8>,
     /// How many cells, and how many of them diverged or failed.
     pub counts: Counts,
     /// Where and how long it ran: not a result.
@@ -54,6 +56,7 @@ struct Header {
     key: String,
     cells_bytes: u64,
     curves_bytes: u64,
+    terms_bytes: u64,
     sha256: String,
     counts: Counts,
     timing: Timing,
@@ -68,7 +71,7 @@ impl Part {
     pub fn new(batch: &Batch, results: &[LaneResult], targets: &Targets, timing: Timing) -> Self {
         let labels = batch.labels();
         let dtype = batch.settings.dtype;
-        let (mut cells, mut curves) = (Vec::new(), Vec::new());
+        let [mut cells, mut curves, mut terms] = [const { Vec::new() }; 3];
         let mut counts = Counts::default();
         let mut cell = Cell {
             key: records::Key(0),
@@ -116,11 +119,22 @@ impl Part {
                 };
                 records::write_point(&mut curves, &point, dtype);
             }
+            for share in &result.terms {
+                let term = Term {
+                    key: cell.key,
+                    step: share.step,
+                    name: &share.term,
+                    value: share.value,
+                    gradient_norm: share.gradient_norm,
+                    cosine: share.cosine,
+                };
+                records::write_term(&mut terms, &term, dtype);
+            }
             counts.cells += 1;
             counts.diverged += u64::from(result.outcome == Outcome::Diverged);
             counts.failed += u64::from(result.outcome == Outcome::Failed);
         }
-        Self { cells, curves, counts, timing }
+        Self { cells, curves, terms, counts, timing }
     }
 
     /// Writes the part into `folder`, whole or not at all.
@@ -132,7 +146,8 @@ impl Part {
             key: key.to_owned(),
             cells_bytes: self.cells.len() as u64,
             curves_bytes: self.curves.len() as u64,
-            sha256: hash(&self.cells, &self.curves),
+            terms_bytes: self.terms.len() as u64,
+            sha256: hash([&self.cells, &self.curves, &self.terms]),
             counts: self.counts,
             timing: self.timing.clone(),
         };
@@ -140,7 +155,8 @@ impl Part {
             serde_json::to_writer(&mut *file, &header)?;
             file.write_all(b"\n")?;
             file.write_all(&self.cells)?;
-            file.write_all(&self.curves)
+            file.write_all(&self.curves)?;
+            file.write_all(&self.terms)
         })
     }
 
@@ -154,14 +170,17 @@ impl Part {
         let header: Header = serde_json::from_str(&line).ok()?;
         let mut body = Vec::new();
         file.read_to_end(&mut body).ok()?;
-        let fits = header.cells_bytes.checked_add(header.curves_bytes) == Some(body.len() as u64);
-        if header.key != key || !fits {
+        let lengths = [header.curves_bytes, header.terms_bytes];
+        let whole = lengths.iter().try_fold(header.cells_bytes, |sum, length| sum.checked_add(*length));
+        if header.key != key || whole != Some(body.len() as u64) {
             return None;
         }
-        let curves = body.split_off(header.cells_bytes as usize);
-        (hash(&body, &curves) == header.sha256).then_some(Self {
+        let mut curves = body.split_off(header.cells_bytes as usize);
+        let terms = curves.split_off(header.curves_bytes as usize);
+        (hash([&body, &curves, &terms]) == header.sha256).then_some(Self {
             cells: body,
             curves,
+            terms,
             counts: header.counts,
             timing: header.timing,
         })
@@ -173,8 +192,9 @@ pub(crate) fn path(folder: &Path, key: &str) -> PathBuf {
     folder.join(format!("{key}.part"))
 }
 
-fn hash(cells: &[u8], curves: &[u8]) -> String {
-    base16ct::lower::encode_string(&Sha256::new().chain_update(cells).chain_update(curves).finalize())
+fn hash(blocks: [&[u8]; 3]) -> String {
+    let hash = blocks.iter().fold(Sha256::new(), Sha256::chain_update);
+    base16ct::lower::encode_string(&hash.finalize())
 }
 
 /// Writes a file so that under its name there is ever only a whole one: first under another name in

@@ -9,7 +9,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use analysis::records::{Cells, Engine, RecordError, SCHEMA, Targets, write_cell_header, write_point_header};
+use analysis::records::{
+    Cells, Engine, RecordError, SCHEMA, Targets, write_cell_header, write_point_header, write_term_header,
+};
 use analysis::table::{Builder, Table};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use miette::Diagnostic;
@@ -250,6 +252,9 @@ struct Manifest<'a> {
     config: &'a str,
 }
 
+/// The result files, in the order of a part's blocks.
+const FILES: [&str; 3] = ["cells.csv", "curves.csv", "terms.csv"];
+
 /// Puts the parts together, in the plan's order, part by part.
 fn assemble(
     config: &Config,
@@ -260,44 +265,51 @@ fn assemble(
 ) -> Result<Counts, RunError> {
     let mut counts = Counts::default();
     let mut timings = String::from("key,host,cells,wall_us\n");
-    let mut hashes = [Sha256::new(), Sha256::new()];
+    let mut hashes = [const {}; 3].map(|()| Sha256::new());
     let mut vanished = None;
-    // Both files are written in one walk over the parts, so that each part is read once.
-    let cells_path = folder.join("cells.csv");
-    let curves_path = folder.join("curves.csv");
+    let mut has_terms = false;
+    // All files are written in one walk over the parts, so that each part is read once.
+    let [cells_path, curves_path, terms_path] = FILES.map(|name| folder.join(name));
     let written = write_whole(&cells_path, |cells| {
         write_whole(&curves_path, |curves| {
-            let (mut cell_header, mut point_header) = (Vec::new(), Vec::new());
-            write_cell_header(&mut cell_header, targets);
-            write_point_header(&mut point_header);
-            let mut append = |part_cells: &[u8], part_curves: &[u8]| {
-                hashes[0].update(part_cells);
-                hashes[1].update(part_curves);
-                cells.write_all(part_cells)?;
-                curves.write_all(part_curves)
-            };
-            append(&cell_header, &point_header)?;
-            for key in keys {
-                let Some(part) = Part::load(&folder.join("parts"), key) else {
-                    vanished = Some(key.clone());
-                    return Err(io::Error::other("a part is missing"));
+            write_whole(&terms_path, |terms| {
+                let mut append = |blocks: [&[u8]; 3]| {
+                    hashes.iter_mut().zip(blocks).for_each(|(hash, block)| hash.update(block));
+                    cells.write_all(blocks[0])?;
+                    curves.write_all(blocks[1])?;
+                    terms.write_all(blocks[2])
                 };
-                append(&part.cells, &part.curves)?;
-                counts.cells += part.counts.cells;
-                counts.diverged += part.counts.diverged;
-                counts.failed += part.counts.failed;
-                let Timing { host, wall_us } = part.timing;
-                let _ = writeln!(timings, "{key},{host},{},{wall_us}", part.counts.cells);
-            }
-            Ok(())
+                let mut headers = [const { Vec::new() }; 3];
+                write_cell_header(&mut headers[0], targets);
+                write_point_header(&mut headers[1]);
+                write_term_header(&mut headers[2]);
+                append(headers.each_ref().map(Vec::as_slice))?;
+                for key in keys {
+                    let Some(part) = Part::load(&folder.join("parts"), key) else {
+                        vanished = Some(key.clone());
+                        return Err(io::Error::other("a part is missing"));
+                    };
+                    append([&part.cells, &part.curves, &part.terms])?;
+                    has_terms |= !part.terms.is_empty();
+                    counts.cells += part.counts.cells;
+                    counts.diverged += part.counts.diverged;
+                    counts.failed += part.counts.failed;
+                    let Timing { host, wall_us } = part.timing;
+                    let _ = writeln!(timings, "{key},{host},{},{wall_us}", part.counts.cells);
+                }
+                Ok(())
+            })
         })
     });
     if let Some(key) = vanished {
         return Err(RunError::Vanished { key, folder: folder.join("parts") });
     }
     written.map_err(|source| RunError::Write { path: cells_path, source })?;
+    if !has_terms {
+        // Most losses are of one piece, and a file of nothing only raises questions.
+        let _ = fs::remove_file(&terms_path);
+    }
 
-    let names = ["cells.csv", "curves.csv"];
     let hex = |hash: Sha256| base16ct::lower::encode_string(&hash.finalize());
     let mut engines: Vec<&str> = plan.batches.iter().map(|batch| batch.engine.as_str()).collect();
     engines.sort_unstable();
@@ -312,7 +324,7 @@ fn assemble(
         cells: counts.cells,
         diverged: counts.diverged,
         failed: counts.failed,
-        files: names.into_iter().zip(hashes.map(hex)).collect(),
+        files: FILES.into_iter().zip(hashes.map(hex)).take(if has_terms { 3 } else { 2 }).collect(),
         config: &config.text,
     };
     let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";

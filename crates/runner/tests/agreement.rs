@@ -6,7 +6,7 @@ use optimizers::Optimizer;
 use problems::{Losses, Problem};
 use rayon::prelude::*;
 use runner::config;
-use runner::engine::{self, LaneResult, Moment};
+use runner::engine::{self, LaneResult, Moment, Share};
 use runner::plan::{Batch, Lane, Plan};
 
 /// The batches of a config.
@@ -88,9 +88,25 @@ fn apart(ours: &LaneResult, theirs: &LaneResult) -> f64 {
 }
 
 /// The parts of a result that are counted, not computed.
-fn counted(result: &LaneResult) -> (Outcome, u64, u64, &[Option<u64>], Vec<u64>, &str) {
-    let LaneResult { outcome, steps, evaluations, hits, curve, message, .. } = result;
-    (*outcome, *steps, *evaluations, hits, curve.iter().map(|moment| moment.step).collect(), message)
+fn counted(result: &LaneResult) -> impl PartialEq + std::fmt::Debug {
+    let LaneResult { outcome, steps, evaluations, hits, curve, terms, message, .. } = result;
+    let recorded: Vec<u64> = curve.iter().map(|moment| moment.step).collect();
+    let terms: Vec<_> = terms.iter().map(|share| (share.step, share.term.clone())).collect();
+    (*outcome, *steps, *evaluations, hits.clone(), recorded, terms, message.clone())
+}
+
+/// How far the terms of two losses are apart, in units of the largest of each so far.
+fn terms_apart(ours: &LaneResult, theirs: &LaneResult) -> f64 {
+    let mut worst = 0.0_f64;
+    for quantity in [|share: &Share| share.value, |share: &Share| share.gradient_norm] {
+        let mut scale = 0.0_f64;
+        for (ours, theirs) in ours.terms.iter().zip(&theirs.terms) {
+            let (ours, theirs) = (quantity(ours), quantity(theirs));
+            scale = scale.max(theirs.abs());
+            worst = if ours == theirs { worst } else { worst.max((ours - theirs).abs() / scale) };
+        }
+    }
+    worst
 }
 
 /// A result as text, which tells all numbers apart and NaN from nothing but NaN.
@@ -117,7 +133,7 @@ fn both_engines_draw_the_same_curves() {
         let pair = |((ours, theirs), lane): ((&LaneResult, &LaneResult), &Lane)| {
             let what = format!("{} at {lane:?}", label(batch));
             assert_eq!(counted(ours), counted(theirs), "{what}");
-            (apart(ours, theirs), what)
+            (apart(ours, theirs).max(terms_apart(ours, theirs)), what)
         };
         ours.iter().zip(&theirs).zip(&batch.lanes).map(pair).collect()
     };
@@ -126,9 +142,14 @@ fn both_engines_draw_the_same_curves() {
     // slope's gradient cancels to the rounding of a sum, which both engines form in another order: about
     // 1e-16 of nothing. Rules that divide it by its own size and an eps of 1e-8 or 1e-10 make that much
     // larger a movement of it.
-    let cancels = |what: &str| what.starts_with("line_fit / ");
+    // A loss that isn't convex lets runs at a high rate part, by ten times the rounding a few steps.
+    let tolerance_of = |what: &str| match what {
+        _ if what.starts_with("line_fit / ") => 1e-4,
+        _ if what.contains(" / transformed / ") => 1e-6,
+        _ => 1e-10,
+    };
     for (distance, what) in &all {
-        let tolerance = if cancels(what) { 1e-4 } else { 1e-10 };
+        let tolerance = tolerance_of(what);
         assert!(*distance <= tolerance, "{what}: {distance:e} apart");
     }
     let loose = all.iter().filter(|(distance, _)| *distance > 1e-10).count();

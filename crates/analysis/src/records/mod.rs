@@ -1,4 +1,5 @@
-//! The result files: `cells.csv`, one row for each training run, and `curves.csv`, its points.
+//! The result files: `cells.csv`, one row for each training run, and `curves.csv`, its points;
+//! and `terms.csv`, the terms of the losses that have several, at those points.
 //!
 //! `cells.csv` has these columns, in this order:
 //!
@@ -26,9 +27,11 @@ pub(crate) mod rows;
 pub(crate) mod write;
 
 pub use error::{RecordError, TargetError};
-pub use model::{Cell, Dtype, Engine, Hit, Key, Outcome, Point, Role, Targets};
+pub use model::{Cell, Dtype, Engine, Hit, Key, Outcome, Point, Role, Targets, Term};
 pub use read::{Cells, Points};
-pub use write::{float, write_cell, write_cell_header, write_point, write_point_header};
+pub use write::{
+    float, write_cell, write_cell_header, write_point, write_point_header, write_term, write_term_header,
+};
 
 /// The version of the form of the result files. It rises when a column comes, goes or changes its
 /// meaning; 2 added `budget`. A file of another form is refused by its header, never misread.

@@ -109,6 +109,23 @@ pub struct Point {
     pub lr: f64,
 }
 
+/// One term of a loss at a point of a curve: a row of `terms.csv`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term<'a> {
+    /// The run.
+    pub key: Key,
+    /// The step.
+    pub step: u64,
+    /// The term: a loss, or the number of a TorchScript module's.
+    pub name: &'a str,
+    /// What it adds to the loss; in a product, to the loss's logarithm.
+    pub value: f64,
+    /// The Euclidean norm of its gradient.
+    pub gradient_norm: f64,
+    /// The cosine between its gradient and that of all other terms together.
+    pub cosine: f64,
+}
+
 /// The targets of a run of the grid, from the largest to the smallest, each once: the
 /// `steps_to_<target>` columns.
 ///

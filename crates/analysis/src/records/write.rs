@@ -1,6 +1,6 @@
 //! Rows as bytes, appended to a buffer that the caller empties when it likes.
 
-use super::{Cell, Dtype, Key, Point, TargetError, Targets};
+use super::{Cell, Dtype, Key, Point, TargetError, Targets, Term};
 
 /// The columns of `cells.csv` before the targets.
 pub(crate) const CELL_COLUMNS: [&str; 20] = [
@@ -31,6 +31,9 @@ pub(crate) const TARGET_COLUMN: &str = "steps_to_";
 pub(crate) const MESSAGE_COLUMN: &str = "message";
 /// The columns of `curves.csv`.
 pub(crate) const POINT_COLUMNS: [&str; 6] = ["key", "step", "loss", "error", "gradient_norm", "lr"];
+
+/// The columns of `terms.csv`.
+const TERM_COLUMNS: [&str; 6] = ["key", "step", "term", "value", "gradient_norm", "cosine"];
 
 /// Appends the shortest decimal that reads back to the same number of this type.
 ///
@@ -165,6 +168,26 @@ pub fn write_point(out: &mut Vec<u8>, point: &Point, dtype: Dtype) {
     out.push(b'\n');
 }
 
+/// Appends the header of `terms.csv`.
+pub fn write_term_header(out: &mut Vec<u8>) {
+    out.extend_from_slice(TERM_COLUMNS.join(",").as_bytes());
+    out.push(b'\n');
+}
+
+/// Appends a row of `terms.csv`; `dtype` is that of the run.
+pub fn write_term(out: &mut Vec<u8>, term: &Term, dtype: Dtype) {
+    key(out, term.key);
+    out.push(b',');
+    integer(out, term.step);
+    out.push(b',');
+    text(out, term.name);
+    for value in [term.value, term.gradient_norm, term.cosine] {
+        out.push(b',');
+        float(out, value, dtype);
+    }
+    out.push(b'\n');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +238,18 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "key,step,loss,error,gradient_norm,lr\n000000000000feed,12,0.1,NaN,2,0.1\n"
+        );
+        let mut out = Vec::new();
+        write_term_header(&mut out);
+        let (key, name) = (Key(0xfeed), "huber(delta=2, x=1)");
+        write_term(
+            &mut out,
+            &Term { key, step: 12, name, value: 0.5, gradient_norm: 2.0, cosine: -1.0 },
+            Dtype::Float32,
+        );
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "key,step,term,value,gradient_norm,cosine\n000000000000feed,12,\"huber(delta=2, x=1)\",0.5,2,-1\n"
         );
     }
 }

@@ -1,10 +1,14 @@
 //! The fused engine: every step is three passes over rows of lanes that stay in the first-level cache.
 
+use std::sync::Arc;
+
+use losses::Loss;
 use numeric::{Float, LANES, Row, Rows, rows, vectorize};
 use problems::Block;
 use rayon::prelude::*;
 
 use super::ledger::{LaneResult, Ledger, Metric, Seen};
+use super::terms::Terms;
 use super::{Rates, Recorded};
 use crate::plan::{Batch, Lane};
 
@@ -42,6 +46,53 @@ fn problem_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Box<dyn Block<F>> {
     batch.problem.block(&seeds, batch.loss.as_ref()).expect("the plan asked whether it can be fused")
 }
 
+/// The terms of a loss, each as a block of its own that is evaluated where a step is recorded.
+struct Parts<F> {
+    names: Vec<Arc<str>>,
+    blocks: Vec<Box<dyn Block<F>>>,
+    gradients: Vec<Rows<F>>,
+    values: Vec<Rows<F>>,
+    /// Not looked at.
+    measure: Rows<F>,
+}
+
+impl<F: Float> Parts<F> {
+    /// None where the loss is of one piece.
+    fn new(batch: &Batch, lanes: &[Lane], rows: usize, chunks: usize) -> Option<Self> {
+        let terms = batch.loss.as_ref().map(|loss| loss.terms()).filter(|terms| !terms.is_empty())?;
+        let (names, losses): (Vec<String>, Vec<Loss>) = terms.into_iter().unzip();
+        let block = |loss| problem_block(&Batch { loss: Some(loss), ..batch.clone() }, lanes);
+        let blocks: Vec<_> = losses.into_iter().map(block).collect();
+        let names: Vec<Arc<str>> = names.into_iter().map(Arc::from).collect();
+        let zeros = |rows: usize| vec![Rows::zero(rows); names.len()];
+        Some(Self {
+            gradients: zeros(rows),
+            values: zeros(chunks),
+            measure: Rows::zero(chunks),
+            blocks,
+            names,
+        })
+    }
+
+    fn account(&mut self, elements: usize, lanes: usize, parameters: &[Row<F>]) -> Terms {
+        let places = self.gradients.iter_mut().zip(&mut self.values);
+        for (block, (gradient, value)) in self.blocks.iter_mut().zip(places) {
+            block.evaluate(parameters, gradient, value, &mut self.measure);
+        }
+        let at = |rows: &[Row<F>], row: usize, lane: usize| rows[row][lane % LANES].to_f64();
+        let product = |i: usize, j: usize| {
+            let of_lane = |lane: usize| {
+                let own = lane / LANES * elements..(lane / LANES + 1) * elements;
+                own.map(|row| at(&self.gradients[i], row, lane) * at(&self.gradients[j], row, lane)).sum()
+            };
+            (0..lanes).map(of_lane).collect()
+        };
+        let values =
+            self.values.iter().map(|value| (0..lanes).map(|lane| at(value, lane / LANES, lane)).collect());
+        Terms::new(self.names.clone(), values.collect(), product)
+    }
+}
+
 fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
     let settings = &*batch.settings;
     let mut block = problem_block::<F>(batch, lanes);
@@ -54,6 +105,7 @@ fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
     let mut stepper =
         batch.optimizer.stepper::<F>(start.len()).expect("the plan asked whether it can be fused");
     let clip = batch.optimizer.clip();
+    let mut terms = Parts::new(batch, lanes, start.len(), chunks);
     let mut ledger = Ledger::new(lanes.len(), settings);
     let mut recorded = Recorded::new(&settings.record);
     let mut diverged = Vec::new();
@@ -69,6 +121,9 @@ fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
         if due || !(diverged.is_empty() || settings.record.is_empty()) {
             norms(elements, &gradient, &mut norm);
             ledger.record(seen, due, &norm, &*block, |lane| rates.current[lane]);
+            if let Some(terms) = &mut terms {
+                ledger.record_terms(step, due, &terms.account(elements, lanes.len(), &parameters));
+            }
         }
         if step == settings.steps {
             break;

@@ -3,6 +3,7 @@
 use analysis::records::Outcome;
 use numeric::{Float, LANES, Row, Rows, rows, vectorize};
 
+use super::terms::{Share, Terms};
 use crate::plan::Settings;
 
 /// What the lanes came to at a step: the loss and the error measure of every lane.
@@ -51,6 +52,8 @@ pub struct LaneResult {
     pub hits: Vec<Option<u64>>,
     /// The recorded steps.
     pub curve: Vec<Moment>,
+    /// The terms of the loss at those steps, where it has several.
+    pub terms: Vec<Share>,
     /// Why it failed, where it did.
     pub message: String,
 }
@@ -65,6 +68,7 @@ impl Default for LaneResult {
             error: [f64::NAN; 3],
             hits: Vec::new(),
             curve: Vec::new(),
+            terms: Vec::new(),
             message: String::new(),
         }
     }
@@ -108,6 +112,11 @@ pub(super) struct Ledger<'a, F> {
 #[inline(always)]
 fn lesser<F: Float>(a: F, b: F) -> F {
     if a < b { a } else { b }
+}
+
+/// Whether a lane's step goes into its curve.
+fn takes_part(ended: bool, result: &LaneResult, step: u64, due: bool) -> bool {
+    if ended { result.steps == step } else { due }
 }
 
 /// Whether a target may be reached or the lane may have diverged.
@@ -302,8 +311,7 @@ impl<'a, F: Float> Ledger<'a, F> {
     ) {
         for (lane, result) in self.results.iter_mut().enumerate() {
             let (chunk, i) = (lane / LANES, lane % LANES);
-            let takes_part = if self.ended[lane] { result.steps == step } else { due };
-            if takes_part {
+            if takes_part(self.ended[lane], result, step, due) {
                 result.curve.push(Moment {
                     step,
                     loss: loss[chunk][i].to_f64(),
@@ -311,6 +319,15 @@ impl<'a, F: Float> Ledger<'a, F> {
                     gradient_norm: gradient_norm[chunk][i].to_f64(),
                     lr: lr(lane),
                 });
+            }
+        }
+    }
+
+    /// Adds the terms of the loss at a step, of the lanes that [`record`](Self::record) would add.
+    pub(super) fn record_terms(&mut self, step: u64, due: bool, terms: &Terms) {
+        for (lane, result) in self.results.iter_mut().enumerate() {
+            if takes_part(self.ended[lane], result, step, due) {
+                result.terms.extend(terms.of_lane(step, lane));
             }
         }
     }

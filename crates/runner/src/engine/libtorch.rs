@@ -1,12 +1,14 @@
 //! The libtorch engine: autograd computes the gradients of all lanes at once, and on the CPU the fused
 //! stepper applies them in one pass.
 
+use losses::Term;
 use numeric::slices::{slice, slice_mut};
 use numeric::{Float, LANES, Row, rows};
 use optimizers::{Stepper, TensorStepper};
 use tch::{Device, Kind, Tensor};
 
 use super::ledger::{LaneResult, Ledger, Metric, Seen};
+use super::terms::Terms;
 use super::{Rates, Recorded};
 use crate::plan::Batch;
 
@@ -57,8 +59,12 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         if !recording && step == settings.steps {
             break;
         }
-        let mut gradients = problem.gradients(&loss, &parameters);
+        let mut gradients = problem.gradients(&loss, &parameters, false);
         if recording {
+            let terms = problem.terms(step, &parameters);
+            if !terms.is_empty() {
+                ledger.record_terms(step, due, &accounts(&mut *problem, &terms, &parameters));
+            }
             let norms = to_rows::<F>(&norms(&gradients));
             ledger.record(seen, due, &norms, &Identity, |lane| rates.current[lane]);
         }
@@ -85,6 +91,26 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         step += 1;
     }
     ledger.finish(Seen { step, loss: &loss_rows, measure: &error_rows }, &Identity)
+}
+
+/// What the terms of the lanes' losses come to.
+fn accounts(problem: &mut dyn problems::Batch, terms: &[Term], parameters: &[Tensor]) -> Terms {
+    let numbers = |tensor: &Tensor| {
+        Vec::<f64>::try_from(tensor.detach().to_kind(Kind::Double)).expect("a number for each lane")
+    };
+    // All terms come from one forward pass, whose graph each of them needs.
+    let gradients: Vec<Vec<Tensor>> =
+        terms.iter().map(|term| problem.gradients(&term.value, parameters, true)).collect();
+    let product = |i: usize, j: usize| {
+        let pairs = gradients[i].iter().zip(&gradients[j]);
+        let products = pairs.map(|(a, b)| {
+            let (a, b) = (a.to_kind(Kind::Double), b.to_kind(Kind::Double));
+            (a * b).flatten(1, -1).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)
+        });
+        numbers(&products.reduce(|a, b| a + b).expect("a problem has parameters"))
+    };
+    let names = terms.iter().map(|term| term.name.as_str().into()).collect();
+    Terms::new(names, terms.iter().map(|term| numbers(&term.value)).collect(), product)
 }
 
 /// The Euclidean norm of every lane's gradient over all parameters.

@@ -3,6 +3,7 @@
 mod fused;
 mod ledger;
 mod libtorch;
+mod terms;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +13,7 @@ use analysis::records::{Dtype, Engine};
 use optimizers::schedules::{Observer, Schedule};
 
 pub use ledger::{LaneResult, Moment};
+pub use terms::Share;
 
 use crate::plan::Batch;
 

@@ -1,0 +1,200 @@
+//! A loss seen through a function.
+
+use numeric::{Dual, Float, LANES, Real, Row, Traced, rows, vectorize};
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::kernel::check_lengths;
+use crate::{Entry, File, Fuse, Kernel, Lanes, Loss, Mse, Replicas, Targets, options};
+
+/// Any loss, transformed: on a logarithmic scale, its root, its power.
+///
+/// ```text
+/// loss = f(ℓ)
+/// scale: a·ℓ;  log1p: ln(1 + ℓ);  sqrt: √ℓ;  power: ℓ^q;  tanh: tanh ℓ
+/// ```
+/// f is applied to each value that the loss has: to every element's where it is elementwise, to the single
+/// number that a TorchScript module returns. An increasing f keeps the minimiser of every element, and
+/// changes how steep the way there is.
+///
+/// Where ℓ is 0, the slope of √ℓ and of ℓ^q (q < 1) is taken as 0 rather than infinite. A negative ℓ has no
+/// root: the run diverges by NaN.
+///
+/// Checked against: the same expressions in PyTorch 2.13, value and gradient.
+///
+/// ```
+/// use losses::Loss;
+/// let loss: Loss = serde_json::from_str(r#"{"transformed": {"loss": "l1", "by": {"power": 2}}}"#).unwrap();
+/// let (mut slope, mut value) = ([[0.0; 16]], [[0.0; 16]]);
+/// loss.kernel::<f64>().unwrap().mean(1, &[[4.0; 16]], &[[1.0; 16]], &mut slope, &mut value);
+/// assert_eq!((value[0][0], slope[0][0]), (9.0, 6.0));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Transformed {
+    /// The loss.
+    pub loss: Box<Loss>,
+    /// The function.
+    pub by: Transform,
+}
+
+/// A function of a loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transform {
+    /// a·ℓ
+    Scale(f64),
+    /// ln(1 + ℓ)
+    #[default]
+    Log1p,
+    /// √ℓ
+    Sqrt,
+    /// ℓ^q
+    Power(f64),
+    /// tanh ℓ
+    Tanh,
+}
+
+impl Transform {
+    #[inline(always)]
+    fn apply<R: Real>(self, value: R) -> R {
+        match self {
+            Self::Scale(factor) => value * factor,
+            Self::Log1p => value.ln_1p(),
+            Self::Sqrt => guarded(value, R::sqrt),
+            Self::Power(exponent) => guarded(value, |value| value.pow(exponent)),
+            Self::Tanh => value.tanh(),
+        }
+    }
+}
+
+/// f of a value, and 0 with slope 0 where the value is 0.
+#[inline(always)]
+fn guarded<R: Real>(value: R, f: impl FnOnce(R) -> R) -> R {
+    let is_zero = value.clone().abs().at_most(0.0);
+    let (zero, one) = (value.constant(0.0), value.constant(1.0));
+    R::select(&is_zero, zero, f(R::select(&is_zero, one, value)))
+}
+
+impl Default for Transformed {
+    fn default() -> Self {
+        Self { loss: Box::new(Loss::Mse(Mse::default())), by: Transform::default() }
+    }
+}
+
+impl Described for Transformed {
+    fn info(&self) -> Info {
+        Info {
+            summary: "any loss through a function: log1p, sqrt, tanh, { scale = a }, { power = q }",
+            formula: "f(ℓ);  { transformed = { loss = \"plateau\", by = \"log1p\" } }",
+            source: "the question’s “log-scale on certain components, squaring or square-rooting other components”",
+        }
+    }
+}
+
+impl Entry for Transformed {
+    fn targets(&self) -> Targets {
+        self.loss.targets()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self.by {
+            Transform::Scale(factor) => options::finite("scale", factor)?,
+            Transform::Power(exponent) => options::above_zero("power", exponent)?,
+            Transform::Log1p | Transform::Sqrt | Transform::Tanh => {}
+        }
+        self.loss.check()
+    }
+
+    fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
+        self.by.apply(Traced(self.loss.tensor(prediction, target))).0
+    }
+
+    fn files(&self) -> Vec<&File> {
+        self.loss.files()
+    }
+
+    fn lanes_at_once(&self) -> usize {
+        self.loss.lanes_at_once()
+    }
+
+    fn with_state(&self, lanes: usize, options: (Kind, Device)) -> Option<Result<Box<dyn Lanes>, String>> {
+        let made = self.loss.with_state(lanes, options)?;
+        Some(made.map(|inner| Box::new(OnLanes { inner, by: self.by }) as Box<dyn Lanes>))
+    }
+}
+
+struct OnLanes {
+    inner: Box<dyn Lanes>,
+    by: Transform,
+}
+
+impl Lanes for OnLanes {
+    fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
+        self.by.apply(Traced(self.inner.values(prediction, target))).0
+    }
+
+    fn modules(&mut self) -> Vec<&mut Replicas> {
+        self.inner.modules()
+    }
+}
+
+impl<F: Float> Fuse<F> for Transformed {
+    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
+        Some(Box::new(Through { inner: self.loss.kernel()?, by: self.by }))
+    }
+}
+
+/// A kernel, and what its values go through.
+struct Through<F> {
+    inner: Box<dyn Kernel<F>>,
+    by: Transform,
+}
+
+/// Rows that are computed at once: their values stay in the first-level cache.
+const TILE: usize = 16;
+
+impl<F: Float> Kernel<F> for Through<F> {
+    fn mean(
+        &self,
+        elements: usize,
+        prediction: &[Row<F>],
+        target: &[Row<F>],
+        slope: &mut [Row<F>],
+        value: &mut [Row<F>],
+    ) {
+        check_lengths(elements, prediction, target, slope, value);
+        let scale = F::from_f64(1.0) / F::from_f64(elements as f64);
+        let mut values = [rows::zero::<F>(); TILE];
+        for (chunk, value) in value.iter_mut().enumerate() {
+            let mut sum = rows::zero::<F>();
+            for from in (0..elements).step_by(TILE) {
+                let count = TILE.min(elements - from);
+                let own = chunk * elements + from..chunk * elements + from + count;
+                let (values, slopes) = (&mut values[..count], &mut slope[own.clone()]);
+                // A mean over one element is its value.
+                self.inner.mean(1, &prediction[own.clone()], &target[own], slopes, values);
+                vectorize(
+                    #[inline(always)]
+                    || through(self.by, scale, values, slopes, &mut sum),
+                );
+            }
+            *value = sum.map(|sum| sum * scale);
+        }
+    }
+}
+
+/// Adds f of the values to the sum, and puts its slopes, scaled, in the place of theirs.
+#[inline(always)]
+fn through<F: Float>(by: Transform, scale: F, values: &[Row<F>], slopes: &mut [Row<F>], sum: &mut Row<F>) {
+    for (value, slope) in values.iter().zip(slopes) {
+        let (v, mut s) = (*value, *slope);
+        for lane in 0..LANES {
+            let through = by.apply(Dual { value: v[lane], slope: s[lane] });
+            sum[lane] += through.value;
+            s[lane] = through.slope * scale;
+        }
+        *slope = s;
+    }
+}
