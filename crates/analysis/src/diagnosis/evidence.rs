@@ -29,8 +29,8 @@ pub struct Baseline {
     pub turning: f64,
     /// The largest error on the way, over that at the start.
     pub overshoot: f64,
-    /// ‖∇L‖ at the end, over that at the start, without noise.
-    pub gradient_left: f64,
+    /// How far the minimum next to its end is above the best one, over the loss's fall from the start.
+    pub trapped: f64,
 }
 
 /// Where something isn't finite.

@@ -236,7 +236,7 @@ fn local_minima(e: &Evidence, fired: &[Cause]) -> Option<String> {
         return None;
     }
     // A straight line through a model's parameters may climb where the run needn't: then it must be stuck.
-    let stuck = e.baseline.reached.is_none() && e.baseline.gradient_left < at::STUCK;
+    let stuck = e.baseline.reached.is_none() && e.baseline.trapped > at::TRAPPED;
     if !e.single && !stuck {
         return None;
     }

@@ -79,8 +79,8 @@ pub const TURNING: f64 = -0.3;
 /// The largest error of a run over the error at its start, above which its steps are too long.
 pub const OVERSHOOT: f64 = 2.0;
 
-/// The gradient at a run's end over that at its start, below which it is stuck.
-pub const STUCK: f64 = 1e-3;
+/// How far a model's local minimum must be above the best one, over the loss's fall from the start.
+pub const TRAPPED: f64 = 0.01;
 
 /// How much faster a smaller rate must be, for the author's to be too large.
 pub const SMALLER_GAINS: f64 = 3.0;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use analysis::diagnosis::Cause;
 use analysis::records::Dtype;
-use losses::{Loss, Targets};
+use losses::{Combine, Composite, Loss, Targets};
 use optimizers::{Optimizer, Schedule};
 use problems::{Losses, Problem};
 use serde::Deserialize;
@@ -44,20 +44,6 @@ pub enum Sees {
     Prediction,
 }
 
-/// One of several losses that are added, as it is written.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TermEntry {
-    name: String,
-    loss: Loss,
-    #[serde(default = "one")]
-    weight: f64,
-}
-
-fn one() -> f64 {
-    1.0
-}
-
 /// A diagnosis as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,8 +51,6 @@ struct Entry {
     name: Spanned<String>,
     #[serde(default)]
     loss: Option<Spanned<Loss>>,
-    #[serde(default)]
-    terms: Option<Spanned<Vec<Spanned<TermEntry>>>>,
     #[serde(default)]
     problem: Option<Spanned<Problem>>,
     #[serde(default)]
@@ -263,9 +247,31 @@ fn checked<T: Clone>(
     Ok(Some(value.as_ref().clone()))
 }
 
+/// The loss, with the places of its files.
+fn checked_loss(source: &Source, entry: &Entry) -> Result<Option<Loss>, ConfigError> {
+    checked(source, entry.loss.as_ref(), |loss| {
+        loss.files().into_iter().for_each(|file| file.locate(source.folder()));
+        loss.check()
+    })
+}
+
+/// A sum of losses as its terms, so that each can be looked at, weighted and dropped.
+pub(crate) fn terms_of(loss: Loss) -> Vec<Term> {
+    match loss {
+        Loss::Composite(Composite { terms, combine: Combine::Sum }) => terms
+            .into_iter()
+            .map(|term| Term { name: term.loss.label(), loss: term.loss, weight: term.weight })
+            .collect(),
+        loss => vec![Term { name: loss.label(), loss, weight: 1.0 }],
+    }
+}
+
 fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Result<Subject, ConfigError> {
     let name = problem.as_ref().name();
-    checked(source, Some(problem), |problem| problem.check())?;
+    checked(source, Some(problem), |problem| {
+        problem.files().into_iter().for_each(|file| file.locate(source.folder()));
+        problem.check()
+    })?;
     let owned = "a problem brings its own: leave the line out";
     for (key, place) in [
         ("start", entry.start.as_ref().map(Spanned::span)),
@@ -273,13 +279,12 @@ fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Res
         ("readout", entry.readout.as_ref().map(Spanned::span)),
         ("sees", entry.sees.as_ref().map(Spanned::span)),
         ("noise", entry.noise.as_ref().map(Spanned::span)),
-        ("terms", entry.terms.as_ref().map(Spanned::span)),
     ] {
         if let Some(place) = place {
             return Err(source.at(place, &format!("`{key}` doesn't go with `problem`"), owned));
         }
     }
-    let loss = checked(source, entry.loss.as_ref(), |loss| loss.check())?;
+    let loss = checked_loss(source, entry)?;
     match (problem.as_ref().losses(), &entry.loss) {
         (Losses::Own, Some(loss)) => Err(source.at(
             loss.span(),
@@ -301,38 +306,13 @@ fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Res
 }
 
 fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
-    let terms = match (&entry.loss, &entry.terms) {
-        (Some(loss), None) => {
-            checked(source, Some(loss), |loss| loss.check())?;
-            let loss = loss.as_ref().clone();
-            vec![Term { name: loss.name().to_owned(), loss, weight: 1.0 }]
-        }
-        (None, Some(terms)) => {
-            let list: &Vec<Spanned<TermEntry>> = terms.as_ref();
-            source.require(terms, !list.is_empty(), "`terms` is empty", "name at least one loss")?;
-            let term = |entry: &Spanned<TermEntry>| {
-                let TermEntry { name, loss, weight } = entry.as_ref().clone();
-                loss.check().map_err(|message| source.at(entry.span(), &message, ""))?;
-                let message = format!("the weight of `{name}` must be finite, and is {weight}");
-                source.require(entry, weight.is_finite(), &message, "")?;
-                Ok(Term { name, loss, weight })
-            };
-            list.iter().map(term).collect::<Result<_, _>>()?
-        }
-        (Some(loss), Some(_)) => {
-            return Err(source.at(
-                loss.span(),
-                "`loss` and `terms` exclude each other",
-                "put the loss into `terms`, or leave `terms` out",
-            ));
-        }
-        (None, None) => {
-            return Err(source.whole(
-                "there is no loss to diagnose",
-                "add a line such as loss = \"plateau\", loss = { formula = { value = \"abs(d)\" } } or problem = \"rosenbrock\"",
-            ));
-        }
+    let Some(loss) = checked_loss(source, entry)? else {
+        return Err(source.whole(
+            "there is no loss to diagnose",
+            "add a line such as loss = \"plateau\", loss = { formula = { value = \"abs(d)\" } } or problem = \"rosenbrock\"",
+        ));
     };
+    let terms = terms_of(loss);
     let generator = |values: &Option<Spanned<Values>>| match values {
         Some(values) => match values.as_ref().fault() {
             Some(fault) => Err(source.at(values.span(), &fault, "")),

@@ -183,6 +183,27 @@ impl Model {
         all
     }
 
+    /// The names of the terms that the loss is put together of; none where there is but one.
+    pub fn term_names(&self) -> Vec<String> {
+        let names = self.guarded(|| match &self.body {
+            Body::Fit { fit, .. } if fit.terms.len() > 1 => {
+                fit.terms.iter().map(|term| term.name.clone()).collect()
+            }
+            Body::Fit { fit, losses, target } => {
+                let shape = [&[1], &*fit.start.shape].concat();
+                let start = Tensor::from_slice(&self.start).to_kind(self.kind).reshape(shape);
+                let terms = losses[0].borrow_mut().terms(&fit.seen(&start), &target.unsqueeze(0));
+                terms.into_iter().map(|term| term.name).collect()
+            }
+            Body::Problem { frozen, shapes, .. } => {
+                let start = Tensor::from_slice(&self.start).to_kind(self.kind);
+                let terms = frozen.borrow_mut().terms(0, &split(&start, shapes));
+                terms.into_iter().map(|term| term.name).collect()
+            }
+        });
+        names.unwrap_or_default()
+    }
+
     /// The Hessian at a point times a vector, by double backward; `None` where the gradient has no graph.
     pub fn hessian_times(&self, point: &[f64], vector: &[f64]) -> Option<Vec<f64>> {
         self.evaluations.set(self.evaluations.get() + 2);
@@ -225,7 +246,12 @@ impl Model {
                 };
                 let leaves: Vec<Tensor> =
                     split(&all, shapes).into_iter().map(|leaf| leaf.copy().set_requires_grad(true)).collect();
-                let value = batch.borrow_mut().loss(step, &leaves);
+                let mut run = batch.borrow_mut();
+                let value = match term {
+                    Some(term) => run.terms(step, &leaves).swap_remove(term).value,
+                    None => run.loss(step, &leaves),
+                };
+                drop(run);
                 Graph { leaves, value, modules: Some(batch) }
             }
         }
@@ -304,7 +330,7 @@ impl Graph<'_> {
     fn evaluate(&self) -> (Vec<f64>, Vec<f64>) {
         let slopes = match self.modules {
             Some(batch) if self.value.requires_grad() => {
-                batch.borrow_mut().gradients(&self.value, &self.leaves)
+                batch.borrow_mut().gradients(&self.value, &self.leaves, false)
             }
             _ => autograd(&self.value, &self.leaves, false)
                 .unwrap_or_else(|| self.leaves.iter().map(|leaf| leaf.zeros_like().detach()).collect()),
@@ -350,10 +376,7 @@ impl FitModel {
         draw: Draw,
         term: Option<usize>,
     ) -> Tensor {
-        let seen = match self.sees {
-            Sees::Readout => read_out(self.readout, prediction),
-            Sees::Prediction => prediction.shallow_clone(),
-        };
+        let seen = self.seen(prediction);
         let step = match draw {
             Draw::Step(step) if self.noise > 0.0 => step,
             _ => return self.reduced(&seen, losses, &target.unsqueeze(0), term),
@@ -370,6 +393,14 @@ impl FitModel {
         let repeats: Vec<i64> = [lanes].into_iter().chain(target.size().iter().map(|_| 1)).collect();
         let values = self.reduced(&seen, losses, &noisy.repeat(&repeats), term);
         values.reshape([lanes, draws]).mean_dim(1, false, None::<Kind>)
+    }
+
+    /// What the loss is handed.
+    fn seen(&self, prediction: &Tensor) -> Tensor {
+        match self.sees {
+            Sees::Readout => read_out(self.readout, prediction),
+            Sees::Prediction => prediction.shallow_clone(),
+        }
     }
 
     /// The weighted sum of the losses, reshaped and reduced.
@@ -392,6 +423,10 @@ impl FitModel {
             loss.values(seen, target)
         };
         let sum = |seen: &Tensor| {
+            // A single loss may know terms of its own.
+            if let (Some(term), [only]) = (term, losses) {
+                return only.borrow_mut().terms(seen, target).swap_remove(term).value;
+            }
             let chosen = losses.iter().zip(&self.terms).enumerate().filter(|(i, _)| term.is_none_or(|t| t == *i));
             let weighted = |(_, (loss, term)): (usize, (&RefCell<Box<dyn Lanes>>, &Term))| {
                 let values = one_loss(loss, seen);

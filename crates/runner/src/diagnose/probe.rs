@@ -52,8 +52,7 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
         end_loss: baseline.end_loss,
         turning: baseline.turning,
         overshoot: baseline.worst_error / setup.start_error,
-        gradient_left: norm(&setup.exact.at(&baseline.end, Draw::Frozen).1)
-            / norm(&setup.exact.at(&setup.exact.start, Draw::Frozen).1),
+        trapped: trapped(setup, &baseline),
     };
     let finish = finish(setup);
     progress("the way from the minimum to the start");
@@ -71,7 +70,8 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     }
     evidence.plateau = plateau(setup, &evidence.paths);
     evidence.exponent = flatness(setup, finish);
-    evidence.sides = sides(setup);
+    // A minimum at infinity has no sides.
+    evidence.sides = if finish < 0.5 { sides(setup) } else { None };
     evidence.terms = terms(setup);
     progress("curvatures");
     let at_finish = along(setup, finish);
@@ -81,6 +81,16 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     progress("other learning rates");
     (evidence.best_rate, evidence.best_smaller) = rates(setup, &lane, rules, &baseline);
     Probes { evidence, baseline, noisy, finish }
+}
+
+/// How far the minimum next to a run's end is above the best one, over the fall from the start.
+fn trapped(setup: &Setup, run: &Run) -> f64 {
+    if run.reached.is_some() || setup.exact.as_fit().is_some() {
+        return 0.0;
+    }
+    let start = setup.exact.at(&setup.exact.start, Draw::Frozen).0;
+    let found = search(&setup.exact, &run.end, setup.unit, 200);
+    found.map_or(0.0, |found| (found.value - setup.star.value) / (start - setup.star.value))
 }
 
 /// The author's own way to train.
@@ -565,18 +575,14 @@ fn normal_quantile(p: f64) -> f64 {
 }
 
 fn terms(setup: &Setup) -> Vec<Term> {
-    let Probed::Fit(fit) = &setup.subject else { return Vec::new() };
-    if fit.terms.len() < 2 {
-        return Vec::new();
-    }
     let shares = [0.0, 1.0, 0.25, 0.5, 0.75];
     let points: Vec<f64> = shares.iter().flat_map(|share| along(setup, *share)).collect();
-    let of = |k: usize| {
+    let of = |(k, name): (usize, String)| {
         let gradients = setup.exact.evaluate_term(&points, Draw::Frozen, Some(k)).gradients;
         let norms: Vec<f64> = gradients.chunks(setup.exact.size()).map(norm).collect();
-        Term { name: fit.terms[k].name.clone(), at_minimum: norms[0], at_start: norms[1], on_path: norms[1..].to_vec() }
+        Term { name, at_minimum: norms[0], at_start: norms[1], on_path: norms[1..].to_vec() }
     };
-    (0..fit.terms.len()).map(of).collect()
+    setup.exact.term_names().into_iter().enumerate().map(of).collect()
 }
 
 /// The Hessian times a vector: exactly, or by differences of gradients where that is 0 or can't be had.
@@ -609,25 +615,32 @@ fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
     let model = &setup.exact;
     let away = |point: &[f64]| rms(point, &setup.star.point) * (point.len() as f64).sqrt();
     let steps = run.curve.iter().map(|(step, ..)| *step);
-    let far = |point: &&Vec<f64>| point.iter().all(|p| p.is_finite());
-    let candidates = run.points.iter().filter(far).zip(steps).filter(|(point, _)| {
-        let error = model.error(point);
-        error > 2.0 * setup.tolerance && error < 10.0 * setup.start_error
+    let candidates: Vec<(&Vec<f64>, u64)> = run
+        .points
+        .iter()
+        .zip(steps)
+        .filter(|(point, _)| {
+            let error = model.error(point);
+            error > 2.0 * setup.tolerance && error < 10.0 * setup.start_error
+        })
+        .collect();
+    let looks = if model.size() <= 64 { 12 } else { 3 };
+    let looked = sample(candidates.len(), looks).into_iter().filter_map(|k| {
+        let (point, step) = candidates[k];
+        let spectrum = spectrum(model, point, setup.unit, None)?;
+        Some(Saddle {
+            least: spectrum.least()?,
+            greatest: spectrum.greatest()?,
+            scale,
+            gradient: norm(&model.at(point, Draw::Frozen).1),
+            distance: away(point),
+            step,
+        })
     });
-    let flattest = candidates
-        .map(|(point, step)| (norm(&model.at(point, Draw::Frozen).1) / away(point), point, step))
-        .filter(|(flat, ..)| flat.is_finite())
-        .min_by(|a, b| a.0.total_cmp(&b.0))?;
-    let (_, point, step) = flattest;
-    let spectrum = spectrum(model, point, setup.unit, None)?;
-    Some(Saddle {
-        least: spectrum.least()?,
-        greatest: spectrum.greatest()?,
-        scale,
-        gradient: norm(&model.at(point, Draw::Frozen).1),
-        distance: away(point),
-        step,
-    })
+    // The flattest for its curvature, among those that are curved enough.
+    let clear = |saddle: &Saddle| saddle.least < -analysis::diagnosis::thresholds::SADDLE_CURVATURE * scale;
+    let flat = |saddle: &Saddle| saddle.gradient / (-saddle.least * saddle.distance);
+    looked.filter(clear).min_by(|a, b| flat(a).total_cmp(&flat(b)))
 }
 
 fn curvature(setup: &Setup, point: &[f64], finish: f64) -> Option<Curvature> {
