@@ -112,7 +112,9 @@ pub struct Saddle {
     pub scale: f64,
     /// ‖∇L‖ there.
     pub gradient: f64,
-    /// The distance from the minimum.
+    /// The largest ‖∇L‖ of the run.
+    pub steepest: f64,
+    /// The distance from the minimum, along the direction of the most negative curvature.
     pub distance: f64,
     /// The step at which the run is there.
     pub step: u64,

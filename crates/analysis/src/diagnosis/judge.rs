@@ -209,7 +209,8 @@ fn saddle_point(e: &Evidence, _: &[Cause]) -> Option<String> {
     let saddle = e.saddle?;
     let curved = saddle.least < -at::SADDLE_CURVATURE * saddle.scale;
     let flat = saddle.gradient < at::SADDLE_GRADIENT * -saddle.least * saddle.distance;
-    (curved && flat && !is_quick(e)).then(|| {
+    let still = saddle.gradient < at::SADDLE_GRADIENT * saddle.steepest;
+    (curved && flat && still && !is_quick(e)).then(|| {
         let place = if saddle.step == 0 { "at the start".into() } else { format!("at step {}", saddle.step) };
         format!(
             "{place} the gradient is {} though the minimum is {} away, and curvatures reach from {} to {}",

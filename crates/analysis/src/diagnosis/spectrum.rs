@@ -5,6 +5,8 @@
 pub struct Spectrum {
     /// Ascending eigenvalue estimates, and the squared components of the start along them (their sum is 1).
     pub values: Vec<(f64, f64)>,
+    /// The direction of the least estimate, of length 1.
+    pub least_direction: Vec<f64>,
 }
 
 /// Lanczos' iteration with full reorthogonalisation, from `start`, at most `steps` products.
@@ -45,12 +47,42 @@ pub fn lanczos(start: &[f64], steps: usize, mut product: impl FnMut(&[f64]) -> O
         beside.push(length);
         basis.push(next.into_iter().map(|x| x / length).collect());
     }
-    Some(tridiagonal(diagonal, beside))
+    let values = tridiagonal(diagonal.clone(), beside.clone());
+    let inner = eigenvector(&diagonal, &beside, values[0].0);
+    let mut least_direction = vec![0.0; start.len()];
+    for (share, vector) in inner.iter().zip(&basis) {
+        least_direction.iter_mut().zip(vector).for_each(|(x, v)| *x += share * v);
+    }
+    Some(Spectrum { values, least_direction })
+}
+
+/// The eigenvector of a symmetric tridiagonal matrix, by inverse iteration.
+fn eigenvector(d: &[f64], e: &[f64], value: f64) -> Vec<f64> {
+    let n = d.len();
+    let size = d.iter().chain(e).fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
+    let mut x = vec![1.0; n];
+    for _ in 0..3 {
+        // Gaussian elimination without pivots; what is 0 becomes small instead.
+        let nudge = |pivot: f64| if pivot.abs() < 1e-14 * size { 1e-14 * size } else { pivot };
+        let mut pivots = vec![nudge(d[0] - value)];
+        for i in 1..n {
+            let factor = e[i - 1] / pivots[i - 1];
+            pivots.push(nudge(d[i] - value - factor * e[i - 1]));
+            x[i] -= factor * x[i - 1];
+        }
+        x[n - 1] /= pivots[n - 1];
+        for i in (0..n - 1).rev() {
+            x[i] = (x[i] - e[i] * x[i + 1]) / pivots[i];
+        }
+        let length = x.iter().map(|x| x * x).sum::<f64>().sqrt();
+        x.iter_mut().for_each(|x| *x /= length);
+    }
+    x
 }
 
 /// Eigenvalues of a symmetric tridiagonal matrix and the squared first components of its eigenvectors, by
 /// the implicit QL method (Golub & Welsch 1969, “Calculation of Gauss quadrature rules”).
-fn tridiagonal(mut d: Vec<f64>, mut e: Vec<f64>) -> Spectrum {
+fn tridiagonal(mut d: Vec<f64>, mut e: Vec<f64>) -> Vec<(f64, f64)> {
     let n = d.len();
     e.resize(n, 0.0);
     let mut first = vec![0.0; n];
@@ -98,7 +130,7 @@ fn tridiagonal(mut d: Vec<f64>, mut e: Vec<f64>) -> Spectrum {
     }
     let mut values: Vec<(f64, f64)> = d.into_iter().zip(first.iter().map(|x| x * x)).collect();
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
-    Spectrum { values }
+    values
 }
 
 impl Spectrum {
@@ -169,6 +201,8 @@ mod tests {
         assert!((spectrum.condition(0.1).unwrap() - 5000.0).abs() < 1e-6);
         assert!((spectrum.condition(0.7).is_none()));
         let both = lanczos(&[1.0; 4], 10, product).unwrap();
+        let direction = &both.least_direction;
+        assert!((direction[1].abs() - 1.0).abs() < 1e-9 && direction[0].abs() < 1e-9, "{direction:?}");
         assert!((both.least().unwrap() + 1.0).abs() < 1e-9 && (both.greatest().unwrap() - 5.0).abs() < 1e-9);
     }
 

@@ -42,7 +42,8 @@ pub const PRECISION: f64 = 0.5;
 /// The tails of redescending losses stay below it where they are flat.
 pub const SADDLE_CURVATURE: f64 = 0.02;
 
-/// The gradient at a saddle over what its negative curvature times the distance would be, at most.
+/// The gradient at a saddle, at most, over what its negative curvature times the distance would be, and over
+/// the largest of the run.
 pub const SADDLE_GRADIENT: f64 = 0.1;
 
 /// The share of a path's movement that goes uphill on the way to the minimum.

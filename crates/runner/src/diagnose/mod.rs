@@ -1,6 +1,7 @@
 //! `runner diagnose`: why a loss decreases slowly, with evidence, and fixes that were run.
 
 mod fixes;
+mod line;
 mod minimise;
 mod model;
 mod numbers;
@@ -25,7 +26,7 @@ use thiserror::Error;
 
 use crate::cli::{print, wrong};
 use crate::config::ConfigError;
-use crate::config::diagnose::{Case, read_case, read_suite};
+use crate::config::diagnose::{Case, parse_case, read_case, read_suite};
 use crate::parts::write_whole;
 use probe::Probes;
 
@@ -38,8 +39,10 @@ thread_local! {
 #[derive(Args)]
 pub(crate) struct DiagnoseArgs {
     /// What to diagnose, a TOML file
-    #[arg(required_unless_present_any = ["suite"])]
+    #[arg(required_unless_present_any = ["suite", "loss", "formula", "torchscript", "problem"])]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    line: line::Line,
     /// Run the cases of these files, each with a cause that was planted, and print how often it was found
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "config")]
     suite: Vec<PathBuf>,
@@ -114,12 +117,15 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     if !args.suite.is_empty() {
         return suite::command(&args.suite, args.json);
     }
-    let path = args.config.as_deref().expect("clap asks for it");
-    let case = match read_case(path) {
+    let read = match &args.config {
+        Some(path) => read_case(path),
+        None => parse_case("the command line", &args.line.as_toml()),
+    };
+    let case = match read {
         Ok(case) => case,
         Err(error) => return wrong(error, 2),
     };
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = args.config.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     let bar = progress_bar();
     let answer = diagnose(&case, folder, &|doing| { if std::env::var_os("DBG").is_some() { eprintln!("{doing}"); } bar.set_message(doing.to_owned()) });
     bar.finish_and_clear();

@@ -74,7 +74,8 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     evidence.sides = if finish < 0.5 { sides(setup) } else { None };
     evidence.terms = terms(setup);
     progress("curvatures");
-    let at_finish = along(setup, finish);
+    // A minimum at infinity has no curvature: then it is where the run may end that counts.
+    let at_finish = along(setup, if finish < 0.5 { 0.0 } else { finish });
     let scale = spectrum(&setup.exact, &at_finish, setup.unit, None).map_or(0.0, |s| s.largest_size());
     evidence.saddle = saddle(setup, &baseline, scale);
     evidence.curvature = curvature(setup, &at_finish, finish);
@@ -613,7 +614,10 @@ fn spectrum(model: &Model, point: &[f64], unit: f64, start: Option<&[f64]>) -> O
 
 fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
     let model = &setup.exact;
-    let away = |point: &[f64]| rms(point, &setup.star.point) * (point.len() as f64).sqrt();
+    let away = |point: &[f64], direction: &[f64]| {
+        let offset: Vec<f64> = point.iter().zip(&setup.star.point).map(|(p, s)| p - s).collect();
+        dot(&offset, direction).abs()
+    };
     let steps = run.curve.iter().map(|(step, ..)| *step);
     let candidates: Vec<(&Vec<f64>, u64)> = run
         .points
@@ -624,6 +628,10 @@ fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
             error > 2.0 * setup.tolerance && error < 10.0 * setup.start_error
         })
         .collect();
+    let middle = along(setup, 0.5);
+    let points = candidates.iter().map(|(point, _)| *point).chain([&middle]);
+    let gradients = points.map(|point| norm(&model.at(point, Draw::Frozen).1));
+    let steepest = gradients.filter(|size| size.is_finite()).fold(0.0, f64::max);
     let looks = if model.size() <= 64 { 12 } else { 3 };
     let looked = sample(candidates.len(), looks).into_iter().filter_map(|k| {
         let (point, step) = candidates[k];
@@ -633,7 +641,8 @@ fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
             greatest: spectrum.greatest()?,
             scale,
             gradient: norm(&model.at(point, Draw::Frozen).1),
-            distance: away(point),
+            steepest,
+            distance: away(point, &spectrum.least_direction),
             step,
         })
     });
