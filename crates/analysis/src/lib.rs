@@ -6,6 +6,7 @@
 
 pub mod compare;
 pub mod diagnosis;
+pub mod figures;
 mod layout;
 pub mod records;
 pub mod scores;

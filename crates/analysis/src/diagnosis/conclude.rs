@@ -32,8 +32,8 @@ pub struct Tried {
     pub speedup: Option<f64>,
     /// Whether it reached the tolerance on the error.
     pub reached: bool,
-    /// Its steps in a line fit, where that was run.
-    pub line_fit: Option<u64>,
+    /// Its steps in a line fit: `None` where that wasn't run, `Some(None)` where it doesn't arrive.
+    pub line_fit: Option<Option<u64>>,
     /// Which causes it is a remedy for.
     #[serde(skip)]
     pub mends: Vec<Cause>,

@@ -6,6 +6,7 @@ mod minimise;
 mod model;
 mod numbers;
 mod probe;
+mod profile;
 mod race;
 mod render;
 mod setup;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use std::sync::Once;
 
 use analysis::diagnosis::{Diagnosis, conclude, judge};
+use analysis::figures::{Figure, FigureError};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
@@ -29,6 +31,7 @@ use crate::config::ConfigError;
 use crate::config::diagnose::{Case, parse_case, read_case, read_suite};
 use crate::parts::write_whole;
 use probe::Probes;
+use profile::Profile;
 
 thread_local! {
     /// Whether a panic on this thread belongs to a loss that is probed, and is part of the answer.
@@ -65,12 +68,16 @@ pub(crate) enum DiagnoseError {
     #[error("can't write {}", path.display())]
     #[diagnostic(help("use --out DIR to write elsewhere, or --no-write to print only"))]
     Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Figure(#[from] FigureError),
 }
 
 /// A diagnosis with all that it rests on.
 pub(crate) struct Answer {
     pub diagnosis: Diagnosis,
     probes: Probes,
+    profile: Profile,
+    descent: Figure,
 }
 
 /// Finds out why a case is slow.
@@ -89,9 +96,10 @@ pub(crate) fn diagnose(case: &Case, folder: &Path, progress: &dyn Fn(&str)) -> R
     let probes = probe::probe(case, &setup, progress);
     let findings = judge(&probes.evidence);
     let outcomes = fixes::try_all(case, &setup, &probes, &findings, progress);
+    let descent = profile::descent(&case.name, &probes, &outcomes, setup.tolerance);
     let tried = outcomes.into_iter().map(|outcome| outcome.tried).collect();
     let diagnosis = conclude(&probes.evidence, findings, tried, region(case, &setup));
-    Ok(Answer { diagnosis, probes })
+    Ok(Answer { diagnosis, probes, profile: profile::profile(&setup), descent })
 }
 
 /// What was probed, in words.
@@ -137,7 +145,7 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     if args.json {
         print(&json);
     } else {
-        print(&render::terminal(&case.name, &answer.diagnosis, &answer.probes, None));
+        print(&render::terminal(&case.name, &answer.diagnosis, &answer.probes, Some(&answer.profile.sketch())));
     }
     if args.no_write {
         return ExitCode::SUCCESS;
@@ -157,12 +165,16 @@ fn write(folder: &Path, case: &Case, answer: &Answer, json: &str) -> Result<(), 
     let files = [
         ("diagnosis.json", json.to_owned()),
         ("diagnosis.md", render::markdown(&case.name, &answer.diagnosis, &answer.probes)),
+        ("profile.csv", answer.profile.csv()),
     ];
     for (name, text) in files {
         let path = folder.join(name);
         write_whole(&path, |file| file.write_all(text.as_bytes())).map_err(failed(&path))?;
     }
-    eprintln!("diagnosis.json and diagnosis.md are in {}", folder.display());
+    for (name, figure) in [("profile", &answer.profile.figure(&case.name)), ("descent", &answer.descent)] {
+        figure.write(folder, name)?;
+    }
+    eprintln!("diagnosis.json, diagnosis.md, profile.csv and figures are in {}", folder.display());
     Ok(())
 }
 

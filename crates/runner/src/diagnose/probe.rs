@@ -24,6 +24,8 @@ pub(super) struct Probes {
     pub noisy: bool,
     /// The share of the way from the minimum to the start that is within the tolerance.
     pub finish: f64,
+    /// The author's steps in a line fit.
+    pub line_fit: Option<Option<u64>>,
 }
 
 /// Points of a walk along a single parameter.
@@ -81,7 +83,11 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     evidence.curvature = curvature(setup, &at_finish, finish);
     progress("other learning rates");
     (evidence.best_rate, evidence.best_smaller) = rates(setup, &lane, rules, &baseline);
-    Probes { evidence, baseline, noisy, finish }
+    let line_fit = match &setup.subject {
+        Probed::Fit(fit) => super::fixes::line_fit(setup, fit, &lane, noisy).map(|run| run.reached),
+        Probed::Problem(_) => None,
+    };
+    Probes { evidence, baseline, noisy, finish, line_fit }
 }
 
 /// How far the minimum next to a run's end is above the best one, over the fall from the start.
@@ -458,14 +464,28 @@ fn edge(setup: &Setup, paths: &[Path]) -> Option<(f64, f64)> {
         return None;
     }
     let singles = moved(setup, singles(setup, WALK)).into_iter();
-    let lengths = singles.map(|i| (setup.exact.start[i] - setup.star.point[i]).abs());
-    let (length, path) = lengths.zip(paths).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let lengths = singles.map(|i| ((setup.exact.start[i] - setup.star.point[i]).abs(), i));
+    let ((length, place), path) = lengths.zip(paths).max_by(|a, b| a.0.0.total_cmp(&b.0.0))?;
     let sizes: Vec<f64> = path.slopes.iter().map(|slope| slope.abs()).collect();
     let steepest = sizes.iter().copied().fold(0.0, f64::max);
     let last = (0..sizes.len()).rev().find(|k| sizes[*k] >= 0.1 * steepest)?;
     let (outer, n) = (sizes.get(last + 1..)?, path.segments() as f64);
     let typical = outer.iter().sum::<f64>() / outer.len() as f64;
-    (!outer.is_empty() && typical > 0.0).then(|| (length * (last as f64 + 0.5) / n, steepest / typical))
+    if outer.is_empty() || typical == 0.0 {
+        return None;
+    }
+    // The place between two points of the walk, by bisection.
+    let i = place;
+    let slope = |t: f64| {
+        let point = with(&setup.star.point, i, setup.star.point[i] + t * (setup.exact.start[i] - setup.star.point[i]));
+        (setup.exact.at(&point, Draw::Frozen).1[i] * length).abs()
+    };
+    let (mut low, mut high) = (last as f64 / n, (last + 1) as f64 / n);
+    for _ in 0..20 {
+        let middle = 0.5 * (low + high);
+        if slope(middle) >= 0.1 * steepest { low = middle } else { high = middle }
+    }
+    Some((length * low, steepest / typical))
 }
 
 /// The largest slope at flat predictions, whatever the target, over the largest on their way to the minimum.

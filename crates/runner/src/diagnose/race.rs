@@ -25,7 +25,7 @@ pub(super) struct Rules {
     pub tolerance: f64,
     /// Whether steps see the loss's noise.
     pub noisy: bool,
-    /// Whether all runs end when one has arrived.
+    /// Whether all runs end soon after one has arrived: at three times its steps.
     pub first_wins: bool,
     /// Whether points are kept for a closer look.
     pub keep: bool,
@@ -93,6 +93,7 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
     let period = model.error_period();
     let mut racers: Vec<Racer<F>> = lanes.iter().map(|lane| Racer::new(lane, &tensors, rules)).collect();
     let mut next_record = 0;
+    let mut last = rules.budget;
     for step in 0..=rules.budget {
         let running: Vec<usize> = (0..racers.len()).filter(|i| !racers[*i].over).collect();
         if running.is_empty() {
@@ -122,6 +123,9 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
             arrived |= racers[i].advance(&tensors, seen, rules);
         }
         if arrived && rules.first_wins {
+            last = last.min(3 * step + 10);
+        }
+        if step >= last {
             break;
         }
     }

@@ -50,16 +50,16 @@ fn fixes(diagnosis: &Diagnosis, probes: &Probes, markdown: bool) -> String {
     table.set_header(header);
     let own = probes.evidence.baseline.reached;
     let steps = |steps: Option<u64>| steps.map_or("never".into(), |steps: u64| steps.to_string());
-    let mut row = |name: &str, count: String, speedup: String, line: Option<u64>, change: &str| {
+    let mut row = |name: &str, count: String, speedup: String, line: Option<Option<u64>>, change: &str| {
         let mut cells = vec![name.to_owned(), count, speedup, change.to_owned()];
         if with_line {
-            cells.insert(3, steps(line));
+            cells.insert(3, line.map_or("–".into(), steps));
         }
         table.add_row(cells);
     };
     let budget = probes.evidence.baseline.budget;
     let count = own.map_or(format!("> {budget}"), |own| own.to_string());
-    row("yours", count, String::new(), None, "");
+    row("yours", count, String::new(), probes.line_fit, "");
     for Tried { name, change, steps: count, speedup, line_fit, .. } in &diagnosis.fixes {
         let speedup = match speedup {
             Some(speedup) if own.is_none() => format!("> {speedup:.1} ×"),
@@ -68,7 +68,7 @@ fn fixes(diagnosis: &Diagnosis, probes: &Probes, markdown: bool) -> String {
         };
         row(name, steps(*count), speedup, *line_fit, change);
     }
-    for column in [1, 2] {
+    for column in if with_line { 1..=3 } else { 1..=2 } {
         table.column_mut(column).expect("it was made").set_cell_alignment(CellAlignment::Right);
     }
     table.to_string()
