@@ -6,8 +6,8 @@
 
 pub mod cli;
 mod compare;
-mod diagnose;
 pub mod config;
+mod diagnose;
 pub mod engine;
 mod list;
 pub mod parts;

@@ -56,7 +56,12 @@ pub struct Diagnosis {
 
 /// Puts the causes that slow the run first, and says so.
 #[must_use]
-pub fn conclude(evidence: &Evidence, findings: Vec<Finding>, mut fixes: Vec<Tried>, region: String) -> Diagnosis {
+pub fn conclude(
+    evidence: &Evidence,
+    findings: Vec<Finding>,
+    mut fixes: Vec<Tried>,
+    region: String,
+) -> Diagnosis {
     fixes.sort_by_key(|fix| fix.steps.unwrap_or(u64::MAX));
     let (slowing, others): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| slows(evidence, finding.cause, &fixes));
@@ -76,7 +81,8 @@ fn slows(evidence: &Evidence, cause: Cause, fixes: &[Tried]) -> bool {
         return false;
     }
     fixes.iter().any(|fix| {
-        fix.mends.contains(&cause) && fix.steps.is_some_and(|own| steps as f64 >= at::GAIN * own.max(1) as f64)
+        fix.mends.contains(&cause)
+            && fix.steps.is_some_and(|own| steps as f64 >= at::GAIN * own.max(1) as f64)
     })
 }
 
@@ -111,7 +117,13 @@ fn verdict(evidence: &Evidence, main: &Finding, slows: bool, best: Option<&Tried
             best.name,
             best.steps.unwrap_or(0)
         ),
-        (cause, true, _) => format!("Slow by {}: {}. Now {run}, and nothing that was tried does better.", cause.name(), sentence),
-        (cause, false, _) => format!("Flagged, but not what slows you: {}. {}; {run}.", cause.name(), sentence),
+        (cause, true, _) => format!(
+            "Slow by {}: {}. Now {run}, and nothing that was tried does better.",
+            cause.name(),
+            sentence
+        ),
+        (cause, false, _) => {
+            format!("Flagged, but not what slows you: {}. {}; {run}.", cause.name(), sentence)
+        }
     }
 }

@@ -161,7 +161,11 @@ fn noisy_gradient(e: &Evidence, _: &[Cause]) -> Option<String> {
 fn unbounded_below(e: &Evidence, _: &[Cause]) -> Option<String> {
     let fall = e.fall.as_ref()?;
     let last = fall.values.last()?;
-    Some(format!("{}, the loss falls without end: {} at 10⁵ times the distance of the start", fall.direction, short(*last)))
+    Some(format!(
+        "{}, the loss falls without end: {} at 10⁵ times the distance of the start",
+        fall.direction,
+        short(*last)
+    ))
 }
 
 fn biased_minimiser(e: &Evidence, fired: &[Cause]) -> Option<String> {
@@ -179,12 +183,11 @@ fn biased_minimiser(e: &Evidence, fired: &[Cause]) -> Option<String> {
     let shift = bias.shift.map(|shift| format!(", {} from the target", short(shift))).unwrap_or_default();
     let value = bias
         .at_target
-        .map(|at_target| format!("; its value there is {}, and {} at the target", short(bias.least), short(at_target)))
+        .map(|at_target| {
+            format!("; its value there is {}, and {} at the target", short(bias.least), short(at_target))
+        })
         .unwrap_or_default();
-    Some(format!(
-        "the loss is least where the error is {}{shift}{value}",
-        short(bias.error)
-    ))
+    Some(format!("the loss is least where the error is {}{shift}{value}", short(bias.error)))
 }
 
 fn precision_floor(e: &Evidence, _: &[Cause]) -> Option<String> {
@@ -243,9 +246,8 @@ fn local_minima(e: &Evidence, fired: &[Cause]) -> Option<String> {
     }
     let hills: Vec<f64> = e.paths.iter().filter_map(super::Path::uphill).collect();
     let mean = hills.iter().sum::<f64>() / hills.len().max(1) as f64;
-    (mean > at::UPHILL).then(|| {
-        format!("{} of what the loss changes on the way to the minimum goes uphill", percent(mean))
-    })
+    (mean > at::UPHILL)
+        .then(|| format!("{} of what the loss changes on the way to the minimum goes uphill", percent(mean)))
 }
 
 fn asymmetry(e: &Evidence, fired: &[Cause]) -> Option<String> {
@@ -256,9 +258,8 @@ fn asymmetry(e: &Evidence, fired: &[Cause]) -> Option<String> {
     let ratio = sides.ratio.max(1.0 / sides.ratio);
     (ratio > at::ASYMMETRY).then(|| {
         let (steep, flat) = if sides.ratio > 1.0 { ("above", "below") } else { ("below", "above") };
-        let bias = sides.bias.map(|bias| {
-            format!("; a noisy fit would be off by {} σ of its noise", short(bias))
-        });
+        let bias =
+            sides.bias.map(|bias| format!("; a noisy fit would be off by {} σ of its noise", short(bias)));
         format!(
             "at {} from the minimum the slope {steep} is {} times that {flat}{}",
             short(sides.distance),
@@ -290,7 +291,11 @@ fn flatness(e: &Evidence, fired: &[Cause]) -> Option<String> {
         } else {
             format!("{} of the start lies on it; ", percent(share))
         };
-        format!("{}{share}γ is {} at the start (1 or more for every convex loss)", edge.unwrap_or_default(), short(plateau.joint))
+        format!(
+            "{}{share}γ is {} at the start (1 or more for every convex loss)",
+            edge.unwrap_or_default(),
+            short(plateau.joint)
+        )
     })
 }
 
@@ -333,7 +338,11 @@ fn term_imbalance(e: &Evidence, _: &[Cause]) -> Option<String> {
     let mean = |norms: &[f64]| norms.iter().sum::<f64>();
     let largest = e.terms.iter().max_by(|a, b| mean(&a.on_path).total_cmp(&mean(&b.on_path)))?;
     (e.terms.len() > 1 && ratio > at::IMBALANCE).then(|| {
-        format!("the gradient of `{}` is {} times that of the smallest term on the way", largest.name, short(ratio))
+        format!(
+            "the gradient of `{}` is {} times that of the smallest term on the way",
+            largest.name,
+            short(ratio)
+        )
     })
 }
 
@@ -342,7 +351,10 @@ fn term_conflict(e: &Evidence, _: &[Cause]) -> Option<String> {
         e.terms.iter().fold((0.0, 0.0), |sum, term| (sum.0 + term.at_minimum, sum.1 + term.at_start));
     let ratio = at_minimum / at_start;
     (e.terms.len() > 1 && ratio > at::CONFLICT).then(|| {
-        format!("at the minimum the terms still pull with {} of the strength that they have at the start", percent(ratio))
+        format!(
+            "at the minimum the terms still pull with {} of the strength that they have at the start",
+            percent(ratio)
+        )
     })
 }
 
@@ -397,7 +409,9 @@ fn lr_too_large(e: &Evidence, fired: &[Cause]) -> Option<String> {
         let run = match e.baseline.diverged {
             Some(step) => format!("the run diverges at step {step}"),
             None if overshoots => format!("the error first grows {} times", short(e.baseline.overshoot)),
-            None => format!("successive steps point back and forth (mean cosine {})", short(e.baseline.turning)),
+            None => {
+                format!("successive steps point back and forth (mean cosine {})", short(e.baseline.turning))
+            }
         };
         format!("{run}; at {} times the rate it takes {} steps", short(smaller.factor), smaller.steps)
     })
@@ -407,7 +421,6 @@ fn lr_too_small(e: &Evidence, fired: &[Cause]) -> Option<String> {
     let best = e.best_rate?;
     let explained = fired.iter().any(|cause| SLOWING.contains(cause) || *cause == Cause::LrTooLarge);
     let larger = best.factor >= at::LARGER && gain(e, best) >= at::LARGER_GAINS;
-    (larger && !is_quick(e) && !explained).then(|| {
-        format!("at {} times the rate the same run takes {} steps", short(best.factor), best.steps)
-    })
+    (larger && !is_quick(e) && !explained)
+        .then(|| format!("at {} times the rate the same run takes {} steps", short(best.factor), best.steps))
 }

@@ -52,7 +52,9 @@ impl Path {
     #[must_use]
     pub fn worst(&self) -> Option<usize> {
         let mismatches = self.mismatches();
-        (0..mismatches.len()).filter(|i| mismatches[*i] > 0.0).max_by(|a, b| mismatches[*a].total_cmp(&mismatches[*b]))
+        (0..mismatches.len())
+            .filter(|i| mismatches[*i] > 0.0)
+            .max_by(|a, b| mismatches[*a].total_cmp(&mismatches[*b]))
     }
 
     /// Σ|ΔL|; `None` where it is no more than rounding.
@@ -202,7 +204,8 @@ mod tests {
         assert_eq!(jump.worst(), Some(410));
         let fit = jump.fit().unwrap();
         assert!((fit.mismatch - 0.75).abs() < 1e-3 && fit.concentration == 0.001, "{fit:?}");
-        let cliff = path(|t| if t < 0.5 { t } else { 100.0 * t - 49.5 }, |t| if t < 0.5 { 1.0 } else { 100.0 });
+        let cliff =
+            path(|t| if t < 0.5 { t } else { 100.0 * t - 49.5 }, |t| if t < 0.5 { 1.0 } else { 100.0 });
         assert_eq!(cliff.steepening(), (100.0, 0.5));
         assert!(cliff.fit().unwrap().mismatch < 0.005);
         let dead_zone = path(|t| (t - 0.5).max(0.0), |t| f64::from(u8::from(t > 0.5)));

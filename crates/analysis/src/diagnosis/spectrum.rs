@@ -16,7 +16,11 @@ pub struct Spectrum {
 /// start: directions that the start doesn't have are not seen.
 ///
 /// `None` where a product isn't finite.
-pub fn lanczos(start: &[f64], steps: usize, mut product: impl FnMut(&[f64]) -> Option<Vec<f64>>) -> Option<Spectrum> {
+pub fn lanczos(
+    start: &[f64],
+    steps: usize,
+    mut product: impl FnMut(&[f64]) -> Option<Vec<f64>>,
+) -> Option<Spectrum> {
     let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
     let length = norm(start);

@@ -47,7 +47,10 @@ pub(super) fn png(figure: &Figure, path: &Path) -> Result<(), FigureError> {
     })
 }
 
-fn draw<B: DrawingBackend>(figure: &Figure, area: &Area<B>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+fn draw<B: DrawingBackend>(
+    figure: &Figure,
+    area: &Area<B>,
+) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
     static FONT_READY: Once = Once::new();
     FONT_READY.call_once(|| {
         // The font is part of the program, and sound.
@@ -63,7 +66,10 @@ fn draw<B: DrawingBackend>(figure: &Figure, area: &Area<B>) -> Result<(), Drawin
     area.present()
 }
 
-fn draw_panel<B: DrawingBackend>(panel: &Panel, area: &Area<B>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+fn draw_panel<B: DrawingBackend>(
+    panel: &Panel,
+    area: &Area<B>,
+) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
     let (chart, legend) = area.split_horizontally(WIDTH - LEGEND);
     let points = || panel.lines.iter().flat_map(|line| &line.points);
     let at = |x: bool| {
@@ -94,14 +100,16 @@ fn draw_panel<B: DrawingBackend>(panel: &Panel, area: &Area<B>) -> Result<(), Dr
         .y_label_formatter(&|value| label(*value))
         .draw()?;
     let grey = RGBColor(120, 120, 120);
-    let (x_range, y_range) = (plotters::coord::ranged1d::Ranged::range(&x), plotters::coord::ranged1d::Ranged::range(&y));
+    let (x_range, y_range) =
+        (plotters::coord::ranged1d::Ranged::range(&x), plotters::coord::ranged1d::Ranged::range(&y));
     for mark in &panel.marks {
         let (from, to, text, vertical) = match mark {
             Mark::Vertical(at, text) => ((*at, y_range.start), (*at, y_range.end), text, true),
             Mark::Horizontal(at, text) => ((x_range.start, *at), (x_range.end, *at), text, false),
         };
         chart.draw_series(DashedLineSeries::new([from, to], 5, 4, grey.stroke_width(1)))?;
-        let anchor = if vertical { Pos::new(HPos::Left, VPos::Top) } else { Pos::new(HPos::Left, VPos::Bottom) };
+        let anchor =
+            if vertical { Pos::new(HPos::Left, VPos::Top) } else { Pos::new(HPos::Left, VPos::Bottom) };
         let style = (FONT, 13).into_font().color(&grey).pos(anchor);
         let place = if vertical { to } else { from };
         chart.draw_series([Text::new(format!(" {text}"), place, style)])?;

@@ -111,7 +111,10 @@ mod tests {
         assert_eq!(linear.ticks(6).len(), 6);
         assert!((linear.ticks(6)[1] - 0.2).abs() < 1e-12);
         let decades = Scale::around([1.0, 1e6].into_iter(), true);
-        assert_eq!(decades.ticks(10).iter().map(|t| label(*t)).collect::<Vec<_>>(), ["1", "10", "100", "1000", "10000", "1e5", "1e6"]);
+        assert_eq!(
+            decades.ticks(10).iter().map(|t| label(*t)).collect::<Vec<_>>(),
+            ["1", "10", "100", "1000", "10000", "1e5", "1e6"]
+        );
         let narrow = Scale::around([1.0, 8.0].into_iter(), true);
         assert_eq!(narrow.ticks(10).iter().map(|t| label(*t)).collect::<Vec<_>>(), ["1", "2", "5"]);
         assert_eq!(label(-0.5), "-0.5");

@@ -172,8 +172,7 @@ pub fn read_suite(path: &Path) -> Result<Vec<Case>, ConfigError> {
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 /// Checks the text of a config; `file` is what messages call it.
@@ -322,7 +321,12 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
     };
     if let Some(target) = &entry.target {
         let is_offset = matches!(target.as_ref(), Values::Draws(Draws::Offset(_)));
-        source.require(target, !is_offset, "a target can't be an offset from itself", "give `start` the offset")?;
+        source.require(
+            target,
+            !is_offset,
+            "a target can't be an offset from itself",
+            "give `start` the offset",
+        )?;
     }
     let noise = entry.noise.as_ref().map_or(0.0, |noise| *noise.as_ref());
     if let Some(place) = &entry.noise {

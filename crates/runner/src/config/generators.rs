@@ -162,7 +162,11 @@ impl Values {
             let shape = shape.as_ref()?;
             let count: i128 = shape.iter().map(|n| i128::from(*n)).product();
             let sound = shape.iter().all(|n| *n > 0) && count <= 10_000_000;
-            (!sound).then(|| format!("`shape` must hold sizes of 1 or more, at most 10000000 numbers in all, and is {shape:?}"))
+            (!sound).then(|| {
+                format!(
+                    "`shape` must hold sizes of 1 or more, at most 10000000 numbers in all, and is {shape:?}"
+                )
+            })
         };
         match self {
             Self::List(list) if list.is_empty() => Some("the list is empty".into()),

@@ -122,47 +122,100 @@ fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[Cause]) -> 
     let has = |list: &[Cause]| list.iter().any(|cause| causes.contains(cause));
     let own = own_lane(case, setup);
     let mut list = Vec::new();
-    let mut add = |name: &str, change: &str, mends: &[Cause], model: Option<(Model, Option<FitModel>)>, how: How| {
-        let fix = Fix { name: name.into(), change: change.into(), mends: mends.to_vec() };
-        let (model, fit) = model.map_or((None, None), |(model, fit)| (Some(model), fit));
-        list.push(Candidate { fix, model, how, fit });
-    };
+    let mut add =
+        |name: &str, change: &str, mends: &[Cause], model: Option<(Model, Option<FitModel>)>, how: How| {
+            let fix = Fix { name: name.into(), change: change.into(), mends: mends.to_vec() };
+            let (model, fit) = model.map_or((None, None), |(model, fit)| (Some(model), fit));
+            list.push(Candidate { fix, model, how, fit });
+        };
     let train = |lane: Lane, rates: Rates| How::Train { lane, rates };
     use Cause::*;
 
     // Where the minimum itself is wrong, no way to train gets to the target: that is shown once, at the
     // author's rate.
-    let wrong = has(&[ShapeBroadcast, DetachedGradient, UnboundedBelow, BiasedMinimiser, TermConflict, PrecisionFloor]);
+    let wrong = has(&[
+        ShapeBroadcast,
+        DetachedGradient,
+        UnboundedBelow,
+        BiasedMinimiser,
+        TermConflict,
+        PrecisionFloor,
+    ]);
     let or_own = |rates: Rates| if wrong { Rates::Own } else { rates };
     if !wrong {
-        add("lr", "another learning rate", &[LrTooLarge, LrTooSmall, Plateau, FlatMinimum, SaturatedActivation], None, train(own.clone(), Rates::Others));
+        add(
+            "lr",
+            "another learning rate",
+            &[LrTooLarge, LrTooSmall, Plateau, FlatMinimum, SaturatedActivation],
+            None,
+            train(own.clone(), Rates::Others),
+        );
     }
     let adam = Lane { optimizer: Optimizer::Adam(Adam::default()), ..own.clone() };
     if case.optimizer != adam.optimizer {
-        add("adam", "Adam on the unchanged loss", &[Plateau, SaturatedActivation, FlatMinimum, IllConditioning, TermImbalance, Cliff, SaddlePoint], None, train(adam, or_own(Rates::Lengths)));
+        add(
+            "adam",
+            "Adam on the unchanged loss",
+            &[Plateau, SaturatedActivation, FlatMinimum, IllConditioning, TermImbalance, Cliff, SaddlePoint],
+            None,
+            train(adam, or_own(Rates::Lengths)),
+        );
     }
     let heavy = Lane { optimizer: Optimizer::HeavyBall(HeavyBall::default()), ..own.clone() };
     if case.optimizer.name() == "sgd" && !wrong {
-        add("momentum", "momentum of 0.9", &[IllConditioning, LocalMinima, SaddlePoint, Plateau], None, train(heavy, Rates::Multiples));
+        add(
+            "momentum",
+            "momentum of 0.9",
+            &[IllConditioning, LocalMinima, SaddlePoint, Plateau],
+            None,
+            train(heavy, Rates::Multiples),
+        );
     }
-    if !probes.noisy && has(&[IllConditioning, FlatMinimum, SaddlePoint, Plateau, LrTooSmall, LrTooLarge, TermImbalance]) {
-        add("lbfgs", "L-BFGS with a line search (its steps are gradient evaluations)", &[IllConditioning, FlatMinimum, SaddlePoint, TermImbalance, Plateau], None, How::Lbfgs);
+    if !probes.noisy
+        && has(&[IllConditioning, FlatMinimum, SaddlePoint, Plateau, LrTooSmall, LrTooLarge, TermImbalance])
+    {
+        add(
+            "lbfgs",
+            "L-BFGS with a line search (its steps are gradient evaluations)",
+            &[IllConditioning, FlatMinimum, SaddlePoint, TermImbalance, Plateau],
+            None,
+            How::Lbfgs,
+        );
     }
     if has(&[Cliff, NonFinite, LrTooLarge, Jump]) {
         let norm = 0.1 * setup.unit * (setup.exact.size() as f64).sqrt() / case.lr;
-        let clipped = Clipped { optimizer: Box::new(case.optimizer.clone()), norm: Some(round(norm)), value: None };
+        let clipped =
+            Clipped { optimizer: Box::new(case.optimizer.clone()), norm: Some(round(norm)), value: None };
         if clipped.optimizer.clip().is_none() {
             let lane = Lane { optimizer: Optimizer::Clipped(clipped), ..own.clone() };
-            add("clip", &format!("clip the gradient's norm at {}", round(norm)), &[Cliff, NonFinite, LrTooLarge], None, train(lane, Rates::Own));
+            add(
+                "clip",
+                &format!("clip the gradient's norm at {}", round(norm)),
+                &[Cliff, NonFinite, LrTooLarge],
+                None,
+                train(lane, Rates::Own),
+            );
         }
     }
     if has(&[LrTooLarge, NoisyGradient, Cliff, Jump]) {
         let lane = Lane { schedule: Schedule::named("cosine").expect("the registry has it"), ..own.clone() };
-        add("decay", "let the rate fall along a cosine to 0", &[LrTooLarge, NoisyGradient, Cliff], None, train(lane, Rates::Own));
+        add(
+            "decay",
+            "let the rate fall along a cosine to 0",
+            &[LrTooLarge, NoisyGradient, Cliff],
+            None,
+            train(lane, Rates::Own),
+        );
     }
     if has(&[PrecisionFloor]) {
         if let Ok(model) = setup.subject.model(Kind::Double) {
-            add("float64", "train in float64", &[PrecisionFloor], Some((model, None)), train(own.clone(), Rates::Own));
+            add(
+                "float64",
+                "train in float64",
+                &[PrecisionFloor],
+                Some((model, None)),
+                train(own.clone(), Rates::Own),
+            );
         }
     }
     if has(&[SaddlePoint, LocalMinima, SaturatedActivation]) {
@@ -171,7 +224,13 @@ fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[Cause]) -> 
             let scale = setup.unit;
             setup.exact.start.iter().map(|p| p + scale * stream.normal()).collect()
         });
-        add("restarts", "start again from points around the start (the steps of all starts are counted)", &[SaddlePoint, LocalMinima, SaturatedActivation], None, How::Restarts(starts.collect()));
+        add(
+            "restarts",
+            "start again from points around the start (the steps of all starts are counted)",
+            &[SaddlePoint, LocalMinima, SaturatedActivation],
+            None,
+            How::Restarts(starts.collect()),
+        );
     }
     if let Probed::Fit(fit) = &setup.subject {
         let kind = kind_of(case.dtype);
@@ -205,15 +264,25 @@ fn variants(setup: &Setup, probes: &Probes, fit: &FitModel, causes: &[Cause]) ->
     if has(&[ShapeBroadcast]) {
         let shape = fit.seen_shape();
         let target = Array { shape: shape.clone(), ..fit.target.clone() };
-        list.push(("reshape".into(), format!("reshape the target to {shape:?}"), vec![ShapeBroadcast], FitModel { target, ..fit.clone() }));
+        list.push((
+            "reshape".into(),
+            format!("reshape the target to {shape:?}"),
+            vec![ShapeBroadcast],
+            FitModel { target, ..fit.clone() },
+        ));
         return list;
     }
     if has(&SHAPE) && in_units && same_shape {
         let decade = libm::pow(10.0, libm::round(libm::log10(setup.unit)));
-        let delta = probes.evidence.plateau.as_ref().and_then(|p| p.edge).map_or(setup.unit / 4.0, |edge| edge.0);
+        let delta =
+            probes.evidence.plateau.as_ref().and_then(|p| p.edge).map_or(setup.unit / 4.0, |edge| edge.0);
         let delta = round(delta);
         let log = Formula {
-            value: if decade == 1.0 { "log1p(abs(d))".into() } else { format!("{decade:e}*log1p(abs(d)/{decade:e})") },
+            value: if decade == 1.0 {
+                "log1p(abs(d))".into()
+            } else {
+                format!("{decade:e}*log1p(abs(d)/{decade:e})")
+            },
             ..Formula::default()
         };
         let named = |name: &str| Loss::named(name).expect("the registry has it");
@@ -231,37 +300,75 @@ fn variants(setup: &Setup, probes: &Probes, fit: &FitModel, causes: &[Cause]) ->
     }
     if has(&[BiasedMinimiser, UnboundedBelow]) && in_units && same_shape && fit.terms.len() == 1 {
         let shaped = |shape| FitModel { shape, ..fit.clone() };
-        list.push(("even part".into(), "drop the odd part of the loss: (ℓ(d) + ℓ(−d))/2".into(), vec![BiasedMinimiser, UnboundedBelow], shaped(Shape::Even)));
-        list.push(("absolute odd part".into(), "take the absolute value of the odd part of the loss".into(), vec![BiasedMinimiser, UnboundedBelow], shaped(Shape::Folded)));
+        list.push((
+            "even part".into(),
+            "drop the odd part of the loss: (ℓ(d) + ℓ(−d))/2".into(),
+            vec![BiasedMinimiser, UnboundedBelow],
+            shaped(Shape::Even),
+        ));
+        list.push((
+            "absolute odd part".into(),
+            "take the absolute value of the odd part of the loss".into(),
+            vec![BiasedMinimiser, UnboundedBelow],
+            shaped(Shape::Folded),
+        ));
     }
     let least = setup.star.value;
     let scale = (probes.evidence.baseline.start_loss - least).abs().max(f64::MIN_POSITIVE);
     if has(&[Cliff, NonFinite]) && probes.evidence.bias.is_some() {
         let shape = Shape::Log1p { least, scale: round(scale / 100.0) };
-        list.push(("log of the loss".into(), "log1p of the loss".into(), vec![Cliff], FitModel { shape, ..fit.clone() }));
+        list.push((
+            "log of the loss".into(),
+            "log1p of the loss".into(),
+            vec![Cliff],
+            FitModel { shape, ..fit.clone() },
+        ));
     }
     if has(&[FlatMinimum]) {
         if let Some(q) = probes.evidence.exponent.filter(|q| q.is_finite()) {
             let exponent = round(2.0 / q);
             let shape = Shape::Power { least, exponent, eps: 1e-12 * scale };
-            list.push((format!("power {exponent}"), format!("the loss to the power {exponent}, which makes it a parabola"), vec![FlatMinimum], FitModel { shape, ..fit.clone() }));
+            list.push((
+                format!("power {exponent}"),
+                format!("the loss to the power {exponent}, which makes it a parabola"),
+                vec![FlatMinimum],
+                FitModel { shape, ..fit.clone() },
+            ));
         }
     }
     if has(&[SaturatedActivation]) {
         let in_0_1 = fit.target.values.iter().all(|y| (0.0..=1.0).contains(y));
         if fit.readout == Readout::Sigmoid && in_0_1 {
-            let logits = FitModel { sees: Sees::Prediction, ..instead(Loss::BceWithLogits(BceWithLogits::default()), fit) };
-            list.push(("logits".into(), "binary cross-entropy of the logits".into(), vec![SaturatedActivation], logits));
+            let logits = FitModel {
+                sees: Sees::Prediction,
+                ..instead(Loss::BceWithLogits(BceWithLogits::default()), fit)
+            };
+            list.push((
+                "logits".into(),
+                "binary cross-entropy of the logits".into(),
+                vec![SaturatedActivation],
+                logits,
+            ));
         }
         let near = fit.solution().map(|_| along(setup, 0.2)).unwrap_or_else(|| vec![0.1; setup.exact.size()]);
         let start = Array { values: near, shape: fit.start.shape.clone() };
         let _ = start;
         let zero = Array { values: vec![0.5; fit.start.values.len()], shape: fit.start.shape.clone() };
-        list.push(("start".into(), "start at 0.5, where the activation isn't flat".into(), vec![SaturatedActivation], FitModel { start: zero, ..fit.clone() }));
+        list.push((
+            "start".into(),
+            "start at 0.5, where the activation isn't flat".into(),
+            vec![SaturatedActivation],
+            FitModel { start: zero, ..fit.clone() },
+        ));
     }
     if has(&[NoisyGradient]) && fit.noise > 0.0 {
         for draws in [16_u64, 256] {
-            list.push((format!("mean of {draws}"), format!("the mean of {draws} draws a step (a batch {draws} times as large)"), vec![NoisyGradient], FitModel { draws, ..fit.clone() }));
+            list.push((
+                format!("mean of {draws}"),
+                format!("the mean of {draws} draws a step (a batch {draws} times as large)"),
+                vec![NoisyGradient],
+                FitModel { draws, ..fit.clone() },
+            ));
         }
     }
     if fit.terms.len() > 1 && has(&[TermImbalance, TermConflict, BiasedMinimiser]) {
@@ -272,13 +379,24 @@ fn variants(setup: &Setup, probes: &Probes, fit: &FitModel, causes: &[Cause]) ->
             for (term, norm) in balanced.terms.iter_mut().zip(&norms) {
                 term.weight = round(term.weight * largest / norm);
             }
-            let weights: Vec<String> = balanced.terms.iter().map(|t| format!("{} = {}", t.name, t.weight)).collect();
-            list.push(("weights".into(), format!("weights that balance the gradients: {}", weights.join(", ")), vec![TermImbalance], balanced));
+            let weights: Vec<String> =
+                balanced.terms.iter().map(|t| format!("{} = {}", t.name, t.weight)).collect();
+            list.push((
+                "weights".into(),
+                format!("weights that balance the gradients: {}", weights.join(", ")),
+                vec![TermImbalance],
+                balanced,
+            ));
         }
         for drop in 0..fit.terms.len() {
             let mut without = fit.clone();
             let name = without.terms.remove(drop).name;
-            list.push((format!("without {name}"), format!("drop the term `{name}`"), vec![TermConflict, BiasedMinimiser], without));
+            list.push((
+                format!("without {name}"),
+                format!("drop the term `{name}`"),
+                vec![TermConflict, BiasedMinimiser],
+                without,
+            ));
         }
     }
     list
@@ -291,7 +409,8 @@ fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: Candidate) -> Vec
         None => baseline.budget.min(MOST),
     };
     let model = candidate.model.as_ref().unwrap_or(&setup.model);
-    let rules = Rules { budget, tolerance: setup.tolerance, noisy: probes.noisy, first_wins: false, keep: false };
+    let rules =
+        Rules { budget, tolerance: setup.tolerance, noisy: probes.noisy, first_wins: false, keep: false };
     let row = |fix: &Fix, name: String, change: String, run: Run, steps: Option<u64>, lane: Option<&Lane>| {
         let line = lane.and_then(|lane| match (&candidate.fit, &setup.subject) {
             (Some(fit), _) | (None, Probed::Fit(fit)) => line_fit(setup, fit, lane, probes.noisy),
@@ -327,7 +446,11 @@ fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: Candidate) -> Vec
                 },
                 |point| exact.error(point) <= setup.tolerance,
                 &setup.exact.start,
-                Limits { evaluations: budget.min(2000), unit: setup.unit * (exact.size() as f64).sqrt(), reach: 1e5 },
+                Limits {
+                    evaluations: budget.min(2000),
+                    unit: setup.unit * (exact.size() as f64).sqrt(),
+                    reach: 1e5,
+                },
             );
             let steps = found.arrived.then_some(found.evaluations);
             vec![row(fix, name, change, Run { curve, reached: steps, ..Run::default() }, steps, None)]
@@ -346,30 +469,51 @@ fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: Candidate) -> Vec
             vec![row(fix, name, change, Run::default(), None, None)]
         }
         How::Train { lane, rates } => {
-            let lane = Lane { start: fit.as_ref().map_or(lane.start.clone(), |fit| fit.start.values.clone()), ..lane.clone() };
+            let lane = Lane {
+                start: fit.as_ref().map_or(lane.start.clone(), |fit| fit.start.values.clone()),
+                ..lane.clone()
+            };
             let mut rows = Vec::new();
             let mut own_steps = None;
             if *rates != Rates::Others {
                 let run = race(model, std::slice::from_ref(&lane), rules).swap_remove(0);
                 own_steps = run.reached;
-                rows.push(row(fix, name.clone(), format!("{change}, lr {}", lane.lr), run, own_steps, Some(&lane)));
+                rows.push(row(
+                    fix,
+                    name.clone(),
+                    format!("{change}, lr {}", lane.lr),
+                    run,
+                    own_steps,
+                    Some(&lane),
+                ));
             }
             let grid: Vec<f64> = match rates {
                 Rates::Own => Vec::new(),
-                Rates::Multiples | Rates::Others => {
-                    (-9..=15).filter(|k| *k != 0).map(|k| round(lane.lr * libm::pow(10.0, f64::from(k) / 3.0))).collect()
+                Rates::Multiples | Rates::Others => (-9..=15)
+                    .filter(|k| *k != 0)
+                    .map(|k| round(lane.lr * libm::pow(10.0, f64::from(k) / 3.0)))
+                    .collect(),
+                Rates::Lengths => {
+                    (-9..=2).map(|k| round(setup.unit * libm::pow(10.0, f64::from(k) / 3.0))).collect()
                 }
-                Rates::Lengths => (-9..=2).map(|k| round(setup.unit * libm::pow(10.0, f64::from(k) / 3.0))).collect(),
             };
             let lanes: Vec<Lane> = grid.iter().map(|lr| Lane { lr: *lr, ..lane.clone() }).collect();
-            let most = own_steps.map_or(budget, |steps| steps / 2).min(if model.size() > 1000 { 300 } else { 1000 });
+            let most =
+                own_steps.map_or(budget, |steps| steps / 2).min(if model.size() > 1000 { 300 } else { 1000 });
             if !lanes.is_empty() && most > 0 {
                 let runs = race(model, &lanes, Rules { budget: most, first_wins: true, ..rules });
                 match steady(&runs) {
                     Some(k) => {
                         let (run, lane) = (runs[k].clone(), &lanes[k]);
                         let (steps, lr) = (run.reached, lane.lr);
-                        rows.push(row(fix, format!("{name}, lr {lr}"), format!("{change}, lr {lr}"), run, steps, Some(lane)));
+                        rows.push(row(
+                            fix,
+                            format!("{name}, lr {lr}"),
+                            format!("{change}, lr {lr}"),
+                            run,
+                            steps,
+                            Some(lane),
+                        ));
                     }
                     None if rows.is_empty() => rows.push(row(fix, name, change, Run::default(), None, None)),
                     None => {}
@@ -384,7 +528,8 @@ fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: Candidate) -> Vec
 /// Without such a run, the first.
 fn steady(runs: &[Run]) -> Option<usize> {
     let steps = |k: usize| runs.get(k).and_then(|run| run.reached).unwrap_or(u64::MAX);
-    let with_neighbours = |k: usize| (k.saturating_sub(1)..=k + 1).filter(|i| *i < runs.len()).map(steps).max();
+    let with_neighbours =
+        |k: usize| (k.saturating_sub(1)..=k + 1).filter(|i| *i < runs.len()).map(steps).max();
     let arrived = || (0..runs.len()).filter(|k| steps(*k) < u64::MAX);
     arrived()
         .filter(|k| with_neighbours(*k).is_some_and(|worst| worst < u64::MAX))

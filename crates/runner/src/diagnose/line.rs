@@ -57,7 +57,8 @@ impl Line {
     pub(super) fn as_toml(&self) -> String {
         let mut text = String::new();
         let quoted = |word: &str| toml::Value::String(word.to_owned()).to_string();
-        let mut line = |key: &str, value: String| writeln!(text, "{key} = {value}").expect("text takes everything");
+        let mut line =
+            |key: &str, value: String| writeln!(text, "{key} = {value}").expect("text takes everything");
         line("name", quoted(self.name.as_deref().unwrap_or("diagnosis")));
         if let Some(formula) = &self.formula {
             line("loss", format!("{{ formula = {{ value = {} }} }}", quoted(formula)));
@@ -79,7 +80,8 @@ impl Line {
             ("seed", &self.seed),
         ] {
             if let Some(value) = value {
-                let is_value = toml::from_str::<toml::Table>(&format!("x = {value}")).is_ok_and(|t| t.len() == 1);
+                let is_value =
+                    toml::from_str::<toml::Table>(&format!("x = {value}")).is_ok_and(|t| t.len() == 1);
                 line(key, if is_value { value.clone() } else { quoted(value) });
             }
         }
@@ -105,7 +107,8 @@ mod tests {
 
     #[test]
     fn words_are_quoted_and_values_are_not() {
-        let words = ["x", "--formula", "abs(d)", "--start", "-2", "--target", "[1, 2]", "--optimizer", "adam"];
+        let words =
+            ["x", "--formula", "abs(d)", "--start", "-2", "--target", "[1, 2]", "--optimizer", "adam"];
         let text = Cli::parse_from(words).line.as_toml();
         assert_eq!(
             text,

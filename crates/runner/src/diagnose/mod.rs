@@ -1,6 +1,7 @@
 //! `runner diagnose`: why a loss decreases slowly, with evidence, and fixes that were run.
 
 mod fixes;
+mod fused;
 mod line;
 mod minimise;
 mod model;
@@ -135,7 +136,12 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     };
     let folder = args.config.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     let bar = progress_bar();
-    let answer = diagnose(&case, folder, &|doing| { if std::env::var_os("DBG").is_some() { eprintln!("{doing}"); } bar.set_message(doing.to_owned()) });
+    let answer = diagnose(&case, folder, &|doing| {
+        if std::env::var_os("DBG").is_some() {
+            eprintln!("{doing}");
+        }
+        bar.set_message(doing.to_owned())
+    });
     bar.finish_and_clear();
     let answer = match answer {
         Ok(answer) => answer,
@@ -145,7 +151,12 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     if args.json {
         print(&json);
     } else {
-        print(&render::terminal(&case.name, &answer.diagnosis, &answer.probes, Some(&answer.profile.sketch())));
+        print(&render::terminal(
+            &case.name,
+            &answer.diagnosis,
+            &answer.probes,
+            Some(&answer.profile.sketch()),
+        ));
     }
     if args.no_write {
         return ExitCode::SUCCESS;
@@ -183,7 +194,9 @@ fn progress_bar() -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new_spinner();
-    bar.set_style(ProgressStyle::with_template("{spinner} probing {msg} ({elapsed})").expect("a sound template"));
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} probing {msg} ({elapsed})").expect("a sound template"),
+    );
     bar.enable_steady_tick(std::time::Duration::from_millis(120));
     bar
 }

@@ -9,6 +9,7 @@ use numeric::Stream;
 use problems::{Batch, Problem};
 use tch::{Device, Kind, Tensor};
 
+use super::fused::Fused;
 use super::numbers::Array;
 use crate::config::diagnose::{Readout, Sees, Term};
 
@@ -65,7 +66,13 @@ pub(super) struct ProblemModel {
 }
 
 enum Body {
-    Fit { fit: FitModel, losses: Vec<RefCell<Box<dyn Lanes>>>, target: Tensor },
+    Fit {
+        fit: FitModel,
+        losses: Vec<RefCell<Box<dyn Lanes>>>,
+        target: Tensor,
+        single: Option<Fused<f32>>,
+        double: Option<Fused<f64>>,
+    },
     Problem {
         steps: RefCell<Box<dyn Batch>>,
         frozen: RefCell<Box<dyn Batch>>,
@@ -105,7 +112,17 @@ impl Model {
         let target = fit.target.tensor(if fit.has_classes() { Kind::Int64 } else { kind });
         let lanes = |term: &Term| Ok(RefCell::new(term.loss.lanes(1, (kind, Device::Cpu))?));
         let losses = fit.terms.iter().map(lanes).collect::<Result<_, String>>()?;
-        Ok(Self::new(kind, fit.start.values.clone(), Body::Fit { fit: fit.clone(), losses, target }))
+        Ok(Self::new(
+            kind,
+            fit.start.values.clone(),
+            Body::Fit {
+                fit: fit.clone(),
+                losses,
+                target,
+                single: if kind == Kind::Float { Fused::new(fit) } else { None },
+                double: if kind == Kind::Double { Fused::new(fit) } else { None },
+            },
+        ))
     }
 
     pub fn problem(problem: &ProblemModel, kind: Kind) -> Self {
@@ -115,7 +132,16 @@ impl Model {
         let parameters = steps.start();
         let shapes = parameters.iter().map(Tensor::size).collect();
         let start = parameters.iter().flat_map(|p| to_f64(p)).collect();
-        Self::new(kind, start, Body::Problem { steps: steps.into(), frozen: frozen.into(), shapes, period: problem.error_period() })
+        Self::new(
+            kind,
+            start,
+            Body::Problem {
+                steps: steps.into(),
+                frozen: frozen.into(),
+                shapes,
+                period: problem.error_period(),
+            },
+        )
     }
 
     fn new(kind: Kind, start: Vec<f64>, body: Body) -> Self {
@@ -167,6 +193,11 @@ impl Model {
         for chunk in points.chunks(size * at_once) {
             let lanes = chunk.len() / size;
             self.evaluations.set(self.evaluations.get() + lanes as u64);
+            if let Some(evaluated) = self.fused(chunk, draw, term) {
+                all.values.extend(evaluated.values);
+                all.gradients.extend(evaluated.gradients);
+                continue;
+            }
             let (values, gradients) = self
                 .guarded(|| {
                     // Randomness inside a module comes from libtorch's one generator: a draw is a seed of it.
@@ -183,13 +214,30 @@ impl Model {
         all
     }
 
+    /// The same in fused loops, where there are any.
+    fn fused(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Option<Evaluated> {
+        let Body::Fit { fit, single, double, .. } = &self.body else { return None };
+        if term.is_some() && fit.terms.len() < 2 {
+            return None;
+        }
+        let noise = match draw {
+            Draw::Step(step) if fit.noise > 0.0 => Some(fit.noise_of(step)),
+            _ => None,
+        };
+        match (single, double) {
+            (Some(fused), _) => Some(fused.evaluate(points, self.size(), noise.as_deref(), term)),
+            (None, Some(fused)) => Some(fused.evaluate(points, self.size(), noise.as_deref(), term)),
+            (None, None) => None,
+        }
+    }
+
     /// The names of the terms that the loss is put together of; none where there is but one.
     pub fn term_names(&self) -> Vec<String> {
         let names = self.guarded(|| match &self.body {
             Body::Fit { fit, .. } if fit.terms.len() > 1 => {
                 fit.terms.iter().map(|term| term.name.clone()).collect()
             }
-            Body::Fit { fit, losses, target } => {
+            Body::Fit { fit, losses, target, .. } => {
                 let shape = [&[1], &*fit.start.shape].concat();
                 let start = Tensor::from_slice(&self.start).to_kind(self.kind).reshape(shape);
                 let terms = losses[0].borrow_mut().terms(&fit.seen(&start), &target.unsqueeze(0));
@@ -228,7 +276,7 @@ impl Model {
     fn graph(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Graph<'_> {
         let all = Tensor::from_slice(points).to_kind(self.kind);
         match &self.body {
-            Body::Fit { fit, losses, target } => {
+            Body::Fit { fit, losses, target, .. } => {
                 let lanes = (points.len() / self.size()) as i64;
                 let shape = [&[lanes], &*fit.start.shape].concat();
                 let leaf = all.reshape(shape).set_requires_grad(true);
@@ -382,9 +430,7 @@ impl FitModel {
             _ => return self.reduced(&seen, losses, &target.unsqueeze(0), term),
         };
         let draws = self.draws as i64;
-        let mut stream = Stream::new("diagnose: noise", &[self.seed, step]);
-        let count = self.draws as usize * target.numel();
-        let noise: Vec<f64> = (0..count).map(|_| self.noise * stream.normal()).collect();
+        let noise = self.noise_of(step);
         let shape = [&[draws], &*target.size()].concat();
         let noisy = target + Tensor::from_slice(&noise).reshape(&shape).to_kind(target.kind());
         // Every lane meets the same draws, which lie side by side as lanes do.
@@ -393,6 +439,13 @@ impl FitModel {
         let repeats: Vec<i64> = [lanes].into_iter().chain(target.size().iter().map(|_| 1)).collect();
         let values = self.reduced(&seen, losses, &noisy.repeat(&repeats), term);
         values.reshape([lanes, draws]).mean_dim(1, false, None::<Kind>)
+    }
+
+    /// What is added to the targets at a step.
+    fn noise_of(&self, step: u64) -> Vec<f64> {
+        let mut stream = Stream::new("diagnose: noise", &[self.seed, step]);
+        let count = self.draws as usize * self.target.values.len();
+        (0..count).map(|_| self.noise * stream.normal()).collect()
     }
 
     /// What the loss is handed.
@@ -413,7 +466,8 @@ impl FitModel {
     ) -> Tensor {
         let lanes = seen.size()[0];
         // Shapes that differ broadcast into one another, and lanes would too.
-        let apart = lanes > 1 && !self.has_classes() && self.line.is_none() && self.seen_shape() != self.target.shape;
+        let apart =
+            lanes > 1 && !self.has_classes() && self.line.is_none() && self.seen_shape() != self.target.shape;
         let one_loss = |loss: &RefCell<Box<dyn Lanes>>, seen: &Tensor| {
             let mut loss = loss.borrow_mut();
             if apart {
@@ -427,7 +481,8 @@ impl FitModel {
             if let (Some(term), [only]) = (term, losses) {
                 return only.borrow_mut().terms(seen, target).swap_remove(term).value;
             }
-            let chosen = losses.iter().zip(&self.terms).enumerate().filter(|(i, _)| term.is_none_or(|t| t == *i));
+            let chosen =
+                losses.iter().zip(&self.terms).enumerate().filter(|(i, _)| term.is_none_or(|t| t == *i));
             let weighted = |(_, (loss, term)): (usize, (&RefCell<Box<dyn Lanes>>, &Term))| {
                 let values = one_loss(loss, seen);
                 // Several terms may differ in shape; each has its own mean.

@@ -1,8 +1,8 @@
 //! What is measured of a model: one function a statistic.
 
 use analysis::diagnosis::{
-    Baseline, Bias, Curvature, Evidence, Fall, Noise, NonFinite, Path, Plateau, Precision, Rate, Saddle, Shapes,
-    Sides, Spectrum, Term, exponent, gamma, lanczos,
+    Baseline, Bias, Curvature, Evidence, Fall, Noise, NonFinite, Path, Plateau, Precision, Rate, Saddle,
+    Shapes, Sides, Spectrum, Term, exponent, gamma, lanczos,
 };
 use analysis::records::Dtype;
 use numeric::Stream;
@@ -39,7 +39,8 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     let noisy = is_noisy(&setup.model);
     progress("your own run");
     let lane = own_lane(case, setup);
-    let rules = Rules { budget: case.steps, tolerance: setup.tolerance, noisy, first_wins: false, keep: true };
+    let rules =
+        Rules { budget: case.steps, tolerance: setup.tolerance, noisy, first_wins: false, keep: true };
     let baseline = race(&setup.model, std::slice::from_ref(&lane), rules).swap_remove(0);
     evidence.baseline = Baseline {
         optimizer: case.optimizer.label(),
@@ -210,8 +211,9 @@ fn finish(setup: &Setup) -> f64 {
 /// Value and slope along a straight line.
 fn walk(model: &Model, from: &[f64], to: &[f64], points: impl Iterator<Item = f64>) -> (Vec<f64>, Vec<f64>) {
     let direction: Vec<f64> = to.iter().zip(from).map(|(a, b)| a - b).collect();
-    let all: Vec<f64> =
-        points.flat_map(|t| from.iter().zip(&direction).map(move |(p, d)| p + t * d).collect::<Vec<_>>()).collect();
+    let all: Vec<f64> = points
+        .flat_map(|t| from.iter().zip(&direction).map(move |(p, d)| p + t * d).collect::<Vec<_>>())
+        .collect();
     let evaluated = model.evaluate(&all, Draw::Frozen);
     let slopes = evaluated.gradients.chunks(from.len()).map(|g| dot(g, &direction)).collect();
     (evaluated.values, slopes)
@@ -294,9 +296,11 @@ fn non_finite(case: &Case, setup: &Setup, run: &Run, paths: &[Path]) -> Option<N
         return Some(NonFinite { place: place.into(), in_run: false, what });
     }
     for path in paths {
-        let bad = (1..path.values.len()).find(|k| !path.values[*k].is_finite() || !path.slopes[*k].is_finite());
+        let bad =
+            (1..path.values.len()).find(|k| !path.values[*k].is_finite() || !path.slopes[*k].is_finite());
         if let Some(k) = bad {
-            let place = format!("at {} % of the way from the minimum to the start", 100 * k / path.segments());
+            let place =
+                format!("at {} % of the way from the minimum to the start", 100 * k / path.segments());
             return Some(NonFinite { place, in_run: false, what: what(path.values[k]) });
         }
     }
@@ -330,7 +334,11 @@ fn fall(setup: &Setup, run: &Run) -> Option<Fall> {
             for sign in [1.0, -1.0] {
                 let direction = with(&vec![0.0; n], i, sign * setup.unit);
                 let way = if sign > 0.0 { "upwards" } else { "downwards" };
-                directions.push((point.clone(), direction, format!("{from}, with a single prediction going {way}")));
+                directions.push((
+                    point.clone(),
+                    direction,
+                    format!("{from}, with a single prediction going {way}"),
+                ));
             }
         }
     }
@@ -431,7 +439,9 @@ fn plateau(setup: &Setup, paths: &[Path]) -> Option<Plateau> {
     };
     let singles: Vec<usize> = singles
         .into_iter()
-        .filter(|i| (model.start[*i] - star.point[*i]).abs() > 1.5 * setup.tolerance / setup.start_error * setup.unit)
+        .filter(|i| {
+            (model.start[*i] - star.point[*i]).abs() > 1.5 * setup.tolerance / setup.start_error * setup.unit
+        })
         .collect();
     let replaced: Vec<f64> = singles.iter().flat_map(|i| with(&model.start, *i, star.point[*i])).collect();
     let values = model.evaluate(&replaced, Draw::Frozen).values;
@@ -440,10 +450,14 @@ fn plateau(setup: &Setup, paths: &[Path]) -> Option<Plateau> {
         .zip(values)
         .map(|(i, without)| {
             let distance = model.start[*i] - star.point[*i];
-            gamma(gradient[*i] * distance, if value - without > 1e-13 * value.abs() { value - without } else { 0.0 })
+            gamma(
+                gradient[*i] * distance,
+                if value - without > 1e-13 * value.abs() { value - without } else { 0.0 },
+            )
         })
         .collect();
-    let flat: Vec<usize> = singles.iter().zip(&elements).filter(|(_, g)| g.abs() < 0.1).map(|(i, _)| *i).collect();
+    let flat: Vec<usize> =
+        singles.iter().zip(&elements).filter(|(_, g)| g.abs() < 0.1).map(|(i, _)| *i).collect();
     let known: Vec<f64> = elements.into_iter().filter(|gamma| gamma.is_finite()).collect();
     let ways: Vec<f64> = paths
         .iter()
@@ -454,7 +468,13 @@ fn plateau(setup: &Setup, paths: &[Path]) -> Option<Plateau> {
         })
         .collect();
     let way = ways.iter().sum::<f64>() / ways.len().max(1) as f64;
-    Some(Plateau { joint, elements: known, way, edge: edge(setup, paths), whatever_target: whatever_target(setup, &flat, paths) })
+    Some(Plateau {
+        joint,
+        elements: known,
+        way,
+        edge: edge(setup, paths),
+        whatever_target: whatever_target(setup, &flat, paths),
+    })
 }
 
 /// The residual beyond which slopes are at least ten times smaller than nearer the minimum, and how many times.
@@ -477,7 +497,11 @@ fn edge(setup: &Setup, paths: &[Path]) -> Option<(f64, f64)> {
     // The place between two points of the walk, by bisection.
     let i = place;
     let slope = |t: f64| {
-        let point = with(&setup.star.point, i, setup.star.point[i] + t * (setup.exact.start[i] - setup.star.point[i]));
+        let point = with(
+            &setup.star.point,
+            i,
+            setup.star.point[i] + t * (setup.exact.start[i] - setup.star.point[i]),
+        );
         (setup.exact.at(&point, Draw::Frozen).1[i] * length).abs()
     };
     let (mut low, mut high) = (last as f64 / n, (last + 1) as f64 / n);
@@ -526,7 +550,9 @@ fn flatness(setup: &Setup, finish: f64) -> Option<f64> {
     let rounding = 1e-14 * setup.star.value.abs();
     let above: Vec<f64> = values
         .iter()
-        .map(|value| if (value - setup.star.value).abs() <= rounding { 0.0 } else { value - setup.star.value })
+        .map(
+            |value| if (value - setup.star.value).abs() <= rounding { 0.0 } else { value - setup.star.value },
+        )
         .collect();
     exponent(&errors, &above)
 }
@@ -538,7 +564,8 @@ fn sides(setup: &Setup) -> Option<Sides> {
     let share = if fit.readout == Readout::Identity { 1.0 } else { 0.25 };
     let furthest = displacement(setup).into_iter().fold(0.0_f64, |m, d| m.max(d.abs()));
     let at = [share * setup.unit, share * furthest].map(|distance| ratio_of_sides(setup, distance));
-    let furthest_from_1 = |a: &(f64, f64), b: &(f64, f64)| libm::log(a.1).abs().total_cmp(&libm::log(b.1).abs());
+    let furthest_from_1 =
+        |a: &(f64, f64), b: &(f64, f64)| libm::log(a.1).abs().total_cmp(&libm::log(b.1).abs());
     let (distance, ratio) = at.into_iter().flatten().max_by(furthest_from_1)?;
     Some(Sides { distance, ratio, bias: population_bias(setup, fit) })
 }
@@ -568,7 +595,8 @@ fn population_bias(setup: &Setup, fit: &FitModel) -> Option<f64> {
     let mut sorted = fit.target.values.clone();
     sorted.sort_by(f64::total_cmp);
     let (centre, sigma) = (sorted[sorted.len() / 2], setup.unit);
-    let values = (0..QUANTILES).map(|k| centre + sigma * normal_quantile((k as f64 + 0.5) / QUANTILES as f64));
+    let values =
+        (0..QUANTILES).map(|k| centre + sigma * normal_quantile((k as f64 + 0.5) / QUANTILES as f64));
     let shape = vec![QUANTILES as i64];
     let target = Array { values: values.collect(), shape: shape.clone() };
     let start = Array { values: vec![centre; QUANTILES], shape };
@@ -609,7 +637,9 @@ fn terms(setup: &Setup) -> Vec<Term> {
 /// The Hessian times a vector: exactly, or by differences of gradients where that is 0 or can't be had.
 fn hessian_times(model: &Model, point: &[f64], vector: &[f64], unit: f64) -> Option<Vec<f64>> {
     let exact = model.hessian_times(point, vector);
-    if let Some(product) = exact.filter(|product| norm(product) > 0.0 && product.iter().all(|x| x.is_finite())) {
+    if let Some(product) =
+        exact.filter(|product| norm(product) > 0.0 && product.iter().all(|x| x.is_finite()))
+    {
         return Some(product);
     }
     let size = norm(vector);
@@ -705,7 +735,9 @@ fn diagonal(model: &Model, point: &[f64], unit: f64) -> Option<Vec<f64>> {
         let mut stream = Stream::new("diagnose: Hutchinson", &[probe]);
         let signs: Vec<f64> = (0..n).map(|_| if stream.uniform() < 0.5 { -1.0 } else { 1.0 }).collect();
         let product = hessian_times(model, point, &signs, unit)?;
-        sum.iter_mut().zip(product.iter().zip(&signs)).for_each(|(sum, (p, s))| *sum += p * s / PROBES as f64);
+        sum.iter_mut()
+            .zip(product.iter().zip(&signs))
+            .for_each(|(sum, (p, s))| *sum += p * s / PROBES as f64);
     }
     Some(sum)
 }
@@ -720,9 +752,8 @@ fn rates(setup: &Setup, lane: &Lane, rules: Rules, run: &Run) -> (Option<Rate>, 
             factors.iter().map(|factor| Lane { lr: lane.lr * factor, ..lane.clone() }).collect();
         let runs = race(&setup.model, &lanes, Rules { budget, first_wins: true, keep: false, ..rules });
         let reached = factors.iter().zip(runs).filter_map(|(factor, run)| Some((*factor, run.reached?)));
-        let best = reached.min_by(|a, b| {
-            a.1.cmp(&b.1).then(libm::log(a.0).abs().total_cmp(&libm::log(b.0).abs()))
-        })?;
+        let best = reached
+            .min_by(|a, b| a.1.cmp(&b.1).then(libm::log(a.0).abs().total_cmp(&libm::log(b.0).abs())))?;
         Some(Rate { factor: best.0, steps: best.1 })
     };
     let grid = |from: i32, to: i32| (from..=to).map(|k| libm::pow(10.0, f64::from(k) / 3.0)).collect();

@@ -32,7 +32,10 @@ pub(super) fn profile(setup: &Setup) -> Profile {
 fn of_one_element(setup: &Setup) -> Option<Profile> {
     let Probed::Fit(fit) = &setup.subject else { return None };
     let (star, start) = (&setup.star.point, &setup.exact.start);
-    if fit.seen_shape() != fit.target.shape || fit.readout == Readout::Softmax || fit.readout == Readout::Product {
+    if fit.seen_shape() != fit.target.shape
+        || fit.readout == Readout::Softmax
+        || fit.readout == Readout::Product
+    {
         return None;
     }
     let mut order: Vec<usize> = (0..start.len()).collect();
@@ -45,7 +48,8 @@ fn of_one_element(setup: &Setup) -> Option<Profile> {
     let (typical, furthest) = (distances[distances.len() / 2], distances[distances.len() - 1].abs());
     let reach = 1.25 * furthest;
     let one = |value: f64| Array { values: vec![value], shape: vec![1] };
-    let fit = FitModel { start: one(origin), target: one(fit.target.values[middle]), noise: 0.0, ..fit.clone() };
+    let fit =
+        FitModel { start: one(origin), target: one(fit.target.values[middle]), noise: 0.0, ..fit.clone() };
     let model = Model::fit(&fit, Kind::Double).ok()?;
     let offset = if identity { 0.0 } else { origin };
     let at = |k: usize| reach * (2.0 * k as f64 / (POINTS - 1) as f64 - 1.0);
@@ -72,7 +76,12 @@ fn along_the_way(setup: &Setup) -> Profile {
     let slope = |g: &[f64]| g.iter().zip(&way).map(|(g, w)| g * w).sum::<f64>();
     let slopes: Vec<f64> = evaluated.gradients.chunks(way.len()).map(slope).collect();
     let rows = rows((0..POINTS).map(share), &evaluated.values, &slopes);
-    Profile { label: "share of the way from the minimum (0) to the start (1)", column: "share", rows, start: 1.0 }
+    Profile {
+        label: "share of the way from the minimum (0) to the start (1)",
+        column: "share",
+        rows,
+        start: 1.0,
+    }
 }
 
 fn rows(places: impl Iterator<Item = f64>, values: &[f64], slopes: &[f64]) -> Vec<[f64; 4]> {
@@ -103,7 +112,10 @@ impl Profile {
             }],
             marks: vec![Mark::Vertical(self.start, "start".into())],
         };
-        Figure { title: format!("{name}: the loss and its gradient"), panels: vec![panel("loss", 1), panel("gradient", 2)] }
+        Figure {
+            title: format!("{name}: the loss and its gradient"),
+            panels: vec![panel("loss", 1), panel("gradient", 2)],
+        }
     }
 
     /// Value and size of the gradient, in characters.
@@ -114,7 +126,8 @@ impl Profile {
         let bars = |value: &dyn Fn(&[f64; 4]) -> f64| {
             let values: Vec<f64> = (0..COLUMNS).map(|c| value(pick(c))).collect();
             let finite = || values.iter().copied().filter(|v| v.is_finite());
-            let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+            let (low, high) =
+                (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
             let bar = |v: &f64| match v {
                 v if !v.is_finite() => '?',
                 _ if high <= low => BARS[1],
@@ -144,8 +157,10 @@ pub(super) fn descent(name: &str, probes: &Probes, outcomes: &[Outcome], toleran
         // Step 0 has no place on a logarithmic axis.
         points: curve.iter().map(|(step, _, error)| ((*step).max(1) as f64, *error)).collect(),
     };
-    let mut shown: Vec<&Outcome> =
-        outcomes.iter().filter(|outcome| outcome.run.as_ref().is_some_and(|run| !run.curve.is_empty())).collect();
+    let mut shown: Vec<&Outcome> = outcomes
+        .iter()
+        .filter(|outcome| outcome.run.as_ref().is_some_and(|run| !run.curve.is_empty()))
+        .collect();
     shown.sort_by_key(|outcome| outcome.tried.steps.unwrap_or(u64::MAX));
     let mut lines = vec![line("yours", &probes.baseline.curve)];
     for outcome in shown.into_iter().take(6) {

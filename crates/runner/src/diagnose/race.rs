@@ -257,7 +257,8 @@ impl<F: Float> Racer<F> {
         let update: Vec<f64> = self.parameters.iter().zip(before).map(|(p, b)| p.to_f64() - b).collect();
         if !self.last.is_empty() {
             let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-            let cosine = dot(&update, &self.last) / (dot(&update, &update) * dot(&self.last, &self.last)).sqrt();
+            let cosine =
+                dot(&update, &self.last) / (dot(&update, &update) * dot(&self.last, &self.last)).sqrt();
             if cosine.is_finite() {
                 self.cosines.push(cosine);
             }

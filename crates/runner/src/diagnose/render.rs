@@ -1,7 +1,7 @@
 //! The answer on a terminal, as JSON and as a page.
 
 use analysis::diagnosis::{Diagnosis, Tried};
-use comfy_table::{LineStyle, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
 
 use super::probe::Probes;
 
@@ -11,7 +11,8 @@ pub(super) fn terminal(name: &str, diagnosis: &Diagnosis, probes: &Probes, sketc
     if diagnosis.findings.len() > 1 {
         text += "\nAlso:\n";
         for finding in &diagnosis.findings[1..] {
-            text += &format!("{}\n", wrapped(&format!("- {}: {}", finding.cause.code(), finding.evidence), "  "));
+            text +=
+                &format!("{}\n", wrapped(&format!("- {}: {}", finding.cause.code(), finding.evidence), "  "));
         }
     }
     if let Some(sketch) = sketch {
@@ -40,7 +41,11 @@ fn wrapped(text: &str, indent: &str) -> String {
 
 fn fixes(diagnosis: &Diagnosis, probes: &Probes, markdown: bool) -> String {
     let mut table = Table::new();
-    table.load_style(if markdown { presets::ASCII_MARKDOWN } else { presets::NOTHING.header_separator(LineStyle::none().fill('─')) });
+    table.load_style(if markdown {
+        presets::ASCII_MARKDOWN
+    } else {
+        presets::NOTHING.header_separator(LineStyle::none().fill('─'))
+    });
     table.set_content_arrangement(ContentArrangement::Disabled);
     let with_line = diagnosis.fixes.iter().any(|fix| fix.line_fit.is_some());
     let mut header = vec!["fix", "steps", "speed-up", "what to do"];

@@ -62,11 +62,9 @@ pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
     let mut notes = Vec::new();
     let subject = match &case.subject {
         Subject::Fit(fit) => Probed::Fit(resolve(fit, case.seed, folder, &mut notes)?),
-        Subject::Problem(problem, loss) => Probed::Problem(ProblemModel {
-            problem: problem.clone(),
-            loss: loss.clone(),
-            seed: case.seed,
-        }),
+        Subject::Problem(problem, loss) => {
+            Probed::Problem(ProblemModel { problem: problem.clone(), loss: loss.clone(), seed: case.seed })
+        }
     };
     let (model, exact) = (subject.model(kind_of(case.dtype))?, subject.model(Kind::Double)?);
     let start_error = exact.error(&exact.start);
@@ -110,7 +108,10 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
     };
     let readout = fit.readout.unwrap_or(default);
     if readout == Readout::Product && start.shape.len() < 2 {
-        return Err(format!("a product is over the last of several dimensions, and the start's shape is {:?}", start.shape));
+        return Err(format!(
+            "a product is over the last of several dimensions, and the start's shape is {:?}",
+            start.shape
+        ));
     }
     let mut model = FitModel {
         terms: fit.terms.clone(),
@@ -142,15 +143,21 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
             true => Sees::Prediction,
             false => find_out_what_it_sees(&model)?,
         };
-        notes.push(format!("the loss is handed the {}", if model.sees == Sees::Readout { "readout" } else { "prediction, before the readout" }));
+        notes.push(format!(
+            "the loss is handed the {}",
+            if model.sees == Sees::Readout { "readout" } else { "prediction, before the readout" }
+        ));
     }
     if fit.readout.is_none() && readout == Readout::Identity {
         if let Some(link) = find_link(&model)? {
-            notes.push(format!("the loss is least where {} of the prediction is the target, so the error is taken there", match link {
-                Readout::Sigmoid => "the sigmoid",
-                Readout::Tanh => "the tanh",
-                _ => "the exponential",
-            }));
+            notes.push(format!(
+                "the loss is least where {} of the prediction is the target, so the error is taken there",
+                match link {
+                    Readout::Sigmoid => "the sigmoid",
+                    Readout::Tanh => "the tanh",
+                    _ => "the exponential",
+                }
+            ));
             (model.readout, model.sees) = (link, Sees::Prediction);
         }
     }
