@@ -66,7 +66,8 @@ Examples:
                                        builds v1 and runs the config with both builds")]
     Compare(CompareArgs),
     /// Say why a loss decreases slowly, with evidence, and run the fixes
-    Diagnose(DiagnoseArgs),
+    #[command(after_help = diagnose::HELP)]
+    Diagnose(Box<DiagnoseArgs>),
     /// Name the losses, optimizers, schedules and problems; or show one's formula and options
     List(ListArgs),
 }

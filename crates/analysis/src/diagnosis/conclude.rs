@@ -5,16 +5,11 @@ use serde::Serialize;
 use super::words::short;
 use super::{Cause, Evidence, Finding, thresholds as at};
 
-/// A remedy.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Fix {
-    /// What to call it.
-    pub name: String,
-    /// What to do.
-    pub change: String,
-    /// Which causes it is a remedy for.
-    #[serde(skip)]
-    pub mends: Vec<Cause>,
+/// A run in the smallest model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LineFit {
+    /// Its steps; `None` where it doesn't arrive.
+    pub steps: Option<u64>,
 }
 
 /// A remedy, and what became of it.
@@ -32,8 +27,8 @@ pub struct Tried {
     pub speedup: Option<f64>,
     /// Whether it reached the tolerance on the error.
     pub reached: bool,
-    /// Its steps in a line fit: `None` where that wasn't run, `Some(None)` where it doesn't arrive.
-    pub line_fit: Option<Option<u64>>,
+    /// The same in a line fit, where that was run.
+    pub line_fit: Option<LineFit>,
     /// Which causes it is a remedy for.
     #[serde(skip)]
     pub mends: Vec<Cause>,
@@ -62,7 +57,11 @@ pub fn conclude(
     mut fixes: Vec<Tried>,
     region: String,
 ) -> Diagnosis {
-    fixes.sort_by_key(|fix| fix.steps.unwrap_or(u64::MAX));
+    // What arrives in a model, too, goes before what only a free fit likes.
+    fixes.sort_by_key(|fix| {
+        let flattered = fix.line_fit.is_some_and(|line| line.steps.is_none());
+        (fix.steps.is_none(), flattered, fix.steps)
+    });
     let (slowing, others): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| slows(evidence, finding.cause, &fixes));
     let slows_descent = !slowing.is_empty();

@@ -5,10 +5,6 @@ use super::path::Path;
 /// The author's own run.
 #[derive(Clone, Debug, Default)]
 pub struct Baseline {
-    /// What trains, such as `sgd`.
-    pub optimizer: String,
-    /// Its learning rate.
-    pub lr: f64,
     /// The most steps it may take.
     pub budget: u64,
     /// The step at which the tolerance was reached.
@@ -23,8 +19,6 @@ pub struct Baseline {
     pub end_error: f64,
     /// The loss at the start.
     pub start_loss: f64,
-    /// The loss at the end.
-    pub end_loss: f64,
     /// The mean cosine between successive updates, over its second half.
     pub turning: f64,
     /// The largest error on the way, over that at the start.

@@ -13,7 +13,7 @@ pub mod thresholds;
 mod words;
 
 pub use cause::Cause;
-pub use conclude::{Diagnosis, Fix, Tried, conclude};
+pub use conclude::{Diagnosis, LineFit, Tried, conclude};
 pub use evidence::{
     Baseline, Bias, Curvature, Evidence, Fall, Noise, NonFinite, Plateau, Precision, Rate, Saddle, Shapes,
     Sides, Term,

@@ -79,7 +79,9 @@ fn eigenvector(d: &[f64], e: &[f64], value: f64) -> Vec<f64> {
             x[i] = (x[i] - e[i] * x[i + 1]) / pivots[i];
         }
         let length = x.iter().map(|x| x * x).sum::<f64>().sqrt();
-        x.iter_mut().for_each(|x| *x /= length);
+        for x in &mut x {
+            *x /= length;
+        }
     }
     x
 }

@@ -68,7 +68,7 @@ pub const FLAT_EXPONENT: f64 = 3.1;
 /// The ratio of the terms' gradient norms along the path.
 pub const IMBALANCE: f64 = 30.0;
 
-/// Σ‖g_k(p*)‖ / Σ‖g_k(start)‖. The cosine is −1 at every two-term minimum, and says nothing.
+/// `Σ‖g_k(p*)‖ / Σ‖g_k(start)‖`. The cosine is −1 at every two-term minimum, and says nothing.
 pub const CONFLICT: f64 = 0.05;
 
 /// The ratio of curvatures. Gradient descent takes about as many steps per factor e of the error.

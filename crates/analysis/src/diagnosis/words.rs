@@ -1,10 +1,10 @@
 //! Numbers in sentences.
 
-use crate::table::number;
+use crate::table;
 
 /// Three significant digits.
 pub(super) fn short(value: f64) -> String {
-    if value.is_nan() { "NaN".into() } else { number::short(value) }
+    if value.is_nan() { "NaN".into() } else { table::short(value) }
 }
 
 /// A share as a percentage.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Once;
 
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
@@ -100,8 +101,7 @@ fn draw_panel<B: DrawingBackend>(
         .y_label_formatter(&|value| label(*value))
         .draw()?;
     let grey = RGBColor(120, 120, 120);
-    let (x_range, y_range) =
-        (plotters::coord::ranged1d::Ranged::range(&x), plotters::coord::ranged1d::Ranged::range(&y));
+    let (x_range, y_range) = (x.range(), y.range());
     for mark in &panel.marks {
         let (from, to, text, vertical) = match mark {
             Mark::Vertical(at, text) => ((*at, y_range.start), (*at, y_range.end), text, true),

@@ -37,8 +37,11 @@ pub enum Draws {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Normal {
+    /// The mean.
     pub mean: f64,
+    /// The standard deviation.
     pub std: f64,
+    /// The shape; the target's, or `[16]`, if it isn't said.
     pub shape: Option<Vec<i64>>,
 }
 
@@ -52,8 +55,11 @@ impl Default for Normal {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Uniform {
+    /// The lower end.
     pub from: f64,
+    /// The upper end.
     pub to: f64,
+    /// The shape; the target's, or `[16]`, if it isn't said.
     pub shape: Option<Vec<i64>>,
 }
 
@@ -66,7 +72,9 @@ impl Default for Uniform {
 /// See [`Draws::Constant`]. May be written as its value alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constant {
+    /// The value.
     pub value: f64,
+    /// The shape; the target's, or `[16]`, if it isn't said.
     pub shape: Option<Vec<i64>>,
 }
 
@@ -103,7 +111,9 @@ impl<'de> Deserialize<'de> for Constant {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classes {
+    /// How many classes.
     pub count: i64,
+    /// The shape; the target's, or `[16]`, if it isn't said.
     #[serde(default)]
     pub shape: Option<Vec<i64>>,
 }
@@ -112,6 +122,7 @@ pub struct Classes {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FromFile {
+    /// Relative to the config's folder.
     pub path: PathBuf,
     /// Which tensor of it; the only one, if it isn't said.
     #[serde(default)]

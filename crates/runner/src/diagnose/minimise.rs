@@ -69,15 +69,17 @@ pub(super) fn lbfgs(
             let next = moved(&point, &direction, step);
             let (next_value, next_gradient) = evaluate(&next);
             evaluations += 1;
-            if !(next_value <= value + 1e-4 * step * descent) {
-                high = step;
-            } else {
+            // NaN is too high, too.
+            let low_enough = next_value <= value + 1e-4 * step * descent;
+            if low_enough {
                 let flat = dot(&next_gradient, &direction) >= 0.9 * descent;
                 found = Some((next, next_value, next_gradient, step));
                 if flat {
                     break;
                 }
                 low = step;
+            } else {
+                high = step;
             }
             step = if high.is_finite() { 0.5 * (low + high) } else { 4.0 * low };
             if evaluations >= limits.evaluations || step == low || step == high || !step.is_finite() {
@@ -123,7 +125,9 @@ fn two_loops(gradient: &[f64], pairs: &[(Vec<f64>, Vec<f64>)]) -> Vec<f64> {
     }
     if let Some((s, y)) = pairs.last() {
         let scale = dot(s, y) / dot(y, y);
-        q.iter_mut().for_each(|q| *q *= scale);
+        for q in &mut q {
+            *q *= scale;
+        }
     }
     for ((s, y), share) in pairs.iter().zip(shares.into_iter().rev()) {
         let back = dot(y, &q) / dot(s, y);

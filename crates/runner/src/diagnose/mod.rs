@@ -1,5 +1,7 @@
 //! `runner diagnose`: why a loss decreases slowly, with evidence, and fixes that were run.
 
+mod blocks;
+mod fit;
 mod fixes;
 mod fused;
 mod line;
@@ -21,6 +23,7 @@ use std::process::ExitCode;
 use std::sync::Once;
 
 use analysis::diagnosis::{Diagnosis, conclude, judge};
+use analysis::table::short;
 use analysis::figures::{Figure, FigureError};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -38,6 +41,20 @@ thread_local! {
     /// Whether a panic on this thread belongs to a loss that is probed, and is part of the answer.
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
+
+/// What `--help` adds.
+pub(crate) const HELP: &str = "\
+Examples:
+  runner diagnose configs/diagnose-plateau.toml
+  runner diagnose --formula \"where(abs(d) <= 0.5, abs(d), 0.001*abs(d) + 0.4995)\" --target 0 --start -2
+  runner diagnose --torchscript my_loss.pt --start '{ normal = { shape = [32] } }' --optimizer adam --lr 0.01
+  runner diagnose --problem digits_mlp --loss cross_entropy --lr 0.5 --tolerance 0.1
+
+Prints the verdict first, then the evidence, and the fixes, every one of which was run. Into results/<name>/ go
+diagnosis.json, diagnosis.md, profile.csv (value, gradient and curvature of the loss over predictions) and the
+figures profile and descent as .svg and .png.
+
+Exit codes: 0 there is an answer, also a bad one; 1 a file couldn't be written; 2 the input is wrong.";
 
 /// What `runner diagnose` is asked for.
 #[derive(Args)]
@@ -106,25 +123,24 @@ pub(crate) fn diagnose(case: &Case, folder: &Path, progress: &dyn Fn(&str)) -> R
 /// What was probed, in words.
 fn region(case: &Case, setup: &setup::Setup) -> String {
     let count = setup.exact.size();
-    let mut text = format!(
-        "Probed: {count} parameter{}, from {:.3} times the start's distance around the minimum, {}; errors from {:.3} to the tolerance of {:.3}; {} gradient evaluations in all.",
+    let notes: String = setup.notes.iter().map(|note| format!(" Found out: {note}.")).collect();
+    format!(
+        "Probed: {count} parameter{} in {}, from the minimum to the start (typically {} apart) and 10⁵ times as far \
+         along descent directions; errors from {} to the tolerance of {}; {} gradient evaluations. Not probed: other \
+         starts, data and seeds.{notes}",
         if count == 1 { "" } else { "s" },
-        1.0,
         case.dtype,
-        setup.start_error,
-        setup.tolerance,
+        short(setup.unit),
+        short(setup.start_error),
+        short(setup.tolerance),
         setup.exact.evaluations.get() + setup.model.evaluations.get()
-    );
-    for note in &setup.notes {
-        text += &format!(" Found out: {note}.");
-    }
-    text
+    )
 }
 
 /// Prints a diagnosis; what it returns is the exit code.
 pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     if !args.suite.is_empty() {
-        return suite::command(&args.suite, args.json);
+        return suite::command(&args.suite);
     }
     let read = match &args.config {
         Some(path) => read_case(path),
@@ -136,12 +152,7 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     };
     let folder = args.config.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     let bar = progress_bar();
-    let answer = diagnose(&case, folder, &|doing| {
-        if std::env::var_os("DBG").is_some() {
-            eprintln!("{doing}");
-        }
-        bar.set_message(doing.to_owned())
-    });
+    let answer = diagnose(&case, folder, &|doing| bar.set_message(doing.to_owned()));
     bar.finish_and_clear();
     let answer = match answer {
         Ok(answer) => answer,
@@ -151,12 +162,7 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     if args.json {
         print(&json);
     } else {
-        print(&render::terminal(
-            &case.name,
-            &answer.diagnosis,
-            &answer.probes,
-            Some(&answer.profile.sketch()),
-        ));
+        print(&render::terminal(&case.name, &answer.diagnosis, &answer.probes, &answer.profile.sketch()));
     }
     if args.no_write {
         return ExitCode::SUCCESS;
@@ -201,12 +207,11 @@ fn progress_bar() -> ProgressBar {
     bar
 }
 
-/// The cases of suite files, with the folder that each came from.
+/// The cases of suite files, each with its file.
 pub(crate) fn suite_cases(files: &[PathBuf]) -> Result<Vec<(Case, PathBuf)>, ConfigError> {
     let mut cases = Vec::new();
     for file in files {
-        let folder = file.parent().unwrap_or(Path::new(".")).to_owned();
-        cases.extend(read_suite(file)?.into_iter().map(|case| (case, folder.clone())));
+        cases.extend(read_suite(file)?.into_iter().map(|case| (case, file.clone())));
     }
     Ok(cases)
 }

@@ -4,14 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use analysis::records::Dtype;
-use losses::{Lanes, Loss, Targets, mean_of_lanes};
-use numeric::Stream;
+use losses::Loss;
 use problems::{Batch, Problem};
 use tch::{Device, Kind, Tensor};
 
+use super::fit::{FitModel, Ready};
+use super::blocks::Blocks;
 use super::fused::Fused;
-use super::numbers::Array;
-use crate::config::diagnose::{Readout, Sees, Term};
+use crate::config::diagnose::Term;
 
 /// Which of the loss's random draws is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,39 +25,6 @@ pub(super) enum Draw {
 /// At most so many numbers are evaluated side by side.
 const AT_ONCE: usize = 1 << 20;
 
-/// Free predictions against a target.
-#[derive(Clone)]
-pub(super) struct FitModel {
-    pub terms: Vec<Term>,
-    pub readout: Readout,
-    pub sees: Sees,
-    pub start: Array,
-    pub target: Array,
-    pub noise: f64,
-    pub seed: u64,
-    /// What is made of the losses' values.
-    pub shape: Shape,
-    /// Draws of the noise that a step takes the mean of.
-    pub draws: u64,
-    /// A straight line instead of free predictions: prediction = w·x + b at these x.
-    pub line: Option<Vec<f64>>,
-}
-
-/// Another loss, made from a loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Shape {
-    /// As it is.
-    Plain,
-    /// log(1 + (ℓ − least)/scale)
-    Log1p { least: f64, scale: f64 },
-    /// (ℓ − least)^exponent
-    Power { least: f64, exponent: f64, eps: f64 },
-    /// (ℓ(d) + ℓ(−d))/2
-    Even,
-    /// The same, plus |ℓ(d) − ℓ(−d)|/2
-    Folded,
-}
-
 /// A problem of the registry.
 pub(super) struct ProblemModel {
     pub problem: Problem,
@@ -67,8 +34,8 @@ pub(super) struct ProblemModel {
 
 enum Body {
     Fit {
-        fit: FitModel,
-        losses: Vec<RefCell<Box<dyn Lanes>>>,
+        fit: Box<FitModel>,
+        losses: Vec<Ready>,
         target: Tensor,
         single: Option<Fused<f32>>,
         double: Option<Fused<f64>>,
@@ -78,6 +45,7 @@ enum Body {
         frozen: RefCell<Box<dyn Batch>>,
         shapes: Vec<Vec<i64>>,
         period: u64,
+        blocks: Blocks,
     },
 }
 
@@ -116,7 +84,7 @@ impl Model {
             kind,
             fit.start.values.clone(),
             Body::Fit {
-                fit: fit.clone(),
+                fit: Box::new(fit.clone()),
                 losses,
                 target,
                 single: if kind == Kind::Float { Fused::new(fit) } else { None },
@@ -131,7 +99,7 @@ impl Model {
         let (mut steps, frozen) = (make(problem), make(&whole(problem)));
         let parameters = steps.start();
         let shapes = parameters.iter().map(Tensor::size).collect();
-        let start = parameters.iter().flat_map(|p| to_f64(p)).collect();
+        let start = parameters.iter().flat_map(to_f64).collect();
         Self::new(
             kind,
             start,
@@ -140,6 +108,7 @@ impl Model {
                 frozen: frozen.into(),
                 shapes,
                 period: problem.error_period(),
+                blocks: Blocks::new(problem, loss.as_ref(), *seed, kind),
             },
         )
     }
@@ -187,8 +156,8 @@ impl Model {
         let size = self.size();
         let mut all = Evaluated { values: Vec::new(), gradients: Vec::with_capacity(points.len()) };
         let at_once = match &self.body {
-            Body::Fit { .. } => (AT_ONCE / size).max(1),
-            Body::Problem { .. } => 1,
+            Body::Problem { blocks, .. } if !blocks.exist() => 1,
+            _ => (AT_ONCE / size).max(1),
         };
         for chunk in points.chunks(size * at_once) {
             let lanes = chunk.len() / size;
@@ -216,7 +185,11 @@ impl Model {
 
     /// The same in fused loops, where there are any.
     fn fused(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Option<Evaluated> {
-        let Body::Fit { fit, single, double, .. } = &self.body else { return None };
+        let (fit, single, double) = match &self.body {
+            Body::Fit { fit, single, double, .. } => (fit, single, double),
+            Body::Problem { blocks, .. } if term.is_none() => return blocks.evaluate(points, self.size()),
+            Body::Problem { .. } => return None,
+        };
         if term.is_some() && fit.terms.len() < 2 {
             return None;
         }
@@ -312,6 +285,7 @@ impl Model {
             let _guard = tch::no_grad_guard();
             match &self.body {
                 Body::Fit { fit, .. } => points.chunks(size).map(|point| fit.error(point)).collect(),
+                Body::Problem { blocks, .. } if blocks.exist() => blocks.errors(points, size),
                 Body::Problem { steps, shapes, .. } => {
                     let error = |point: &[f64]| {
                         let point = Tensor::from_slice(point).to_kind(self.kind);
@@ -399,199 +373,6 @@ fn autograd(value: &Tensor, leaves: &[Tensor], create_graph: bool) -> Option<Vec
         if real { gradient } else { leaf.zeros_like().detach() }
     };
     Some(found.into_iter().zip(leaves).map(fill).collect())
-}
-
-impl FitModel {
-    fn has_classes(&self) -> bool {
-        self.terms.iter().any(|term| term.loss.targets() == Targets::Classes)
-    }
-
-    /// The shape of what is compared with the target.
-    pub fn readout_shape(&self) -> Vec<i64> {
-        let shape = &self.start.shape;
-        match self.readout {
-            Readout::Product => shape[..shape.len() - 1].to_vec(),
-            _ => shape.clone(),
-        }
-    }
-
-    /// The losses `[lanes]` of predictions `[lanes, …]`; `term`: of that one alone.
-    fn forward(
-        &self,
-        prediction: &Tensor,
-        losses: &[RefCell<Box<dyn Lanes>>],
-        target: &Tensor,
-        draw: Draw,
-        term: Option<usize>,
-    ) -> Tensor {
-        let seen = self.seen(prediction);
-        let step = match draw {
-            Draw::Step(step) if self.noise > 0.0 => step,
-            _ => return self.reduced(&seen, losses, &target.unsqueeze(0), term),
-        };
-        let draws = self.draws as i64;
-        let noise = self.noise_of(step);
-        let shape = [&[draws], &*target.size()].concat();
-        let noisy = target + Tensor::from_slice(&noise).reshape(&shape).to_kind(target.kind());
-        // Every lane meets the same draws, which lie side by side as lanes do.
-        let lanes = seen.size()[0];
-        let seen = seen.repeat_interleave_self_int(draws, 0, None);
-        let repeats: Vec<i64> = [lanes].into_iter().chain(target.size().iter().map(|_| 1)).collect();
-        let values = self.reduced(&seen, losses, &noisy.repeat(&repeats), term);
-        values.reshape([lanes, draws]).mean_dim(1, false, None::<Kind>)
-    }
-
-    /// What is added to the targets at a step.
-    fn noise_of(&self, step: u64) -> Vec<f64> {
-        let mut stream = Stream::new("diagnose: noise", &[self.seed, step]);
-        let count = self.draws as usize * self.target.values.len();
-        (0..count).map(|_| self.noise * stream.normal()).collect()
-    }
-
-    /// What the loss is handed.
-    fn seen(&self, prediction: &Tensor) -> Tensor {
-        match self.sees {
-            Sees::Readout => read_out(self.readout, prediction),
-            Sees::Prediction => prediction.shallow_clone(),
-        }
-    }
-
-    /// The weighted sum of the losses, reshaped and reduced.
-    fn reduced(
-        &self,
-        seen: &Tensor,
-        losses: &[RefCell<Box<dyn Lanes>>],
-        target: &Tensor,
-        term: Option<usize>,
-    ) -> Tensor {
-        let lanes = seen.size()[0];
-        // Shapes that differ broadcast into one another, and lanes would too.
-        let apart =
-            lanes > 1 && !self.has_classes() && self.line.is_none() && self.seen_shape() != self.target.shape;
-        let one_loss = |loss: &RefCell<Box<dyn Lanes>>, seen: &Tensor| {
-            let mut loss = loss.borrow_mut();
-            if apart {
-                let one = |lane| mean_of_lanes(&loss.values(&seen.narrow(0, lane, 1), target));
-                return Tensor::cat(&(0..lanes).map(one).collect::<Vec<_>>(), 0);
-            }
-            loss.values(seen, target)
-        };
-        let sum = |seen: &Tensor| {
-            // A single loss may know terms of its own.
-            if let (Some(term), [only]) = (term, losses) {
-                return only.borrow_mut().terms(seen, target).swap_remove(term).value;
-            }
-            let chosen =
-                losses.iter().zip(&self.terms).enumerate().filter(|(i, _)| term.is_none_or(|t| t == *i));
-            let weighted = |(_, (loss, term)): (usize, (&RefCell<Box<dyn Lanes>>, &Term))| {
-                let values = one_loss(loss, seen);
-                // Several terms may differ in shape; each has its own mean.
-                let values = if self.terms.len() > 1 { mean_of_lanes(&values) } else { values };
-                if term.weight == 1.0 { values } else { values * term.weight }
-            };
-            chosen.map(weighted).reduce(|a, b| a + b).expect("there is at least one loss")
-        };
-        let mirrored = || sum(&(target * 2.0 - seen));
-        let values = match self.shape {
-            Shape::Plain => sum(seen),
-            Shape::Log1p { least, scale } => ((sum(seen) - least) / scale).log1p(),
-            Shape::Power { least, exponent, eps } => {
-                ((sum(seen) - least).clamp_min(0.0) + eps).pow_tensor_scalar(exponent)
-            }
-            Shape::Even => (sum(seen) + mirrored()) * 0.5,
-            Shape::Folded => {
-                let (here, there) = (sum(seen), mirrored());
-                (&here + &there) * 0.5 + (here - there).abs() * 0.5
-            }
-        };
-        mean_of_lanes(&values)
-    }
-
-    /// The shape of what the loss is handed.
-    pub fn seen_shape(&self) -> Vec<i64> {
-        match self.sees {
-            Sees::Readout => self.readout_shape(),
-            Sees::Prediction => self.start.shape.clone(),
-        }
-    }
-
-    /// √ mean (readout − target)², in float64. Equal counts are compared number by number, whatever the shapes.
-    pub fn error(&self, point: &[f64]) -> f64 {
-        if let Some(x) = &self.line {
-            // The target of a line is a line, through its first and last point.
-            let y = &self.target.values;
-            let w = (y[y.len() - 1] - y[0]) / (x[x.len() - 1] - x[0]);
-            return (point[0] - w).abs().max((point[1] - (y[0] - w * x[0])).abs());
-        }
-        let readout = self.read_out_numbers(point);
-        let classes = self.has_classes();
-        let target = &self.target.values;
-        let count = readout.len();
-        let truth = |i: usize| match classes {
-            // Classes lie along the last dimension of the readout, and are compared as one-hot vectors.
-            true => {
-                let width = count / target.len();
-                f64::from(u8::from(target[i / width] == (i % width) as f64))
-            }
-            false => target[i % target.len()],
-        };
-        let squares = readout.iter().enumerate().map(|(i, value)| (value - truth(i)) * (value - truth(i)));
-        (squares.sum::<f64>() / count as f64).sqrt()
-    }
-
-    /// The readout of a point.
-    pub fn read_out_numbers(&self, point: &[f64]) -> Vec<f64> {
-        let width = *self.start.shape.last().unwrap_or(&1) as usize;
-        let each = |f: fn(f64) -> f64| point.iter().map(|p| f(*p)).collect();
-        match self.readout {
-            Readout::Identity => point.to_vec(),
-            Readout::Sigmoid => each(|p| 1.0 / (1.0 + libm::exp(-p))),
-            Readout::Relu => each(|p| if p > 0.0 || p.is_nan() { p } else { 0.0 }),
-            Readout::Tanh => each(libm::tanh),
-            Readout::Exp => each(libm::exp),
-            Readout::Product => point.chunks(width).map(|pair| pair.iter().product()).collect(),
-            Readout::Softmax => {
-                let softmax = |row: &[f64]| {
-                    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    let powers: Vec<f64> = row.iter().map(|p| libm::exp(p - largest)).collect();
-                    let sum: f64 = powers.iter().sum();
-                    powers.into_iter().map(move |power| power / sum)
-                };
-                point.chunks(width).flat_map(softmax).collect()
-            }
-        }
-    }
-
-    /// The predictions whose readout is the target, where that can be said.
-    pub fn solution(&self) -> Option<Vec<f64>> {
-        if self.has_classes() {
-            return None;
-        }
-        let target = &self.target.values;
-        let point: Vec<f64> = match self.readout {
-            Readout::Identity | Readout::Relu => target.clone(),
-            Readout::Sigmoid => target.iter().map(|y| libm::log(y / (1.0 - y))).collect(),
-            Readout::Tanh => target.iter().map(|y| libm::atanh(*y)).collect(),
-            Readout::Exp | Readout::Softmax => target.iter().map(|y| libm::log(*y)).collect(),
-            Readout::Product => return None,
-        };
-        (point.len() == self.start.values.len() && point.iter().all(|p| p.is_finite())).then_some(point)
-    }
-}
-
-pub(super) fn read_out(readout: Readout, prediction: &Tensor) -> Tensor {
-    match readout {
-        Readout::Identity => prediction.shallow_clone(),
-        Readout::Sigmoid => prediction.sigmoid(),
-        Readout::Softmax => prediction.softmax(-1, None::<Kind>),
-        Readout::Relu => prediction.relu(),
-        Readout::Tanh => prediction.tanh(),
-        Readout::Exp => prediction.exp(),
-        Readout::Product => {
-            let last = prediction.dim() as i64 - 1;
-            prediction.prod_dim_int(last, false, None::<Kind>)
-        }
-    }
 }
 
 /// A flat vector as the tensors `[1, …]` of a problem.

@@ -3,8 +3,9 @@
 use analysis::figures::{Axis, Figure, Line, Mark, Panel};
 use tch::Kind;
 
+use super::fit::FitModel;
 use super::fixes::Outcome;
-use super::model::{Draw, FitModel, Model};
+use super::model::{Draw, Model};
 use super::numbers::Array;
 use super::probe::{Probes, along};
 use super::setup::{Probed, Setup};
@@ -95,11 +96,9 @@ fn rows(places: impl Iterator<Item = f64>, values: &[f64], slopes: &[f64]) -> Ve
 
 impl Profile {
     pub fn csv(&self) -> String {
-        let mut text = format!("{},value,gradient,curvature\n", self.column);
-        for [place, value, slope, curvature] in &self.rows {
-            text += &format!("{place},{value},{slope},{curvature}\n");
-        }
-        text
+        let row =
+            |[place, value, slope, curvature]: &[f64; 4]| format!("{place},{value},{slope},{curvature}\n");
+        format!("{},value,gradient,curvature\n", self.column) + &self.rows.iter().map(row).collect::<String>()
     }
 
     pub fn figure(&self, name: &str) -> Figure {

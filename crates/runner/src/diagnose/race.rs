@@ -120,7 +120,7 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
                 gradient: &evaluated.gradients[own],
                 record,
             };
-            arrived |= racers[i].advance(&tensors, seen, rules);
+            arrived |= racers[i].advance(&tensors, &seen, rules);
         }
         if arrived && rules.first_wins {
             last = last.min(3 * step + 10);
@@ -162,7 +162,7 @@ impl<F: Float> Racer<F> {
     }
 
     /// Takes note of where the run is, and takes a step; whether it has arrived.
-    fn advance(&mut self, tensors: &[Vec<i64>], seen: Seen, rules: Rules) -> bool {
+    fn advance(&mut self, tensors: &[Vec<i64>], seen: &Seen, rules: Rules) -> bool {
         let run = &mut self.run;
         run.steps = seen.step;
         run.end_loss = seen.loss;

@@ -1,26 +1,21 @@
 //! The answer on a terminal, as JSON and as a page.
 
-use analysis::diagnosis::{Diagnosis, Tried};
+use analysis::diagnosis::{Diagnosis, LineFit, Tried};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
 
 use super::probe::Probes;
 
 /// Everything that a person is told.
-pub(super) fn terminal(name: &str, diagnosis: &Diagnosis, probes: &Probes, sketch: Option<&str>) -> String {
-    let mut text = format!("{name}\n\n{}\n", wrapped(&diagnosis.verdict, ""));
-    if diagnosis.findings.len() > 1 {
-        text += "\nAlso:\n";
-        for finding in &diagnosis.findings[1..] {
-            text +=
-                &format!("{}\n", wrapped(&format!("- {}: {}", finding.cause.code(), finding.evidence), "  "));
-        }
-    }
-    if let Some(sketch) = sketch {
-        text += &format!("\n{sketch}");
-    }
-    text += &format!("\n{}\n", fixes(diagnosis, probes, false));
-    text += &format!("\n{}\n", wrapped(&diagnosis.region, ""));
-    text
+pub(super) fn terminal(name: &str, diagnosis: &Diagnosis, probes: &Probes, sketch: &str) -> String {
+    let others: Vec<String> = diagnosis.findings[1..]
+        .iter()
+        .map(|finding| wrapped(&format!("- {}: {}", finding.cause.code(), finding.evidence), "  "))
+        .collect();
+    let also =
+        if others.is_empty() { String::new() } else { format!("\nAlso found:\n{}\n", others.join("\n")) };
+    let (verdict, region) = (wrapped(&diagnosis.verdict, ""), wrapped(&diagnosis.region, ""));
+    let fixes = fixes(diagnosis, probes, false);
+    format!("{name}\n\n{verdict}\n{also}\n{sketch}\n{fixes}\n\n{region}\n")
 }
 
 fn wrapped(text: &str, indent: &str) -> String {
@@ -55,10 +50,10 @@ fn fixes(diagnosis: &Diagnosis, probes: &Probes, markdown: bool) -> String {
     table.set_header(header);
     let own = probes.evidence.baseline.reached;
     let steps = |steps: Option<u64>| steps.map_or("never".into(), |steps: u64| steps.to_string());
-    let mut row = |name: &str, count: String, speedup: String, line: Option<Option<u64>>, change: &str| {
+    let mut row = |name: &str, count: String, speedup: String, line: Option<LineFit>, change: &str| {
         let mut cells = vec![name.to_owned(), count, speedup, change.to_owned()];
         if with_line {
-            cells.insert(3, line.map_or("–".into(), steps));
+            cells.insert(3, line.map_or("–".into(), |line| steps(line.steps)));
         }
         table.add_row(cells);
     };
@@ -79,10 +74,19 @@ fn fixes(diagnosis: &Diagnosis, probes: &Probes, markdown: bool) -> String {
     table.to_string()
 }
 
+/// The same as a page.
 pub(super) fn markdown(name: &str, diagnosis: &Diagnosis, probes: &Probes) -> String {
-    let mut text = format!("# {name}\n\n{}\n\n## Evidence\n\n", diagnosis.verdict);
-    for finding in &diagnosis.findings {
-        text += &format!("- `{}`: {}\n", finding.cause.code(), finding.evidence);
-    }
-    text + &format!("\n## Fixes\n\n{}\n\n## Region\n\n{}\n", fixes(diagnosis, probes, true), diagnosis.region)
+    let evidence: Vec<String> = diagnosis
+        .findings
+        .iter()
+        .map(|finding| format!("- `{}`: {}", finding.cause.code(), finding.evidence))
+        .collect();
+    format!(
+        "# {name}\n\n{}\n\n![The loss and its gradient](profile.svg)\n\n## Evidence\n\n{}\n\n## Fixes\n\n{}\n\n\
+         ![Descents](descent.svg)\n\n## Region\n\n{}\n",
+        diagnosis.verdict,
+        evidence.join("\n"),
+        fixes(diagnosis, probes, true),
+        diagnosis.region
+    )
 }

@@ -7,8 +7,9 @@ use numeric::Stream;
 use problems::Problem;
 use tch::Kind;
 
+use super::fit::{FitModel, Shape};
 use super::minimise::{Limits, Minimum, lbfgs};
-use super::model::{Draw, FitModel, Model, ProblemModel, Shape, kind_of};
+use super::model::{Draw, Model, ProblemModel, kind_of};
 use super::numbers;
 use crate::config::diagnose::{Case, Fit, Readout, Sees, Subject};
 
@@ -24,6 +25,8 @@ pub(super) struct Setup {
     /// The typical distance of one parameter's start from the minimum.
     pub unit: f64,
     pub star: Star,
+    /// What a loss without a gradient says.
+    pub no_gradient: Option<String>,
     /// What was found out or assumed, for the report.
     pub notes: Vec<String>,
 }
@@ -50,8 +53,6 @@ pub(super) struct Star {
     pub error: f64,
     /// The predictions that are the target, and their loss.
     pub solution: Option<(Vec<f64>, f64)>,
-    /// Where a search ran away from.
-    pub ran_away: Option<Vec<f64>>,
 }
 
 /// Makes a case ready.
@@ -76,11 +77,9 @@ pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
         return Err("the start is the target: there is nothing to descend; move `start`".into());
     }
     exact.at(&exact.start, Draw::Frozen);
-    let failure = exact.failure.borrow().clone();
-    if let Some(failure) = failure {
-        if !failure.contains("has no gradient") {
-            return Err(format!("the loss can't be computed at the start: {failure}"));
-        }
+    let no_gradient = exact.failure.borrow().clone();
+    if let Some(failure) = no_gradient.as_ref().filter(|failure| !failure.contains("has no gradient")) {
+        return Err(format!("the loss can't be computed at the start: {failure}"));
     }
     let tolerance = case.tolerance.unwrap_or(start_error / 20.0);
     if tolerance >= start_error {
@@ -92,7 +91,7 @@ pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
     let distance: f64 = exact.start.iter().zip(&star.point).map(|(a, b)| (a - b) * (a - b)).sum();
     let unit = (distance / exact.size() as f64).sqrt();
     let unit = if unit > 0.0 { unit } else { start_error };
-    Ok(Setup { model, exact, subject, tolerance, start_error, unit, star, notes })
+    Ok(Setup { model, exact, subject, tolerance, start_error, unit, star, no_gradient, notes })
 }
 
 /// Numbers for the generators, and what the prediction is, where the config doesn't say.
@@ -139,27 +138,27 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
         ));
     }
     if fit.sees.is_none() && readout != Readout::Identity && readout != Readout::Product {
-        model.sees = match classes || named("bce_with_logits") {
-            true => Sees::Prediction,
-            false => find_out_what_it_sees(&model)?,
+        model.sees = if classes || named("bce_with_logits") {
+            Sees::Prediction
+        } else {
+            find_out_what_it_sees(&model)?
         };
         notes.push(format!(
             "the loss is handed the {}",
             if model.sees == Sees::Readout { "readout" } else { "prediction, before the readout" }
         ));
     }
-    if fit.readout.is_none() && readout == Readout::Identity {
-        if let Some(link) = find_link(&model)? {
-            notes.push(format!(
-                "the loss is least where {} of the prediction is the target, so the error is taken there",
-                match link {
-                    Readout::Sigmoid => "the sigmoid",
-                    Readout::Tanh => "the tanh",
-                    _ => "the exponential",
-                }
-            ));
-            (model.readout, model.sees) = (link, Sees::Prediction);
-        }
+    let open = fit.readout.is_none() && readout == Readout::Identity;
+    if let Some(link) = if open { find_link(&model)? } else { None } {
+        let name = match link {
+            Readout::Sigmoid => "sigmoid",
+            Readout::Tanh => "tanh",
+            _ => "exponential",
+        };
+        notes.push(format!(
+            "the loss is least where the {name} of the prediction is the target, so the error is taken there"
+        ));
+        (model.readout, model.sees) = (link, Sees::Prediction);
     }
     Ok(model)
 }
@@ -203,10 +202,7 @@ fn find_link(model: &FitModel) -> Result<Option<Readout>, String> {
 pub(super) fn search(model: &Model, from: &[f64], unit: f64, evaluations: u64) -> Option<Minimum> {
     let limits = Limits { evaluations, unit: unit * (from.len() as f64).sqrt(), reach: 1e5 };
     let found = lbfgs(|point| model.at(point, Draw::Frozen), |_| false, from, limits);
-    found.value.is_finite().then_some(found).or_else(|| {
-        // A loss that is −∞ somewhere has run away.
-        None
-    })
+    found.value.is_finite().then_some(found)
 }
 
 /// The best of the solution and of searches from several points.
@@ -229,16 +225,10 @@ fn star(model: &Model, seed: u64) -> Star {
             starts.push(centre.iter().map(|p| p + unit * stream.normal()).collect());
         }
     }
-    let mut ran_away = None;
     let mut found: Vec<(Vec<f64>, f64)> = Vec::new();
     for start in &starts {
-        if let Some(minimum) = search(model, start, unit, evaluations) {
-            if minimum.ran_away {
-                ran_away.get_or_insert(start.clone());
-            } else {
-                found.push((minimum.point, minimum.value));
-            }
-        }
+        let minimum = search(model, start, unit, evaluations);
+        found.extend(minimum.filter(|m| !m.ran_away).map(|m| (m.point, m.value)));
     }
     let solution = solution.map(|point| {
         let value = model.at(&point, Draw::Frozen).0;
@@ -257,7 +247,7 @@ fn star(model: &Model, seed: u64) -> Star {
             .unwrap_or_else(|| (model.start.clone(), at_start)),
     };
     let error = model.error(&point);
-    Star { point, value, error, solution, ran_away }
+    Star { point, value, error, solution }
 }
 
 /// √ mean (a − b)²
