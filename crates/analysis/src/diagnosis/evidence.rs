@@ -182,6 +182,8 @@ pub struct Evidence {
     pub non_finite: Option<NonFinite>,
     /// The loss has no gradient at all: what it said.
     pub no_gradient: Option<String>,
+    /// The loss is the same number everywhere.
+    pub constant: bool,
     /// From the minimum to the start: single parameters one at a time, or all together.
     pub paths: Vec<Path>,
     /// Whether those paths are of single parameters.

@@ -96,6 +96,9 @@ fn detached_gradient(e: &Evidence, _: &[Cause]) -> Option<String> {
     if let Some(said) = &e.no_gradient {
         return Some(format!("the loss has no gradient by the prediction: {said}"));
     }
+    if e.constant {
+        return Some("the loss is the same number whatever the prediction, and its gradient is 0".into());
+    }
     let (fit, _) = pooled(e)?;
     if fit.mismatch <= at::MISMATCH {
         return None;

@@ -21,9 +21,11 @@ impl Link {
         match self {
             Self::Each(readout) => point.iter().map(|p| readout_of(*readout, *p)).unzip(),
             Self::Product(width) => {
-                let product = |factors: &[F]| factors.iter().fold(F::from_f64(1.0), |product, p| product * *p);
+                let product =
+                    |factors: &[F]| factors.iter().fold(F::from_f64(1.0), |product, p| product * *p);
                 let others = |group: &[F], i: usize| product(&group[..i]) * product(&group[i + 1..]);
-                let slopes = point.chunks(*width).flat_map(|group| (0..group.len()).map(move |i| others(group, i)));
+                let slopes =
+                    point.chunks(*width).flat_map(|group| (0..group.len()).map(move |i| others(group, i)));
                 (point.chunks(*width).map(product).collect(), slopes.collect())
             }
         }
@@ -145,7 +147,9 @@ impl<F: Float> Fused<F> {
                     None => {
                         let width = self.link.width();
                         let slopes = links[lane].1.iter().enumerate();
-                        evaluated.gradients.extend(slopes.map(|(i, slope)| (sum[i / width][lane] * *slope).to_f64()));
+                        evaluated
+                            .gradients
+                            .extend(slopes.map(|(i, slope)| (sum[i / width][lane] * *slope).to_f64()));
                     }
                     Some(x) => {
                         let (mut by_w, mut by_b) = (F::default(), F::default());

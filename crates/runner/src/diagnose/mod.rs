@@ -23,8 +23,8 @@ use std::process::ExitCode;
 use std::sync::Once;
 
 use analysis::diagnosis::{Diagnosis, conclude, judge};
-use analysis::table::short;
 use analysis::figures::{Figure, FigureError};
+use analysis::table::short;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
@@ -123,7 +123,7 @@ pub(crate) fn diagnose(case: &Case, folder: &Path, progress: &dyn Fn(&str)) -> R
 /// What was probed, in words.
 fn region(case: &Case, setup: &setup::Setup) -> String {
     let count = setup.exact.size();
-    let notes: String = setup.notes.iter().map(|note| format!(" Found out: {note}.")).collect();
+    let notes = setup.notes.iter().map(|note| format!(" Found out: {note}.")).collect::<Vec<_>>().join("");
     format!(
         "Probed: {count} parameter{} in {}, from the minimum to the start (typically {} apart) and 10⁵ times as far \
          along descent directions; errors from {} to the tolerance of {}; {} gradient evaluations. Not probed: other \

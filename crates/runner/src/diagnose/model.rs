@@ -8,8 +8,8 @@ use losses::Loss;
 use problems::{Batch, Problem};
 use tch::{Device, Kind, Tensor};
 
-use super::fit::{FitModel, Ready};
 use super::blocks::Blocks;
+use super::fit::{FitModel, Ready};
 use super::fused::Fused;
 use crate::config::diagnose::Term;
 

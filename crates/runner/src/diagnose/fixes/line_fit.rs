@@ -12,7 +12,7 @@ use crate::diagnose::race::{Lane, Rules, race};
 use crate::diagnose::setup::Setup;
 
 /// Training a line: y = s·(3x + 2) at 64 points of [−2, 2], from (0, 0), in float64, until both parameters are
-/// within 0.05 s; s is the start's typical distance, to the decade. A free fit flatters, since no model couples its
+/// within 0.05 s; s is the error at the start, to the decade. A free fit flatters, since no model couples its
 /// elements.
 ///
 /// `None` where that says nothing: the prediction isn't in the target's units, or the loss isn't finite there.
@@ -26,7 +26,7 @@ pub(in crate::diagnose) fn line_fit(
     if fit.readout != Readout::Identity || fit.seen_shape() != fit.target.shape || fit.draws > 1 {
         return None;
     }
-    let s = libm::pow(10.0, libm::round(libm::log10(setup.unit)));
+    let s = libm::pow(10.0, libm::round(libm::log10(setup.start_error)));
     let x: Vec<f64> = (0..POINTS).map(|i| -2.0 + 4.0 * i as f64 / (POINTS - 1) as f64).collect();
     let y = x.iter().map(|x| s * (3.0 * x + 2.0)).collect();
     let model = FitModel {

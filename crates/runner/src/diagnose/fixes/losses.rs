@@ -1,8 +1,8 @@
 //! Other losses, and other forms of the author's.
 
 use analysis::diagnosis::Cause::{
-    self, BiasedMinimiser, Cliff, DetachedGradient, FlatMinimum, Jump, LocalMinima, NoisyGradient, NonFinite,
-    Plateau, PrecisionFloor, SaturatedActivation, ShapeBroadcast, TermConflict, TermImbalance,
+    self, Asymmetry, BiasedMinimiser, Cliff, DetachedGradient, FlatMinimum, Jump, LocalMinima, NoisyGradient,
+    NonFinite, Plateau, PrecisionFloor, SaturatedActivation, ShapeBroadcast, TermConflict, TermImbalance,
     UnboundedBelow,
 };
 use losses::{BceWithLogits, Formula, Huber, Loss};
@@ -43,7 +43,7 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
     } else {
         let in_units = fit.readout == Readout::Identity || fit.sees == Sees::Readout;
         let comparable = in_units && fit.readout_shape() == fit.target.shape;
-        if comparable && has(&SHAPE) {
+        if comparable && (has(&SHAPE) || has(&[Asymmetry])) {
             variants.extend(instead(setup, probes, fit));
         }
         if comparable && has(&[BiasedMinimiser, UnboundedBelow]) && fit.terms.len() == 1 {
@@ -87,9 +87,9 @@ fn with_loss(loss: Loss, fit: &FitModel) -> FitModel {
 
 /// Losses that are known to be well-behaved, at the scale of the start.
 fn instead(setup: &Setup, probes: &Probes, fit: &FitModel) -> Vec<Variant> {
-    let decade = libm::pow(10.0, libm::round(libm::log10(setup.unit)));
+    let decade = libm::pow(10.0, libm::round(libm::log10(setup.start_error)));
     let edge = probes.evidence.plateau.as_ref().and_then(|plateau| plateau.edge);
-    let delta = round(edge.map_or(setup.unit / 4.0, |edge| edge.0));
+    let delta = round(edge.map_or(setup.start_error / 4.0, |edge| edge.0));
     let log = if decade == 1.0 {
         "log1p(abs(d))".to_owned()
     } else {

@@ -9,6 +9,22 @@ use crate::diagnose::model::{Draw, Model};
 use crate::diagnose::race::Run;
 use crate::diagnose::setup::{Probed, Setup, has_exact_solution, search, unbiased};
 
+/// Whether the loss is the same number wherever it is looked at, near and far.
+pub(super) fn is_constant(setup: &Setup) -> bool {
+    let model = &setup.exact;
+    let sign = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -0.7 };
+    let at = |k: i32| {
+        let far = setup.unit * libm::pow(10.0, f64::from(k) / 2.0);
+        model.start.iter().enumerate().map(|(i, p)| p + sign(i) * far).collect::<Vec<f64>>()
+    };
+    let points: Vec<f64> = (-4..=10).flat_map(at).collect();
+    let evaluated = model.evaluate(&points, Draw::Frozen);
+    let first = model.at(&model.start, Draw::Frozen);
+    first.1.iter().all(|g| *g == 0.0)
+        && evaluated.values.iter().all(|value| *value == first.0)
+        && evaluated.gradients.iter().all(|g| *g == 0.0)
+}
+
 /// Looks along descent directions for a fall without end.
 pub(super) fn fall(setup: &Setup, run: &Run) -> Option<Fall> {
     let model = &setup.exact;

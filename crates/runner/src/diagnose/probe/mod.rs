@@ -59,6 +59,7 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
         shapes: residual::shapes(setup),
         non_finite,
         no_gradient: setup.no_gradient.clone(),
+        constant: minimum::is_constant(setup),
         single: setup.exact.as_fit().is_some(),
         noise: noisy.then(|| runs::noise(setup, &lane, rules, finish)),
         fall,
