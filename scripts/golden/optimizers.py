@@ -154,7 +154,7 @@ OPTIMIZERS = {
     ]),
     "adadelta": (MULTIPLIER, [
         ({}, Torch(optim.Adadelta)),
-        ({"rho": 0.7, "eps": 1e-4, "l2": 0.01}, Torch(optim.Adadelta, rho=0.7, eps=1e-4, weight_decay=0.01)),
+        ({"rho": 0.8, "eps": 1e-7, "l2": 0.01}, Torch(optim.Adadelta, rho=0.8, eps=1e-7, weight_decay=0.01)),
     ]),
     "rprop": (SIGN, [
         ({}, Torch(optim.Rprop)),
