@@ -17,7 +17,7 @@ from pathlib import Path
 import optax
 import pytorch_optimizer as po
 import torch
-from references import Optax, Torch
+from references import Double, Optax, Split, Torch
 from torch import optim
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
@@ -127,8 +127,12 @@ def average(optimizer, parameters):
     return [optimizer.state[p]["ax"] if p in optimizer.state else p for p in parameters]
 
 
-# Our name: the rates, and for each set of our options the reference; CONSTANT where it needs a rate that stays.
-CONSTANT = {"laprop"}
+# Muon's iteration runs in bfloat16 there, and SOAP's QR in float32.
+torch.Tensor.bfloat16 = lambda self: self.clone()
+soap_module = sys.modules["pytorch_optimizer.optimizer.soap"]
+soap_module.torch = Double()
+
+# Our name: the rates, and for each set of our options the reference.
 OPTIMIZERS = {
     "sgd": (SGD, [
         ({}, Torch(optim.SGD)),
@@ -213,8 +217,8 @@ OPTIMIZERS = {
          yogi(0.1, b1=0.8, b2=0.9, eps=1e-4, initial_accumulator_value=0.1)),
     ]),
     "laprop": (ADAM, [
-        ({}, Torch(po.LaProp, foreach=False)),
-        ({"beta1": 0.8, "beta2": 0.95}, Torch(po.LaProp, betas=(0.8, 0.95), foreach=False)),
+        ({}, Torch(po.LaProp, foreach=False, constant=True)),
+        ({"beta1": 0.8, "beta2": 0.95}, Torch(po.LaProp, betas=(0.8, 0.95), foreach=False, constant=True)),
     ]),
     "adan": (ADAM, [
         ({}, Torch(po.Adan)),
@@ -244,6 +248,57 @@ OPTIMIZERS = {
     ]),
     "signsgd": (SIGN, [({}, signs(0.0)), ({"weight_decay": 0.1}, signs(0.0, 0.1))]),
     "signum": (SIGN, [({}, signs(0.9)), ({"momentum": 0.7, "weight_decay": 0.1}, signs(0.7, 0.1))]),
+    "asgd": (SGD, [
+        ({}, Torch(optim.ASGD, t0=-1, answer=average, constant=True)),
+        ({"lambd": 0.1, "alpha": 0.5, "t0": 30, "l2": 0.01},
+         Torch(optim.ASGD, lambd=0.1, alpha=0.5, t0=29, weight_decay=0.01, answer=average, constant=True)),
+    ]),
+    "novograd": (ADAM, [
+        ({}, optaxed("novograd", optax.novograd, b1=0.95, b2=0.98, eps=1e-8)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1},
+         optaxed("novograd", optax.novograd, b1=0.8, b2=0.9, eps=1e-3, weight_decay=0.1)),
+    ]),
+    "mars": (ADAM, [
+        ({}, Torch(po.MARS, optimize_1d=True, foreach=False, tolerance=1e-3)),
+        ({"beta1": 0.9, "beta2": 0.95, "gamma": 0.1, "eps": 1e-12, "weight_decay": 0.1},
+         Torch(po.MARS, optimize_1d=True, foreach=False, betas=(0.9, 0.95), gamma=0.1, eps=1e-12, weight_decay=0.1,
+               tolerance=1e-7)),
+    ]),
+    "lars": (rates((10.0, 3.0), (1.0, 3.0), (10.0, 3.0), (10.0, 3.0)), [
+        ({}, optaxed("lars", optax.lars)),
+        ({"momentum": 0.5, "trust_coefficient": 0.002},
+         optaxed("lars", optax.lars, momentum=0.5, trust_coefficient=0.002)),
+        ({"momentum": 0.8, "trust_coefficient": 0.002, "weight_decay": 0.1},
+         Torch(po.LARS, momentum=0.8, trust_coefficient=0.002, weight_decay=0.1, nesterov=False, foreach=False,
+               constant=True, problems=["quadratic"])),
+    ]),
+    "lamb": (rates((0.02, 0.05), (0.01, 0.02), (0.02, 0.05), (0.02, 0.05)), [
+        ({}, optaxed("lamb", optax.lamb)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1},
+         optaxed("lamb", optax.lamb, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1)),
+    ]),
+    "adafactor": (rates((0.02, 0.3), (0.02, 0.05), (0.02, 0.1), (0.02, 0.1)), [
+        ({}, Torch(optim.Adafactor)),
+        ({"beta2_decay": -0.5, "eps1": 1e-3, "eps2": 0.01, "d": 1.5, "weight_decay": 0.1},
+         Torch(optim.Adafactor, beta2_decay=-0.5, eps=(1e-3, 0.01), d=1.5, weight_decay=0.1, tolerance=1e-7)),
+    ]),
+    "muon": (rates((0.02, 0.05), (0.01, 0.03), (0.02, 0.1), (0.02, 0.01)), [
+        ({}, Torch(Split, named="torch.optim.Muon and AdamW", of=optim.Muon)),
+        ({"momentum": 0.8, "nesterov": False, "weight_decay": 0.3, "ns_steps": 3, "adjust": "match_rms_adamw",
+          "adamw_lr": 0.5, "adamw": {"beta1": 0.8, "weight_decay": 0.0}},
+         Torch(Split, named="torch.optim.Muon and AdamW", of=optim.Muon, momentum=0.8, nesterov=False,
+               weight_decay=0.3, ns_steps=3, adjust_lr_fn="match_rms_adamw", adamw_lr=0.5,
+               adamw={"betas": (0.8, 0.999), "weight_decay": 0.0})),
+    ]),
+    "shampoo": (rates((0.3, 0.1), (0.1, 0.05), (0.3, 0.1), (0.1, 0.05)), [
+        ({}, Torch(po.Shampoo, problems=["quadratic", "rosenbrock", "network"])),
+        ({"eps": 0.01}, Torch(po.Shampoo, matrix_eps=0.01, problems=["quadratic", "rosenbrock", "network"])),
+    ]),
+    "soap": (ADAM, [
+        ({}, Torch(po.SOAP)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1, "every": 3},
+         Torch(po.SOAP, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.1, precondition_frequency=3)),
+    ]),
     "clipped": (SGD, [
         ({}, Torch(optim.SGD, clip=clipping(norm=1.0))),
         ({"norm": 2.0, "value": 0.2, "optimizer": "heavy_ball"},
@@ -253,10 +308,10 @@ OPTIMIZERS = {
 }
 
 
-def trajectory(problem, lr, constant, reference):
+def trajectory(problem, lr, reference):
     function, start = PROBLEMS[problem]
     parameters = [torch.nn.Parameter(tensor(values)) for values in start]
-    rate = (lambda k: lr) if constant else (lambda k: lr * (1 - k / (2 * STEPS)))
+    rate = (lambda k: lr) if reference.constant else (lambda k: lr * (1 - k / (2 * STEPS)))
     step, answer = reference.make(parameters, rate)
 
     def closure():
@@ -297,12 +352,16 @@ def main():
         cases = []
         for problem in PROBLEMS:
             for ours, reference in variants:
+                if reference.problems and problem not in reference.problems:
+                    continue
                 # Both rates at the defaults; the second one shows nothing more for other options.
                 for lr in rates[problem][: 1 if ours else 2]:
                     case = {"options": ours, "reference": reference.label, "problem": problem, "lr": lr}
-                    if name in CONSTANT:
+                    if reference.constant:
                         case["constant"] = True
-                    cases.append({**case, "points": trajectory(problem, lr, name in CONSTANT, reference)})
+                    if reference.tolerance:
+                        case["tolerance"] = reference.tolerance
+                    cases.append({**case, "points": trajectory(problem, lr, reference)})
         golden = {"generator": "scripts/golden/optimizers.py", "versions": versions, "steps": STEPS, "every": EVERY}
         (FOLDER / f"{name}.json").write_text(written({**golden, "cases": cases}))
 

@@ -13,14 +13,17 @@ jax.config.update("jax_enable_x64", True)
 
 
 def call(name, options):
-    return f"{name}({', '.join(f'{key}={value}' for key, value in options.items())})"
+    shown = [f"{key}={getattr(value, '__name__', value)}" for key, value in options.items()]
+    return f"{name}({', '.join(shown)})"
 
 
 class Torch:
-    """A class with the interface of torch.optim."""
+    """A class with the interface of torch.optim; `constant` and `problems` say what it can be compared on."""
 
-    def __init__(self, kind, *, closure=False, answer=None, named=None, clip=None, **options):
+    def __init__(self, kind, *, closure=False, answer=None, named=None, clip=None, constant=False, problems=None,
+                 tolerance=None, **options):
         self.kind, self.options, self.closure, self.find, self.clip = kind, options, closure, answer, clip
+        self.constant, self.problems, self.tolerance = constant, problems, tolerance
         package = kind.__module__.split(".")[0]
         self.label = call(named or f"{'torch.optim' if package == 'torch' else package}.{kind.__name__}", options)
 
@@ -40,8 +43,10 @@ class Torch:
 class Optax:
     """A transformation of optax; `build` takes a schedule, a function of the step."""
 
-    def __init__(self, label, build, *, start=None, extra=False):
+    def __init__(self, label, build, *, start=None, extra=False, constant=False, problems=None,
+                 tolerance=None):
         self.label, self.build, self.start, self.extra = label, build, start, extra
+        self.constant, self.problems, self.tolerance = constant, problems, tolerance
 
     def make(self, parameters, rate):
         transformation = self.build(lambda k: rate(k.astype(jnp.float64)))
@@ -59,3 +64,29 @@ class Optax:
                     p += torch.from_numpy(np.array(update))
 
         return step, lambda: parameters
+
+
+class Split:
+    """A torch.optim class for the matrices among the parameters, and AdamW for the rest."""
+
+    def __init__(self, parameters, lr, *, of, adamw=None, adamw_lr=1.0, **options):
+        matrices, others = ([p for p in parameters if (p.dim() == 2) == two] for two in (True, False))
+        self.matrices = of(matrices, lr=lr, **options) if matrices else None
+        self.others = torch.optim.AdamW(others, lr=lr, **(adamw or {})) if others else None
+        self.param_groups, self.adamw_lr = [{"lr": lr}], adamw_lr
+
+    def step(self):
+        lr = self.param_groups[0]["lr"]
+        for optimizer, share in ((self.matrices, 1.0), (self.others, self.adamw_lr)):
+            if optimizer:
+                optimizer.param_groups[0]["lr"] = lr * share
+                optimizer.step()
+
+
+class Double:
+    """torch, for a module that computes something in float32 whatever it is given."""
+
+    float32 = torch.float64
+
+    def __getattr__(self, name):
+        return getattr(torch, name)

@@ -21,6 +21,7 @@
 
 mod adabelief;
 mod adadelta;
+mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
@@ -29,26 +30,35 @@ mod adan;
 mod ademamix;
 mod adopt;
 mod amsgrad;
+mod asgd;
 mod check;
 mod clip;
 mod clipped;
+mod each;
 mod heavy_ball;
+mod lamb;
 mod lanes;
 mod laprop;
+mod lars;
 mod libtorch;
 mod lion;
+mod mars;
 mod moments;
+mod muon;
 mod nadam;
 mod nesterov;
+mod novograd;
 mod radam;
 mod rmsprop;
 mod rprop;
 mod rule;
 pub mod schedules;
 mod sgd;
+mod shampoo;
 mod signs;
 mod signsgd;
 mod signum;
+mod soap;
 mod stepper;
 mod tensor;
 mod yogi;
@@ -57,6 +67,7 @@ use std::marker::PhantomData;
 
 pub use adabelief::AdaBelief;
 pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
 pub use adam::Adam;
 pub use adamax::Adamax;
@@ -65,15 +76,21 @@ pub use adan::Adan;
 pub use ademamix::AdEMAMix;
 pub use adopt::Adopt;
 pub use amsgrad::Amsgrad;
+pub use asgd::Asgd;
 pub use clip::Clip;
 pub use clipped::Clipped;
 pub use heavy_ball::HeavyBall;
+pub use lamb::Lamb;
 pub use laprop::LaProp;
+pub use lars::Lars;
 pub use libtorch::{Libtorch, Twin};
 pub use lion::Lion;
+pub use mars::Mars;
 pub use moments::Corrections;
+pub use muon::{Adjust, Muon};
 pub use nadam::NAdam;
 pub use nesterov::Nesterov;
+pub use novograd::NovoGrad;
 use numeric::{Float, InBoth};
 pub use radam::RAdam;
 use registry::{Described, registry};
@@ -82,8 +99,10 @@ pub use rprop::Rprop;
 pub use rule::{Elementwise, Rule, Visitor};
 pub use schedules::Schedule;
 pub use sgd::Sgd;
+pub use shampoo::Shampoo;
 pub use signsgd::SignSgd;
 pub use signum::Signum;
+pub use soap::Soap;
 pub use stepper::{Fused, Stepper};
 pub use tensor::{Oracle, TensorStepper};
 pub use yogi::Yogi;
@@ -113,6 +132,15 @@ registry! {
         "lion" => Lion(Lion),
         "signsgd" => SignSgd(SignSgd),
         "signum" => Signum(Signum),
+        "asgd" => Asgd(Asgd),
+        "novograd" => NovoGrad(NovoGrad),
+        "mars" => Mars(Mars),
+        "lars" => Lars(Lars),
+        "lamb" => Lamb(Lamb),
+        "adafactor" => Adafactor(Adafactor),
+        "muon" => Muon(Muon),
+        "shampoo" => Shampoo(Shampoo),
+        "soap" => Soap(Soap),
         "clipped" => Clipped(Clipped),
         "libtorch_sgd" => LibtorchSgd(Libtorch<Sgd>),
         "libtorch_rmsprop" => LibtorchRmsProp(Libtorch<RmsProp>),

@@ -47,7 +47,7 @@ fn lane(parameters: &[Tensor], lane: i64) -> Vec<f64> {
 }
 
 /// Learning-rate-free methods, trust ratios and the rest differ in what a rate is.
-const RATES: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 1000.0];
+const RATES: [f64; 6] = [0.01, 0.1, 1.0, 10.0, 1000.0, 1e-4];
 
 #[test]
 fn every_optimizer_decreases_a_quadratic() {
@@ -259,7 +259,7 @@ fn bad_options_are_refused() {
             r#"{"adagrad": {"initial_accumulator_value": -1.0}}"#,
             "`initial_accumulator_value` must be 0 or more, and is -1",
         ),
-        (r#"{"rmsprop": {"alpha": -1.0}}"#, "`alpha` must be 0 or more, and is -1"),
+        (r#"{"rmsprop": {"alpha": -1.0}}"#, "`alpha` must be from 0 up to, but not including, 1, and is -1"),
         (r#"{"adam": {"beta1": 1.5}}"#, "`beta1` must be from 0 up to, but not including, 1, and is 1.5"),
         (r#"{"amsgrad": {"beta2": 1.0}}"#, "`beta2` must be from 0 up to, but not including, 1, and is 1"),
         (r#"{"adamw": {"eps": -1e-8}}"#, "`eps` must be 0 or more, and is -0.00000001"),
