@@ -14,14 +14,18 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
+import dadaptation
+import dog
 import optax
+import prodigyopt
 import pytorch_optimizer as po
+import schedulefree
 import torch
 from references import Double, Optax, Split, Torch
 from torch import optim
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-PACKAGES = ("torch", "optax", "pytorch_optimizer")
+PACKAGES = ("torch", "optax", "pytorch_optimizer", "schedulefree", "prodigyopt", "dadaptation", "dog-optimizer")
 STEPS, EVERY = 100, 10
 FOLDER = Path(__file__).resolve().parents[2] / "crates/optimizers/tests/golden"
 
@@ -121,6 +125,11 @@ class Shrunk(po.Adan):
             for group in self.param_groups:
                 for p in group["params"]:
                     p /= 1 + group["lr"] * self.shrink
+
+
+def evaluated(optimizer, parameters):
+    """The x of a schedule-free method."""
+    return [optimizer.state[p].get("x", p) for p in parameters]
 
 
 def average(optimizer, parameters):
@@ -298,6 +307,47 @@ OPTIMIZERS = {
         ({}, Torch(po.SOAP)),
         ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1, "every": 3},
          Torch(po.SOAP, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.1, precondition_frequency=3)),
+    ]),
+    "schedule_free_sgd": (SGD, [
+        ({}, Torch(schedulefree.SGDScheduleFreeReference, answer=evaluated)),
+        ({"momentum": 0.7, "l2": 0.01, "r": 1.0, "weight_lr_power": 1.0},
+         Torch(schedulefree.SGDScheduleFreeReference, momentum=0.7, weight_decay=0.01, r=1.0, weight_lr_power=1.0,
+               answer=evaluated)),
+    ]),
+    "schedule_free_adamw": (ADAM, [
+        ({}, Torch(schedulefree.AdamWScheduleFreeReference, answer=evaluated)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1, "r": 1.0, "weight_lr_power": 1.0},
+         Torch(schedulefree.AdamWScheduleFreeReference, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1, r=1.0,
+               weight_lr_power=1.0, answer=evaluated)),
+    ]),
+    "prodigy": (MULTIPLIER, [
+        ({}, Torch(prodigyopt.Prodigy)),
+        ({"beta1": 0.8, "beta2": 0.95, "beta3": 0.9, "eps": 1e-4, "weight_decay": 0.01, "d0": 1e-3, "d_coef": 0.5,
+          "growth_rate": 1.1},
+         Torch(prodigyopt.Prodigy, betas=(0.8, 0.95), beta3=0.9, eps=1e-4, weight_decay=0.01, d0=1e-3, d_coef=0.5,
+               growth_rate=1.1)),
+    ]),
+    "d_adaptation": (MULTIPLIER, [
+        ({}, Torch(dadaptation.DAdaptAdam, decouple=True)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-4, "weight_decay": 0.01, "d0": 1e-3, "growth_rate": 1.1},
+         Torch(dadaptation.DAdaptAdam, decouple=True, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.01, d0=1e-3,
+               growth_rate=1.1)),
+    ]),
+    "dog": (MULTIPLIER, [
+        ({}, Torch(dog.DoG)),
+        ({"reps_rel": 1e-3, "eps": 0.1, "l2": 0.01}, Torch(dog.DoG, reps_rel=1e-3, eps=0.1, weight_decay=0.01)),
+    ]),
+    "dowg": (MULTIPLIER, [
+        ({}, optaxed("contrib.dowg", optax.contrib.dowg)),
+        ({"initial_distance": 0.1, "eps": 0.01}, Optax(
+            "optax.contrib.dowg(init_estim_sq_dist=0.01, eps=0.01)",
+            lambda rate: optax.contrib.dowg(rate, init_estim_sq_dist=0.1 * 0.1, eps=0.01))),
+    ]),
+    "cocob": (rates((1.0,), (1.0,), (1.0,), (1.0,)), [
+        ({}, Optax("optax.contrib.cocob()", lambda rate: optax.contrib.cocob(1.0), constant=True)),
+        ({"alpha": 20.0, "eps": 1e-3},
+         Optax("optax.contrib.cocob(alpha=20.0, eps=1e-3)", lambda rate: optax.contrib.cocob(1.0, 20.0, 1e-3),
+               constant=True)),
     ]),
     "clipped": (SGD, [
         ({}, Torch(optim.SGD, clip=clipping(norm=1.0))),

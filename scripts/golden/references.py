@@ -30,6 +30,9 @@ class Torch:
     def make(self, parameters, rate):
         optimizer = self.kind(parameters, lr=rate(0), **self.options)
 
+        if hasattr(optimizer, "train"):
+            optimizer.train()
+
         def step(k, closure):
             for group in optimizer.param_groups:
                 group["lr"] = rate(k)

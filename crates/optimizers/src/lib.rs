@@ -31,9 +31,14 @@ mod ademamix;
 mod adopt;
 mod amsgrad;
 mod asgd;
+mod averaged;
 mod check;
 mod clip;
 mod clipped;
+mod cocob;
+mod d_adaptation;
+mod dog;
+mod dowg;
 mod each;
 mod heavy_ball;
 mod lamb;
@@ -48,10 +53,13 @@ mod muon;
 mod nadam;
 mod nesterov;
 mod novograd;
+mod prodigy;
 mod radam;
 mod rmsprop;
 mod rprop;
 mod rule;
+mod schedule_free_adamw;
+mod schedule_free_sgd;
 pub mod schedules;
 mod sgd;
 mod shampoo;
@@ -79,6 +87,10 @@ pub use amsgrad::Amsgrad;
 pub use asgd::Asgd;
 pub use clip::Clip;
 pub use clipped::Clipped;
+pub use cocob::Cocob;
+pub use d_adaptation::DAdaptation;
+pub use dog::Dog;
+pub use dowg::Dowg;
 pub use heavy_ball::HeavyBall;
 pub use lamb::Lamb;
 pub use laprop::LaProp;
@@ -92,11 +104,14 @@ pub use nadam::NAdam;
 pub use nesterov::Nesterov;
 pub use novograd::NovoGrad;
 use numeric::{Float, InBoth};
+pub use prodigy::Prodigy;
 pub use radam::RAdam;
 use registry::{Described, registry};
 pub use rmsprop::RmsProp;
 pub use rprop::Rprop;
 pub use rule::{Elementwise, Rule, Visitor};
+pub use schedule_free_adamw::ScheduleFreeAdamW;
+pub use schedule_free_sgd::ScheduleFreeSgd;
 pub use schedules::Schedule;
 pub use sgd::Sgd;
 pub use shampoo::Shampoo;
@@ -141,6 +156,13 @@ registry! {
         "muon" => Muon(Muon),
         "shampoo" => Shampoo(Shampoo),
         "soap" => Soap(Soap),
+        "schedule_free_sgd" => ScheduleFreeSgd(ScheduleFreeSgd),
+        "schedule_free_adamw" => ScheduleFreeAdamW(ScheduleFreeAdamW),
+        "prodigy" => Prodigy(Prodigy),
+        "d_adaptation" => DAdaptation(DAdaptation),
+        "dog" => Dog(Dog),
+        "dowg" => Dowg(Dowg),
+        "cocob" => Cocob(Cocob),
         "clipped" => Clipped(Clipped),
         "libtorch_sgd" => LibtorchSgd(Libtorch<Sgd>),
         "libtorch_rmsprop" => LibtorchRmsProp(Libtorch<RmsProp>),
