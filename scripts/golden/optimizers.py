@@ -16,12 +16,13 @@ from pathlib import Path
 
 import dadaptation
 import dog
+import jax.numpy as jnp
 import optax
 import prodigyopt
 import pytorch_optimizer as po
 import schedulefree
 import torch
-from references import Double, Optax, Split, Torch
+from references import Double, Optax, Scaled, Split, Torch
 from torch import optim
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
@@ -59,17 +60,26 @@ def network(w, b, v):
     return ((torch.tanh(x @ w.T + b) @ v - y) ** 2).mean()
 
 
+def separable(w, b):
+    """Every parameter by itself, so that the Hessian is diagonal: a matrix and a vector."""
+    p = torch.cat([w.reshape(-1), b])
+    return (torch.arange(1.0, 8.0) * (0.5 * (p - 1) ** 2 + 0.25 * p**4)).sum()
+
+
 # Name: the function, and where it starts.
 PROBLEMS = {
     "quadratic": (quadratic, [[[1.0, -1.0, 2.0], [-2.0, 0.5, 3.0]]]),
     "rosenbrock": (rosenbrock, [[-1.2, 1.0]]),
     "logistic": (logistic, [[0.3, -0.2], 0.1]),
+    "separable": (separable, [[[2.0, -1.0], [0.5, 1.5]], [-2.0, 0.1, 3.0]]),
     "network": (network, [[[0.5, -0.3], [0.2, 0.8], [-0.6, 0.1]], [0.1, -0.2, 0.3], [0.7, -0.5, 0.4]]),
 }
 
 
-def rates(quadratic, rosenbrock, logistic, network):
-    return {"quadratic": quadratic, "rosenbrock": rosenbrock, "logistic": logistic, "network": network}
+def rates(quadratic, rosenbrock, logistic, network, separable=None):
+    """Rates for each problem; one without any is left out."""
+    named = {"quadratic": quadratic, "rosenbrock": rosenbrock, "logistic": logistic, "network": network}
+    return {**named, "separable": separable}
 
 
 # Rates for methods that go along the gradient, that go about lr a step, and Adagrad's.
@@ -125,6 +135,18 @@ class Shrunk(po.Adan):
             for group in self.param_groups:
                 for p in group["params"]:
                     p /= 1 + group["lr"] * self.shrink
+
+
+class Ahead:
+    """Lookahead around an optimizer that it is given made."""
+
+    def __init__(self, parameters, lr, *, of, k=5, alpha=0.5, **options):
+        self.lookahead = po.Lookahead(of(parameters, lr=lr, **options), k=k, alpha=alpha)
+        self.param_groups, self.step = self.lookahead.param_groups, self.lookahead.step
+
+
+def slow(optimizer, parameters):
+    return [optimizer.lookahead.state[p]["slow_params"] for p in parameters]
 
 
 def evaluated(optimizer, parameters):
@@ -349,6 +371,48 @@ OPTIMIZERS = {
          Optax("optax.contrib.cocob(alpha=20.0, eps=1e-3)", lambda rate: optax.contrib.cocob(1.0, 20.0, 1e-3),
                constant=True)),
     ]),
+    "polyak": (rates((1.0, 0.01), (1.0, 0.01), (1.0, 0.3), (1.0, 0.1)), [
+        ({}, Optax("optax.polyak_sgd", lambda rate: optax.polyak_sgd(rate(jnp.zeros(()))), extra=True, constant=True)),
+        ({"f_min": -0.5, "c": 2.0}, Optax(
+            "optax.polyak_sgd(f_min=-0.5), halved",
+            lambda rate: optax.polyak_sgd(2 * rate(jnp.zeros(())), scaling=0.5, f_min=-0.5), extra=True,
+            constant=True)),
+    ]),
+    "momo": (rates((1.0, 0.01), (1.0, 0.01), (1.0, 0.3), (1.0, 0.1)), [
+        ({}, Optax("optax.contrib.momo()", lambda rate: optax.contrib.momo(rate), extra=True)),
+        ({"beta": 0.5, "lower_bound": -0.5}, Optax(
+            "optax.contrib.momo(beta=0.5, lower_bound=-0.5)",
+            lambda rate: optax.contrib.momo(rate, beta=0.5, lower_bound=-0.5), extra=True)),
+    ]),
+    "adahessian": (rates((0.1, 0.3), None, None, None, (0.1, 0.3)), [
+        ({}, Torch(po.AdaHessian, eps=1e-8, foreach=False, graph=True)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1, "hessian_power": 0.5, "every": 3},
+         Torch(po.AdaHessian, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1, hessian_power=0.5, update_period=3,
+               foreach=False, graph=True)),
+    ]),
+    "sophia": (rates((0.02, 0.05), None, None, None, (0.02, 0.05)), [
+        ({}, Torch(Scaled, named="pytorch_optimizer.SophiaH", of=po.SophiaH, by=0.01, p=0.01, eps=1e-10,
+                   hessian_distribution="rademacher", foreach=False, graph=True)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "gamma": 0.1, "every": 3},
+         Torch(Scaled, named="pytorch_optimizer.SophiaH", of=po.SophiaH, by=0.1, betas=(0.8, 0.9), p=0.1, eps=1e-2,
+               update_period=3, hessian_distribution="rademacher", foreach=False, graph=True)),
+    ]),
+    "sam": (SGD, [
+        ({}, Torch(po.SAM, base_optimizer=optim.SGD, closure=True)),
+        ({"optimizer": {"adam": {"eps": 1e-3}}, "rho": 0.2, "adaptive": True},
+         Torch(po.SAM, base_optimizer=optim.Adam, eps=1e-3, rho=0.2, adaptive=True, closure=True)),
+    ]),
+    "lookahead": (ADAM, [
+        ({}, Torch(Ahead, named="pytorch_optimizer.Lookahead", of=optim.Adam, answer=slow)),
+        ({"optimizer": "nesterov", "k": 3, "alpha": 0.8},
+         Torch(Ahead, named="pytorch_optimizer.Lookahead", of=optim.SGD, momentum=0.9, nesterov=True, k=3, alpha=0.8,
+               answer=slow, problems=["logistic", "network"])),
+    ]),
+    "cautious": (ADAM, [
+        ({}, Torch(po.AdamW, weight_decay=0.0, cautious=True, foreach=False)),
+        ({"optimizer": {"lion": {"beta1": 0.8}}},
+         Torch(po.Lion, betas=(0.8, 0.99), weight_decay=0.0, cautious=True, foreach=False)),
+    ]),
     "clipped": (SGD, [
         ({}, Torch(optim.SGD, clip=clipping(norm=1.0))),
         ({"norm": 2.0, "value": 0.2, "optimizer": "heavy_ball"},
@@ -369,7 +433,7 @@ def trajectory(problem, lr, reference):
             for p in parameters:
                 p.grad = None
             loss = function(*parameters)
-            loss.backward()
+            loss.backward(create_graph=reference.graph)
         return loss.detach()
 
     points = []
@@ -405,7 +469,7 @@ def main():
                 if reference.problems and problem not in reference.problems:
                     continue
                 # Both rates at the defaults; the second one shows nothing more for other options.
-                for lr in rates[problem][: 1 if ours else 2]:
+                for lr in (rates[problem] or ())[: 1 if ours else 2]:
                     case = {"options": ours, "reference": reference.label, "problem": problem, "lr": lr}
                     if reference.constant:
                         case["constant"] = True

@@ -21,9 +21,9 @@ class Torch:
     """A class with the interface of torch.optim; `constant` and `problems` say what it can be compared on."""
 
     def __init__(self, kind, *, closure=False, answer=None, named=None, clip=None, constant=False, problems=None,
-                 tolerance=None, **options):
+                 tolerance=None, graph=False, **options):
         self.kind, self.options, self.closure, self.find, self.clip = kind, options, closure, answer, clip
-        self.constant, self.problems, self.tolerance = constant, problems, tolerance
+        self.constant, self.problems, self.tolerance, self.graph = constant, problems, tolerance, graph
         package = kind.__module__.split(".")[0]
         self.label = call(named or f"{'torch.optim' if package == 'torch' else package}.{kind.__name__}", options)
 
@@ -34,7 +34,7 @@ class Torch:
             optimizer.train()
 
         def step(k, closure):
-            for group in optimizer.param_groups:
+            for group in getattr(optimizer, "param_groups", []):
                 group["lr"] = rate(k)
             if self.clip:
                 self.clip(parameters)
@@ -48,7 +48,7 @@ class Optax:
 
     def __init__(self, label, build, *, start=None, extra=False, constant=False, problems=None,
                  tolerance=None):
-        self.label, self.build, self.start, self.extra = label, build, start, extra
+        self.label, self.build, self.start, self.extra, self.graph = label, build, start, extra, False
         self.constant, self.problems, self.tolerance = constant, problems, tolerance
 
     def make(self, parameters, rate):
@@ -67,6 +67,18 @@ class Optax:
                     p += torch.from_numpy(np.array(update))
 
         return step, lambda: parameters
+
+
+class Scaled:
+    """An optimizer at rates of lr/by."""
+
+    def __init__(self, parameters, lr, *, of, by, **options):
+        self.optimizer, self.by = of(parameters, lr=lr / by, **options), by
+        self.param_groups = [{"lr": lr}]
+
+    def step(self):
+        self.optimizer.param_groups[0]["lr"] = self.param_groups[0]["lr"] / self.by
+        self.optimizer.step()
 
 
 class Split:

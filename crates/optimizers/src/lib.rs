@@ -23,6 +23,7 @@ mod adabelief;
 mod adadelta;
 mod adafactor;
 mod adagrad;
+mod adahessian;
 mod adam;
 mod adamax;
 mod adamw;
@@ -32,6 +33,7 @@ mod adopt;
 mod amsgrad;
 mod asgd;
 mod averaged;
+mod cautious;
 mod check;
 mod clip;
 mod clipped;
@@ -41,23 +43,28 @@ mod dog;
 mod dowg;
 mod each;
 mod heavy_ball;
+mod hutchinson;
 mod lamb;
 mod lanes;
 mod laprop;
 mod lars;
 mod libtorch;
 mod lion;
+mod lookahead;
 mod mars;
 mod moments;
+mod momo;
 mod muon;
 mod nadam;
 mod nesterov;
 mod novograd;
+mod polyak;
 mod prodigy;
 mod radam;
 mod rmsprop;
 mod rprop;
 mod rule;
+mod sam;
 mod schedule_free_adamw;
 mod schedule_free_sgd;
 pub mod schedules;
@@ -67,6 +74,7 @@ mod signs;
 mod signsgd;
 mod signum;
 mod soap;
+mod sophia;
 mod stepper;
 mod tensor;
 mod yogi;
@@ -77,6 +85,7 @@ pub use adabelief::AdaBelief;
 pub use adadelta::Adadelta;
 pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
+pub use adahessian::AdaHessian;
 pub use adam::Adam;
 pub use adamax::Adamax;
 pub use adamw::AdamW;
@@ -85,6 +94,7 @@ pub use ademamix::AdEMAMix;
 pub use adopt::Adopt;
 pub use amsgrad::Amsgrad;
 pub use asgd::Asgd;
+pub use cautious::Cautious;
 pub use clip::Clip;
 pub use clipped::Clipped;
 pub use cocob::Cocob;
@@ -97,19 +107,23 @@ pub use laprop::LaProp;
 pub use lars::Lars;
 pub use libtorch::{Libtorch, Twin};
 pub use lion::Lion;
+pub use lookahead::Lookahead;
 pub use mars::Mars;
 pub use moments::Corrections;
+pub use momo::Momo;
 pub use muon::{Adjust, Muon};
 pub use nadam::NAdam;
 pub use nesterov::Nesterov;
 pub use novograd::NovoGrad;
 use numeric::{Float, InBoth};
+pub use polyak::Polyak;
 pub use prodigy::Prodigy;
 pub use radam::RAdam;
 use registry::{Described, registry};
 pub use rmsprop::RmsProp;
 pub use rprop::Rprop;
 pub use rule::{Elementwise, Rule, Visitor};
+pub use sam::Sam;
 pub use schedule_free_adamw::ScheduleFreeAdamW;
 pub use schedule_free_sgd::ScheduleFreeSgd;
 pub use schedules::Schedule;
@@ -118,6 +132,7 @@ pub use shampoo::Shampoo;
 pub use signsgd::SignSgd;
 pub use signum::Signum;
 pub use soap::Soap;
+pub use sophia::Sophia;
 pub use stepper::{Fused, Stepper};
 pub use tensor::{Oracle, TensorStepper};
 pub use yogi::Yogi;
@@ -163,7 +178,14 @@ registry! {
         "dog" => Dog(Dog),
         "dowg" => Dowg(Dowg),
         "cocob" => Cocob(Cocob),
+        "polyak" => Polyak(Polyak),
+        "momo" => Momo(Momo),
+        "adahessian" => AdaHessian(AdaHessian),
+        "sophia" => Sophia(Sophia),
         "clipped" => Clipped(Clipped),
+        "sam" => Sam(Sam),
+        "lookahead" => Lookahead(Lookahead),
+        "cautious" => Cautious(Cautious),
         "libtorch_sgd" => LibtorchSgd(Libtorch<Sgd>),
         "libtorch_rmsprop" => LibtorchRmsProp(Libtorch<RmsProp>),
         "libtorch_adam" => LibtorchAdam(Libtorch<Adam>),

@@ -134,6 +134,7 @@ pub fn problem(name: &str) -> Problem {
         "quadratic" => Problem { shapes: &[&[2, 3]], loss: Box::new(quadratic) },
         "rosenbrock" => Problem { shapes: &[&[2]], loss: Box::new(rosenbrock) },
         "logistic" => Problem { shapes: &[&[2], &[]], loss: Box::new(logistic) },
+        "separable" => Problem { shapes: &[&[2, 2], &[3]], loss: Box::new(separable) },
         "network" => Problem { shapes: &[&[3, 2], &[3], &[3]], loss: Box::new(network) },
         other => panic!("there is no problem {other}"),
     }
@@ -240,6 +241,13 @@ fn logistic(parameters: &[Tensor]) -> Tensor {
     let x = Tensor::from_slice(&x).reshape([8, 2]);
     let z = parameters[0].matmul(&x.tr()) + parameters[1].unsqueeze(1);
     (z.neg().log_sigmoid().neg() - y * z).mean_dim(1, false, None::<Kind>)
+}
+
+fn separable(parameters: &[Tensor]) -> Tensor {
+    let p = Tensor::cat(&[parameters[0].flatten(1, 2), parameters[1].shallow_clone()], 1);
+    let weights = Tensor::arange_start(1, 8, (Kind::Double, p.device()));
+    let each: Tensor = 0.5 * (&p - 1.0).square() + 0.25 * p.pow_tensor_scalar(4);
+    (weights * each).sum_dim_intlist(1, false, None::<Kind>)
 }
 
 fn network(parameters: &[Tensor]) -> Tensor {
