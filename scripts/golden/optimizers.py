@@ -14,14 +14,19 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
+import dadaptation
+import dog
+import jax.numpy as jnp
 import optax
+import prodigyopt
 import pytorch_optimizer as po
+import schedulefree
 import torch
-from references import Optax, Torch
+from references import Double, Optax, Scaled, Split, Torch
 from torch import optim
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-PACKAGES = ("torch", "optax", "pytorch_optimizer")
+PACKAGES = ("torch", "optax", "pytorch_optimizer", "schedulefree", "prodigyopt", "dadaptation", "dog-optimizer")
 STEPS, EVERY = 100, 10
 FOLDER = Path(__file__).resolve().parents[2] / "crates/optimizers/tests/golden"
 
@@ -55,17 +60,26 @@ def network(w, b, v):
     return ((torch.tanh(x @ w.T + b) @ v - y) ** 2).mean()
 
 
+def separable(w, b):
+    """Every parameter by itself, so that the Hessian is diagonal: a matrix and a vector."""
+    p = torch.cat([w.reshape(-1), b])
+    return (torch.arange(1.0, 8.0) * (0.5 * (p - 1) ** 2 + 0.25 * p**4)).sum()
+
+
 # Name: the function, and where it starts.
 PROBLEMS = {
     "quadratic": (quadratic, [[[1.0, -1.0, 2.0], [-2.0, 0.5, 3.0]]]),
     "rosenbrock": (rosenbrock, [[-1.2, 1.0]]),
     "logistic": (logistic, [[0.3, -0.2], 0.1]),
+    "separable": (separable, [[[2.0, -1.0], [0.5, 1.5]], [-2.0, 0.1, 3.0]]),
     "network": (network, [[[0.5, -0.3], [0.2, 0.8], [-0.6, 0.1]], [0.1, -0.2, 0.3], [0.7, -0.5, 0.4]]),
 }
 
 
-def rates(quadratic, rosenbrock, logistic, network):
-    return {"quadratic": quadratic, "rosenbrock": rosenbrock, "logistic": logistic, "network": network}
+def rates(quadratic, rosenbrock, logistic, network, separable=None):
+    """Rates for each problem; one without any is left out."""
+    named = {"quadratic": quadratic, "rosenbrock": rosenbrock, "logistic": logistic, "network": network}
+    return {**named, "separable": separable}
 
 
 # Rates for methods that go along the gradient, that go about lr a step, and Adagrad's.
@@ -123,12 +137,33 @@ class Shrunk(po.Adan):
                     p /= 1 + group["lr"] * self.shrink
 
 
+class Ahead:
+    """Lookahead around an optimizer that it is given made."""
+
+    def __init__(self, parameters, lr, *, of, k=5, alpha=0.5, **options):
+        self.lookahead = po.Lookahead(of(parameters, lr=lr, **options), k=k, alpha=alpha)
+        self.param_groups, self.step = self.lookahead.param_groups, self.lookahead.step
+
+
+def slow(optimizer, parameters):
+    return [optimizer.lookahead.state[p]["slow_params"] for p in parameters]
+
+
+def evaluated(optimizer, parameters):
+    """The x of a schedule-free method."""
+    return [optimizer.state[p].get("x", p) for p in parameters]
+
+
 def average(optimizer, parameters):
     return [optimizer.state[p]["ax"] if p in optimizer.state else p for p in parameters]
 
 
-# Our name: the rates, and for each set of our options the reference; CONSTANT where it needs a rate that stays.
-CONSTANT = {"laprop"}
+# Muon's iteration runs in bfloat16 there, and SOAP's QR in float32.
+torch.Tensor.bfloat16 = lambda self: self.clone()
+soap_module = sys.modules["pytorch_optimizer.optimizer.soap"]
+soap_module.torch = Double()
+
+# Our name: the rates, and for each set of our options the reference.
 OPTIMIZERS = {
     "sgd": (SGD, [
         ({}, Torch(optim.SGD)),
@@ -213,8 +248,8 @@ OPTIMIZERS = {
          yogi(0.1, b1=0.8, b2=0.9, eps=1e-4, initial_accumulator_value=0.1)),
     ]),
     "laprop": (ADAM, [
-        ({}, Torch(po.LaProp, foreach=False)),
-        ({"beta1": 0.8, "beta2": 0.95}, Torch(po.LaProp, betas=(0.8, 0.95), foreach=False)),
+        ({}, Torch(po.LaProp, foreach=False, constant=True)),
+        ({"beta1": 0.8, "beta2": 0.95}, Torch(po.LaProp, betas=(0.8, 0.95), foreach=False, constant=True)),
     ]),
     "adan": (ADAM, [
         ({}, Torch(po.Adan)),
@@ -244,6 +279,140 @@ OPTIMIZERS = {
     ]),
     "signsgd": (SIGN, [({}, signs(0.0)), ({"weight_decay": 0.1}, signs(0.0, 0.1))]),
     "signum": (SIGN, [({}, signs(0.9)), ({"momentum": 0.7, "weight_decay": 0.1}, signs(0.7, 0.1))]),
+    "asgd": (SGD, [
+        ({}, Torch(optim.ASGD, t0=-1, answer=average, constant=True)),
+        ({"lambd": 0.1, "alpha": 0.5, "t0": 30, "l2": 0.01},
+         Torch(optim.ASGD, lambd=0.1, alpha=0.5, t0=29, weight_decay=0.01, answer=average, constant=True)),
+    ]),
+    "novograd": (ADAM, [
+        ({}, optaxed("novograd", optax.novograd, b1=0.95, b2=0.98, eps=1e-8)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1},
+         optaxed("novograd", optax.novograd, b1=0.8, b2=0.9, eps=1e-3, weight_decay=0.1)),
+    ]),
+    "mars": (ADAM, [
+        ({}, Torch(po.MARS, optimize_1d=True, foreach=False, tolerance=1e-3)),
+        ({"beta1": 0.9, "beta2": 0.95, "gamma": 0.1, "eps": 1e-12, "weight_decay": 0.1},
+         Torch(po.MARS, optimize_1d=True, foreach=False, betas=(0.9, 0.95), gamma=0.1, eps=1e-12, weight_decay=0.1,
+               tolerance=1e-7)),
+    ]),
+    "lars": (rates((10.0, 3.0), (1.0, 3.0), (10.0, 3.0), (10.0, 3.0)), [
+        ({}, optaxed("lars", optax.lars)),
+        ({"momentum": 0.5, "trust_coefficient": 0.002},
+         optaxed("lars", optax.lars, momentum=0.5, trust_coefficient=0.002)),
+        ({"momentum": 0.8, "trust_coefficient": 0.002, "weight_decay": 0.1},
+         Torch(po.LARS, momentum=0.8, trust_coefficient=0.002, weight_decay=0.1, nesterov=False, foreach=False,
+               constant=True, problems=["quadratic"])),
+    ]),
+    "lamb": (rates((0.02, 0.05), (0.01, 0.02), (0.02, 0.05), (0.02, 0.05)), [
+        ({}, optaxed("lamb", optax.lamb)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1},
+         optaxed("lamb", optax.lamb, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1)),
+    ]),
+    "adafactor": (rates((0.02, 0.3), (0.02, 0.05), (0.02, 0.1), (0.02, 0.1)), [
+        ({}, Torch(optim.Adafactor)),
+        ({"beta2_decay": -0.5, "eps1": 1e-3, "eps2": 0.01, "d": 1.5, "weight_decay": 0.1},
+         Torch(optim.Adafactor, beta2_decay=-0.5, eps=(1e-3, 0.01), d=1.5, weight_decay=0.1, tolerance=1e-7)),
+    ]),
+    "muon": (rates((0.02, 0.05), (0.01, 0.03), (0.02, 0.1), (0.02, 0.01)), [
+        ({}, Torch(Split, named="torch.optim.Muon and AdamW", of=optim.Muon)),
+        ({"momentum": 0.8, "nesterov": False, "weight_decay": 0.3, "ns_steps": 3, "adjust": "match_rms_adamw",
+          "adamw_lr": 0.5, "adamw": {"beta1": 0.8, "weight_decay": 0.0}},
+         Torch(Split, named="torch.optim.Muon and AdamW", of=optim.Muon, momentum=0.8, nesterov=False,
+               weight_decay=0.3, ns_steps=3, adjust_lr_fn="match_rms_adamw", adamw_lr=0.5,
+               adamw={"betas": (0.8, 0.999), "weight_decay": 0.0})),
+    ]),
+    "shampoo": (rates((0.3, 0.1), (0.1, 0.05), (0.3, 0.1), (0.1, 0.05)), [
+        ({}, Torch(po.Shampoo, problems=["quadratic", "rosenbrock", "network"])),
+        ({"eps": 0.01}, Torch(po.Shampoo, matrix_eps=0.01, problems=["quadratic", "rosenbrock", "network"])),
+    ]),
+    "soap": (ADAM, [
+        ({}, Torch(po.SOAP)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1, "every": 3},
+         Torch(po.SOAP, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.1, precondition_frequency=3)),
+    ]),
+    "schedule_free_sgd": (SGD, [
+        ({}, Torch(schedulefree.SGDScheduleFreeReference, answer=evaluated)),
+        ({"momentum": 0.7, "l2": 0.01, "r": 1.0, "weight_lr_power": 1.0},
+         Torch(schedulefree.SGDScheduleFreeReference, momentum=0.7, weight_decay=0.01, r=1.0, weight_lr_power=1.0,
+               answer=evaluated)),
+    ]),
+    "schedule_free_adamw": (ADAM, [
+        ({}, Torch(schedulefree.AdamWScheduleFreeReference, answer=evaluated)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1, "r": 1.0, "weight_lr_power": 1.0},
+         Torch(schedulefree.AdamWScheduleFreeReference, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1, r=1.0,
+               weight_lr_power=1.0, answer=evaluated)),
+    ]),
+    "prodigy": (MULTIPLIER, [
+        ({}, Torch(prodigyopt.Prodigy)),
+        ({"beta1": 0.8, "beta2": 0.95, "beta3": 0.9, "eps": 1e-4, "weight_decay": 0.01, "d0": 1e-3, "d_coef": 0.5,
+          "growth_rate": 1.1},
+         Torch(prodigyopt.Prodigy, betas=(0.8, 0.95), beta3=0.9, eps=1e-4, weight_decay=0.01, d0=1e-3, d_coef=0.5,
+               growth_rate=1.1)),
+    ]),
+    "d_adaptation": (MULTIPLIER, [
+        ({}, Torch(dadaptation.DAdaptAdam, decouple=True)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-4, "weight_decay": 0.01, "d0": 1e-3, "growth_rate": 1.1},
+         Torch(dadaptation.DAdaptAdam, decouple=True, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.01, d0=1e-3,
+               growth_rate=1.1)),
+    ]),
+    "dog": (MULTIPLIER, [
+        ({}, Torch(dog.DoG)),
+        ({"reps_rel": 1e-3, "eps": 0.1, "l2": 0.01}, Torch(dog.DoG, reps_rel=1e-3, eps=0.1, weight_decay=0.01)),
+    ]),
+    "dowg": (MULTIPLIER, [
+        ({}, optaxed("contrib.dowg", optax.contrib.dowg)),
+        ({"initial_distance": 0.1, "eps": 0.01}, Optax(
+            "optax.contrib.dowg(init_estim_sq_dist=0.01, eps=0.01)",
+            lambda rate: optax.contrib.dowg(rate, init_estim_sq_dist=0.1 * 0.1, eps=0.01))),
+    ]),
+    "cocob": (rates((1.0,), (1.0,), (1.0,), (1.0,)), [
+        ({}, Optax("optax.contrib.cocob()", lambda rate: optax.contrib.cocob(1.0), constant=True)),
+        ({"alpha": 20.0, "eps": 1e-3},
+         Optax("optax.contrib.cocob(alpha=20.0, eps=1e-3)", lambda rate: optax.contrib.cocob(1.0, 20.0, 1e-3),
+               constant=True)),
+    ]),
+    "polyak": (rates((1.0, 0.01), (1.0, 0.01), (1.0, 0.3), (1.0, 0.1)), [
+        ({}, Optax("optax.polyak_sgd", lambda rate: optax.polyak_sgd(rate(jnp.zeros(()))), extra=True, constant=True)),
+        ({"f_min": -0.5, "c": 2.0}, Optax(
+            "optax.polyak_sgd(f_min=-0.5), halved",
+            lambda rate: optax.polyak_sgd(2 * rate(jnp.zeros(())), scaling=0.5, f_min=-0.5), extra=True,
+            constant=True)),
+    ]),
+    "momo": (rates((1.0, 0.01), (1.0, 0.01), (1.0, 0.3), (1.0, 0.1)), [
+        ({}, Optax("optax.contrib.momo()", lambda rate: optax.contrib.momo(rate), extra=True)),
+        ({"beta": 0.5, "lower_bound": -0.5}, Optax(
+            "optax.contrib.momo(beta=0.5, lower_bound=-0.5)",
+            lambda rate: optax.contrib.momo(rate, beta=0.5, lower_bound=-0.5), extra=True)),
+    ]),
+    "adahessian": (rates((0.1, 0.3), None, None, None, (0.1, 0.3)), [
+        ({}, Torch(po.AdaHessian, eps=1e-8, foreach=False, graph=True)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1, "hessian_power": 0.5, "every": 3},
+         Torch(po.AdaHessian, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1, hessian_power=0.5, update_period=3,
+               foreach=False, graph=True)),
+    ]),
+    "sophia": (rates((0.02, 0.05), None, None, None, (0.02, 0.05)), [
+        ({}, Torch(Scaled, named="pytorch_optimizer.SophiaH", of=po.SophiaH, by=0.01, p=0.01, eps=1e-10,
+                   hessian_distribution="rademacher", foreach=False, graph=True)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "gamma": 0.1, "every": 3},
+         Torch(Scaled, named="pytorch_optimizer.SophiaH", of=po.SophiaH, by=0.1, betas=(0.8, 0.9), p=0.1, eps=1e-2,
+               update_period=3, hessian_distribution="rademacher", foreach=False, graph=True)),
+    ]),
+    "sam": (SGD, [
+        ({}, Torch(po.SAM, base_optimizer=optim.SGD, closure=True)),
+        ({"optimizer": {"adam": {"eps": 1e-3}}, "rho": 0.2, "adaptive": True},
+         Torch(po.SAM, base_optimizer=optim.Adam, eps=1e-3, rho=0.2, adaptive=True, closure=True)),
+    ]),
+    "lookahead": (ADAM, [
+        ({}, Torch(Ahead, named="pytorch_optimizer.Lookahead", of=optim.Adam, answer=slow)),
+        ({"optimizer": "nesterov", "k": 3, "alpha": 0.8},
+         Torch(Ahead, named="pytorch_optimizer.Lookahead", of=optim.SGD, momentum=0.9, nesterov=True, k=3, alpha=0.8,
+               answer=slow, problems=["logistic", "network"])),
+    ]),
+    "cautious": (ADAM, [
+        ({}, Torch(po.AdamW, weight_decay=0.0, cautious=True, foreach=False)),
+        ({"optimizer": {"lion": {"beta1": 0.8}}},
+         Torch(po.Lion, betas=(0.8, 0.99), weight_decay=0.0, cautious=True, foreach=False)),
+    ]),
     "clipped": (SGD, [
         ({}, Torch(optim.SGD, clip=clipping(norm=1.0))),
         ({"norm": 2.0, "value": 0.2, "optimizer": "heavy_ball"},
@@ -253,10 +422,10 @@ OPTIMIZERS = {
 }
 
 
-def trajectory(problem, lr, constant, reference):
+def trajectory(problem, lr, reference):
     function, start = PROBLEMS[problem]
     parameters = [torch.nn.Parameter(tensor(values)) for values in start]
-    rate = (lambda k: lr) if constant else (lambda k: lr * (1 - k / (2 * STEPS)))
+    rate = (lambda k: lr) if reference.constant else (lambda k: lr * (1 - k / (2 * STEPS)))
     step, answer = reference.make(parameters, rate)
 
     def closure():
@@ -264,7 +433,7 @@ def trajectory(problem, lr, constant, reference):
             for p in parameters:
                 p.grad = None
             loss = function(*parameters)
-            loss.backward()
+            loss.backward(create_graph=reference.graph)
         return loss.detach()
 
     points = []
@@ -297,12 +466,16 @@ def main():
         cases = []
         for problem in PROBLEMS:
             for ours, reference in variants:
+                if reference.problems and problem not in reference.problems:
+                    continue
                 # Both rates at the defaults; the second one shows nothing more for other options.
-                for lr in rates[problem][: 1 if ours else 2]:
+                for lr in (rates[problem] or ())[: 1 if ours else 2]:
                     case = {"options": ours, "reference": reference.label, "problem": problem, "lr": lr}
-                    if name in CONSTANT:
+                    if reference.constant:
                         case["constant"] = True
-                    cases.append({**case, "points": trajectory(problem, lr, name in CONSTANT, reference)})
+                    if reference.tolerance:
+                        case["tolerance"] = reference.tolerance
+                    cases.append({**case, "points": trajectory(problem, lr, reference)})
         golden = {"generator": "scripts/golden/optimizers.py", "versions": versions, "steps": STEPS, "every": EVERY}
         (FOLDER / f"{name}.json").write_text(written({**golden, "cases": cases}))
 

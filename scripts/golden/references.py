@@ -13,22 +13,28 @@ jax.config.update("jax_enable_x64", True)
 
 
 def call(name, options):
-    return f"{name}({', '.join(f'{key}={value}' for key, value in options.items())})"
+    shown = [f"{key}={getattr(value, '__name__', value)}" for key, value in options.items()]
+    return f"{name}({', '.join(shown)})"
 
 
 class Torch:
-    """A class with the interface of torch.optim."""
+    """A class with the interface of torch.optim; `constant` and `problems` say what it can be compared on."""
 
-    def __init__(self, kind, *, closure=False, answer=None, named=None, clip=None, **options):
+    def __init__(self, kind, *, closure=False, answer=None, named=None, clip=None, constant=False, problems=None,
+                 tolerance=None, graph=False, **options):
         self.kind, self.options, self.closure, self.find, self.clip = kind, options, closure, answer, clip
+        self.constant, self.problems, self.tolerance, self.graph = constant, problems, tolerance, graph
         package = kind.__module__.split(".")[0]
         self.label = call(named or f"{'torch.optim' if package == 'torch' else package}.{kind.__name__}", options)
 
     def make(self, parameters, rate):
         optimizer = self.kind(parameters, lr=rate(0), **self.options)
 
+        if hasattr(optimizer, "train"):
+            optimizer.train()
+
         def step(k, closure):
-            for group in optimizer.param_groups:
+            for group in getattr(optimizer, "param_groups", []):
                 group["lr"] = rate(k)
             if self.clip:
                 self.clip(parameters)
@@ -40,8 +46,10 @@ class Torch:
 class Optax:
     """A transformation of optax; `build` takes a schedule, a function of the step."""
 
-    def __init__(self, label, build, *, start=None, extra=False):
-        self.label, self.build, self.start, self.extra = label, build, start, extra
+    def __init__(self, label, build, *, start=None, extra=False, constant=False, problems=None,
+                 tolerance=None):
+        self.label, self.build, self.start, self.extra, self.graph = label, build, start, extra, False
+        self.constant, self.problems, self.tolerance = constant, problems, tolerance
 
     def make(self, parameters, rate):
         transformation = self.build(lambda k: rate(k.astype(jnp.float64)))
@@ -59,3 +67,41 @@ class Optax:
                     p += torch.from_numpy(np.array(update))
 
         return step, lambda: parameters
+
+
+class Scaled:
+    """An optimizer at rates of lr/by."""
+
+    def __init__(self, parameters, lr, *, of, by, **options):
+        self.optimizer, self.by = of(parameters, lr=lr / by, **options), by
+        self.param_groups = [{"lr": lr}]
+
+    def step(self):
+        self.optimizer.param_groups[0]["lr"] = self.param_groups[0]["lr"] / self.by
+        self.optimizer.step()
+
+
+class Split:
+    """A torch.optim class for the matrices among the parameters, and AdamW for the rest."""
+
+    def __init__(self, parameters, lr, *, of, adamw=None, adamw_lr=1.0, **options):
+        matrices, others = ([p for p in parameters if (p.dim() == 2) == two] for two in (True, False))
+        self.matrices = of(matrices, lr=lr, **options) if matrices else None
+        self.others = torch.optim.AdamW(others, lr=lr, **(adamw or {})) if others else None
+        self.param_groups, self.adamw_lr = [{"lr": lr}], adamw_lr
+
+    def step(self):
+        lr = self.param_groups[0]["lr"]
+        for optimizer, share in ((self.matrices, 1.0), (self.others, self.adamw_lr)):
+            if optimizer:
+                optimizer.param_groups[0]["lr"] = lr * share
+                optimizer.step()
+
+
+class Double:
+    """torch, for a module that computes something in float32 whatever it is given."""
+
+    float32 = torch.float64
+
+    def __getattr__(self, name):
+        return getattr(torch, name)

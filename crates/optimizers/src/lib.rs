@@ -21,7 +21,9 @@
 
 mod adabelief;
 mod adadelta;
+mod adafactor;
 mod adagrad;
+mod adahessian;
 mod adam;
 mod adamax;
 mod adamw;
@@ -29,26 +31,50 @@ mod adan;
 mod ademamix;
 mod adopt;
 mod amsgrad;
+mod asgd;
+mod averaged;
+mod cautious;
 mod check;
 mod clip;
 mod clipped;
+mod cocob;
+mod d_adaptation;
+mod dog;
+mod dowg;
+mod each;
 mod heavy_ball;
+mod hutchinson;
+mod lamb;
 mod lanes;
 mod laprop;
+mod lars;
 mod libtorch;
 mod lion;
+mod lookahead;
+mod mars;
 mod moments;
+mod momo;
+mod muon;
 mod nadam;
 mod nesterov;
+mod novograd;
+mod polyak;
+mod prodigy;
 mod radam;
 mod rmsprop;
 mod rprop;
 mod rule;
+mod sam;
+mod schedule_free_adamw;
+mod schedule_free_sgd;
 pub mod schedules;
 mod sgd;
+mod shampoo;
 mod signs;
 mod signsgd;
 mod signum;
+mod soap;
+mod sophia;
 mod stepper;
 mod tensor;
 mod yogi;
@@ -57,7 +83,9 @@ use std::marker::PhantomData;
 
 pub use adabelief::AdaBelief;
 pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
+pub use adahessian::AdaHessian;
 pub use adam::Adam;
 pub use adamax::Adamax;
 pub use adamw::AdamW;
@@ -65,25 +93,46 @@ pub use adan::Adan;
 pub use ademamix::AdEMAMix;
 pub use adopt::Adopt;
 pub use amsgrad::Amsgrad;
+pub use asgd::Asgd;
+pub use cautious::Cautious;
 pub use clip::Clip;
 pub use clipped::Clipped;
+pub use cocob::Cocob;
+pub use d_adaptation::DAdaptation;
+pub use dog::Dog;
+pub use dowg::Dowg;
 pub use heavy_ball::HeavyBall;
+pub use lamb::Lamb;
 pub use laprop::LaProp;
+pub use lars::Lars;
 pub use libtorch::{Libtorch, Twin};
 pub use lion::Lion;
+pub use lookahead::Lookahead;
+pub use mars::Mars;
 pub use moments::Corrections;
+pub use momo::Momo;
+pub use muon::{Adjust, Muon};
 pub use nadam::NAdam;
 pub use nesterov::Nesterov;
+pub use novograd::NovoGrad;
 use numeric::{Float, InBoth};
+pub use polyak::Polyak;
+pub use prodigy::Prodigy;
 pub use radam::RAdam;
 use registry::{Described, registry};
 pub use rmsprop::RmsProp;
 pub use rprop::Rprop;
 pub use rule::{Elementwise, Rule, Visitor};
+pub use sam::Sam;
+pub use schedule_free_adamw::ScheduleFreeAdamW;
+pub use schedule_free_sgd::ScheduleFreeSgd;
 pub use schedules::Schedule;
 pub use sgd::Sgd;
+pub use shampoo::Shampoo;
 pub use signsgd::SignSgd;
 pub use signum::Signum;
+pub use soap::Soap;
+pub use sophia::Sophia;
 pub use stepper::{Fused, Stepper};
 pub use tensor::{Oracle, TensorStepper};
 pub use yogi::Yogi;
@@ -113,7 +162,30 @@ registry! {
         "lion" => Lion(Lion),
         "signsgd" => SignSgd(SignSgd),
         "signum" => Signum(Signum),
+        "asgd" => Asgd(Asgd),
+        "novograd" => NovoGrad(NovoGrad),
+        "mars" => Mars(Mars),
+        "lars" => Lars(Lars),
+        "lamb" => Lamb(Lamb),
+        "adafactor" => Adafactor(Adafactor),
+        "muon" => Muon(Muon),
+        "shampoo" => Shampoo(Shampoo),
+        "soap" => Soap(Soap),
+        "schedule_free_sgd" => ScheduleFreeSgd(ScheduleFreeSgd),
+        "schedule_free_adamw" => ScheduleFreeAdamW(ScheduleFreeAdamW),
+        "prodigy" => Prodigy(Prodigy),
+        "d_adaptation" => DAdaptation(DAdaptation),
+        "dog" => Dog(Dog),
+        "dowg" => Dowg(Dowg),
+        "cocob" => Cocob(Cocob),
+        "polyak" => Polyak(Polyak),
+        "momo" => Momo(Momo),
+        "adahessian" => AdaHessian(AdaHessian),
+        "sophia" => Sophia(Sophia),
         "clipped" => Clipped(Clipped),
+        "sam" => Sam(Sam),
+        "lookahead" => Lookahead(Lookahead),
+        "cautious" => Cautious(Cautious),
         "libtorch_sgd" => LibtorchSgd(Libtorch<Sgd>),
         "libtorch_rmsprop" => LibtorchRmsProp(Libtorch<RmsProp>),
         "libtorch_adam" => LibtorchAdam(Libtorch<Adam>),

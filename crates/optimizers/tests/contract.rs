@@ -47,7 +47,7 @@ fn lane(parameters: &[Tensor], lane: i64) -> Vec<f64> {
 }
 
 /// Learning-rate-free methods, trust ratios and the rest differ in what a rate is.
-const RATES: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 1000.0];
+const RATES: [f64; 6] = [0.01, 0.1, 1.0, 10.0, 1000.0, 1e-4];
 
 #[test]
 fn every_optimizer_decreases_a_quadratic() {
@@ -111,7 +111,9 @@ fn zero_gradients_move_nothing_and_huge_ones_give_no_nan() {
     for entry in variants() {
         let (options, start) = (entry.options(), start(Kind::Float));
         let share = |name: &str| options.get(name).map_or(0.0, |decay| decay.as_f64().expect("a number"));
-        if share("l2") == 0.0 {
+        // These have their decay in the direction, and then scale it or add it up.
+        let directed = ["lars", "lamb", "novograd"].contains(&entry.name()) && share("weight_decay") > 0.0;
+        if share("l2") == 0.0 && !directed {
             // The rates are 0.1 and 0.2.
             let decay = (share("weight_decay") + share("lambd")) * 0.2 * 5.0;
             let after = end(&entry, &bowl(&[0.0, 0.0], false), 0.1, 5, &start);
@@ -121,7 +123,7 @@ fn zero_gradients_move_nothing_and_huge_ones_give_no_nan() {
                 pairs.fold(0.0_f64, |most, (after, before)| most.max((after - before).abs() / before.abs()))
             };
             let moved = [moved(0), moved(1)];
-            assert!(moved.iter().all(|m| *m <= 1.01 * decay + 1e-7), "{} moved by {moved:?}", entry.label());
+            assert!(moved.iter().all(|m| *m <= 1.01 * decay + 1e-6), "{} moved by {moved:?}", entry.label());
         }
         if options.get("centered") == Some(&Value::Bool(true)) {
             continue; // ∞ − ∞, as its documentation says
@@ -259,7 +261,7 @@ fn bad_options_are_refused() {
             r#"{"adagrad": {"initial_accumulator_value": -1.0}}"#,
             "`initial_accumulator_value` must be 0 or more, and is -1",
         ),
-        (r#"{"rmsprop": {"alpha": -1.0}}"#, "`alpha` must be 0 or more, and is -1"),
+        (r#"{"rmsprop": {"alpha": -1.0}}"#, "`alpha` must be from 0 up to, but not including, 1, and is -1"),
         (r#"{"adam": {"beta1": 1.5}}"#, "`beta1` must be from 0 up to, but not including, 1, and is 1.5"),
         (r#"{"amsgrad": {"beta2": 1.0}}"#, "`beta2` must be from 0 up to, but not including, 1, and is 1"),
         (r#"{"adamw": {"eps": -1e-8}}"#, "`eps` must be 0 or more, and is -0.00000001"),
