@@ -87,7 +87,7 @@ impl Described for Audio {
 impl Entry for Audio {
     fn check(&self) -> Result<(), String> {
         require((1..=64).contains(&self.partials), "partials", "from 1 to 64", self.partials)?;
-        require((1..=1_000_000).contains(&self.samples), "samples", "from 1 to 1000000", self.samples)?;
+        require((2..=1_000_000).contains(&self.samples), "samples", "from 2 to 1000000", self.samples)?;
         let rate = self.sample_rate;
         require((1000.0..=192_000.0).contains(&rate), "sample_rate", "from 1000 to 192000", rate)?;
         require((0.0..=48.0).contains(&self.detune), "detune", "from 0 to 48", self.detune)?;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use losses::File;
 use numeric::Stream;
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use self::csv::Csv;
 pub use names::Names;
@@ -87,7 +87,11 @@ impl Source<'_> {
                 Some("csv") => self.columns(Csv::read(file.path())?),
                 Some("npz") => self.named(npz::read(file.path())?),
                 _ => self.named(Tensor::read_safetensors(file.path()).map_err(|error| {
-                    let said = losses::reason(&error);
+                    // Its own message has the whole path.
+                    let said = match error {
+                        TchError::SafeTensorError { err, .. } => err.to_string(),
+                        other => losses::reason(&other),
+                    };
                     format!("it is no safetensors file ({said}): write it with safetensors.torch.save_file")
                 })?),
             }

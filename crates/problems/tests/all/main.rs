@@ -49,7 +49,7 @@ fn variants() -> Vec<Problem> {
             r#"{"rosenbrock": {"dim": 33}}"#,
             r#"{"rosenbrock": {"spread": 0.0}}"#,
             r#"{"digits_mlp": {"hidden": 3, "batch": 100}}"#,
-            r#"{"audio": {"partials": 1, "samples": 1, "spread": 1.5}}"#,
+            r#"{"audio": {"partials": 1, "samples": 2, "spread": 1.5}}"#,
             r#"{"audio": {"partials": 3, "samples": 100, "sample_rate": 16000, "detune": 5.0}}"#,
         ]
         .map(problem),
