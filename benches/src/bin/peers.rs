@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 /// Sizes and rates are those of `shapes.py`.
-fn direct_fit(dims: &str) -> String {
+fn direct_fit(dims: &str, losses: &str) -> String {
     format!(
         r#"
         name = "peers"
@@ -28,14 +28,27 @@ fn direct_fit(dims: &str) -> String {
         seeds = {{ tuning = 0, reporting = 16 }}
         [[grid]]
         problems = [{dims}]
-        losses = ["plateau", "asymmetric", "poorly_conditioned"]
+        losses = [{losses}]
         optimizers = ["sgd", "heavy_ball", "adam"]
         "#
     )
 }
 
+const LOSSES: [&str; 3] = ["plateau", "asymmetric", "poorly_conditioned"];
+
+fn built_in() -> String {
+    LOSSES.map(|loss| format!("\"{loss}\"")).join(", ")
+}
+
+/// The same losses as TorchScript modules that return a single number, or values for each element.
+fn scripted(form: &str) -> String {
+    let suffix = if form == "scalar" { "" } else { "_none" };
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/losses/tests/modules");
+    LOSSES.map(|loss| format!("{{ torchscript = {{ file = '{folder}/{loss}{suffix}.pt' }} }}")).join(", ")
+}
+
 fn one_dim(dim: &str) -> String {
-    direct_fit(&format!("{{ direct_fit = {{ dim = {dim} }} }}"))
+    format!("{{ direct_fit = {{ dim = {dim} }} }}")
 }
 
 const DIGITS_MLP: &str = r#"
@@ -56,7 +69,7 @@ fn main() {
     tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
     if std::env::args().nth(1).as_deref() == Some("config") {
-        print!("{}", direct_fit("{ direct_fit = { dim = 1 } }, { direct_fit = { dim = 64 } }"));
+        print!("{}", direct_fit(&[one_dim("1"), one_dim("64")].join(", "), &built_in()));
         return;
     }
     // As `runner` does: a worker a core, and libtorch with one thread in each.
@@ -78,7 +91,13 @@ fn main() {
 /// Runs a work until `least_s` seconds have gone.
 fn measure(work: &str, least_s: f64) -> Value {
     match work.split('/').collect::<Vec<_>>()[..] {
-        ["direct_fit", dim] => grid(work, &one_dim(dim), least_s),
+        ["direct_fit", dim] => grid(work, &direct_fit(&one_dim(dim), &built_in()), least_s),
+        ["torchscript", form] => {
+            let text = direct_fit(&one_dim("64"), &scripted(form));
+            // Lane by lane, a lane-step takes as long in a smaller grid.
+            let few = text.replace("steps = 1000", "steps = 200").replace("reporting = 16", "reporting = 1");
+            grid(work, if form == "scalar" { &few } else { &text }, least_s)
+        }
         ["digits_mlp"] => grid(work, DIGITS_MLP, least_s),
         ["step", optimizer, size] => {
             let optimizer = if optimizer == "momentum" { "heavy_ball" } else { optimizer };

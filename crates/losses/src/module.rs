@@ -66,7 +66,10 @@ pub fn reason(error: &dyn std::fmt::Display) -> String {
         kind.chars().all(|c| c.is_ascii_alphanumeric() || " .".contains(c)).then_some(said)
     });
     let line = raised.or_else(|| text.lines().next()).unwrap_or(&text);
-    line.split("Exception raised from").next().unwrap_or(line).trim().trim_end_matches('.').to_owned()
+    let said = line.split("Exception raised from").next().unwrap_or(line);
+    // Where it goes on and on, the first sentence says it.
+    let end = if said.len() > 200 { said.find(". ").unwrap_or(said.len()) } else { said.len() };
+    said[..end].trim_start_matches("Internal torch error: ").trim().trim_end_matches('.').to_owned()
 }
 
 impl Replicas {
@@ -134,7 +137,13 @@ impl Replicas {
         let module = self.modules.get(lane).unwrap_or(&self.modules[0]);
         let inputs: Vec<IValue> =
             inputs.iter().map(|tensor| IValue::Tensor(tensor.shallow_clone())).collect();
-        module.method_is(method, &inputs).map_err(|error| format!("`{}`: {}", self.name, reason(&error)))
+        module.method_is(method, &inputs).map_err(|error| {
+            let reason = reason(&error);
+            // Only tensors that the code makes itself can be elsewhere: the parameters were moved.
+            let elsewhere = reason.contains(" backend") || reason.contains("same device");
+            let remedy = if elsewhere { "; make its tensors on the device of its inputs" } else { "" };
+            format!("`{}`: {reason}{remedy}", self.name)
+        })
     }
 
     /// As [`call`](Self::call), where a tensor is to come back.

@@ -69,10 +69,10 @@ impl Entry for TorchScript {
     }
 
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        let module = self
-            .load(1, (prediction.kind(), prediction.device()))
-            .unwrap_or_else(|message| panic!("{message}"));
-        module.forward(0, prediction, target)
+        let module = self.load(1, (prediction.kind(), prediction.device()));
+        module
+            .and_then(|module| module.forward(0, prediction, target))
+            .unwrap_or_else(|message| panic!("{message}"))
     }
 
     fn files(&self) -> Vec<&File> {
@@ -110,72 +110,71 @@ struct Module {
 }
 
 impl Module {
-    /// The losses of one lane.
-    fn forward(&self, lane: usize, prediction: &Tensor, target: &Tensor) -> Tensor {
+    /// What one call of `forward` returns.
+    fn forward(&self, lane: usize, prediction: &Tensor, target: &Tensor) -> Result<Tensor, String> {
         let name = self.replicas.name();
-        let value = self.replicas.tensor(lane, "forward", &[prediction, target]).unwrap_or_else(|message| {
-            panic!(
-                "{message}; it is called as forward(prediction, target), with {}",
-                shapes(prediction, target)
-            )
-        });
-        assert!(
-            value.is_floating_point(),
-            "`{name}`: `forward` returns {:?}: return a floating-point tensor",
-            value.kind()
-        );
-        let seen = shapes(prediction, target);
-        assert!(
-            value.numel() > 0,
-            "`{name}`: `forward` returns an empty tensor {:?} for {seen}",
-            value.size()
-        );
-        assert!(
-            value.requires_grad() || !prediction.requires_grad(),
-            "`{name}`: what `forward` returns has no gradient: on the way from prediction there is a detach, \
-             or an operation without a derivative (argmax, a comparison, an integer)"
-        );
-        value
+        let seen = format!("prediction {:?} and target {:?}", prediction.size(), target.size());
+        let value = self.replicas.tensor(lane, "forward", &[prediction, target]).map_err(|message| {
+            format!("{message}; it is called as forward(prediction, target), with {seen}")
+        })?;
+        let elements = prediction.size().first().copied().unwrap_or(1);
+        if !value.is_floating_point() {
+            let kind = value.kind();
+            return Err(format!("`{name}`: `forward` returns {kind:?}: return a floating-point tensor"));
+        }
+        if value.numel() != 1 && value.size().first() != Some(&elements) {
+            let size = value.size();
+            return Err(format!(
+                "`{name}`: `forward` returns a tensor {size:?} for {seen}: return one number, or one for each element"
+            ));
+        }
+        if prediction.requires_grad() && !value.requires_grad() {
+            return Err(format!(
+                "`{name}`: what `forward` returns has no gradient: on the way from prediction there is a detach, \
+                 or an operation without a derivative (argmax, a comparison, an integer)"
+            ));
+        }
+        Ok(value)
     }
 
     /// The losses of all lanes, one by one.
-    fn one_by_one(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        let lane = |lane: i64| {
-            let value = self.forward(lane as usize, &prediction.get(lane), &of_lane(target, lane));
-            if value.numel() == 1 { value.reshape([] as [i64; 0]) } else { value.flatten(0, -1) }
+    fn one_by_one(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor, String> {
+        // Taken apart at once: a `select` for each lane would make a gradient of all lanes for each.
+        let lane = |(lane, prediction): (usize, &Tensor)| {
+            let value = self.forward(lane, prediction, &of_lane(target, lane as i64))?;
+            Ok(match value.dim() {
+                0 => value,
+                _ if value.numel() == 1 => value.reshape([] as [i64; 0]),
+                _ => value.flatten(0, -1),
+            })
         };
-        Tensor::stack(&(0..prediction.size()[0]).map(lane).collect::<Vec<_>>(), 0)
+        let values = prediction.unbind(0).iter().enumerate().map(lane).collect::<Result<Vec<_>, String>>()?;
+        Ok(Tensor::stack(&values, 0))
     }
 
-    /// The losses `[lanes, …]` by one call, or `None` if what comes back isn't a value for each element.
-    fn at_once(&self, prediction: &Tensor, target: &Tensor) -> Option<Tensor> {
+    /// The losses `[lanes, …]` by one call, in which the lanes are one after another.
+    fn at_once(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor, String> {
         let lanes = prediction.size()[0];
         let mut shape = target.size();
         shape[0] = lanes;
         let target = target.expand(&shape, false);
-        let flat = |tensor: &Tensor| tensor.flatten(0, 1);
-        let value = self.forward(0, &flat(prediction), &flat(&target));
-        let rows = lanes * prediction.size()[1];
-        (value.dim() > 0 && value.size()[0] == rows).then(|| value.reshape([lanes, -1]))
+        let values = self.forward(0, &prediction.flatten(0, 1), &target.flatten(0, 1))?;
+        Ok(values.reshape([lanes, -1]))
     }
 
     /// Whether one call gives every lane what it would get by itself.
-    fn keeps_lanes_apart(&self, prediction: &Tensor, target: &Tensor) -> bool {
+    fn keeps_lanes_apart(&self, prediction: &Tensor, target: &Tensor) -> Result<bool, String> {
         if self.replicas.parameters() > 0 || prediction.dim() < 2 {
-            return false;
+            return Ok(false);
         }
         let (prediction, target) = (prediction.detach(), target.detach());
-        // A single lane tells values for each element from a single number.
-        let own = self.forward(0, &prediction.get(0), &of_lane(&target, 0));
-        if own.dim() == 0 || own.size()[0] != prediction.size()[1] {
-            return false;
+        let apart = self.one_by_one(&prediction, &target)?;
+        if apart.dim() == 1 {
+            return Ok(prediction.size()[1] == 1 && self.at_once(&prediction, &target).is_ok());
         }
-        let (Some(all), apart) = (self.at_once(&prediction, &target), self.one_by_one(&prediction, &target))
-        else {
-            return false;
-        };
         // Vector and scalar code may round differently; lanes that leak into one another differ by more.
-        all.size() == apart.size() && all.allclose(&apart, 1e-4, 1e-7, true)
+        let same = |all: Tensor| all.size() == apart.size() && all.allclose(&apart, 1e-4, 1e-7, true);
+        Ok(self.at_once(&prediction, &target).is_ok_and(same))
     }
 }
 
@@ -184,18 +183,16 @@ fn of_lane(target: &Tensor, lane: i64) -> Tensor {
     target.get(if target.size()[0] == 1 { 0 } else { lane })
 }
 
-fn shapes(prediction: &Tensor, target: &Tensor) -> String {
-    format!("prediction {:?} and target {:?}", prediction.size(), target.size())
-}
-
 impl Lanes for Module {
     fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        let together = self.together.unwrap_or_else(|| self.keeps_lanes_apart(prediction, target));
-        self.together = Some(together);
-        match together.then(|| self.at_once(prediction, target)).flatten() {
-            Some(values) => values,
-            None => self.one_by_one(prediction, target),
-        }
+        let mut compute = || {
+            let together = match self.together {
+                Some(known) => known,
+                None => *self.together.insert(self.keeps_lanes_apart(prediction, target)?),
+            };
+            if together { self.at_once(prediction, target) } else { self.one_by_one(prediction, target) }
+        };
+        compute().unwrap_or_else(|message| panic!("{message}"))
     }
 
     fn terms(&mut self, prediction: &Tensor, target: &Tensor) -> Vec<Term> {

@@ -19,44 +19,74 @@
 //! A new elementwise optimizer is a file with its options, [`Elementwise`] and [`Rule`], a line in
 //! [`Optimizer`]'s registry, and its golden trajectories in `tests/golden/`.
 
+mod adabelief;
+mod adadelta;
 mod adagrad;
 mod adam;
+mod adamax;
 mod adamw;
+mod adan;
+mod ademamix;
+mod adopt;
 mod amsgrad;
 mod check;
 mod clip;
 mod clipped;
 mod heavy_ball;
+mod lanes;
+mod laprop;
 mod libtorch;
+mod lion;
 mod moments;
+mod nadam;
 mod nesterov;
+mod radam;
 mod rmsprop;
+mod rprop;
 mod rule;
 pub mod schedules;
 mod sgd;
+mod signs;
+mod signsgd;
+mod signum;
 mod stepper;
 mod tensor;
+mod yogi;
 
 use std::marker::PhantomData;
 
+pub use adabelief::AdaBelief;
+pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use adamax::Adamax;
 pub use adamw::AdamW;
+pub use adan::Adan;
+pub use ademamix::AdEMAMix;
+pub use adopt::Adopt;
 pub use amsgrad::Amsgrad;
 pub use clip::Clip;
 pub use clipped::Clipped;
 pub use heavy_ball::HeavyBall;
+pub use laprop::LaProp;
 pub use libtorch::{Libtorch, Twin};
+pub use lion::Lion;
 pub use moments::Corrections;
+pub use nadam::NAdam;
 pub use nesterov::Nesterov;
 use numeric::{Float, InBoth};
+pub use radam::RAdam;
 use registry::{Described, registry};
 pub use rmsprop::RmsProp;
+pub use rprop::Rprop;
 pub use rule::{Elementwise, Rule, Visitor};
 pub use schedules::Schedule;
 pub use sgd::Sgd;
+pub use signsgd::SignSgd;
+pub use signum::Signum;
 pub use stepper::{Fused, Stepper};
-pub use tensor::TensorStepper;
+pub use tensor::{Oracle, TensorStepper};
+pub use yogi::Yogi;
 
 registry! {
     /// An optimizer and its options.
@@ -69,6 +99,20 @@ registry! {
         "adam" => Adam(Adam),
         "amsgrad" => Amsgrad(Amsgrad),
         "adamw" => AdamW(AdamW),
+        "adadelta" => Adadelta(Adadelta),
+        "rprop" => Rprop(Rprop),
+        "adamax" => Adamax(Adamax),
+        "nadam" => NAdam(NAdam),
+        "radam" => RAdam(RAdam),
+        "adabelief" => AdaBelief(AdaBelief),
+        "yogi" => Yogi(Yogi),
+        "laprop" => LaProp(LaProp),
+        "adan" => Adan(Adan),
+        "ademamix" => AdEMAMix(AdEMAMix),
+        "adopt" => Adopt(Adopt),
+        "lion" => Lion(Lion),
+        "signsgd" => SignSgd(SignSgd),
+        "signum" => Signum(Signum),
         "clipped" => Clipped(Clipped),
         "libtorch_sgd" => LibtorchSgd(Libtorch<Sgd>),
         "libtorch_rmsprop" => LibtorchRmsProp(Libtorch<RmsProp>),
@@ -100,7 +144,9 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
 /// The fused form in one float type.
 pub trait Fuse<F: Float> {
     /// A stepper for `rows` rows of parameters, or `None` where the rule is not elementwise.
-    fn stepper(&self, rows: usize) -> Option<Box<dyn Stepper<F>>>;
+    fn stepper(&self, _rows: usize) -> Option<Box<dyn Stepper<F>>> {
+        None
+    }
 }
 
 impl<E: Elementwise> Entry for E {

@@ -28,6 +28,8 @@ pub use diabetes_linear::DiabetesLinear;
 pub use digits_mlp::DigitsMlp;
 pub use direct_fit::DirectFit;
 pub use line_fit::LineFit;
+use std::borrow::Borrow;
+
 use losses::{File, Loss, Term};
 use numeric::{Float, InBoth, Row, Rows};
 pub use quadratic::Quadratic;
@@ -170,20 +172,28 @@ pub trait Batch {
     }
 
     /// The gradients `[lanes, …]` of what [`loss`](Self::loss), or a term, came to by the `parameters` it
-    /// came from; `keep` the graph for another call.
-    fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor], keep: bool) -> Vec<Tensor> {
-        autograd(loss, parameters, keep)
+    /// came from.
+    fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor], graph: Graph) -> Vec<Tensor> {
+        autograd(loss, parameters, graph)
     }
+}
+
+/// What becomes of the graph that gradients are taken along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Graph {
+    /// It is given up.
+    Spend,
+    /// It serves once more.
+    Keep,
+    /// The gradients have graphs of their own, for second derivatives.
+    Extend,
 }
 
 /// The gradient of every lane's loss: the sum's, since lanes don't touch. It is 0 for a parameter that the
 /// loss doesn't depend on.
-pub(crate) fn autograd<T: std::borrow::Borrow<Tensor>>(
-    loss: &Tensor,
-    parameters: &[T],
-    keep: bool,
-) -> Vec<Tensor> {
-    let found = Tensor::run_backward(&[loss.sum(None::<Kind>)], parameters, keep, false);
+pub(crate) fn autograd<T: Borrow<Tensor>>(loss: &Tensor, parameters: &[T], graph: Graph) -> Vec<Tensor> {
+    let sum = loss.sum(None::<Kind>);
+    let found = Tensor::run_backward(&[sum], parameters, graph != Graph::Spend, graph == Graph::Extend);
     let fill = |(gradient, parameter): (Tensor, &T)| {
         if gradient.defined() { gradient.contiguous() } else { parameter.borrow().zeros_like().detach() }
     };

@@ -6,6 +6,7 @@ mod formula_text;
 mod golden;
 mod options;
 mod question;
+mod torchscript;
 mod waveforms;
 
 use losses::Loss;

@@ -97,6 +97,8 @@ pub(super) struct Ledger<'a, F> {
     /// Above this error a lane has diverged.
     largest: Vec<f64>,
     ended: Vec<bool>,
+    /// Evaluations beside the one of each step.
+    extra: Vec<u64>,
     /// What the lanes have come to so far.
     results: Vec<LaneResult>,
     /// When each lane reached each target: lanes × targets.
@@ -140,6 +142,7 @@ impl<'a, F: Float> Ledger<'a, F> {
             limit: Rows::splat(F::MAX, chunks),
             largest: vec![f64::INFINITY; lanes],
             ended: vec![false; lanes],
+            extra: vec![0; lanes],
             results: (0..lanes).map(|_| LaneResult::default()).collect(),
             hits: vec![None; lanes * targets],
             since: vec![None; lanes * targets],
@@ -293,8 +296,9 @@ impl<'a, F: Float> Ledger<'a, F> {
         let best_error = if best_measure < F::MAX { metric.error(best_measure).to_f64() } else { error };
         let hits = self.hits_of(lane).to_vec();
         self.ended[lane] = true;
+        let evaluations = step + self.extra[lane];
         let result = &mut self.results[lane];
-        (result.outcome, result.steps, result.evaluations, result.hits) = (outcome, step, step, hits);
+        (result.outcome, result.steps, result.evaluations, result.hits) = (outcome, step, evaluations, hits);
         (result.loss[1], result.loss[2]) = (loss, best_loss);
         (result.error[1], result.error[2]) = (error, best_error);
     }
@@ -321,6 +325,11 @@ impl<'a, F: Float> Ledger<'a, F> {
                 });
             }
         }
+    }
+
+    /// Counts what the optimizer evaluated in a step besides its gradient.
+    pub(super) fn charge(&mut self, extra: &[u64]) {
+        self.extra.iter_mut().zip(extra).for_each(|(sum, extra)| *sum += extra);
     }
 
     /// Adds the terms of the loss at a step, of the lanes that [`record`](Self::record) would add.

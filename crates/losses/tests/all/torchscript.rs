@@ -1,0 +1,161 @@
+//! TorchScript modules as losses. `scripts/golden/modules.py` wrote them.
+
+use std::path::Path;
+
+use losses::{File, Loss, Targets, TorchScript, mean_of_lanes};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+use crate::{assert_near, numbers};
+
+/// Every module is here.
+fn module(name: &str) -> Loss {
+    let file = File::new(name);
+    file.locate(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/modules"));
+    Loss::TorchScript(TorchScript { file, targets: Targets::Values })
+}
+
+const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
+
+/// Loss and gradient of lanes, whose parameters of their own are as they were exported.
+fn lanes(loss: &Loss, prediction: &Tensor, target: &Tensor) -> (Vec<f64>, Vec<f64>) {
+    let prediction = prediction.detach().copy().set_requires_grad(true);
+    let mut lanes = loss.lanes(prediction.size()[0] as usize, (prediction.kind(), Device::Cpu)).unwrap();
+    let loss = mean_of_lanes(&lanes.values(&prediction, target));
+    loss.sum(None::<Kind>).backward();
+    (numbers(&loss), numbers(&prediction.grad()))
+}
+
+#[test]
+fn the_questions_losses_are_the_same_in_every_form() {
+    let prediction = Tensor::linspace(-1.7, 1.9, 12, DOUBLE).reshape([3, 4]);
+    let target = Tensor::linspace(0.4, -0.6, 4, DOUBLE).unsqueeze(0);
+    for name in ["plateau", "asymmetric", "poorly_conditioned"] {
+        let ours = lanes(&Loss::named(name).unwrap(), &prediction, &target);
+        for file in [format!("{name}.pt"), format!("{name}_none.pt")] {
+            let theirs = lanes(&module(&file), &prediction, &target);
+            assert_near(&file, &theirs.0, &ours.0, 1e-14, 0.0);
+            assert_near(&file, &theirs.1, &ours.1, 1e-14, 0.0);
+        }
+    }
+    assert_eq!(module("plateau.pt").lanes_at_once(), 8, "a single number is computed lane by lane");
+    assert_eq!(module("plateau_none.pt").lanes_at_once(), usize::MAX);
+}
+
+/// The module's values depend on the mean over its elements, so it must not see several lanes at once.
+#[test]
+fn a_module_that_would_mix_lanes_is_called_for_each() {
+    let prediction = Tensor::from_slice(&[1.0, 2.0, 30.0, -40.0]).reshape([2, 2]);
+    let target = Tensor::zeros([1, 2], DOUBLE);
+    let (both, slopes) = lanes(&module("leaky.pt"), &prediction, &target);
+    for lane in 0..2 {
+        let (alone, slope) = lanes(&module("leaky.pt"), &prediction.narrow(0, lane, 1), &target);
+        let at = lane as usize;
+        assert_eq!((both[at], &slopes[2 * at..2 * at + 2]), (alone[0], &slope[..]));
+    }
+    // mean((d − mean d)² + d²) at (1, 2)
+    assert_eq!(both[0], 0.25 + 2.5);
+}
+
+#[test]
+fn classes_are_laid_out_as_in_pytorch() {
+    let logits = Tensor::linspace(-2.0, 3.0, 2 * 5 * 3, DOUBLE).sin().reshape([2, 5, 3]);
+    let target = Tensor::from_slice(&[0_i64, 2, 1, 1, 0]).unsqueeze(0);
+    let ours = lanes(&Loss::named("cross_entropy").unwrap(), &logits, &target);
+    for name in ["classes.pt", "classes_none.pt"] {
+        let Loss::TorchScript(script) = module(name) else { unreachable!() };
+        let loss = Loss::TorchScript(TorchScript { targets: Targets::Classes, ..script });
+        let theirs = lanes(&loss, &logits, &target);
+        assert_near(name, &theirs.0, &ours.0, 1e-14, 0.0);
+        assert_near(name, &theirs.1, &ours.1, 1e-14, 1e-3);
+    }
+}
+
+/// Two lanes from different predictions, the first of which is PyTorch's.
+#[test]
+fn parameters_of_a_module_are_trained_along() {
+    let golden: Value = serde_json::from_str(include_str!("../modules/learned.json")).unwrap();
+    assert_eq!(golden["torch"], "2.13.0");
+    let list = |value: &Value| -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    let target = Tensor::from_slice(&list(&golden["target"])).unsqueeze(0);
+    let start = Tensor::from_slice(&list(&golden["start"]));
+    let mut prediction = Tensor::stack(&[&start, &(&start + 1.0)], 0).set_requires_grad(true);
+    let mut loss = module("learned.pt").lanes(2, DOUBLE).unwrap();
+    let mut parameters = loss.modules()[0].start();
+    assert_eq!(
+        parameters.iter().map(Tensor::size).collect::<Vec<_>>(),
+        [[2, 2], [2, 1]],
+        "the frozen one stays"
+    );
+    for step in golden["steps"].as_array().unwrap() {
+        loss.modules()[0].bind(&parameters);
+        let value = mean_of_lanes(&loss.values(&prediction, &target));
+        let terms = loss.terms(&prediction, &target);
+        let names: Vec<&str> = terms.iter().map(|term| term.name.as_str()).collect();
+        assert_eq!(names, ["1", "2"]);
+        let first = |tensor: &Tensor| numbers(&tensor.get(0));
+        let ours = [first(&prediction), first(&parameters[0]), first(&parameters[1])].concat();
+        assert_near("parameters", &ours, &list(&step["parameters"]), 1e-12, 1e-3);
+        assert_near("loss", &first(&value), &[step["loss"].as_f64().unwrap()], 1e-12, 1e-3);
+        let of_terms: Vec<f64> = terms.iter().flat_map(|term| first(&term.value)).collect();
+        assert_near("terms", &of_terms, &list(&step["terms"]), 1e-12, 1e-3);
+        let leaves = loss.modules()[0].leaves();
+        let all: Vec<&Tensor> = [&prediction].into_iter().chain(leaves.iter().flatten()).collect();
+        let gradients = Tensor::run_backward(&[value.sum(None::<Kind>)], &all, false, false);
+        let _guard = tch::no_grad_guard();
+        let lr = golden["lr"].as_f64().unwrap();
+        prediction -= &gradients[0] * lr;
+        for (parameter, own) in parameters.iter_mut().zip(gradients[1..].chunks(2)) {
+            *parameter -= Tensor::stack(own, 0).view_as(parameter) * lr;
+        }
+    }
+}
+
+/// What diagnosing curvature needs.
+#[test]
+fn second_derivatives_survive_many_calls() {
+    let mut loss = module("poorly_conditioned.pt").lanes(1, DOUBLE).unwrap();
+    let target = Tensor::zeros([1, 3], DOUBLE);
+    for _ in 0..5 {
+        let prediction = Tensor::ones([1, 3], DOUBLE).set_requires_grad(true);
+        let value = mean_of_lanes(&loss.values(&prediction, &target)).sum(None::<Kind>);
+        let slope = Tensor::run_backward(&[value], &[&prediction], true, true).swap_remove(0);
+        let curvature = Tensor::run_backward(&[slope.sum(None::<Kind>)], &[&prediction], false, false);
+        // mean 0.01 d² + d: 0.02/3
+        assert_near("curvature", &numbers(&curvature[0]), &[0.02 / 3.0; 3], 1e-12, 0.0);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_module_is_said_with_its_name_and_a_remedy() {
+    let fail = |name: &str| -> String {
+        let call = || {
+            let prediction = Tensor::zeros([2, 4], DOUBLE).set_requires_grad(true);
+            let mut lanes = module(name).lanes(2, DOUBLE)?;
+            let _ = lanes.values(&prediction, &Tensor::ones([1, 4], DOUBLE));
+            Ok(())
+        };
+        match std::panic::catch_unwind(call) {
+            Ok(made) => made.expect_err(name),
+            Err(panic) => *panic.downcast::<String>().expect("a message"),
+        }
+    };
+    let messages: Vec<String> = [
+        "bad_nozip.pt",
+        "bad_truncated.pt",
+        "bad_weights.pt",
+        "bad_arity.pt",
+        "bad_tuple.pt",
+        "bad_integer.pt",
+        "bad_shape.pt",
+        "bad_fixed.pt",
+        "bad_noderivative.pt",
+        "bad_device.pt",
+        "bad_raises.pt",
+    ]
+    .map(fail)
+    .to_vec();
+    insta::assert_snapshot!(messages.join("\n\n"));
+}
