@@ -24,7 +24,19 @@ use crate::{Batch, Block, Entry, Fuse, require};
 /// This is the story of the question: a loss on synthesised audio that is put together of spectral and
 /// temporal terms, whose gradient says little over large regions. Levels and decay are easy for any loss.
 /// The pitch is not: `cargo run -p problems --example pitch` writes each loss and its slope over the pitch.
-/// Measured there over 40 seeds, with true levels and decay: MEASURED
+/// Measured there over 40 sounds, with true levels and decay, is the share of sounds whose slope points towards
+/// the true pitch (half is chance) and the median size of the slope, as a share of the loss's largest:
+/// ```text
+/// semitones off                        0–0.1         0.1–0.3       0.3–1         1–3           3–12.5
+/// mse                                  100 % (0.82)   87 % (0.28)  67 % (0.04)   56 % (0.01)   49 % (0.02)
+/// spectral, linear, A-weighted         100 % (0.86)   99 % (0.52)  92 % (0.26)   65 % (0.11)   60 % (0.07)
+/// spectral (with logarithms)            78 % (0.70)   64 % (0.44)  56 % (0.37)   55 % (0.37)   55 % (0.34)
+/// linear spectral + envelope           100 % (0.82)   98 % (0.46)  90 % (0.20)   61 % (0.09)   58 % (0.08)
+/// linear spectral × envelope           100 % (0.54)   94 % (0.63)  72 % (0.37)   48 % (0.40)   53 % (0.64)
+/// tanh of spectral with logarithms      78 % (0.47)   64 % (0.07)  56 % (0.01)   55 % (0.00)   55 % (0.00)
+/// ```
+/// Beyond a semitone or two every slope is hardly better than chance. Multiplying the terms rather than adding them
+/// shortens the reach; squashing them makes it flat from a third of a semitone on.
 ///
 /// Partials above half the sample rate alias. In float32 the phase of the highest partial is rounded
 /// to some 1e-4 of a cycle at the end of a long sound.

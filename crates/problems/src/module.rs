@@ -59,13 +59,12 @@ impl OnModules {
         };
         let both = |rows: &Examples| Examples { inputs: to(&rows.inputs), targets: to(&rows.targets) };
         let (train, test) = (both(&data.train), both(&data.test));
-        let spread = match data.classes {
-            Some(_) => f64::NAN,
-            None => {
-                let exact = data.test.targets.to_kind(Kind::Double);
-                let mean = exact.mean_dim(0, true, None::<Kind>);
-                (exact - mean).square().sum(None::<Kind>).double_value(&[])
-            }
+        let spread = if data.classes.is_some() {
+            f64::NAN
+        } else {
+            let exact = data.test.targets.to_kind(Kind::Double);
+            let mean = exact.mean_dim(0, true, None::<Kind>);
+            (exact - mean).square().sum(None::<Kind>).double_value(&[])
         };
         if spread == 0.0 && metric.is_none() {
             return Err(format!(
@@ -85,8 +84,8 @@ impl OnModules {
     /// What the model of a lane returns.
     fn predict(&self, lane: usize, inputs: &Tensor) -> Tensor {
         self.modules.tensor(lane, "forward", &[inputs]).unwrap_or_else(|message| {
-            let seen = format!("inputs {:?} of {:?}", inputs.size(), inputs.kind());
-            panic!("{message}; it is called as forward(inputs), with {seen}")
+            let (name, size, kind) = (self.modules.name(), inputs.size(), inputs.kind());
+            panic!("`{name}` is called as forward(inputs), with inputs {size:?} of {kind:?}: {message}")
         })
     }
 
@@ -185,7 +184,8 @@ impl OnModules {
         let value = metric.tensor(0, "forward", &[&prediction, &self.test.targets]).unwrap_or_else(|message| {
             let [prediction, target] = [&prediction, &self.test.targets].map(Tensor::size);
             panic!(
-                "{message}; a metric is called as forward(prediction, target), with {prediction:?} and {target:?}"
+                "`{}` is called as forward(prediction, target), with {prediction:?} and {target:?}: {message}",
+                metric.name()
             )
         });
         assert!(

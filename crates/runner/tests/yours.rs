@@ -86,14 +86,18 @@ fn lanes_are_trained_apart_and_run_as_they_do_alone() {
             assert_eq!(*alone, together[place], "lr {rate}");
         }
         assert_ne!(alone[0].curve, alone[1].curve, "seeds shuffle");
-        assert_eq!(alone[0].curve[0].error, alone[1].curve[0].error, "the start and the split are every seed's");
+        assert_eq!(
+            alone[0].curve[0].error, alone[1].curve[0].error,
+            "the start and the split are every seed's"
+        );
     }
 }
 
 #[test]
 fn a_loss_of_two_dimensions_is_not_broadcast() {
     // [n, 1] against [n] would be n × n differences, whose mean square is the variance of all pairs.
-    let problem = json!({"model": "line.pt", "data": "diabetes.csv", "inputs": ["bmi"], "targets": "progression"});
+    let problem =
+        json!({"model": "line.pt", "data": "diabetes.csv", "inputs": ["bmi"], "targets": "progression"});
     let head = "steps = 1\nseeds = { tuning = [], reporting = [1] }\nlr = [0.1]";
     let one_column = text(&problem, "mse", head) + "optimizers = ['sgd']\n";
     let [lane] = &run(&models(), &one_column)[..] else { panic!("one lane") };
@@ -166,21 +170,48 @@ fn every_bad_file_is_named_with_a_remedy() {
         said += &format!("{} on {}: {message}\n", problem["model"], problem["data"]);
     };
     for model in [
-        "text", "truncated", "two_inputs", "pair", "not_a_number", "detached", "guess", "three", "one_row", "confidence",
+        "text",
+        "truncated",
+        "two_inputs",
+        "pair",
+        "not_a_number",
+        "detached",
+        "guess",
+        "three",
+        "one_row",
+        "confidence",
     ] {
         ask(json!({"model": format!("{model}.pt"), "data": "digits.npz"}), "cross_entropy");
     }
-    ask(json!({"model": "one_logit.pt", "data": "diabetes.csv", "targets": "severe", "classes": true,
-               "inputs": ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]}), "cross_entropy");
+    ask(
+        json!({"model": "one_logit.pt", "data": "diabetes.csv", "targets": "severe", "classes": true,
+               "inputs": ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]}),
+        "cross_entropy",
+    );
     ask(json!({"model": "mlp.pt", "data": "floats.npz"}), "mse");
     for data in [
-        "truncated-digits.npz", "truncated-digits.safetensors", "digits.safetensors", "rows.npz", "bytes.npz",
-        "negative.npz", "narrow.npz", "no-rows.npz", "one-row.npz", "nan.npz",
+        "truncated-digits.npz",
+        "truncated-digits.safetensors",
+        "digits.safetensors",
+        "rows.npz",
+        "bytes.npz",
+        "negative.npz",
+        "narrow.npz",
+        "no-rows.npz",
+        "one-row.npz",
+        "nan.npz",
     ] {
         ask(json!({"model": "mlp.pt", "data": data}), "cross_entropy");
     }
     for data in [
-        "empty.csv", "head.csv", "ragged.csv", "words.csv", "nan.csv", "no-names.csv", "twice.csv", "single.csv",
+        "empty.csv",
+        "head.csv",
+        "ragged.csv",
+        "words.csv",
+        "nan.csv",
+        "no-names.csv",
+        "twice.csv",
+        "single.csv",
         "constant.csv",
     ] {
         ask(json!({"model": "line.pt", "data": data, "test": 0.5}), "mse");
@@ -225,11 +256,27 @@ fn a_bad_file_fails_its_own_cells_and_a_missing_one_or_a_pair_that_cannot_fit_th
 
     for (problem, loss, wanted) in [
         ("{ torchscript = { model = 'no.pt', data = 'digits.npz' } }", "mse", "`model`: can't read `no.pt`"),
-        ("{ torchscript = { model = 'mlp.pt', data = 'digits.mat' } }", "mse", "`data`: can't read `digits.mat`"),
-        ("{ torchscript = { model = 'mlp.pt', data = 'mlp.pt' } }", "mse", "`data` must end in .safetensors, .npz, .csv"),
+        (
+            "{ torchscript = { model = 'mlp.pt', data = 'digits.mat' } }",
+            "mse",
+            "`data`: can't read `digits.mat`",
+        ),
+        (
+            "{ torchscript = { model = 'mlp.pt', data = 'mlp.pt' } }",
+            "mse",
+            "`data` must end in .safetensors, .npz, .csv",
+        ),
         ("'torchscript'", "mse", "`model` and `data` are needed"),
-        ("{ torchscript = { model = 'mlp.pt', data = 'digits.npz', test = 1 } }", "mse", "`test` must be from 0"),
-        ("{ torchscript = { model = 'mlp.pt', data = 'digits.npz', batch = 0 } }", "mse", "is random, so every seed"),
+        (
+            "{ torchscript = { model = 'mlp.pt', data = 'digits.npz', test = 1 } }",
+            "mse",
+            "`test` must be from 0",
+        ),
+        (
+            "{ torchscript = { model = 'mlp.pt', data = 'digits.npz', batch = 0 } }",
+            "mse",
+            "is random, so every seed",
+        ),
         ("{ torchscript = { model = 'line.pt', data = 'diabetes.csv' } }", "cross_entropy", "needs classes"),
     ] {
         let (code, said) = program(folder.path(), &grid(problem, &format!("'{loss}'")));

@@ -81,12 +81,12 @@ impl Source<'_> {
         let name = file.name();
         let read = || {
             if file.path().metadata().is_ok_and(|metadata| metadata.len() == 0) {
-                return Err("it is empty".to_owned());
+                return Err("it is empty: write the data anew".to_owned());
             }
             match format_of(file) {
                 Some("csv") => self.columns(Csv::read(file.path())?),
-                Some("npz") => self.named(npz::read(file.path())?),
-                _ => self.named(Tensor::read_safetensors(file.path()).map_err(|error| {
+                Some("npz") => self.named(&npz::read(file.path())?),
+                _ => self.named(&Tensor::read_safetensors(file.path()).map_err(|error| {
                     // Its own message has the whole path.
                     let said = match error {
                         TchError::SafeTensorError { err, .. } => err.to_string(),
@@ -100,7 +100,7 @@ impl Source<'_> {
     }
 
     /// Two of a file's tensors.
-    fn named(&self, tensors: Vec<(String, Tensor)>) -> Result<Examples, String> {
+    fn named(&self, tensors: &[(String, Tensor)]) -> Result<Examples, String> {
         let find = |option: &str, names: &Names, default: &str| {
             let name = match names.0.as_slice() {
                 [] => default,
@@ -232,7 +232,7 @@ impl Examples {
             ));
         }
         if self.inputs.numel() == 0 || self.targets.numel() == 0 {
-            return Err("there is no row in it".into());
+            return Err("there is no row in it: a few examples at least are needed".into());
         }
         for (what, tensor) in [("inputs", &self.inputs), ("targets", &self.targets)] {
             let finite = tensor.isfinite().view([tensor.size()[0], -1]).all_dim(1, false);
@@ -244,7 +244,8 @@ impl Examples {
             }
         }
         if self.targets.kind() == Kind::Int64 && self.targets.min().int64_value(&[]) < 0 {
-            return Err("integer targets are classes and count from 0, and there is a negative one".into());
+            return Err("integer targets are classes and count from 0, and there is a negative one: number them anew, or \
+                        store floats if they are values".into());
         }
         Ok(self)
     }

@@ -1,7 +1,7 @@
-//! NumPy's archives.
+//! Archives of arrays, as `numpy.savez` writes them.
 //!
 //! tch has a reader, which trusts the header about the length of the data and takes no array in Fortran's
-//! order, which is how NumPy stores a transposed matrix.
+//! order, which is how a transposed matrix is stored.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -46,17 +46,17 @@ fn array(bytes: &[u8]) -> Result<Tensor, String> {
     let after = |key: &str| header.split_once(key).map(|(_, rest)| rest.trim_start().to_owned());
     let dtype = after("'descr':").ok_or_else(no_array)?;
     let dtype = dtype.strip_prefix('\'').and_then(|text| text.split('\'').next()).unwrap_or("a record");
-    let kind = match dtype {
-        "<f2" => Kind::Half,
-        "<f4" => Kind::Float,
-        "<f8" => Kind::Double,
-        "<i4" => Kind::Int,
-        "<i8" => Kind::Int64,
-        "<i2" => Kind::Int16,
-        "|i1" => Kind::Int8,
-        "|u1" => Kind::Uint8,
-        "|b1" => Kind::Bool,
-        other => return Err(format!("its dtype is {other}: store float32, float64 or int64, little-endian")),
+    let kind = match dtype.trim_start_matches(['<', '|', '=']) {
+        "f2" => Kind::Half,
+        "f4" => Kind::Float,
+        "f8" => Kind::Double,
+        "i8" => Kind::Int64,
+        "i4" => Kind::Int,
+        "i2" => Kind::Int16,
+        "i1" => Kind::Int8,
+        "u1" => Kind::Uint8,
+        "b1" => Kind::Bool,
+        _ => return Err(format!("its dtype is {dtype}: store float32, float64 or int64, little-endian")),
     };
     let shape = after("'shape':").ok_or_else(no_array)?;
     let shape = shape.strip_prefix('(').and_then(|text| text.split(')').next()).ok_or_else(no_array)?;
