@@ -6,17 +6,24 @@
 //! loops where it is small enough, and [`Batch`] on libtorch, and both start every lane from the same
 //! numbers, drawn from the seed.
 
+mod audio;
 mod data;
+mod dataset;
 mod diabetes_linear;
 mod digits_mlp;
 mod direct_fit;
 mod landscape;
 mod line_fit;
 mod linear;
+mod minibatches;
+mod module;
 mod quadratic;
 mod rosenbrock;
 mod supervised;
+mod torchscript;
 
+pub use audio::Audio;
+pub use dataset::Names;
 pub use diabetes_linear::DiabetesLinear;
 pub use digits_mlp::DigitsMlp;
 pub use direct_fit::DirectFit;
@@ -29,6 +36,7 @@ pub use quadratic::Quadratic;
 use registry::{Described, registry};
 pub use rosenbrock::Rosenbrock;
 use tch::{Device, Kind, Tensor};
+pub use torchscript::TorchScript;
 
 registry! {
     /// A problem and its options.
@@ -39,6 +47,8 @@ registry! {
         "rosenbrock" => Rosenbrock(Rosenbrock),
         "diabetes_linear" => DiabetesLinear(DiabetesLinear),
         "digits_mlp" => DigitsMlp(DigitsMlp),
+        "audio" => Audio(Audio),
+        "torchscript" => TorchScript(TorchScript),
     }
 }
 
