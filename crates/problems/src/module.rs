@@ -85,7 +85,8 @@ impl OnModules {
     fn predict(&self, lane: usize, inputs: &Tensor) -> Tensor {
         self.modules.tensor(lane, "forward", &[inputs]).unwrap_or_else(|message| {
             let (name, size, kind) = (self.modules.name(), inputs.size(), inputs.kind());
-            panic!("`{name}` is called as forward(inputs), with inputs {size:?} of {kind:?}: {message}")
+            let said = message.trim_start_matches(&format!("`{name}`: "));
+            panic!("`{name}` is called as forward(inputs), with inputs {size:?} of {kind:?}: {said}")
         })
     }
 
@@ -183,10 +184,9 @@ impl OnModules {
         };
         let value = metric.tensor(0, "forward", &[&prediction, &self.test.targets]).unwrap_or_else(|message| {
             let [prediction, target] = [&prediction, &self.test.targets].map(Tensor::size);
-            panic!(
-                "`{}` is called as forward(prediction, target), with {prediction:?} and {target:?}: {message}",
-                metric.name()
-            )
+            let name = metric.name();
+            let said = message.trim_start_matches(&format!("`{name}`: "));
+            panic!("`{name}` is called as forward(prediction, target), with {prediction:?} and {target:?}: {said}")
         });
         assert!(
             value.numel() == 1,
