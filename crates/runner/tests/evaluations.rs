@@ -13,8 +13,7 @@ fn run(problem: &str, optimizer: &str) -> Vec<LaneResult> {
          [[grid]]\nproblems = [{problem}]\n{losses}optimizers = [{optimizer}]\n"
     );
     let config = config::parse("evaluations.toml", text).unwrap_or_else(|error| panic!("{error:?}"));
-    let results: Vec<LaneResult> =
-        Plan::new(&config).unwrap().batches.iter().flat_map(engine::run).collect();
+    let results: Vec<LaneResult> = Plan::new(&config).unwrap().batches.iter().flat_map(engine::run).collect();
     assert!(results.iter().all(|result| result.message.is_empty()), "{results:?}");
     results
 }
