@@ -137,6 +137,16 @@ class Shrunk(po.Adan):
                     p /= 1 + group["lr"] * self.shrink
 
 
+def backtracking(c1, shrink, most):
+    """From the rate itself at every step."""
+    def chain(rate):
+        search = optax.scale_by_backtracking_linesearch(
+            most, c1, shrink, increase_factor=jnp.inf, max_learning_rate=rate(jnp.zeros(())))
+        return optax.chain(optax.sgd(1.0), search)
+    return Optax(f"optax.scale_by_backtracking_linesearch({most}, {c1}, {shrink})", chain, extra="search", constant=True,
+                 tolerance=1e-6)
+
+
 class Ahead:
     """Lookahead around an optimizer that it is given made."""
 
@@ -158,10 +168,11 @@ def average(optimizer, parameters):
     return [optimizer.state[p]["ax"] if p in optimizer.state else p for p in parameters]
 
 
-# Muon's iteration runs in bfloat16 there, and SOAP's QR in float32.
+# Muon's iteration runs in bfloat16 there, and SOAP's QR and SAM's norm in float32.
 torch.Tensor.bfloat16 = lambda self: self.clone()
-soap_module = sys.modules["pytorch_optimizer.optimizer.soap"]
-soap_module.torch = Double()
+to_float = torch.Tensor.float
+torch.Tensor.float = lambda self: self if self.dtype == torch.float64 else to_float(self)
+sys.modules["pytorch_optimizer.optimizer.soap"].torch = Double()
 
 # Our name: the rates, and for each set of our options the reference.
 OPTIMIZERS = {
@@ -371,14 +382,14 @@ OPTIMIZERS = {
          Optax("optax.contrib.cocob(alpha=20.0, eps=1e-3)", lambda rate: optax.contrib.cocob(1.0, 20.0, 1e-3),
                constant=True)),
     ]),
-    "polyak": (rates((1.0, 0.01), (1.0, 0.01), (1.0, 0.3), (1.0, 0.1)), [
+    "polyak": (rates((0.005, 0.002), (0.0005, 0.0002), (0.5, 0.3), (0.2, 0.05)), [
         ({}, Optax("optax.polyak_sgd", lambda rate: optax.polyak_sgd(rate(jnp.zeros(()))), extra=True, constant=True)),
         ({"f_min": -0.5, "c": 2.0}, Optax(
-            "optax.polyak_sgd(f_min=-0.5), halved",
-            lambda rate: optax.polyak_sgd(2 * rate(jnp.zeros(())), scaling=0.5, f_min=-0.5), extra=True,
+            "optax.polyak_sgd(f_min=-0.5, scaling=2), half the maximum",
+            lambda rate: optax.polyak_sgd(0.5 * rate(jnp.zeros(())), scaling=2.0, f_min=-0.5), extra=True,
             constant=True)),
     ]),
-    "momo": (rates((1.0, 0.01), (1.0, 0.01), (1.0, 0.3), (1.0, 0.1)), [
+    "momo": (rates((0.005, 0.002), (0.0005, 0.0002), (1.0, 0.3), (0.2, 0.05)), [
         ({}, Optax("optax.contrib.momo()", lambda rate: optax.contrib.momo(rate), extra=True)),
         ({"beta": 0.5, "lower_bound": -0.5}, Optax(
             "optax.contrib.momo(beta=0.5, lower_bound=-0.5)",
@@ -397,6 +408,15 @@ OPTIMIZERS = {
          Torch(Scaled, named="pytorch_optimizer.SophiaH", of=po.SophiaH, by=0.1, betas=(0.8, 0.9), p=0.1, eps=1e-2,
                update_period=3, hessian_distribution="rademacher", foreach=False, graph=True)),
     ]),
+    "gradient_descent": (rates((1.0, 0.05), (1.0, 0.01), (10.0, 1.0), (10.0, 1.0)), [
+        ({}, backtracking(1e-4, 0.5, 29)),
+        ({"c1": 0.1, "shrink": 0.8, "max_evaluations": 100}, backtracking(0.1, 0.8, 99)),
+    ]),
+    "lbfgs": (rates((1.0, 0.3), (1.0, 0.3), (1.0, 0.3), (1.0, 0.3), (1.0, 0.3)), [
+        ({}, Torch(optim.LBFGS, closure=True, max_iter=1, max_eval=100, line_search_fn="strong_wolfe")),
+        ({"history": 2}, Torch(optim.LBFGS, closure=True, max_iter=1, max_eval=100, line_search_fn="strong_wolfe",
+                               history_size=2, tolerance=1e-4, problems=["quadratic", "separable", "network"])),
+    ]),
     "sam": (SGD, [
         ({}, Torch(po.SAM, base_optimizer=optim.SGD, closure=True)),
         ({"optimizer": {"adam": {"eps": 1e-3}}, "rho": 0.2, "adaptive": True},
@@ -409,7 +429,7 @@ OPTIMIZERS = {
                answer=slow, problems=["logistic", "network"])),
     ]),
     "cautious": (ADAM, [
-        ({}, Torch(po.AdamW, weight_decay=0.0, cautious=True, foreach=False)),
+        ({}, Torch(po.AdEMAMix, alpha=0.0, cautious=True, foreach=False)),
         ({"optimizer": {"lion": {"beta1": 0.8}}},
          Torch(po.Lion, betas=(0.8, 0.99), weight_decay=0.0, cautious=True, foreach=False)),
     ]),
@@ -436,6 +456,7 @@ def trajectory(problem, lr, reference):
             loss.backward(create_graph=reference.graph)
         return loss.detach()
 
+    closure.function = function
     points = []
     for k in range(STEPS + 1):
         if k % EVERY == 0:

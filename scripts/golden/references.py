@@ -44,7 +44,8 @@ class Torch:
 
 
 class Optax:
-    """A transformation of optax; `build` takes a schedule, a function of the step."""
+    """A transformation of optax; `build` takes a schedule, a function of the step. With `extra` it is given the
+    loss too, and with `extra="search"` the function."""
 
     def __init__(self, label, build, *, start=None, extra=False, constant=False, problems=None,
                  tolerance=None):
@@ -56,12 +57,24 @@ class Optax:
         now = lambda: [jnp.asarray(p.detach().numpy().copy()) for p in parameters]
         state = transformation.init(now())
         state = self.start(state) if self.start else state
+        searched = None
+
+        def search(function):
+            """An update whose line search calls the function out of the compiled loop."""
+            loss = lambda points: np.float64(function(*(torch.from_numpy(np.array(x)) for x in points)))
+            shape = jax.ShapeDtypeStruct((), jnp.float64)
+            call = lambda points: jax.pure_callback(loss, shape, points)
+            return jax.jit(lambda g, s, p, v: transformation.update(g, s, p, value=v, grad=g, value_fn=call))
 
         def step(k, closure):
-            nonlocal state
+            nonlocal state, searched
             gradients = [jnp.asarray(p.grad.numpy().copy()) for p in parameters]
             more = {"value": jnp.asarray(float(closure()))} if self.extra else {}
-            updates, state = transformation.update(gradients, state, now(), **more)
+            if self.extra == "search":
+                searched = searched or search(closure.function)
+                updates, state = searched(gradients, state, now(), more["value"])
+            else:
+                updates, state = transformation.update(gradients, state, now(), **more)
             with torch.no_grad():
                 for p, update in zip(parameters, updates):
                     p += torch.from_numpy(np.array(update))

@@ -18,7 +18,8 @@ use crate::{Adam, Clip, Entry, Fuse, Optimizer, Oracle, TensorStepper};
 /// Differs from the paper: the whole step is masked, with the optimizer's weight decay if it has any. Put
 /// the optimizer's decay at 0 to have the paper's.
 ///
-/// Checked against: `pytorch_optimizer`'s `AdamW` and `Lion` with `cautious=True`, 4.1.0.
+/// Checked against: `Lion`, and `AdEMAMix` without its slow mean (which is Adam), with `cautious=True`, of
+/// `pytorch_optimizer` 4.1.0.
 ///
 /// ```
 /// use optimizers::{Cautious, Entry, Optimizer};

@@ -22,3 +22,37 @@ pub(crate) fn diagonal(step: u64, parameters: &[Tensor], oracle: &mut dyn Oracle
     let products = oracle.hessian_product(&points, &signs);
     products.iter().zip(&signs).map(|(product, signs)| product * signs).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two lanes, each with a Hessian of its own.
+    struct Quadratics(Tensor);
+    impl Oracle for Quadratics {
+        fn loss(&self) -> Tensor {
+            unreachable!("only products are asked for")
+        }
+        fn evaluate(&mut self, _points: &[Tensor], _asking: &[bool]) -> (Tensor, Vec<Tensor>) {
+            unreachable!("only products are asked for")
+        }
+        fn hessian_product(&mut self, _points: &[Tensor], directions: &[Tensor]) -> Vec<Tensor> {
+            vec![self.0.bmm(&directions[0].unsqueeze(2)).squeeze_dim(2)]
+        }
+    }
+
+    #[test]
+    fn the_mean_of_the_estimates_is_the_diagonal() {
+        let hessians =
+            [3.0, 1.0, 0.5, 1.0, -2.0, 0.3, 0.5, 0.3, 0.0, 1.0, 0.0, 2.0, 0.0, 5.0, 0.0, 2.0, 0.0, 9.0];
+        let mut oracle = Quadratics(Tensor::from_slice(&hessians).reshape([2, 3, 3]));
+        let p = [Tensor::zeros([2, 3], (tch::Kind::Double, tch::Device::Cpu))];
+        let draws = 2000;
+        let sum = (0..draws).map(|step| diagonal(step, &p, &mut oracle).remove(0)).reduce(|a, b| a + b);
+        let mean: Vec<f64> = Vec::try_from((sum.unwrap() / draws as f64).reshape(-1)).unwrap();
+        for (mean, exact) in mean.into_iter().zip([3.0, -2.0, 0.0, 1.0, 5.0, 9.0]) {
+            // Five standard errors: an estimate's variance is the sum of squares beside the diagonal, at most 4.
+            assert!((mean - exact).abs() < 5.0 * 2.0 / (draws as f64).sqrt(), "{mean}, not {exact}");
+        }
+    }
+}

@@ -17,7 +17,7 @@ use crate::{Entry, Fuse, TensorStepper, check};
 /// ```
 /// You, Gitman & Ginsburg 2017, “Large batch training of convolutional networks”, algorithm 1.
 ///
-/// Differs from the paper: λ = 1 where a norm is 0. optax divides by ‖g + weight_decay·p‖ instead; without decay
+/// Differs from the paper: λ = 1 where a norm is 0. optax divides by `‖g + weight_decay·p‖` instead; without decay
 /// that is the same.
 ///
 /// Checked against: `optax.lars` of optax 0.2.8 without decay, and with it `pytorch_optimizer.LARS` 4.1.0 at a

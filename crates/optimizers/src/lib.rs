@@ -42,12 +42,14 @@ mod d_adaptation;
 mod dog;
 mod dowg;
 mod each;
+mod gradient_descent;
 mod heavy_ball;
 mod hutchinson;
 mod lamb;
 mod lanes;
 mod laprop;
 mod lars;
+mod lbfgs;
 mod libtorch;
 mod lion;
 mod lookahead;
@@ -77,6 +79,7 @@ mod soap;
 mod sophia;
 mod stepper;
 mod tensor;
+mod wolfe;
 mod yogi;
 
 use std::marker::PhantomData;
@@ -101,10 +104,12 @@ pub use cocob::Cocob;
 pub use d_adaptation::DAdaptation;
 pub use dog::Dog;
 pub use dowg::Dowg;
+pub use gradient_descent::GradientDescent;
 pub use heavy_ball::HeavyBall;
 pub use lamb::Lamb;
 pub use laprop::LaProp;
 pub use lars::Lars;
+pub use lbfgs::Lbfgs;
 pub use libtorch::{Libtorch, Twin};
 pub use lion::Lion;
 pub use lookahead::Lookahead;
@@ -182,6 +187,8 @@ registry! {
         "momo" => Momo(Momo),
         "adahessian" => AdaHessian(AdaHessian),
         "sophia" => Sophia(Sophia),
+        "gradient_descent" => GradientDescent(GradientDescent),
+        "lbfgs" => Lbfgs(Lbfgs),
         "clipped" => Clipped(Clipped),
         "sam" => Sam(Sam),
         "lookahead" => Lookahead(Lookahead),

@@ -15,9 +15,9 @@ use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper, check};
 /// then AdamW's step along c
 /// ```
 /// Yuan et al. 2024, “MARS: unleashing the power of variance reduction for training large models”,
-/// algorithm 2, in its approximate form, which takes g_previous from the batch before.
+/// algorithm 2, in its approximate form, which takes `g_previous` from the batch before.
 ///
-/// Differs from the paper: g_previous = 0 at the first step, as in the authors' code; vectors are stepped like
+/// Differs from the paper: `g_previous` is 0 at the first step, as in the authors' code; vectors are stepped like
 /// matrices, where that code has AdamW.
 ///
 /// Checked against: `pytorch_optimizer.MARS(optimize_1d=True)` 4.1.0, which adds eps before the second moment's

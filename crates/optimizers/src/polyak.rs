@@ -13,7 +13,7 @@ use crate::{Entry, Fuse, Oracle, TensorStepper, check};
 /// p ← p − min((f(p) − f_min)/(c·‖g‖²), lr)·g       ‖·‖ over all parameters
 /// ```
 /// Loizou et al. 2021, “Stochastic Polyak step-size for SGD: an adaptive learning rate for fast convergence”
-/// (SPS_max); without `lr` the step is that of Polyak 1969, “Minimization of unsmooth functionals”.
+/// (`SPS_max`); without `lr` the step is that of Polyak 1969, “Minimization of unsmooth functionals”.
 ///
 /// It needs the loss. The learning rate is the largest step.
 ///

@@ -68,7 +68,7 @@ impl Entry for Chebyshev {
     fn factors(&self, budget: u64) -> Vec<f64> {
         let steps = self.steps.unwrap_or(budget).max(1);
         let length = steps.next_power_of_two();
-        let (centre, radius) = ((1.0 + 1.0 / self.condition) / 2.0, (1.0 - 1.0 / self.condition) / 2.0);
+        let (centre, radius) = (0.5 + 0.5 / self.condition, 0.5 - 0.5 / self.condition);
         let node = |i: u64| {
             let angle = (i as f64 + 0.5) * PI / length as f64;
             1.0 / (centre - radius * libm::cos(angle)) / self.condition

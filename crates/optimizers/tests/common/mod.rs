@@ -39,6 +39,15 @@ pub fn variants() -> Vec<Optimizer> {
             r#"{"ademamix": {"warmup": 20, "weight_decay": 0.1}}"#,
             r#"{"adopt": {"clip": false}}"#,
             r#"{"lion": {"weight_decay": 0.1}}"#,
+            r#"{"muon": {"adjust": "match_rms_adamw", "nesterov": false}}"#,
+            r#"{"shampoo": {"max_dim": 2}}"#,
+            r#"{"soap": {"max_dim": 2, "every": 2}}"#,
+            r#"{"prodigy": {"beta3": 0.9, "growth_rate": 1.5}}"#,
+            r#"{"d_adaptation": {"growth_rate": 1.5}}"#,
+            r#"{"sam": {"optimizer": "adam", "adaptive": true}}"#,
+            r#"{"lookahead": {"optimizer": "lamb", "k": 2}}"#,
+            r#"{"cautious": {"optimizer": "lion"}}"#,
+            r#"{"cautious": {"optimizer": {"sam": {"optimizer": {"clipped": {"optimizer": "lamb"}}}}}}"#,
             r#"{"clipped": {"optimizer": "adam", "norm": 0.5, "value": 0.3}}"#,
         ]
         .map(entry),
@@ -125,8 +134,11 @@ pub struct Problem {
     /// The sizes of its parameters, without the lanes.
     pub shapes: &'static [&'static [i64]],
     /// The loss of every lane.
-    pub loss: Box<dyn Fn(&[Tensor]) -> Tensor>,
+    pub loss: Box<Loss>,
 }
+
+/// A function from parameters `[lanes, …]` to losses `[lanes]`.
+pub type Loss = dyn Fn(&[Tensor]) -> Tensor;
 
 /// The problem with this name.
 pub fn problem(name: &str) -> Problem {
