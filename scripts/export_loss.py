@@ -1,4 +1,4 @@
-"""Exports a loss of your own from PyTorch, so that a grid can run it beside other losses.
+"""Exports a loss or a model of your own from PyTorch, so that a grid can run it beside others.
 
     python scripts/export_loss.py my_code.py:MyLoss my_loss.pt [option=value ...]
 
@@ -10,6 +10,13 @@ it in a config, relative to the config's folder:
 The module needs forward(prediction, target), and returns one number, or one for each element (what PyTorch's own
 losses do with reduction="none"), which lets optbench compute many runs in one call. With a method
 terms(prediction, target) under @torch.jit.export, each term is recorded by itself.
+
+    python scripts/export_loss.py my_code.py:MyModel model.pt --model [option=value ...]
+
+writes a model as it is made, with its parameters as every run's start. Its data go into one file, beside it:
+
+    numpy.savez("train.npz", x=inputs, y=targets)      # rows; integers are classes
+    problems = [{ torchscript = { model = "model.pt", data = "train.npz" } }]
 
     python scripts/export_loss.py FOLDER
 
@@ -25,7 +32,7 @@ from torch import nn
 
 
 def export(loss, path):
-    """Writes a module as TorchScript, if its value at two points has a gradient."""
+    """Writes a loss as TorchScript, if its value at sixteen points has a gradient."""
     try:
         module = torch.jit.script(loss)
     except Exception as error:  # Code that TorchScript can't read may still be recorded while it runs.
@@ -99,7 +106,12 @@ def main(arguments):
     code = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = code
     spec.loader.exec_module(code)
-    export(getattr(code, name)(**dict(map(option, arguments[2:]))), arguments[1])
+    options = [argument for argument in arguments[2:] if argument != "--model"]
+    module = getattr(code, name)(**dict(map(option, options)))
+    if "--model" in arguments:
+        torch.jit.script(module).save(arguments[1])
+    else:
+        export(module, arguments[1])
 
 
 if __name__ == "__main__":

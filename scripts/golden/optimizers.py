@@ -1,21 +1,32 @@
-"""Writes crates/optimizers/tests/golden/*.json: trajectories of torch.optim that the Rust rules are held to.
+"""Writes crates/optimizers/tests/golden/*.json: trajectories of published implementations.
 
-Run with any environment that has torch==2.13.0:
+Run with any environment that has what scripts/golden/requirements.txt lists:
 
-    python scripts/golden/optimizers.py
+    python scripts/golden/optimizers.py [NAME ...]
 
-Every case is 100 steps in float64 on the CPU, with the rate lr * (1 - k/200) at step k; every tenth point
-is kept. The gradients are autograd's; the test computes them from formulas of its own.
+Every case is 100 steps in float64 on the CPU, with the rate lr * (1 - k/200) at step k (lr at every step, if it
+says `constant`); every tenth point is kept.
 """
 
 import json
+import sys
+import warnings
+from importlib.metadata import version
 from pathlib import Path
 
+import dadaptation
+import dog
+import jax.numpy as jnp
+import optax
+import prodigyopt
+import pytorch_optimizer as po
+import schedulefree
 import torch
+from references import Double, Optax, Scaled, Split, Torch
 from torch import optim
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-VERSION = "2.13.0"
+PACKAGES = ("torch", "optax", "pytorch_optimizer", "schedulefree", "prodigyopt", "dadaptation", "dog-optimizer")
 STEPS, EVERY = 100, 10
 FOLDER = Path(__file__).resolve().parents[2] / "crates/optimizers/tests/golden"
 
@@ -42,87 +53,416 @@ def logistic(w, b):
     return torch.nn.functional.binary_cross_entropy_with_logits(x @ w + b, y)
 
 
-# Name: the function, where it starts, and the two rates for methods of the SGD family, of RMSprop's and
-# Adam's, and for Adagrad.
+def network(w, b, v):
+    """Five points through three hidden units: a matrix and two vectors."""
+    x = tensor([[-1.0, 0.5], [0.5, 1.0], [1.0, -1.0], [-0.5, -1.0], [2.0, 0.5]])
+    y = tensor([0.5, -1.0, 0.25, 1.0, -0.5])
+    return ((torch.tanh(x @ w.T + b) @ v - y) ** 2).mean()
+
+
+def separable(w, b):
+    """Every parameter by itself, so that the Hessian is diagonal: a matrix and a vector."""
+    p = torch.cat([w.reshape(-1), b])
+    return (torch.arange(1.0, 8.0) * (0.5 * (p - 1) ** 2 + 0.25 * p**4)).sum()
+
+
+# Name: the function, and where it starts.
 PROBLEMS = {
-    "quadratic": (quadratic, [[[1.0, -1.0, 2.0], [-2.0, 0.5, 3.0]]], (1e-3, 4e-4), (0.02, 0.05), (0.5, 0.1)),
-    "rosenbrock": (rosenbrock, [[-1.2, 1.0]], (1e-4, 2e-4), (0.01, 0.03), (0.3, 0.1)),
-    "logistic": (logistic, [[0.3, -0.2], 0.1], (1.0, 0.3), (0.02, 0.1), (0.5, 0.1)),
+    "quadratic": (quadratic, [[[1.0, -1.0, 2.0], [-2.0, 0.5, 3.0]]]),
+    "rosenbrock": (rosenbrock, [[-1.2, 1.0]]),
+    "logistic": (logistic, [[0.3, -0.2], 0.1]),
+    "separable": (separable, [[[2.0, -1.0], [0.5, 1.5]], [-2.0, 0.1, 3.0]]),
+    "network": (network, [[[0.5, -0.3], [0.2, 0.8], [-0.6, 0.1]], [0.1, -0.2, 0.3], [0.7, -0.5, 0.4]]),
 }
 
-# Our name: which of the rates, and for each set of our options what torch.optim calls them.
-SGD, ADAM, ADAGRAD = 2, 3, 4
+
+def rates(quadratic, rosenbrock, logistic, network, separable=None):
+    """Rates for each problem; one without any is left out."""
+    named = {"quadratic": quadratic, "rosenbrock": rosenbrock, "logistic": logistic, "network": network}
+    return {**named, "separable": separable}
+
+
+# Rates for methods that go along the gradient, that go about lr a step, and Adagrad's.
+SGD = rates((1e-3, 4e-4), (1e-4, 2e-4), (1.0, 0.3), (0.2, 0.05))
+ADAM = rates((0.02, 0.05), (0.01, 0.03), (0.02, 0.1), (0.02, 0.05))
+ADAGRAD = rates((0.5, 0.1), (0.3, 0.1), (0.5, 0.1), (0.5, 0.1))
+# Rates that no gradient comes near to 0 with, where its sign decides.
+SIGN = rates((0.0113, 0.0071), (0.0113, 0.0071), (0.0113, 0.0171), (0.0113, 0.0071))
+MULTIPLIER = rates((1.0, 0.3), (0.3, 0.1), (1.0, 0.3), (1.0, 0.3))
+
+
+def clipping(value=None, norm=None):
+    def clip(parameters):
+        if value is not None:
+            clip_grad_value_(parameters, value)
+        if norm is not None:
+            clip_grad_norm_(parameters, norm)
+
+    return clip
+
+
+def optaxed(name, make, **options):
+    """The optax function of this name."""
+    shown = ", ".join(f"{key}={value}" for key, value in options.items())
+    return Optax(f"optax.{name}({shown})", lambda rate: make(rate, **options))
+
+
+def signs(momentum, weight_decay=0.0):
+    chain = lambda rate: optax.chain(
+        optax.ema(momentum, debias=False), optax.scale_by_sign(), optax.add_decayed_weights(weight_decay),
+        optax.scale_by_learning_rate(rate))
+    return Optax(f"optax.ema({momentum}), scale_by_sign, add_decayed_weights({weight_decay})", chain)
+
+
+def yogi(weight_decay=0.0, **options):
+    """With its first moment started at 0."""
+    chain = lambda rate: optax.chain(
+        optax.scale_by_yogi(**options), optax.add_decayed_weights(weight_decay), optax.scale_by_learning_rate(rate))
+    zero = lambda state: (state[0]._replace(mu=optax.tree.zeros_like(state[0].mu)), *state[1:])
+    return Optax(f"optax.scale_by_yogi({options}), weight_decay={weight_decay}", chain, start=zero)
+
+
+class Shrunk(po.Adan):
+    """Adan with the paper's decay: the new parameters over 1 + lr*weight_decay."""
+
+    def __init__(self, parameters, lr, shrink, **options):
+        super().__init__(parameters, lr=lr, **options)
+        self.shrink = shrink
+
+    def step(self, closure=None):
+        super().step(closure)
+        with torch.no_grad():
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p /= 1 + group["lr"] * self.shrink
+
+
+def backtracking(c1, shrink, most):
+    """From the rate itself at every step."""
+    def chain(rate):
+        search = optax.scale_by_backtracking_linesearch(
+            most, c1, shrink, increase_factor=jnp.inf, max_learning_rate=rate(jnp.zeros(())))
+        return optax.chain(optax.sgd(1.0), search)
+    return Optax(f"optax.scale_by_backtracking_linesearch({most}, {c1}, {shrink})", chain, extra="search", constant=True,
+                 tolerance=1e-6)
+
+
+class Ahead:
+    """Lookahead around an optimizer that it is given made."""
+
+    def __init__(self, parameters, lr, *, of, k=5, alpha=0.5, **options):
+        self.lookahead = po.Lookahead(of(parameters, lr=lr, **options), k=k, alpha=alpha)
+        self.param_groups, self.step = self.lookahead.param_groups, self.lookahead.step
+
+
+def slow(optimizer, parameters):
+    return [optimizer.lookahead.state[p]["slow_params"] for p in parameters]
+
+
+def evaluated(optimizer, parameters):
+    """The x of a schedule-free method."""
+    return [optimizer.state[p].get("x", p) for p in parameters]
+
+
+def average(optimizer, parameters):
+    return [optimizer.state[p]["ax"] if p in optimizer.state else p for p in parameters]
+
+
+# Muon's iteration runs in bfloat16 there, and SOAP's QR and SAM's norm in float32.
+torch.Tensor.bfloat16 = lambda self: self.clone()
+to_float = torch.Tensor.float
+torch.Tensor.float = lambda self: self if self.dtype == torch.float64 else to_float(self)
+sys.modules["pytorch_optimizer.optimizer.soap"].torch = Double()
+
+# Our name: the rates, and for each set of our options the reference.
 OPTIMIZERS = {
     "sgd": (SGD, [
-        ({}, optim.SGD, {}),
-        ({"l2": 0.1}, optim.SGD, {"weight_decay": 0.1}),
-        ({"momentum": 0.9}, optim.SGD, {"momentum": 0.9}),
-        ({"momentum": 0.8, "dampening": 0.3, "l2": 0.01}, optim.SGD,
-         {"momentum": 0.8, "dampening": 0.3, "weight_decay": 0.01}),
-        ({"momentum": 0.9, "nesterov": True, "l2": 0.01}, optim.SGD,
-         {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+        ({}, Torch(optim.SGD)),
+        ({"l2": 0.1}, Torch(optim.SGD, weight_decay=0.1)),
+        ({"momentum": 0.9}, Torch(optim.SGD, momentum=0.9)),
+        ({"momentum": 0.8, "dampening": 0.3, "l2": 0.01},
+         Torch(optim.SGD, momentum=0.8, dampening=0.3, weight_decay=0.01)),
+        ({"momentum": 0.9, "nesterov": True, "l2": 0.01},
+         Torch(optim.SGD, momentum=0.9, nesterov=True, weight_decay=0.01)),
     ]),
     "heavy_ball": (SGD, [
-        ({}, optim.SGD, {"momentum": 0.9}),
-        ({"momentum": 0.5, "l2": 0.01}, optim.SGD, {"momentum": 0.5, "weight_decay": 0.01}),
+        ({}, Torch(optim.SGD, momentum=0.9)),
+        ({"momentum": 0.5, "l2": 0.01}, Torch(optim.SGD, momentum=0.5, weight_decay=0.01)),
     ]),
     "nesterov": (SGD, [
-        ({}, optim.SGD, {"momentum": 0.9, "nesterov": True}),
-        ({"momentum": 0.5, "l2": 0.01}, optim.SGD, {"momentum": 0.5, "nesterov": True, "weight_decay": 0.01}),
+        ({}, Torch(optim.SGD, momentum=0.9, nesterov=True)),
+        ({"momentum": 0.5, "l2": 0.01}, Torch(optim.SGD, momentum=0.5, nesterov=True, weight_decay=0.01)),
     ]),
     "adagrad": (ADAGRAD, [
-        ({}, optim.Adagrad, {}),
-        ({"lr_decay": 0.01, "initial_accumulator_value": 0.5, "eps": 1e-3, "l2": 0.01}, optim.Adagrad,
-         {"lr_decay": 0.01, "initial_accumulator_value": 0.5, "eps": 1e-3, "weight_decay": 0.01}),
+        ({}, Torch(optim.Adagrad)),
+        ({"lr_decay": 0.01, "initial_accumulator_value": 0.5, "eps": 1e-3, "l2": 0.01},
+         Torch(optim.Adagrad, lr_decay=0.01, initial_accumulator_value=0.5, eps=1e-3, weight_decay=0.01)),
+    ]),
+    "adadelta": (MULTIPLIER, [
+        ({}, Torch(optim.Adadelta)),
+        ({"rho": 0.8, "eps": 1e-7, "l2": 0.01}, Torch(optim.Adadelta, rho=0.8, eps=1e-7, weight_decay=0.01)),
+    ]),
+    "rprop": (SIGN, [
+        ({}, Torch(optim.Rprop)),
+        ({"eta_minus": 0.3, "eta_plus": 1.5, "step_size_min": 1e-3, "step_size_max": 0.05},
+         Torch(optim.Rprop, etas=(0.3, 1.5), step_sizes=(1e-3, 0.05))),
     ]),
     "rmsprop": (ADAM, [
-        ({}, optim.RMSprop, {}),
-        ({"momentum": 0.5}, optim.RMSprop, {"momentum": 0.5}),
-        ({"centered": True, "eps": 1e-3}, optim.RMSprop, {"centered": True, "eps": 1e-3}),
-        ({"alpha": 0.95, "eps": 0.1, "momentum": 0.5, "centered": True, "l2": 0.01}, optim.RMSprop,
-         {"alpha": 0.95, "eps": 0.1, "momentum": 0.5, "centered": True, "weight_decay": 0.01}),
+        ({}, Torch(optim.RMSprop)),
+        ({"momentum": 0.5}, Torch(optim.RMSprop, momentum=0.5)),
+        ({"centered": True, "eps": 1e-3}, Torch(optim.RMSprop, centered=True, eps=1e-3)),
+        ({"alpha": 0.95, "eps": 0.1, "momentum": 0.5, "centered": True, "l2": 0.01},
+         Torch(optim.RMSprop, alpha=0.95, eps=0.1, momentum=0.5, centered=True, weight_decay=0.01)),
     ]),
     "adam": (ADAM, [
-        ({}, optim.Adam, {}),
-        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "l2": 0.01}, optim.Adam,
-         {"betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.01}),
+        ({}, Torch(optim.Adam)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "l2": 0.01},
+         Torch(optim.Adam, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.01)),
     ]),
     "amsgrad": (ADAM, [
-        ({}, optim.Adam, {"amsgrad": True}),
-        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "l2": 0.01}, optim.Adam,
-         {"amsgrad": True, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.01}),
+        ({}, Torch(optim.Adam, amsgrad=True)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "l2": 0.01},
+         Torch(optim.Adam, amsgrad=True, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.01)),
     ]),
     "adamw": (ADAM, [
-        ({}, optim.AdamW, {}),
-        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.3}, optim.AdamW,
-         {"betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.3}),
-        ({"beta2": 0.9, "weight_decay": 0.1, "amsgrad": True}, optim.AdamW,
-         {"betas": (0.9, 0.9), "weight_decay": 0.1, "amsgrad": True}),
+        ({}, Torch(optim.AdamW)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.3},
+         Torch(optim.AdamW, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.3)),
+        ({"beta2": 0.9, "weight_decay": 0.1, "amsgrad": True},
+         Torch(optim.AdamW, betas=(0.9, 0.9), weight_decay=0.1, amsgrad=True)),
+    ]),
+    "adamax": (ADAM, [
+        ({}, Torch(optim.Adamax)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "l2": 0.01},
+         Torch(optim.Adamax, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.01)),
+    ]),
+    "nadam": (rates((0.02, 0.05), (0.01, 0.03), (0.02, 0.05), (0.02, 0.05)), [
+        ({}, Torch(optim.NAdam)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "momentum_decay": 0.1, "l2": 0.01},
+         Torch(optim.NAdam, betas=(0.8, 0.95), eps=1e-3, momentum_decay=0.1, weight_decay=0.01)),
+    ]),
+    "radam": (rates((1e-3, 4e-4), (1e-4, 2e-4), (0.1, 0.3), (0.05, 0.02)), [
+        ({}, Torch(optim.RAdam)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "l2": 0.01},
+         Torch(optim.RAdam, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.01)),
+    ]),
+    "adabelief": (ADAM, [
+        ({}, optaxed("adabelief", optax.adabelief)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1}, Optax(
+            "optax.scale_by_belief(b1=0.8, b2=0.9, eps=1e-3, eps_root=1e-3), add_decayed_weights(0.1)",
+            lambda rate: optax.chain(optax.scale_by_belief(0.8, 0.9, 1e-3, 1e-3), optax.add_decayed_weights(0.1),
+                                     optax.scale_by_learning_rate(rate)))),
+    ]),
+    "yogi": (ADAM, [
+        ({}, yogi()),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-4, "initial_accumulator_value": 0.1, "weight_decay": 0.1},
+         yogi(0.1, b1=0.8, b2=0.9, eps=1e-4, initial_accumulator_value=0.1)),
+    ]),
+    "laprop": (ADAM, [
+        ({}, Torch(po.LaProp, foreach=False, constant=True)),
+        ({"beta1": 0.8, "beta2": 0.95}, Torch(po.LaProp, betas=(0.8, 0.95), foreach=False, constant=True)),
+    ]),
+    "adan": (ADAM, [
+        ({}, Torch(po.Adan)),
+        ({"beta1": 0.9, "beta2": 0.8, "beta3": 0.95, "eps": 1e-3, "weight_decay": 0.1},
+         Torch(Shrunk, named="pytorch_optimizer.Adan, with the paper's decay", betas=(0.9, 0.8, 0.95), eps=1e-3,
+               shrink=0.1)),
+    ]),
+    "ademamix": (ADAM, [
+        ({}, Torch(po.AdEMAMix)),
+        ({"beta1": 0.8, "beta2": 0.95, "beta3": 0.99, "alpha": 3.0, "warmup": 60, "eps": 1e-3, "weight_decay": 0.1},
+         Torch(po.AdEMAMix, betas=(0.8, 0.95, 0.99), alpha=3.0, t_alpha_beta3=60, eps=1e-3, weight_decay=0.1,
+               weight_decouple=True)),
+    ]),
+    "adopt": (ADAM, [
+        ({}, optaxed("contrib.adopt", optax.contrib.adopt)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "clip": False},
+         optaxed("contrib.adopt", optax.contrib.adopt, b1=0.8, b2=0.95, eps=1e-3, use_clipping=False)),
+        ({"beta2": 0.99, "weight_decay": 0.1}, Optax(
+            "optax.contrib.scale_by_adopt(b2=0.99), add_decayed_weights(0.1)",
+            lambda rate: optax.chain(optax.contrib.scale_by_adopt(b2=0.99), optax.add_decayed_weights(0.1),
+                                     optax.scale_by_learning_rate(rate)))),
+    ]),
+    "lion": (SIGN, [
+        ({}, optaxed("lion", optax.lion, weight_decay=0.0)),
+        ({"beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1},
+         optaxed("lion", optax.lion, b1=0.8, b2=0.95, weight_decay=0.1)),
+    ]),
+    "signsgd": (SIGN, [({}, signs(0.0)), ({"weight_decay": 0.1}, signs(0.0, 0.1))]),
+    "signum": (SIGN, [({}, signs(0.9)), ({"momentum": 0.7, "weight_decay": 0.1}, signs(0.7, 0.1))]),
+    "asgd": (SGD, [
+        ({}, Torch(optim.ASGD, t0=-1, answer=average, constant=True)),
+        ({"lambd": 0.1, "alpha": 0.5, "t0": 30, "l2": 0.01},
+         Torch(optim.ASGD, lambd=0.1, alpha=0.5, t0=29, weight_decay=0.01, answer=average, constant=True)),
+    ]),
+    "novograd": (ADAM, [
+        ({}, optaxed("novograd", optax.novograd, b1=0.95, b2=0.98, eps=1e-8)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1},
+         optaxed("novograd", optax.novograd, b1=0.8, b2=0.9, eps=1e-3, weight_decay=0.1)),
+    ]),
+    "mars": (ADAM, [
+        ({}, Torch(po.MARS, optimize_1d=True, foreach=False, tolerance=1e-3)),
+        ({"beta1": 0.9, "beta2": 0.95, "gamma": 0.1, "eps": 1e-12, "weight_decay": 0.1},
+         Torch(po.MARS, optimize_1d=True, foreach=False, betas=(0.9, 0.95), gamma=0.1, eps=1e-12, weight_decay=0.1,
+               tolerance=1e-7)),
+    ]),
+    "lars": (rates((10.0, 3.0), (1.0, 3.0), (10.0, 3.0), (10.0, 3.0)), [
+        ({}, optaxed("lars", optax.lars)),
+        ({"momentum": 0.5, "trust_coefficient": 0.002},
+         optaxed("lars", optax.lars, momentum=0.5, trust_coefficient=0.002)),
+        ({"momentum": 0.8, "trust_coefficient": 0.002, "weight_decay": 0.1},
+         Torch(po.LARS, momentum=0.8, trust_coefficient=0.002, weight_decay=0.1, nesterov=False, foreach=False,
+               constant=True, problems=["quadratic"])),
+    ]),
+    "lamb": (rates((0.02, 0.05), (0.01, 0.02), (0.02, 0.05), (0.02, 0.05)), [
+        ({}, optaxed("lamb", optax.lamb)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1},
+         optaxed("lamb", optax.lamb, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1)),
+    ]),
+    "adafactor": (rates((0.02, 0.3), (0.02, 0.05), (0.02, 0.1), (0.02, 0.1)), [
+        ({}, Torch(optim.Adafactor)),
+        ({"beta2_decay": -0.5, "eps1": 1e-3, "eps2": 0.01, "d": 1.5, "weight_decay": 0.1},
+         Torch(optim.Adafactor, beta2_decay=-0.5, eps=(1e-3, 0.01), d=1.5, weight_decay=0.1, tolerance=1e-7)),
+    ]),
+    "muon": (rates((0.02, 0.05), (0.01, 0.03), (0.02, 0.1), (0.02, 0.01)), [
+        ({}, Torch(Split, named="torch.optim.Muon and AdamW", of=optim.Muon)),
+        ({"momentum": 0.8, "nesterov": False, "weight_decay": 0.3, "ns_steps": 3, "adjust": "match_rms_adamw",
+          "adamw_lr": 0.5, "adamw": {"beta1": 0.8, "weight_decay": 0.0}},
+         Torch(Split, named="torch.optim.Muon and AdamW", of=optim.Muon, momentum=0.8, nesterov=False,
+               weight_decay=0.3, ns_steps=3, adjust_lr_fn="match_rms_adamw", adamw_lr=0.5,
+               adamw={"betas": (0.8, 0.999), "weight_decay": 0.0})),
+    ]),
+    "shampoo": (rates((0.3, 0.1), (0.1, 0.05), (0.3, 0.1), (0.1, 0.05)), [
+        ({}, Torch(po.Shampoo, problems=["quadratic", "rosenbrock", "network"])),
+        ({"eps": 0.01}, Torch(po.Shampoo, matrix_eps=0.01, problems=["quadratic", "rosenbrock", "network"])),
+    ]),
+    "soap": (ADAM, [
+        ({}, Torch(po.SOAP)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1, "every": 3},
+         Torch(po.SOAP, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.1, precondition_frequency=3)),
+    ]),
+    "schedule_free_sgd": (SGD, [
+        ({}, Torch(schedulefree.SGDScheduleFreeReference, answer=evaluated)),
+        ({"momentum": 0.7, "l2": 0.01, "r": 1.0, "weight_lr_power": 1.0},
+         Torch(schedulefree.SGDScheduleFreeReference, momentum=0.7, weight_decay=0.01, r=1.0, weight_lr_power=1.0,
+               answer=evaluated)),
+    ]),
+    "schedule_free_adamw": (ADAM, [
+        ({}, Torch(schedulefree.AdamWScheduleFreeReference, answer=evaluated)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1, "r": 1.0, "weight_lr_power": 1.0},
+         Torch(schedulefree.AdamWScheduleFreeReference, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1, r=1.0,
+               weight_lr_power=1.0, answer=evaluated)),
+    ]),
+    "prodigy": (MULTIPLIER, [
+        ({}, Torch(prodigyopt.Prodigy)),
+        ({"beta1": 0.8, "beta2": 0.95, "beta3": 0.9, "eps": 1e-4, "weight_decay": 0.01, "d0": 1e-3, "d_coef": 0.5,
+          "growth_rate": 1.1},
+         Torch(prodigyopt.Prodigy, betas=(0.8, 0.95), beta3=0.9, eps=1e-4, weight_decay=0.01, d0=1e-3, d_coef=0.5,
+               growth_rate=1.1)),
+    ]),
+    "d_adaptation": (MULTIPLIER, [
+        ({}, Torch(dadaptation.DAdaptAdam, decouple=True)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-4, "weight_decay": 0.01, "d0": 1e-3, "growth_rate": 1.1},
+         Torch(dadaptation.DAdaptAdam, decouple=True, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.01, d0=1e-3,
+               growth_rate=1.1)),
+    ]),
+    "dog": (MULTIPLIER, [
+        ({}, Torch(dog.DoG)),
+        ({"reps_rel": 1e-3, "eps": 0.1, "l2": 0.01}, Torch(dog.DoG, reps_rel=1e-3, eps=0.1, weight_decay=0.01)),
+    ]),
+    "dowg": (MULTIPLIER, [
+        ({}, optaxed("contrib.dowg", optax.contrib.dowg)),
+        ({"initial_distance": 0.1, "eps": 0.01}, Optax(
+            "optax.contrib.dowg(init_estim_sq_dist=0.01, eps=0.01)",
+            lambda rate: optax.contrib.dowg(rate, init_estim_sq_dist=0.1 * 0.1, eps=0.01))),
+    ]),
+    "cocob": (rates((1.0,), (1.0,), (1.0,), (1.0,)), [
+        ({}, Optax("optax.contrib.cocob()", lambda rate: optax.contrib.cocob(1.0), constant=True)),
+        ({"alpha": 20.0, "eps": 1e-3},
+         Optax("optax.contrib.cocob(alpha=20.0, eps=1e-3)", lambda rate: optax.contrib.cocob(1.0, 20.0, 1e-3),
+               constant=True)),
+    ]),
+    "polyak": (rates((0.005, 0.002), (0.0005, 0.0002), (0.5, 0.3), (0.2, 0.05)), [
+        ({}, Optax("optax.polyak_sgd", lambda rate: optax.polyak_sgd(rate(jnp.zeros(()))), extra=True, constant=True)),
+        ({"f_min": -0.5, "c": 2.0}, Optax(
+            "optax.polyak_sgd(f_min=-0.5, scaling=2), half the maximum",
+            lambda rate: optax.polyak_sgd(0.5 * rate(jnp.zeros(())), scaling=2.0, f_min=-0.5), extra=True,
+            constant=True)),
+    ]),
+    "momo": (rates((0.005, 0.002), (0.0005, 0.0002), (1.0, 0.3), (0.2, 0.05)), [
+        ({}, Optax("optax.contrib.momo()", lambda rate: optax.contrib.momo(rate), extra=True)),
+        ({"beta": 0.5, "lower_bound": -0.5}, Optax(
+            "optax.contrib.momo(beta=0.5, lower_bound=-0.5)",
+            lambda rate: optax.contrib.momo(rate, beta=0.5, lower_bound=-0.5), extra=True)),
+    ]),
+    "adahessian": (rates((0.1, 0.3), None, None, None, (0.1, 0.3)), [
+        ({}, Torch(po.AdaHessian, eps=1e-8, foreach=False, graph=True)),
+        ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1, "hessian_power": 0.5, "every": 3},
+         Torch(po.AdaHessian, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1, hessian_power=0.5, update_period=3,
+               foreach=False, graph=True)),
+    ]),
+    "sophia": (rates((0.02, 0.05), None, None, None, (0.02, 0.05)), [
+        ({}, Torch(Scaled, named="pytorch_optimizer.SophiaH", of=po.SophiaH, by=0.01, p=0.01, eps=1e-10,
+                   hessian_distribution="rademacher", foreach=False, graph=True)),
+        ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "gamma": 0.1, "every": 3},
+         Torch(Scaled, named="pytorch_optimizer.SophiaH", of=po.SophiaH, by=0.1, betas=(0.8, 0.9), p=0.1, eps=1e-2,
+               update_period=3, hessian_distribution="rademacher", foreach=False, graph=True)),
+    ]),
+    "gradient_descent": (rates((1.0, 0.05), (1.0, 0.01), (10.0, 1.0), (10.0, 1.0)), [
+        ({}, backtracking(1e-4, 0.5, 29)),
+        ({"c1": 0.1, "shrink": 0.8, "max_evaluations": 100}, backtracking(0.1, 0.8, 99)),
+    ]),
+    "lbfgs": (rates((1.0, 0.3), (1.0, 0.3), (1.0, 0.3), (1.0, 0.3), (1.0, 0.3)), [
+        ({}, Torch(optim.LBFGS, closure=True, max_iter=1, max_eval=100, line_search_fn="strong_wolfe")),
+        ({"history": 2}, Torch(optim.LBFGS, closure=True, max_iter=1, max_eval=100, line_search_fn="strong_wolfe",
+                               history_size=2, tolerance=1e-4, problems=["quadratic", "separable", "network"])),
+    ]),
+    "sam": (SGD, [
+        ({}, Torch(po.SAM, base_optimizer=optim.SGD, closure=True)),
+        ({"optimizer": {"adam": {"eps": 1e-3}}, "rho": 0.2, "adaptive": True},
+         Torch(po.SAM, base_optimizer=optim.Adam, eps=1e-3, rho=0.2, adaptive=True, closure=True)),
+    ]),
+    "lookahead": (ADAM, [
+        ({}, Torch(Ahead, named="pytorch_optimizer.Lookahead", of=optim.Adam, answer=slow)),
+        ({"optimizer": "nesterov", "k": 3, "alpha": 0.8},
+         Torch(Ahead, named="pytorch_optimizer.Lookahead", of=optim.SGD, momentum=0.9, nesterov=True, k=3, alpha=0.8,
+               answer=slow, problems=["logistic", "network"])),
+    ]),
+    "cautious": (ADAM, [
+        ({}, Torch(po.AdEMAMix, alpha=0.0, cautious=True, foreach=False)),
+        ({"optimizer": {"lion": {"beta1": 0.8}}},
+         Torch(po.Lion, betas=(0.8, 0.99), weight_decay=0.0, cautious=True, foreach=False)),
     ]),
     "clipped": (SGD, [
-        ({}, optim.SGD, {}),
-        ({"norm": 2.0, "value": 0.2, "optimizer": "heavy_ball"}, optim.SGD, {"momentum": 0.9}),
-        ({"value": 0.1, "optimizer": {"adam": {"eps": 1e-3}}}, optim.Adam, {"eps": 1e-3}),
+        ({}, Torch(optim.SGD, clip=clipping(norm=1.0))),
+        ({"norm": 2.0, "value": 0.2, "optimizer": "heavy_ball"},
+         Torch(optim.SGD, clip=clipping(0.2, 2.0), momentum=0.9)),
+        ({"value": 0.1, "optimizer": {"adam": {"eps": 1e-3}}}, Torch(optim.Adam, clip=clipping(0.1), eps=1e-3)),
     ]),
 }
 
 
-def trajectory(problem, lr, ours, kind, options, clipped):
-    function, start = PROBLEMS[problem][:2]
+def trajectory(problem, lr, reference):
+    function, start = PROBLEMS[problem]
     parameters = [torch.nn.Parameter(tensor(values)) for values in start]
-    optimizer = kind(parameters, lr=lr, **options)
+    rate = (lambda k: lr) if reference.constant else (lambda k: lr * (1 - k / (2 * STEPS)))
+    step, answer = reference.make(parameters, rate)
+
+    def closure():
+        with torch.enable_grad():
+            for p in parameters:
+                p.grad = None
+            loss = function(*parameters)
+            loss.backward(create_graph=reference.graph)
+        return loss.detach()
+
+    closure.function = function
     points = []
-    for step in range(STEPS + 1):
-        if step % EVERY == 0:
-            points.append([float(x) for p in parameters for x in p.detach().reshape(-1)])
-        optimizer.param_groups[0]["lr"] = lr * (1 - step / (2 * STEPS))
-        optimizer.zero_grad()
-        function(*parameters).backward()
-        if "value" in ours and clipped:
-            clip_grad_value_(parameters, ours["value"])
-        if clipped and ("norm" in ours or "value" not in ours):
-            clip_grad_norm_(parameters, ours.get("norm", 1.0))
-        optimizer.step()
+    for k in range(STEPS + 1):
+        if k % EVERY == 0:
+            points.append([float(x) for p in answer() for x in p.detach().reshape(-1)])
+        closure()
+        step(k, closure)
     return points
 
 
@@ -137,20 +477,27 @@ def written(golden):
 
 
 def main():
-    assert torch.__version__.split("+")[0] == VERSION, f"torch {VERSION} is needed, and this is {torch.__version__}"
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    warnings.simplefilter("ignore")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, (rates, variants) in OPTIMIZERS.items():
+    versions = " ".join(f"{package} {version(package)}" for package in PACKAGES)
+    for name in sys.argv[1:] or OPTIMIZERS:
+        rates, variants = OPTIMIZERS[name]
         cases = []
-        for problem, settings in PROBLEMS.items():
-            for ours, kind, options in variants:
+        for problem in PROBLEMS:
+            for ours, reference in variants:
+                if reference.problems and problem not in reference.problems:
+                    continue
                 # Both rates at the defaults; the second one shows nothing more for other options.
-                for lr in settings[rates][: 1 if ours else 2]:
-                    call = ", ".join([f"{key}={value}" for key, value in options.items()])
-                    points = trajectory(problem, lr, ours, kind, options, name == "clipped")
-                    cases.append({"options": ours, "torch": f"{kind.__name__}({call})", "problem": problem, "lr": lr,
-                                  "points": points})
-        golden = {"generator": "scripts/golden/optimizers.py", "torch": VERSION, "steps": STEPS, "every": EVERY}
+                for lr in (rates[problem] or ())[: 1 if ours else 2]:
+                    case = {"options": ours, "reference": reference.label, "problem": problem, "lr": lr}
+                    if reference.constant:
+                        case["constant"] = True
+                    if reference.tolerance:
+                        case["tolerance"] = reference.tolerance
+                    cases.append({**case, "points": trajectory(problem, lr, reference)})
+        golden = {"generator": "scripts/golden/optimizers.py", "versions": versions, "steps": STEPS, "every": EVERY}
         (FOLDER / f"{name}.json").write_text(written({**golden, "cases": cases}))
 
 

@@ -211,6 +211,37 @@ def digits_mlp(loss, seed, lanes, step, hidden, batch):
     return case(problem, loss, [seed] * lanes, [start] * lanes, at, step)
 
 
+def audio(loss, seeds, partials=6, samples=2048, sample_rate=8000.0, detune=0.5, spread=0.5):
+    k = torch.arange(1.0, partials + 1)[:, None]
+    t = torch.arange(samples) / sample_rate
+
+    def sound(q):
+        f = 220.0 * 2 ** (q[0] / 12)
+        tone = torch.exp(q[1:-1])[:, None] * torch.sin(2 * math.pi * k * f * t)
+        return torch.exp(-torch.exp(q[-1]) * t) * tone.sum(0)
+
+    truths, starts = [], []
+    for seed in seeds:
+        stream = Stream("audio: target", seed)
+        pitch = 24 * stream.uniform() - 12
+        levels = [0.3 * stream.normal() - math.log(n) for n in range(1, partials + 1)]
+        truths.append(np.array([pitch, *levels, 2 * stream.uniform()]))
+        stream = Stream("audio: start", seed)
+        detuned = pitch + (-detune if stream.uniform() < 0.5 else detune)
+        starts.append(np.array([detuned, *(truths[-1][1:] + spread * stream.normals(partials + 1))]))
+
+    def at(lane, point):
+        target = sound(torch.tensor(truths[lane]))
+        d = point - truths[lane]
+        error = math.sqrt(d[0] ** 2 + np.mean(d[1:-1] ** 2) + d[-1] ** 2)
+        return (*differentiate(lambda q: loss_of(loss)(sound(q), target), point), error)
+
+    options = {"partials": partials, "samples": samples, "sample_rate": sample_rate, "detune": detune, "spread": spread}
+    # Exact in float32, where rounding a pitch would change the phase by more than rounding a sound does.
+    points = [p.astype(np.float32).astype(np.float64) for p in points_around(starts)]
+    return case({"audio": options}, loss, seeds, starts, at, points=points)
+
+
 def main():
     assert torch.__version__.split("+")[0] == "2.13.0", torch.__version__
     seeds = [1, 2, 12345678901234567890]
@@ -227,6 +258,8 @@ def main():
     # Steps 0 and 13 are the first and the last of an epoch of 14 minibatches; 14 is the next one's first.
     cases += [digits_mlp("cross_entropy", 7, 2, step, hidden=3, batch=100) for step in (0, 13, 14)]
     cases += [digits_mlp("mse", 8, 2, 1, hidden=2, batch=1437)]
+    cases += [audio(loss, seeds, samples=100) for loss in ("mse", "l1")]
+    cases += [audio("mse", [1], partials=3, samples=200, sample_rate=16000.0, detune=3.0, spread=0.1)]
     head = {"generator": "scripts/golden/problems.py", "torch": "2.13.0"}
     lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
     text = json.dumps(head)[:-1] + ', "cases": [\n' + lines + "\n]}\n"

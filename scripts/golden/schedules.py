@@ -1,6 +1,6 @@
-"""Writes crates/optimizers/tests/golden/schedules.json: tables of torch.optim.lr_scheduler.
+"""Writes crates/optimizers/tests/golden/schedules.json: tables of torch.optim.lr_scheduler and others.
 
-Run with any environment that has torch==2.13.0:
+Run with any environment that has what scripts/golden/requirements.txt lists:
 
     python scripts/golden/schedules.py
 
@@ -13,15 +13,59 @@ import math
 import warnings
 from pathlib import Path
 
+import jax
+import numpy as np
+import optax
 import torch
+from pytorch_optimizer.lr_scheduler.chebyshev import get_chebyshev_permutation
+from pytorch_optimizer.lr_scheduler.rex import REXScheduler
 from torch.optim import lr_scheduler
 
-VERSION = "2.13.0"
+jax.config.update("jax_enable_x64", True)
 FILE = Path(__file__).resolve().parents[2] / "crates/optimizers/tests/golden/schedules.json"
-BUDGETS = (37, 100)
+BUDGETS = (29, 50)
 WARMUPS = ({"steps": 5, "start_factor": 0.25}, {})
 
-# Our schedule, and PyTorch's for it with a horizon.
+
+def ceil(horizon, share):
+    return math.ceil(horizon / share)
+
+
+def rex(o, horizon, end=0.0):
+    """REXScheduler steps as it is made, and then once ahead of the optimizer."""
+    scheduler = REXScheduler(o, horizon, 1.0, end)
+    scheduler.step_t = 0
+    return values(o, [scheduler.step() for _ in range(horizon)])
+
+
+def values(o, table):
+    """The factors of a table; the last one is asked for once more than it is used."""
+    o.param_groups[0].pop("initial_lr", None)
+    o.param_groups[0]["lr"] = 1.0
+    return lr_scheduler.LambdaLR(o, lambda k: table[min(k, len(table) - 1)])
+
+
+def chebyshev(o, steps, condition):
+    """numpy's Chebyshev nodes on [1/condition, 1], in the fractal order, over the largest."""
+    length = 2 ** math.ceil(math.log2(steps))
+    nodes = np.polynomial.chebyshev.chebpts1(length)[::-1]
+    rates = 1 / ((1 + 1 / condition) / 2 - (1 - 1 / condition) / 2 * nodes)
+    ordered = rates[get_chebyshev_permutation(length)][:steps] / condition
+    return lr_scheduler.LambdaLR(o, lambda k: float(ordered[k % steps]))
+
+
+def stable(o, horizon, make, warmup=None, decay=None):
+    warmup, decay = warmup or ceil(horizon, 10), decay or ceil(horizon, 5)
+    parts = [lr_scheduler.LinearLR(o, 1 / (warmup + 1), 1.0, warmup), lr_scheduler.ConstantLR(o, 1.0), make(o, decay)]
+    return lr_scheduler.SequentialLR(o, parts, [warmup, horizon - decay])
+
+
+def polynomial(o, horizon, power, end):
+    table = [float(optax.polynomial_schedule(1.0, end, power, horizon)(float(k))) for k in range(horizon + 1)]
+    return values(o, table)
+
+
+# Our schedule, and the reference for it with a horizon.
 SCHEDULES = [
     ("constant", lambda o, horizon: lr_scheduler.ConstantLR(o, factor=1.0)),
     ("step", lambda o, horizon: lr_scheduler.StepLR(o, math.ceil(horizon / 3))),
@@ -36,6 +80,39 @@ SCHEDULES = [
     ("inverse_sqrt", lambda o, horizon: lr_scheduler.LambdaLR(
         o, lambda k: math.sqrt(math.ceil(horizon / 10) / (math.ceil(horizon / 10) + k)))),
     ({"inverse_sqrt": {"timescale": 6}}, lambda o, horizon: lr_scheduler.LambdaLR(o, lambda k: math.sqrt(6 / (6 + k)))),
+    ("multistep", lambda o, horizon: lr_scheduler.MultiStepLR(o, [ceil(horizon, 2), math.ceil(0.75 * horizon)])),
+    ({"multistep": {"milestones": [3, 9, 9, 20], "gamma": 0.5}},
+     lambda o, horizon: lr_scheduler.MultiStepLR(o, [3, 9, 9, 20], gamma=0.5)),
+    ("polynomial", lambda o, horizon: lr_scheduler.PolynomialLR(o, horizon, 2.0)),
+    ({"polynomial": {"power": 1.0, "steps": 20}}, lambda o, horizon: lr_scheduler.PolynomialLR(o, 20)),
+    ({"polynomial": {"power": 0.5, "end_factor": 0.1}}, lambda o, horizon: polynomial(o, horizon, 0.5, 0.1)),
+    ("warm_restarts", lambda o, horizon: lr_scheduler.CosineAnnealingWarmRestarts(o, ceil(horizon, 7), 2)),
+    ({"warm_restarts": {"first": 9, "growth": 1, "end_factor": 0.1}},
+     lambda o, horizon: lr_scheduler.CosineAnnealingWarmRestarts(o, 9, 1, 0.1)),
+    ("cyclic", lambda o, horizon: lr_scheduler.CyclicLR(o, 0.25, 1.0, ceil(horizon, 8), cycle_momentum=False)),
+    ({"cyclic": {"base_factor": 0.1, "up": 3, "down": 5, "mode": "triangular2"}},
+     lambda o, horizon: lr_scheduler.CyclicLR(o, 0.1, 1.0, 3, 5, "triangular2", cycle_momentum=False)),
+    ({"cyclic": {"base_factor": 0.0, "up": 4, "mode": "exp_range", "gamma": 0.95}},
+     lambda o, horizon: lr_scheduler.CyclicLR(o, 0.0, 1.0, 4, None, "exp_range", 0.95, cycle_momentum=False)),
+    ("one_cycle", lambda o, horizon: lr_scheduler.OneCycleLR(o, 1.0, horizon, cycle_momentum=False)),
+    ({"one_cycle": {"rise": 0.4, "div_factor": 10.0, "final_div_factor": 100.0, "anneal": "linear"}},
+     lambda o, horizon: lr_scheduler.OneCycleLR(
+         o, 1.0, horizon, None, None, 0.4, "linear", cycle_momentum=False, div_factor=10.0, final_div_factor=100.0)),
+    ("warmup_stable_decay", lambda o, horizon: stable(
+        o, horizon, lambda o, decay: lr_scheduler.LinearLR(o, 1.0, 0.0, decay))),
+    ({"warmup_stable_decay": {"warmup": 4, "decay": 9, "end_factor": 0.1, "shape": "cosine"}}, lambda o, horizon: stable(
+        o, horizon, lambda o, decay: lr_scheduler.CosineAnnealingLR(o, decay, eta_min=0.1), 4, 9)),
+    ({"warmup_stable_decay": {"shape": "root"}}, lambda o, horizon: stable(
+        o, horizon, lambda o, decay: lr_scheduler.LambdaLR(o, lambda k: 1 - math.sqrt(min(k / decay, 1))))),
+    ("inverse_time", lambda o, horizon: lr_scheduler.LambdaLR(o, lambda k: 1 / (1 + k / ceil(horizon, 10)))),
+    ({"inverse_time": {"timescale": 3}}, lambda o, horizon: lr_scheduler.LambdaLR(o, lambda k: 1 / (1 + k / 3))),
+    ("power", lambda o, horizon: lr_scheduler.LambdaLR(o, lambda k: (1 + k / ceil(horizon, 10)) ** -0.75)),
+    ({"power": {"timescale": 3, "exponent": 0.51}},
+     lambda o, horizon: lr_scheduler.LambdaLR(o, lambda k: (1 + k / 3) ** -0.51)),
+    ("rex", rex),
+    ({"rex": {"end_factor": 0.1}}, lambda o, horizon: rex(o, horizon, 0.1)),
+    ("chebyshev", lambda o, horizon: chebyshev(o, horizon, 20.0)),
+    ({"chebyshev": {"condition": 100.0, "steps": 8}}, lambda o, horizon: chebyshev(o, 8, 100.0)),
 ]
 
 LOSSES = {
@@ -75,7 +152,10 @@ def tables():
         for ours, make in SCHEDULES:
             o = optimizer()
             yield {"schedule": ours, "budget": budget, "factors": table(o, make(o, budget), budget)}
-            for options in WARMUPS:
+            # SequentialLR can't hold another one, nor what sets the rate itself.
+            alone = next(iter(ours)) if isinstance(ours, dict) else ours
+            composable = alone not in ("cyclic", "one_cycle", "warmup_stable_decay")
+            for options in WARMUPS if composable and budget == BUDGETS[0] else ():
                 steps = options.get("steps", math.ceil(budget / 10))
                 start = options.get("start_factor", 1 / (steps + 1))
                 o = optimizer()
@@ -102,9 +182,8 @@ def lines(items):
 
 
 def main():
-    assert torch.__version__.split("+")[0] == VERSION, f"torch {VERSION} is needed, and this is {torch.__version__}"
     warnings.simplefilter("ignore")
-    head = json.dumps({"generator": "scripts/golden/schedules.py", "torch": VERSION, "losses": LOSSES})[:-1]
+    head = json.dumps({"generator": "scripts/golden/schedules.py", "torch": torch.__version__.split("+")[0], "losses": LOSSES})[:-1]
     FILE.parent.mkdir(parents=True, exist_ok=True)
     FILE.write_text(f'{head}, "tables": {lines(tables())}, "plateaus": {lines(plateaus())}}}\n')
 

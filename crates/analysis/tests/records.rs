@@ -30,9 +30,14 @@ fn example() -> Cell {
         start_error: f64::NAN,
         final_error: f64::INFINITY,
         best_error: 1e-45_f32.into(),
-        hits: vec![Hit { target: 1.0, step: Some(7) }, Hit { target: 1e-5, step: None }],
+        hits: vec![hit(1.0, Some(7)), hit(1e-5, None)],
         message: String::new(),
     }
+}
+
+/// A target, and the step that a run reached it at, by an optimizer that needs two gradients a step.
+fn hit(target: f64, step: Option<u64>) -> Hit {
+    Hit { target, step, evaluations: step.map(|step| step.saturating_mul(2)) }
 }
 
 fn file(cells: &[Cell], targets: &Targets) -> Vec<u8> {
@@ -60,9 +65,10 @@ fn complaint(text: &str) -> String {
 fn the_form_of_the_file() {
     let expected = "key,problem,loss,optimizer,schedule,lr,seed,role,engine,dtype,outcome,budget,steps,evaluations,\
         start_loss,final_loss,best_loss,start_error,final_error,best_error,\
-        steps_to_1,steps_to_0.01,steps_to_0.00001,message\n\
+        steps_to_1,steps_to_0.01,steps_to_0.00001,\
+        evaluations_to_1,evaluations_to_0.01,evaluations_to_0.00001,message\n\
         00abcdef01234567,direct_fit,mse,\"adam(beta1=0.95, eps=1e-6)\",constant,0.1,18446744073709551615,\
-        tuning,fused,float32,reached,1000,40,41,4,0.1,0,NaN,inf,1e-45,7,,inf,\n";
+        tuning,fused,float32,reached,1000,40,41,4,0.1,0,NaN,inf,1e-45,7,,inf,14,,inf,\n";
     assert_eq!(example_file(), expected);
 }
 
@@ -78,7 +84,7 @@ fn a_target_without_a_column_is_not_dropped() {
     reversed.hits.reverse();
     let targets = Targets::new([1.0, 1e-5]).unwrap();
     assert!(write_cell(&mut out, &reversed, &targets).is_err());
-    reversed.hits = vec![Hit { target: 1.0, step: None }; 2];
+    reversed.hits = vec![hit(1.0, None); 2];
     assert!(write_cell(&mut out, &reversed, &targets).is_err());
 }
 
@@ -87,8 +93,12 @@ fn wrong_headers_are_named() {
     let text = example_file();
     let cases = [
         (text.replacen("loss,", "", 1), "column 3 should be `loss`, and it is `optimizer`"),
-        // The form of schema 1.
+        // The forms of schemas 1 and 2.
         (text.replacen("budget,", "", 1), "column 12 should be `budget`, and it is `steps`"),
+        (
+            text.replacen("evaluations_to_1,evaluations_to_0.01,evaluations_to_0.00001,", "", 1),
+            "column 24 should be `evaluations_to_1`, and it is `message`",
+        ),
         (text.replacen(",seed,", ",Seed,", 1), "column 7 should be `seed`, and it is `Seed`"),
         (
             text.replacen("steps_to_1,", "step_to_1,", 1),
@@ -110,10 +120,10 @@ fn wrong_headers_are_named() {
             text.replacen("steps_to_0.00001", "steps_to_NaN", 1),
             "column 21 should be `steps_to_<target>`, and it is `steps_to_1`",
         ),
-        (text.replacen(",message\n", "\n", 1), "column 24 should be `message`, and it is missing"),
+        (text.replacen(",message\n", "\n", 1), "column 27 should be `message`, and it is missing"),
         (
             text.replacen(",message\n", ",message,more\n", 1),
-            "column 25 should be `the end of the line`, and it is `more`",
+            "column 28 should be `the end of the line`, and it is `more`",
         ),
     ];
     for (text, expected) in cases {
@@ -148,10 +158,11 @@ fn wrong_values_are_named() {
         ),
         (",4,0.1,", ",4,1e39,", "final_loss is `1e39`, which is not a number of float32"),
         (",4,0.1,", ",4, 0.1,", "final_loss is ` 0.1`, which is not a number of float32"),
-        (",7,,inf,", ",7,,never,", "steps_to_0.00001 is `never`, which is not a step, `inf` or empty"),
-        (",7,,inf,", ",7.5,,inf,", "steps_to_1 is `7.5`, which is not a step, `inf` or empty"),
-        (",7,,inf,\n", ",7,,inf\n", "the row has 23 columns where the header has 24"),
-        (",7,,inf,\n", ",7,,inf,,\n", "the row has 25 columns where the header has 24"),
+        (",7,,inf,14", ",7,,never,14", "steps_to_0.00001 is `never`, which is not a step, `inf` or empty"),
+        (",7,,inf,14", ",7.5,,inf,14", "steps_to_1 is `7.5`, which is not a step, `inf` or empty"),
+        (",inf,14,", ",inf,,", "evaluations_to_1 is ``, which is not a number where the steps have one"),
+        (",14,,inf,\n", ",14,,inf\n", "the row has 26 columns where the header has 27"),
+        (",14,,inf,\n", ",14,,inf,,\n", "the row has 28 columns where the header has 27"),
     ];
     for (from, to, expected) in cases {
         assert!(text.contains(from), "{from}");
@@ -301,7 +312,7 @@ fn any_cell(targets: Targets) -> impl Strategy<Value = Cell> {
                     start_error: numbers[3],
                     final_error: numbers[4],
                     best_error: numbers[5],
-                    hits: hits.filter_map(|(&target, step)| step.map(|step| Hit { target, step })).collect(),
+                    hits: hits.filter_map(|(&target, step)| step.map(|step| hit(target, step))).collect(),
                     message,
                 }
             },

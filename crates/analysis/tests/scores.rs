@@ -132,7 +132,7 @@ fn rates_that_were_not_chosen_are_scored_but_not_reported() {
 fn runs_that_diverged_after_a_target_have_not_reached_it() {
     let mut run = cell(["a", "mse", "sgd", "constant"], 0.1, Role::Reporting, 1, Reached(30));
     run.outcome = Outcome::Diverged;
-    run.hits.insert(0, Hit { target: 1.0, step: Some(2) });
+    run.hits.insert(0, Hit { target: 1.0, step: Some(2), evaluations: Some(2) });
     let (_, scores) = scores([&run]);
     assert_eq!((scores.solvers[0].ecdf_at[4].1, scores.rows[0].steps), (0.0, (INF, INF)));
 }

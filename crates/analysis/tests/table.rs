@@ -25,6 +25,11 @@ fn row(tuning: &[(f64, &[End])], reporting: &[(f64, &[End])]) -> Row {
     rows.remove(0)
 }
 
+/// A target and the step that it was reached at.
+fn hit(target: f64, step: u64) -> Hit {
+    Hit { target, step: Some(step), evaluations: Some(step) }
+}
+
 #[test]
 fn a_row_by_hand() {
     let row = row(
@@ -134,9 +139,9 @@ fn one_rate_has_no_edge_and_no_basin() {
 #[test]
 fn the_hardest_target_counts() {
     let mut run = cell(FIT, 0.1, Role::Reporting, 1, Budget(0.02));
-    run.hits = vec![Hit { target: 1.0, step: Some(3) }, Hit { target: 0.03, step: Some(80) }];
+    run.hits = vec![hit(1.0, 3), hit(0.03, 80)];
     let mut easier = cell(FIT, 0.1, Role::Reporting, 2, Budget(0.5));
-    easier.hits = vec![Hit { target: 1.0, step: Some(3) }];
+    easier.hits = vec![hit(1.0, 3)];
     let row = table(&[run.clone(), easier]).rows.remove(0);
     assert_eq!((row.target, row.success_rate, row.ert), (Some(0.03), 0.5, 1080.0));
 

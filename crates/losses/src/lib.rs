@@ -17,6 +17,7 @@ mod asymmetric;
 mod bce_with_logits;
 mod composite;
 mod cross_entropy;
+mod envelope;
 mod file;
 mod formula;
 mod huber;
@@ -31,6 +32,7 @@ mod plateau;
 mod poorly_conditioned;
 mod pseudo_huber;
 mod quantile;
+mod spectral;
 mod torchscript;
 mod transformed;
 
@@ -38,6 +40,7 @@ pub use asymmetric::Asymmetric;
 pub use bce_with_logits::BceWithLogits;
 pub use composite::{Combine, Composite, Weighted};
 pub use cross_entropy::CrossEntropy;
+pub use envelope::Envelope;
 pub use file::File;
 pub use formula::Formula;
 pub use huber::Huber;
@@ -55,6 +58,7 @@ pub use pseudo_huber::PseudoHuber;
 pub use quantile::Quantile;
 use registry::{Described, registry};
 use serde::{Deserialize, Serialize};
+pub use spectral::{Spectral, Weighting};
 use tch::{Device, Kind, Tensor};
 pub use torchscript::TorchScript;
 pub use transformed::{Transform, Transformed};
@@ -76,6 +80,8 @@ registry! {
         "composite" => Composite(Composite),
         "transformed" => Transformed(Transformed),
         "formula" => Formula(Formula),
+        "spectral" => Spectral(Spectral),
+        "envelope" => Envelope(Envelope),
         "torchscript" => TorchScript(TorchScript),
     }
 }

@@ -19,44 +19,128 @@
 //! A new elementwise optimizer is a file with its options, [`Elementwise`] and [`Rule`], a line in
 //! [`Optimizer`]'s registry, and its golden trajectories in `tests/golden/`.
 
+mod adabelief;
+mod adadelta;
+mod adafactor;
 mod adagrad;
+mod adahessian;
 mod adam;
+mod adamax;
 mod adamw;
+mod adan;
+mod ademamix;
+mod adopt;
 mod amsgrad;
+mod asgd;
+mod averaged;
+mod cautious;
 mod check;
 mod clip;
 mod clipped;
+mod cocob;
+mod d_adaptation;
+mod dog;
+mod dowg;
+mod each;
+mod gradient_descent;
 mod heavy_ball;
+mod hutchinson;
+mod lamb;
+mod lanes;
+mod laprop;
+mod lars;
+mod lbfgs;
 mod libtorch;
+mod lion;
+mod lookahead;
+mod mars;
 mod moments;
+mod momo;
+mod muon;
+mod nadam;
 mod nesterov;
+mod novograd;
+mod polyak;
+mod prodigy;
+mod radam;
 mod rmsprop;
+mod rprop;
 mod rule;
+mod sam;
+mod schedule_free_adamw;
+mod schedule_free_sgd;
 pub mod schedules;
 mod sgd;
+mod shampoo;
+mod signs;
+mod signsgd;
+mod signum;
+mod soap;
+mod sophia;
 mod stepper;
 mod tensor;
+mod wolfe;
+mod yogi;
 
 use std::marker::PhantomData;
 
+pub use adabelief::AdaBelief;
+pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
+pub use adahessian::AdaHessian;
 pub use adam::Adam;
+pub use adamax::Adamax;
 pub use adamw::AdamW;
+pub use adan::Adan;
+pub use ademamix::AdEMAMix;
+pub use adopt::Adopt;
 pub use amsgrad::Amsgrad;
+pub use asgd::Asgd;
+pub use cautious::Cautious;
 pub use clip::Clip;
 pub use clipped::Clipped;
+pub use cocob::Cocob;
+pub use d_adaptation::DAdaptation;
+pub use dog::Dog;
+pub use dowg::Dowg;
+pub use gradient_descent::GradientDescent;
 pub use heavy_ball::HeavyBall;
+pub use lamb::Lamb;
+pub use laprop::LaProp;
+pub use lars::Lars;
+pub use lbfgs::Lbfgs;
 pub use libtorch::{Libtorch, Twin};
+pub use lion::Lion;
+pub use lookahead::Lookahead;
+pub use mars::Mars;
 pub use moments::Corrections;
+pub use momo::Momo;
+pub use muon::{Adjust, Muon};
+pub use nadam::NAdam;
 pub use nesterov::Nesterov;
+pub use novograd::NovoGrad;
 use numeric::{Float, InBoth};
+pub use polyak::Polyak;
+pub use prodigy::Prodigy;
+pub use radam::RAdam;
 use registry::{Described, registry};
 pub use rmsprop::RmsProp;
+pub use rprop::Rprop;
 pub use rule::{Elementwise, Rule, Visitor};
+pub use sam::Sam;
+pub use schedule_free_adamw::ScheduleFreeAdamW;
+pub use schedule_free_sgd::ScheduleFreeSgd;
 pub use schedules::Schedule;
 pub use sgd::Sgd;
+pub use shampoo::Shampoo;
+pub use signsgd::SignSgd;
+pub use signum::Signum;
+pub use soap::Soap;
+pub use sophia::Sophia;
 pub use stepper::{Fused, Stepper};
-pub use tensor::TensorStepper;
+pub use tensor::{Oracle, TensorStepper};
+pub use yogi::Yogi;
 
 registry! {
     /// An optimizer and its options.
@@ -69,7 +153,46 @@ registry! {
         "adam" => Adam(Adam),
         "amsgrad" => Amsgrad(Amsgrad),
         "adamw" => AdamW(AdamW),
+        "adadelta" => Adadelta(Adadelta),
+        "rprop" => Rprop(Rprop),
+        "adamax" => Adamax(Adamax),
+        "nadam" => NAdam(NAdam),
+        "radam" => RAdam(RAdam),
+        "adabelief" => AdaBelief(AdaBelief),
+        "yogi" => Yogi(Yogi),
+        "laprop" => LaProp(LaProp),
+        "adan" => Adan(Adan),
+        "ademamix" => AdEMAMix(AdEMAMix),
+        "adopt" => Adopt(Adopt),
+        "lion" => Lion(Lion),
+        "signsgd" => SignSgd(SignSgd),
+        "signum" => Signum(Signum),
+        "asgd" => Asgd(Asgd),
+        "novograd" => NovoGrad(NovoGrad),
+        "mars" => Mars(Mars),
+        "lars" => Lars(Lars),
+        "lamb" => Lamb(Lamb),
+        "adafactor" => Adafactor(Adafactor),
+        "muon" => Muon(Muon),
+        "shampoo" => Shampoo(Shampoo),
+        "soap" => Soap(Soap),
+        "schedule_free_sgd" => ScheduleFreeSgd(ScheduleFreeSgd),
+        "schedule_free_adamw" => ScheduleFreeAdamW(ScheduleFreeAdamW),
+        "prodigy" => Prodigy(Prodigy),
+        "d_adaptation" => DAdaptation(DAdaptation),
+        "dog" => Dog(Dog),
+        "dowg" => Dowg(Dowg),
+        "cocob" => Cocob(Cocob),
+        "polyak" => Polyak(Polyak),
+        "momo" => Momo(Momo),
+        "adahessian" => AdaHessian(AdaHessian),
+        "sophia" => Sophia(Sophia),
+        "gradient_descent" => GradientDescent(GradientDescent),
+        "lbfgs" => Lbfgs(Lbfgs),
         "clipped" => Clipped(Clipped),
+        "sam" => Sam(Sam),
+        "lookahead" => Lookahead(Lookahead),
+        "cautious" => Cautious(Cautious),
         "libtorch_sgd" => LibtorchSgd(Libtorch<Sgd>),
         "libtorch_rmsprop" => LibtorchRmsProp(Libtorch<RmsProp>),
         "libtorch_adam" => LibtorchAdam(Libtorch<Adam>),
@@ -100,7 +223,9 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
 /// The fused form in one float type.
 pub trait Fuse<F: Float> {
     /// A stepper for `rows` rows of parameters, or `None` where the rule is not elementwise.
-    fn stepper(&self, rows: usize) -> Option<Box<dyn Stepper<F>>>;
+    fn stepper(&self, _rows: usize) -> Option<Box<dyn Stepper<F>>> {
+        None
+    }
 }
 
 impl<E: Elementwise> Entry for E {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tch::nn::{self, OptimizerConfig, VarStore};
 use tch::{Kind, Tensor};
 
-use crate::{Adam, AdamW, Amsgrad, Elementwise, Entry, Fuse, RmsProp, Sgd, Stepper, TensorStepper};
+use crate::{Adam, AdamW, Amsgrad, Elementwise, Entry, Fuse, Oracle, RmsProp, Sgd, TensorStepper};
 
 /// The optimizer `O`, as libtorch's C++ library computes it.
 ///
@@ -89,11 +89,7 @@ impl<O: Twin> Described for Libtorch<O> {
     }
 }
 
-impl<O: Twin, F: Float> Fuse<F> for Libtorch<O> {
-    fn stepper(&self, _rows: usize) -> Option<Box<dyn Stepper<F>>> {
-        None
-    }
-}
+impl<O: Twin, F: Float> Fuse<F> for Libtorch<O> {}
 
 impl<O: Twin> Entry for Libtorch<O> {
     fn tensor(&self) -> Box<dyn TensorStepper> {
@@ -132,7 +128,13 @@ impl Lane {
 }
 
 impl<O: Twin> TensorStepper for LaneByLane<O> {
-    fn step(&mut self, lr: &Tensor, parameters: &mut [Tensor], gradients: &[Tensor]) {
+    fn step_with(
+        &mut self,
+        lr: &Tensor,
+        parameters: &mut [Tensor],
+        gradients: &[Tensor],
+        _oracle: &mut dyn Oracle,
+    ) {
         if self.lanes.is_empty() {
             let new = |lane| Lane::new(&self.optimizer, lane, parameters);
             self.lanes = (0..lr.size()[0]).map(new).collect();

@@ -75,7 +75,7 @@ impl Elementwise for RmsProp {
     }
 
     fn check(&self) -> Result<(), String> {
-        check::not_negative("alpha", self.alpha)?;
+        check::decay("alpha", self.alpha)?;
         check::not_negative("eps", self.eps)?;
         check::not_negative("momentum", self.momentum)?;
         check::not_negative("l2", self.l2)

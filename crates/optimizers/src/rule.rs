@@ -82,3 +82,37 @@ impl<U: Rule<N>, const N: usize> Rule<N> for L2<U> {
         self.rule.update(at, lr, p, g, state)
     }
 }
+
+/// A rule with decoupled weight decay before its step.
+#[derive(Clone)]
+struct Decoupled<U> {
+    weight_decay: f64,
+    rule: U,
+}
+
+/// Hands `visitor` the rule with decoupled weight decay; without decay, the rule itself.
+pub(crate) fn with_weight_decay<V: Visitor, U: Rule<N>, const N: usize>(
+    decay: f64,
+    rule: U,
+    visitor: V,
+) -> V::Output {
+    if decay == 0.0 { visitor.visit(rule) } else { visitor.visit(Decoupled { weight_decay: decay, rule }) }
+}
+
+impl<U: Rule<N>, const N: usize> Rule<N> for Decoupled<U> {
+    type At = U::At;
+    fn at(&self, step: u64, previous: U::At) -> U::At {
+        self.rule.at(step, previous)
+    }
+
+    fn start(&self) -> [f64; N] {
+        self.rule.start()
+    }
+
+    #[inline(always)]
+    fn update<R: Real>(&self, at: U::At, lr: R, p: R, g: R, state: &mut [R; N]) -> R {
+        // Not p·(1 − lr·weight_decay): in single precision the bracket would lose most of the decay.
+        let p = p.clone() - lr.clone() * self.weight_decay * p;
+        self.rule.update(at, lr, p, g, state)
+    }
+}

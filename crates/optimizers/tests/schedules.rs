@@ -1,4 +1,4 @@
-//! Every schedule against tables of `torch.optim.lr_scheduler` (written by `scripts/golden/schedules.py`),
+//! Every schedule against tables of `torch.optim.lr_scheduler` and others (written by `scripts/golden/schedules.py`),
 //! and what must hold for all of them.
 
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ fn entry(json: &str) -> Schedule {
 }
 
 #[test]
-fn every_factor_is_pytorchs() {
+fn every_factor_is_the_references() {
     let tables = golden().tables;
     for Table { schedule, budget, factors } in &tables {
         let ours = schedule.factors(*budget);
@@ -106,6 +106,19 @@ fn every_schedule_fits_every_budget() {
 }
 
 #[test]
+fn a_warm_up_goes_before_any_schedule() {
+    let mut all = Schedule::all();
+    all.extend(golden().tables.into_iter().map(|table| table.schedule));
+    for schedule in all.into_iter().filter(|schedule| schedule.name() != "warmup") {
+        let both = Warmup { steps: Some(4), start_factor: None, schedule: Box::new(schedule.clone()) };
+        let expected = [vec![0.2, 0.4, 0.6, 0.8], schedule.factors(46)].concat();
+        let near = |(a, b): (f64, f64)| (a - b).abs() < 1e-15;
+        let factors = Schedule::Warmup(both).factors(50);
+        assert!(factors.into_iter().zip(expected).all(near), "{}", schedule.label());
+    }
+}
+
+#[test]
 fn the_plateau_is_seen_through_a_warm_up() {
     let options = ReduceOnPlateau { patience: 3, ..ReduceOnPlateau::default() };
     let warmup = entry(r#"{"warmup": {"schedule": {"reduce_on_plateau": {"patience": 3}}}}"#);
@@ -145,6 +158,14 @@ fn bad_options_are_refused() {
         (r#"{"cosine": {"end_factor": -0.1}}"#, "`end_factor` must be from 0 to 1, and is -0.1"),
         (r#"{"cosine": {"steps": 0}}"#, "`steps` must be 1 or more, and is 0"),
         (r#"{"inverse_sqrt": {"timescale": 0}}"#, "`timescale` must be 1 or more, and is 0"),
+        (r#"{"multistep": {"milestones": [3, 2]}}"#, "`milestones` must be in order, and are [3, 2]"),
+        (r#"{"polynomial": {"power": 0.0}}"#, "`power` must be more than 0, and is 0"),
+        (r#"{"warm_restarts": {"growth": 0}}"#, "`growth` must be 1 or more, and is 0"),
+        (r#"{"cyclic": {"up": 0}}"#, "`up` must be 1 or more, and is 0"),
+        (r#"{"one_cycle": {"div_factor": 0.5}}"#, "`div_factor` must be 1 or more, and is 0.5"),
+        (r#"{"warmup_stable_decay": {"decay": 0}}"#, "`decay` must be 1 or more, and is 0"),
+        (r#"{"power": {"exponent": -1.0}}"#, "`exponent` must be 0 or more, and is -1"),
+        (r#"{"chebyshev": {"condition": 0.5}}"#, "`condition` must be 1 or more, and is 0.5"),
         (
             r#"{"reduce_on_plateau": {"factor": 1.0}}"#,
             "`factor` must be from 0 up to, but not including, 1, and is 1",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Table;
+use crate::minibatches::Minibatches;
 use crate::supervised::{Model, Supervised};
 use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
 
@@ -102,9 +103,7 @@ struct OnTensors {
     model: DigitsMlp,
     seed: u64,
     lanes: i64,
-    /// The training images' order in the current epoch.
-    order: Tensor,
-    epoch: u64,
+    minibatches: Minibatches,
     /// `[pixels, images]`
     test: Tensor,
     test_classes: Tensor,
@@ -178,8 +177,12 @@ impl OnTensors {
             model: model.clone(),
             seed: seeds[0],
             lanes: seeds.len() as i64,
-            order: Tensor::new(),
-            epoch: u64::MAX,
+            minibatches: Minibatches::new(
+                "digits: minibatches",
+                seeds[0],
+                (model.batch, train as usize),
+                device,
+            ),
             test: images.narrow(0, 0, TEST as i64).tr().contiguous(),
             test_classes: classes.narrow(0, 0, TEST as i64),
             train: images.narrow(0, TEST as i64, train),
@@ -187,18 +190,9 @@ impl OnTensors {
         }
     }
 
-    /// The images `[pixels, batch]` of a step and their targets. Every epoch drops the images that are
-    /// left over, as a `DataLoader` with `drop_last=True` does.
+    /// The images `[pixels, batch]` of a step and their targets.
     fn minibatch(&mut self, step: u64) -> (Tensor, Tensor) {
-        let (size, count) = (self.model.batch as u64, self.train.size()[0] as u64);
-        let (epoch, within) = (step / (count / size), step % (count / size));
-        if epoch != self.epoch {
-            let order = Stream::new("digits: minibatches", &[self.seed, epoch]).permutation(count as usize);
-            let order: Vec<i64> = order.into_iter().map(|i| i as i64).collect();
-            self.order = Tensor::from_slice(&order).to_device(self.train.device());
-            self.epoch = epoch;
-        }
-        let picked = self.order.narrow(0, (within * size) as i64, size as i64);
+        let picked = self.minibatches.rows(step);
         (
             self.train.index_select(0, &picked).tr(),
             self.targets.index_select(self.targets.dim() as i64 - 1, &picked),

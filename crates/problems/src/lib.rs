@@ -6,27 +6,37 @@
 //! loops where it is small enough, and [`Batch`] on libtorch, and both start every lane from the same
 //! numbers, drawn from the seed.
 
+mod audio;
 mod data;
+mod dataset;
 mod diabetes_linear;
 mod digits_mlp;
 mod direct_fit;
 mod landscape;
 mod line_fit;
 mod linear;
+mod minibatches;
+mod module;
 mod quadratic;
 mod rosenbrock;
 mod supervised;
+mod torchscript;
 
+pub use audio::Audio;
+pub use dataset::Names;
 pub use diabetes_linear::DiabetesLinear;
 pub use digits_mlp::DigitsMlp;
 pub use direct_fit::DirectFit;
 pub use line_fit::LineFit;
+use std::borrow::Borrow;
+
 use losses::{File, Loss, Term};
 use numeric::{Float, InBoth, Row, Rows};
 pub use quadratic::Quadratic;
 use registry::{Described, registry};
 pub use rosenbrock::Rosenbrock;
 use tch::{Device, Kind, Tensor};
+pub use torchscript::TorchScript;
 
 registry! {
     /// A problem and its options.
@@ -37,6 +47,8 @@ registry! {
         "rosenbrock" => Rosenbrock(Rosenbrock),
         "diabetes_linear" => DiabetesLinear(DiabetesLinear),
         "digits_mlp" => DigitsMlp(DigitsMlp),
+        "audio" => Audio(Audio),
+        "torchscript" => TorchScript(TorchScript),
     }
 }
 
@@ -160,20 +172,28 @@ pub trait Batch {
     }
 
     /// The gradients `[lanes, …]` of what [`loss`](Self::loss), or a term, came to by the `parameters` it
-    /// came from; `keep` the graph for another call.
-    fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor], keep: bool) -> Vec<Tensor> {
-        autograd(loss, parameters, keep)
+    /// came from.
+    fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor], graph: Graph) -> Vec<Tensor> {
+        autograd(loss, parameters, graph)
     }
+}
+
+/// What becomes of the graph that gradients are taken along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Graph {
+    /// It is given up.
+    Spend,
+    /// It serves once more.
+    Keep,
+    /// The gradients have graphs of their own, for second derivatives.
+    Extend,
 }
 
 /// The gradient of every lane's loss: the sum's, since lanes don't touch. It is 0 for a parameter that the
 /// loss doesn't depend on.
-pub(crate) fn autograd<T: std::borrow::Borrow<Tensor>>(
-    loss: &Tensor,
-    parameters: &[T],
-    keep: bool,
-) -> Vec<Tensor> {
-    let found = Tensor::run_backward(&[loss.sum(None::<Kind>)], parameters, keep, false);
+pub(crate) fn autograd<T: Borrow<Tensor>>(loss: &Tensor, parameters: &[T], graph: Graph) -> Vec<Tensor> {
+    let sum = loss.sum(None::<Kind>);
+    let found = Tensor::run_backward(&[sum], parameters, graph != Graph::Spend, graph == Graph::Extend);
     let fill = |(gradient, parameter): (Tensor, &T)| {
         if gradient.defined() { gradient.contiguous() } else { parameter.borrow().zeros_like().detach() }
     };

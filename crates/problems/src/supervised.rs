@@ -3,7 +3,7 @@
 use losses::{Lanes, Loss, Replicas, Term, mean_of_lanes};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Batch, autograd};
+use crate::{Batch, Graph, autograd};
 
 /// What turns parameters into predictions, for lanes side by side.
 pub(crate) trait Model {
@@ -81,7 +81,7 @@ impl<M: Model + 'static> Batch for Supervised<M> {
         self.loss.terms(&prediction, &target)
     }
 
-    fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor], keep: bool) -> Vec<Tensor> {
+    fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor], graph: Graph) -> Vec<Tensor> {
         let mut of_losses = Vec::new();
         for modules in self.loss.modules() {
             of_losses.extend(modules.leaves());
@@ -93,7 +93,7 @@ impl<M: Model + 'static> Batch for Supervised<M> {
         };
         leaves.extend(of_losses);
         let flat: Vec<&Tensor> = leaves.iter().flatten().collect();
-        let mut found = autograd(loss, &flat, keep).into_iter();
+        let mut found = autograd(loss, &flat, graph).into_iter();
         let mut next = |(leaves, parameter): (&Vec<Tensor>, &Tensor)| {
             let own: Vec<Tensor> = found.by_ref().take(leaves.len()).collect();
             // A leaf is all lanes, or there is one a lane.

@@ -61,7 +61,7 @@ pub(crate) fn list(what: Option<&str>) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     if let Some(axis) = axes.iter().find(|axis| axis.plural == what) {
-        print(&table(axis));
+        print(&catalogue(axis));
         return ExitCode::SUCCESS;
     }
     let found: Vec<&Entry> =
@@ -85,8 +85,23 @@ fn table(axis: &Axis) -> String {
     axis.entries.iter().map(line).collect()
 }
 
-fn details(entry: &Entry) -> String {
-    let formula = entry.info.formula.replace('\n', "\n           ");
+/// The entries of an axis with their defaults, engines and papers.
+fn catalogue(axis: &Axis) -> String {
+    let width = axis.entries.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
+    let lines = |entry: &Entry| {
+        let lines = [
+            entry.info.summary.to_owned(),
+            format!("options {}; on {}", options(entry), entry.engines),
+            entry.info.source.to_owned(),
+        ];
+        let indent = format!("\n  {:width$}  ", "");
+        format!("  {:width$}  {}\n", entry.name, lines.join(&indent))
+    };
+    axis.entries.iter().map(lines).collect()
+}
+
+/// The defaults.
+fn options(entry: &Entry) -> String {
     let options: Vec<String> = entry
         .options
         .as_object()
@@ -94,7 +109,12 @@ fn details(entry: &Entry) -> String {
         .flatten()
         .map(|(name, value)| format!("{name} = {}", toml_like(value)))
         .collect();
-    let options = if options.is_empty() { "none".to_owned() } else { options.join(", ") };
+    if options.is_empty() { "none".to_owned() } else { options.join(", ") }
+}
+
+fn details(entry: &Entry) -> String {
+    let formula = entry.info.formula.replace('\n', "\n           ");
+    let options = options(entry);
     format!(
         "{}: {}\n  formula  {formula}\n  options  {options}\n  source   {}\n  engines  {}\n",
         entry.name, entry.info.summary, entry.info.source, entry.engines

@@ -103,9 +103,15 @@ impl Part {
             (cell.outcome, cell.steps, cell.evaluations) = (result.outcome, result.steps, result.evaluations);
             [cell.start_loss, cell.final_loss, cell.best_loss] = result.loss;
             [cell.start_error, cell.final_error, cell.best_error] = result.error;
-            let hits = batch.settings.targets.iter().zip(&result.hits);
+            let counts_to = result.hits.iter().zip(&result.hit_evaluations);
             cell.hits.clear();
-            cell.hits.extend(hits.map(|(target, step)| Hit { target: *target, step: *step }));
+            cell.hits.extend(batch.settings.targets.iter().zip(counts_to).map(
+                |(target, (step, evaluations))| Hit {
+                    target: *target,
+                    step: *step,
+                    evaluations: *evaluations,
+                },
+            ));
             cell.message.clone_from(&result.message);
             records::write_cell(&mut cells, &cell, targets).expect("the plan's targets hold every batch's");
             for moment in &result.curve {

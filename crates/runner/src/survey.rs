@@ -14,15 +14,28 @@ use crate::run::Options;
 /// The most steps that a trial takes.
 const TRIAL_STEPS: u64 = 50;
 
-/// Batches that cost about the same for a lane and step.
+/// About the longest that a trial takes.
+const TRIAL_S: f64 = 0.1;
+
+/// The most batches of a kind that are tried: losses and optimizers of a problem cost differently.
+const TRIALS: usize = 12;
+
+/// Batches of one problem on one engine.
 #[derive(Default)]
-struct Kind {
-    batches: usize,
+struct Kind<'a> {
+    batches: Vec<&'a Batch>,
     cells: u64,
     /// Lane-steps that are still to be run.
     work: f64,
-    /// The time of a lane-step.
-    pace: f64,
+}
+
+impl Kind<'_> {
+    /// Seconds a lane-step, from trials of batches that are spread evenly over the plan.
+    fn pace(&self) -> f64 {
+        let tried = self.batches.len().min(TRIALS);
+        let paces = (0..tried).map(|i| pace(self.batches[i * self.batches.len() / tried]));
+        paces.sum::<f64>() / tried as f64
+    }
 }
 
 /// The plan as a table, and an estimate of the time.
@@ -32,11 +45,8 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
     let mut there = 0;
     for batch in &plan.batches {
         let kind = kinds.entry((batch.problem.label(), batch.engine.as_str())).or_default();
-        kind.batches += 1;
+        kind.batches.push(batch);
         kind.cells += batch.lanes.len() as u64;
-        if kind.pace == 0.0 {
-            kind.pace = pace(batch);
-        }
         if Part::load(&parts, &batch.key(&plan.targets)).is_some() {
             there += 1;
         } else {
@@ -47,9 +57,10 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
     let width = kinds.keys().map(|(problem, _)| problem.chars().count()).max().unwrap_or(0).max(7);
     let _ = writeln!(text, "  {:width$}  engine    batches     cells", "problem");
     for ((problem, engine), kind) in &kinds {
-        let _ = writeln!(text, "  {problem:width$}  {engine:8}  {:7}  {:8}", kind.batches, kind.cells);
+        let _ = writeln!(text, "  {problem:width$}  {engine:8}  {:7}  {:8}", kind.batches.len(), kind.cells);
     }
-    let seconds = kinds.values().map(|kind| kind.work * kind.pace).sum::<f64>() / options.jobs as f64;
+    let busy = kinds.values().filter(|kind| kind.work > 0.0);
+    let seconds = busy.map(|kind| kind.work * kind.pace()).sum::<f64>() / options.jobs as f64;
     if there > 0 {
         let _ = writeln!(text, "\n{there} parts are there already in {}", parts.display());
     }
@@ -59,19 +70,20 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
 
 /// Seconds a lane-step, from a trial of the batch with few steps.
 fn pace(batch: &Batch) -> f64 {
-    let steps = batch.settings.steps.min(TRIAL_STEPS);
-    let record = batch.settings.record.iter().copied().filter(|step| *step < steps).collect();
-    let settings = Settings { steps, record, ..(*batch.settings).clone() };
     let lanes = batch.lanes.iter().copied().take(256).collect::<Vec<_>>();
-    let work = lanes.len() as f64 * steps as f64;
-    let trial = Batch { settings: Arc::new(settings), lanes, ..batch.clone() };
-    let time = || {
+    let time = |steps: u64| {
+        let record = batch.settings.record.iter().copied().filter(|step| *step < steps).collect();
+        let settings = Settings { steps, record, ..(*batch.settings).clone() };
+        let trial = Batch { settings: Arc::new(settings), lanes: lanes.clone(), ..batch.clone() };
         let begin = Instant::now();
         let _ = engine::run(&trial);
-        begin.elapsed()
+        begin.elapsed().as_secs_f64() / (lanes.len() as f64 * steps as f64)
     };
-    // The first run of a kind warms caches and libtorch up.
-    time().min(time()).as_secs_f64() / work
+    // The first steps of a kind warm caches and libtorch up, and tell how many more are soon done.
+    let few = batch.settings.steps.min(3);
+    let first = time(few);
+    let more = TRIAL_S / (first * lanes.len() as f64);
+    if more <= few as f64 { first } else { time((more as u64).min(batch.settings.steps).min(TRIAL_STEPS)) }
 }
 
 /// A time as people say it.

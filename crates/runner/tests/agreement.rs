@@ -46,7 +46,7 @@ fn everything_fused() -> String {
     let losses = Loss::all()
         .into_iter()
         .filter(|loss| loss.check().is_ok())
-        .filter(|loss| loss.targets() == Targets::Values);
+        .filter(|loss| loss.targets() == Targets::Values && loss.kernel::<f32>().is_some());
     let losses = list(losses.map(|loss| loss.name()));
     let optimizers = Optimizer::all().into_iter().filter(|optimizer| optimizer.stepper::<f32>(1).is_some());
     let optimizers = list(optimizers.map(|optimizer| optimizer.name()));
@@ -126,7 +126,13 @@ fn run(batch: &Batch) -> Vec<LaneResult> {
 
 #[test]
 fn both_engines_draw_the_same_curves() {
-    let batches = plan(&everything_fused());
+    // A sign jumps where the gradient is a sum that cancels to its rounding, which the engines form in
+    // another order: these rules are compared where no sum stands before the sign.
+    let jumps = |batch: &Batch| {
+        let by_sign = ["lion", "rprop", "signsgd", "signum"].contains(&batch.optimizer.name());
+        by_sign && batch.problem.name() != "direct_fit"
+    };
+    let batches: Vec<Batch> = plan(&everything_fused()).into_iter().filter(|batch| !jumps(batch)).collect();
     let compare = |batch: &Batch| -> Vec<(f64, String)> {
         assert_eq!(batch.engine, Engine::Fused);
         let (ours, theirs) = (run(batch), run(&on(Engine::Libtorch, batch)));
@@ -146,12 +152,13 @@ fn both_engines_draw_the_same_curves() {
     let tolerance_of = |what: &str| match what {
         _ if what.starts_with("line_fit / ") => 1e-4,
         _ if what.contains(" / transformed / ") => 1e-6,
+        // The second moment of the step before, which divides, may be as small as a gradient got.
+        _ if what.contains(" / adopt / ") => 1e-6,
         _ => 1e-10,
     };
-    for (distance, what) in &all {
-        let tolerance = tolerance_of(what);
-        assert!(*distance <= tolerance, "{what}: {distance:e} apart");
-    }
+    let far = all.iter().filter(|(distance, what)| *distance > tolerance_of(what));
+    let far: Vec<String> = far.map(|(distance, what)| format!("{what}: {distance:e} apart")).collect();
+    assert!(far.is_empty(), "{}", far.join("\n"));
     let loose = all.iter().filter(|(distance, _)| *distance > 1e-10).count();
     assert!(loose * 100 < all.len(), "{loose} of {} are far apart", all.len());
 }

@@ -15,6 +15,7 @@
 //! | `start_loss`, `final_loss`, `best_loss` | the loss |
 //! | `start_error`, `final_error`, `best_error` | the error, which doesn't depend on the loss |
 //! | `steps_to_<target>`, one for each target | the step; `inf`: not within the budget; empty: not asked |
+//! | `evaluations_to_<target>`, one for each target | the same in gradient evaluations |
 //! | `message` | why a run failed |
 //!
 //! Losses and errors stand in the shortest decimals that read back to the same number of the run's
@@ -34,5 +35,5 @@ pub use write::{
 };
 
 /// The version of the form of the result files. It rises when a column comes, goes or changes its
-/// meaning; 2 added `budget`. A file of another form is refused by its header, never misread.
-pub const SCHEMA: u32 = 2;
+/// meaning; 2 added `budget`, 3 `evaluations_to_<target>`. A file of another form is refused by its header, never misread.
+pub const SCHEMA: u32 = 3;

@@ -41,6 +41,9 @@ pub struct Hit {
     pub target: f64,
     /// The first step at which it was, or `None` if it was not within the budget.
     pub step: Option<u64>,
+    /// The gradient evaluations that had been spent by then: as many as steps, unless the optimizer
+    /// needs more than one a step.
+    pub evaluations: Option<u64>,
 }
 
 /// One training run: a row of `cells.csv`.

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::rows::{Row, Rows};
-use super::write::{CELL_COLUMNS, MESSAGE_COLUMN, POINT_COLUMNS, TARGET_COLUMN};
+use super::write::{CELL_COLUMNS, EVALUATIONS_COLUMN, MESSAGE_COLUMN, POINT_COLUMNS, TARGET_COLUMN};
 use super::{Cell, Dtype, Point, RecordError, Targets, float};
 
 /// The rows of a `cells.csv`. After an error it ends.
@@ -55,7 +55,11 @@ impl<R: Read> Cells<R> {
                 targets.values().get(index).map_or_else(|| "<target>".to_owned(), |&target| shown(target));
             rows.expect(first + index, &[&format!("{TARGET_COLUMN}{name}")])?;
         }
-        let last = first + values.len();
+        let last = first + 2 * targets.values().len();
+        for (index, &target) in targets.values().iter().enumerate() {
+            let column = first + targets.values().len() + index;
+            rows.expect(column, &[&format!("{EVALUATIONS_COLUMN}{}", shown(target))])?;
+        }
         rows.expect(last, &[MESSAGE_COLUMN])?;
         rows.expect_end(last + 1)?;
         Ok(Self { rows, targets })
@@ -84,7 +88,7 @@ fn cell(row: &Row, targets: &Targets) -> Result<Cell, RecordError> {
     let dtype = row.word(9)?;
     let mut hits = Vec::with_capacity(targets.values().len());
     for (index, &target) in targets.values().iter().enumerate() {
-        hits.extend(row.hit(first + index, target)?);
+        hits.extend(row.hit([first + index, first + targets.values().len() + index], target)?);
     }
     Ok(Cell {
         key: row.key(0)?,
@@ -108,7 +112,7 @@ fn cell(row: &Row, targets: &Targets) -> Result<Cell, RecordError> {
         final_error: row.float_in(18, dtype)?,
         best_error: row.float_in(19, dtype)?,
         hits,
-        message: row.text(first + targets.values().len()).to_owned(),
+        message: row.text(first + 2 * targets.values().len()).to_owned(),
     })
 }
 

@@ -192,14 +192,26 @@ impl Row<'_> {
             .ok_or_else(|| self.error(index, "16 hexadecimal digits"))
     }
 
-    /// When a target was reached, if the run was asked for it.
-    pub(crate) fn hit(&self, index: usize, target: f64) -> Result<Option<Hit>, RecordError> {
-        let step = match self.text(index) {
-            "" => return Ok(None),
-            "inf" => None,
-            text => Some(whole(text).ok_or_else(|| self.error(index, "a step, `inf` or empty"))?),
+    /// When a target was reached, in steps and in evaluations, if the run was asked for it.
+    pub(crate) fn hit(
+        &self,
+        [steps, evaluations]: [usize; 2],
+        target: f64,
+    ) -> Result<Option<Hit>, RecordError> {
+        let count = |index: usize| match self.text(index) {
+            "" => Ok(None),
+            "inf" => Ok(Some(None)),
+            text => {
+                whole(text).map(|n| Some(Some(n))).ok_or_else(|| self.error(index, "a step, `inf` or empty"))
+            }
         };
-        Ok(Some(Hit { target, step }))
+        match (count(steps)?, count(evaluations)?) {
+            (None, None) => Ok(None),
+            (Some(step), Some(evaluations)) if step.is_some() == evaluations.is_some() => {
+                Ok(Some(Hit { target, step, evaluations }))
+            }
+            _ => Err(self.error(evaluations, "a number where the steps have one")),
+        }
     }
 
     /// The error that the value at `index` is not what is expected there.

@@ -1,6 +1,6 @@
 //! Rows as bytes, appended to a buffer that the caller empties when it likes.
 
-use super::{Cell, Dtype, Key, Point, TargetError, Targets, Term};
+use super::{Cell, Dtype, Hit, Key, Point, TargetError, Targets, Term};
 
 /// The columns of `cells.csv` before the targets.
 pub(crate) const CELL_COLUMNS: [&str; 20] = [
@@ -27,6 +27,8 @@ pub(crate) const CELL_COLUMNS: [&str; 20] = [
 ];
 /// What stands before the target in the name of its column.
 pub(crate) const TARGET_COLUMN: &str = "steps_to_";
+/// The same for the gradient evaluations spent until then; these columns come after all those.
+pub(crate) const EVALUATIONS_COLUMN: &str = "evaluations_to_";
 /// The last column of `cells.csv`.
 pub(crate) const MESSAGE_COLUMN: &str = "message";
 /// The columns of `curves.csv`.
@@ -89,10 +91,12 @@ pub fn write_cell_header(out: &mut Vec<u8>, targets: &Targets) {
         out.extend_from_slice(name.as_bytes());
         out.push(b',');
     }
-    for &target in targets.values() {
-        out.extend_from_slice(TARGET_COLUMN.as_bytes());
-        float(out, target, Dtype::Float64);
-        out.push(b',');
+    for count in [TARGET_COLUMN, EVALUATIONS_COLUMN] {
+        for &target in targets.values() {
+            out.extend_from_slice(count.as_bytes());
+            float(out, target, Dtype::Float64);
+            out.push(b',');
+        }
     }
     out.extend_from_slice(MESSAGE_COLUMN.as_bytes());
     out.push(b'\n');
@@ -128,19 +132,21 @@ pub fn write_cell(out: &mut Vec<u8>, cell: &Cell, targets: &Targets) -> Result<(
         out.push(b',');
         float(out, value, cell.dtype);
     }
-    let mut hits = cell.hits.iter().peekable();
-    for &target in targets.values() {
-        out.push(b',');
-        if let Some(hit) = hits.next_if(|hit| hit.target == target) {
-            match hit.step {
-                Some(step) => integer(out, step),
-                None => out.extend_from_slice(b"inf"),
+    for count in [|hit: &Hit| hit.step, |hit: &Hit| hit.evaluations] {
+        let mut hits = cell.hits.iter().peekable();
+        for &target in targets.values() {
+            out.push(b',');
+            if let Some(hit) = hits.next_if(|hit| hit.target == target) {
+                match count(hit) {
+                    Some(count) => integer(out, count),
+                    None => out.extend_from_slice(b"inf"),
+                }
             }
         }
-    }
-    if let Some(hit) = hits.next() {
-        out.truncate(start);
-        return Err(TargetError::Column { key: cell.key, target: hit.target });
+        if let Some(hit) = hits.next() {
+            out.truncate(start);
+            return Err(TargetError::Column { key: cell.key, target: hit.target });
+        }
     }
     out.push(b',');
     text(out, &cell.message);

@@ -8,7 +8,7 @@ use super::{Row, Table};
 use crate::records::{Cell, Outcome, Role};
 use crate::statistics::{expected_running_time, median, quantile};
 
-/// Collects runs, 72 bytes for each, and makes the table of them.
+/// Collects runs, 80 bytes for each, and makes the table of them.
 #[derive(Default)]
 pub struct Builder {
     groups: Vec<Group>,
@@ -118,7 +118,9 @@ impl Group {
         let reported: Vec<&Run> = self.reporting.iter().filter(|run| run.lr.total_cmp(&lr).is_eq()).collect();
         let mut steps: Vec<f64> = reported.iter().map(|run| run.steps_to(target)).collect();
         let mut errors: Vec<f64> = reported.iter().map(|run| run.error).collect();
+        let mut evaluations: Vec<f64> = reported.iter().map(|run| run.evaluations_to(target)).collect();
         steps.sort_unstable_by(f64::total_cmp);
+        evaluations.sort_unstable_by(f64::total_cmp);
         let count = |outcome| reported.iter().filter(|run| run.outcome == outcome).count();
         let share = |count: usize| count as f64 / reported.len() as f64;
         let row = Row {
@@ -138,6 +140,7 @@ impl Group {
             steps_q25: quantile(&steps, 0.25),
             steps_median: quantile(&steps, 0.5),
             steps_q75: quantile(&steps, 0.75),
+            evaluations_median: quantile(&evaluations, 0.5),
             ert: expected_running_time(reported.iter().map(|run| (run.reached(target), run.steps))),
             final_error: median(&mut errors),
             diverged_rate: share(count(Outcome::Diverged)),

@@ -12,6 +12,8 @@ pub(super) struct Run {
     pub(super) target: Option<f64>,
     /// The step at which it was reached by a run that ended well, or `NEVER`.
     step: u64,
+    /// The evaluations spent by then.
+    evaluations: u64,
     pub(super) steps: u64,
     pub(super) budget: u64,
     /// Its error at the end, where `inf` is none.
@@ -34,6 +36,7 @@ impl Run {
             lr: cell.lr,
             target: hardest.map(|hit| hit.target),
             step: step.unwrap_or(NEVER),
+            evaluations: hardest.and_then(|hit| hit.evaluations).unwrap_or(NEVER),
             steps: cell.steps,
             budget: cell.budget,
             error,
@@ -51,6 +54,11 @@ impl Run {
     /// The same as a number, where `inf` is never.
     pub(super) fn steps_to(&self, target: Option<f64>) -> f64 {
         self.reached(target).map_or(f64::INFINITY, |step| step as f64)
+    }
+
+    /// The same in gradient evaluations.
+    pub(super) fn evaluations_to(&self, target: Option<f64>) -> f64 {
+        self.reached(target).map_or(f64::INFINITY, |_| self.evaluations as f64)
     }
 }
 
@@ -138,6 +146,7 @@ mod tests {
             lr,
             target: Some(0.1),
             step: step.unwrap_or(NEVER),
+            evaluations: step.unwrap_or(NEVER),
             steps,
             budget: 100,
             error,

@@ -17,7 +17,7 @@ const LABEL_LINES: usize = 8;
 const ROW: char = '\u{e000}';
 /// Begins the best row.
 const BEST: char = '*';
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 12] = [
     "",
     "loss",
     "optimizer",
@@ -25,6 +25,7 @@ const HEADER: [&str; 11] = [
     "lr",
     "success",
     "steps",
+    "evalu-\nations",
     "ERT",
     "final\nerror",
     "diverged",
@@ -35,9 +36,10 @@ const LABELS: std::ops::RangeInclusive<usize> = 1..=3;
 
 const SUCCESS: usize = 5;
 const STEPS: usize = 6;
-const ERT: usize = 7;
-const DIVERGED: usize = 9;
-const BASIN: usize = 10;
+const EVALUATIONS: usize = 7;
+const ERT: usize = 8;
+const DIVERGED: usize = 10;
+const BASIN: usize = 11;
 
 /// The texts of the rows, and which columns of them are shown.
 pub(super) struct Columns {
@@ -52,6 +54,7 @@ impl Columns {
         let says = |index: &usize| match *index {
             SUCCESS => rows.iter().any(|row| row.target.is_some() || row.seeds == 0),
             STEPS | ERT => rows.iter().any(|row| row.target.is_some()),
+            EVALUATIONS => rows.iter().any(|row| row.evaluations_median > row.steps_median),
             DIVERGED => rows.iter().any(|row| row.diverged_rate > 0.0),
             BASIN => texts.iter().any(|row| row[BASIN] != NONE),
             _ => true,
@@ -156,6 +159,7 @@ fn texts(row: &Row) -> [String; HEADER.len()] {
             of_seeds(row.success_rate)
         },
         steps_between,
+        steps(row.evaluations_median),
         steps(row.ert),
         short(row.final_error),
         if row.seeds == 0 {

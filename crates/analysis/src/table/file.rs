@@ -8,7 +8,7 @@ use crate::records::rows::{self, Rows};
 use crate::records::write::{integer, text};
 use crate::records::{Dtype, RecordError, float};
 
-pub(crate) const COLUMNS: [&str; 22] = [
+pub(crate) const COLUMNS: [&str; 23] = [
     "problem",
     "loss",
     "optimizer",
@@ -25,6 +25,7 @@ pub(crate) const COLUMNS: [&str; 22] = [
     "steps_q25",
     "steps_median",
     "steps_q75",
+    "evaluations_median",
     "ert",
     "final_error",
     "diverged_rate",
@@ -102,7 +103,7 @@ pub(crate) fn write_row(out: &mut Vec<u8>, row: &Row) {
     for value in [row.success_rate].into_iter().chain(steps) {
         line.float(value);
     }
-    for value in [row.ert, row.final_error, row.diverged_rate] {
+    for value in [row.evaluations_median, row.ert, row.final_error, row.diverged_rate] {
         line.float(value);
     }
     line.integer(row.failed);
@@ -129,15 +130,16 @@ fn read_row(line: &rows::Row) -> Result<Row, RecordError> {
         steps_q25: line.float(13)?,
         steps_median: line.float(14)?,
         steps_q75: line.float(15)?,
-        ert: line.float(16)?,
-        final_error: line.float(17)?,
-        diverged_rate: line.float(18)?,
-        failed: line.integer(19)?,
-        basin_decades: line.float(20)?,
-        best: match line.text(21) {
+        evaluations_median: line.float(16)?,
+        ert: line.float(17)?,
+        final_error: line.float(18)?,
+        diverged_rate: line.float(19)?,
+        failed: line.integer(20)?,
+        basin_decades: line.float(21)?,
+        best: match line.text(22) {
             "true" => true,
             "false" => false,
-            _ => return Err(line.error(21, "`true` or `false`")),
+            _ => return Err(line.error(22, "`true` or `false`")),
         },
     })
 }

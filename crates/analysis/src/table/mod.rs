@@ -85,6 +85,9 @@ pub struct Row {
     pub steps_median: f64,
     /// Upper quartile of the steps to the target.
     pub steps_q75: f64,
+    /// Median of the gradient evaluations to the target: the steps, unless the optimizer needs more than
+    /// one a step; NaN without runs.
+    pub evaluations_median: f64,
     /// The expected running time: steps spent for each success.
     pub ert: f64,
     /// Median of the error at the end; NaN without runs.
@@ -119,7 +122,7 @@ impl Row {
 /// #     schedule: "constant".into(), lr: 0.1, seed: 1, role: Role::Tuning, engine: Engine::Fused,
 /// #     dtype: Dtype::Float64, outcome: Outcome::Reached, budget: 100, steps: 36, evaluations: 36,
 /// #     start_loss: 1.0, final_loss: 0.0, best_loss: 0.0, start_error: 1.0, final_error: 0.01,
-/// #     best_error: 0.01, hits: vec![Hit { target: 0.01, step: Some(36) }], message: String::new(),
+/// #     best_error: 0.01, hits: vec![Hit { target: 0.01, step: Some(36), evaluations: Some(36) }], message: String::new(),
 /// # };
 /// use analysis::table::Builder;
 ///

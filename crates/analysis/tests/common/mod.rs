@@ -47,7 +47,7 @@ pub fn cell(labels: [&str; 4], lr: f64, role: Role, seed: u64, end: End) -> Cell
         start_error: 2.0,
         final_error,
         best_error: 0.0,
-        hits: vec![Hit { target: 0.01, step }],
+        hits: vec![Hit { target: 0.01, step, evaluations: step }],
         message: if outcome == Outcome::Failed { "out of memory".to_owned() } else { String::new() },
     }
 }

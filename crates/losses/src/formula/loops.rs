@@ -187,11 +187,16 @@ pub(super) fn choose<F: Float>(
         let i = row + i;
         let (a, b) = (a.at(tiles, i), b.at(tiles, i));
         let (v, s, w, t) = (v.at(tiles, i), s.at(tiles, i), w.at(tiles, i), t.at(tiles, i));
-        let mut scaled = rows::zero::<F>();
+        let (mut chosen, mut scaled) = (rows::zero::<F>(), rows::zero::<F>());
+        // Compared twice: a truth value that two loops share would be packed into a byte and unpacked.
         for lane in 0..LANES {
-            let yes = holds(a[lane], b[lane]);
-            sum[lane] += if yes { v[lane] } else { w[lane] };
-            scaled[lane] = if yes { s[lane] } else { t[lane] } * scale;
+            chosen[lane] = if holds(a[lane], b[lane]) { v[lane] } else { w[lane] };
+        }
+        for lane in 0..LANES {
+            scaled[lane] = if holds(a[lane], b[lane]) { s[lane] } else { t[lane] } * scale;
+        }
+        for lane in 0..LANES {
+            sum[lane] += chosen[lane];
         }
         *to = scaled;
     }

@@ -72,7 +72,7 @@ fn values_and_slopes_are_pytorchs() {
 
 #[test]
 fn every_loss_is_covered_at_its_defaults_and_with_every_option_changed() {
-    let cases = cases();
+    let cases = [cases(), crate::waveforms::cases()].concat();
     for loss in all_losses() {
         let covered = |case: &dyn Fn(&Loss) -> bool| cases.iter().any(|(golden, _)| case(golden));
         assert!(covered(&|golden| *golden == loss), "no golden values of {}", loss.name());

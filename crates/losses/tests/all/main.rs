@@ -7,6 +7,7 @@ mod golden;
 mod options;
 mod question;
 mod torchscript;
+mod waveforms;
 
 use losses::Loss;
 use numeric::{Float, LANES, Row, rows};

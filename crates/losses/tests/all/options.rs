@@ -83,7 +83,7 @@ proptest! {
 fn a_label_names_the_options_that_were_changed() {
     for loss in all_losses() {
         assert_eq!(loss.label(), loss.name());
-        let changed = scaled(&loss, &[0.5; 3]);
+        let changed = scaled(&loss, &[0.5; 9]);
         for (option, _) in loss.options().as_object().unwrap().iter().filter(|(_, value)| value.is_number()) {
             assert!(changed.label().contains(&format!("{option}=")), "{}", changed.label());
         }

@@ -8,24 +8,44 @@
 //! assert_eq!(Schedule::named("linear").unwrap().factors(4), [1.0, 0.75, 0.5, 0.25]);
 //! ```
 
+mod chebyshev;
 mod constant;
 mod cosine;
+mod cyclic;
 mod exponential;
 mod inverse_sqrt;
+mod inverse_time;
 mod linear;
+mod multistep;
+mod one_cycle;
+mod polynomial;
+mod power;
 mod reduce_on_plateau;
+mod rex;
 mod step;
+mod warm_restarts;
 mod warmup;
+mod warmup_stable_decay;
 
+pub use chebyshev::Chebyshev;
 pub use constant::Constant;
 pub use cosine::Cosine;
+pub use cyclic::{Cyclic, Mode};
 pub use exponential::Exponential;
 pub use inverse_sqrt::InverseSqrt;
+pub use inverse_time::InverseTime;
 pub use linear::Linear;
+pub use multistep::Multistep;
+pub use one_cycle::{Anneal, OneCycle};
+pub use polynomial::Polynomial;
+pub use power::Power;
 pub use reduce_on_plateau::{Observer, ReduceOnPlateau, ThresholdMode};
 use registry::{Described, registry};
+pub use rex::Rex;
 pub use step::Step;
+pub use warm_restarts::WarmRestarts;
 pub use warmup::Warmup;
+pub use warmup_stable_decay::{Shape, WarmupStableDecay};
 
 registry! {
     /// A schedule and its options.
@@ -36,6 +56,16 @@ registry! {
         "linear" => Linear(Linear),
         "cosine" => Cosine(Cosine),
         "inverse_sqrt" => InverseSqrt(InverseSqrt),
+        "multistep" => Multistep(Multistep),
+        "polynomial" => Polynomial(Polynomial),
+        "warm_restarts" => WarmRestarts(WarmRestarts),
+        "cyclic" => Cyclic(Cyclic),
+        "one_cycle" => OneCycle(OneCycle),
+        "warmup_stable_decay" => WarmupStableDecay(WarmupStableDecay),
+        "inverse_time" => InverseTime(InverseTime),
+        "power" => Power(Power),
+        "rex" => Rex(Rex),
+        "chebyshev" => Chebyshev(Chebyshev),
         "reduce_on_plateau" => ReduceOnPlateau(ReduceOnPlateau),
         "warmup" => Warmup(Warmup),
     }

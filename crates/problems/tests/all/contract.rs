@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use losses::Loss;
 use problems::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ fn read(toml: &str) -> Problem {
 }
 
 /// Problem, option, values out of its range, values at the ends of it.
-const RANGES: [(&str, &str, &[&str], &[&str]); 14] = [
+const RANGES: [(&str, &str, &[&str], &[&str]); 19] = [
     ("direct_fit", "dim", &["0", "1000001"], &["1", "1000000"]),
     ("direct_fit", "spread", &["0.0", "-1.0", "nan", "inf"], &["1e-300"]),
     ("line_fit", "slope", &["nan", "inf", "-inf"], &["0", "-1e10"]),
@@ -33,6 +34,11 @@ const RANGES: [(&str, &str, &[&str], &[&str]); 14] = [
     ("rosenbrock", "spread", &["-0.1", "nan", "inf"], &["0"]),
     ("digits_mlp", "hidden", &["0", "4097"], &["1", "4096"]),
     ("digits_mlp", "batch", &["0", "1438"], &["1", "1437"]),
+    ("audio", "partials", &["0", "65"], &["1", "64"]),
+    ("audio", "samples", &["1", "1000001"], &["2", "1000000"]),
+    ("audio", "sample_rate", &["999", "192001", "nan", "inf"], &["1000", "192000"]),
+    ("audio", "detune", &["-0.5", "48.5", "nan", "inf"], &["0", "48"]),
+    ("audio", "spread", &["-0.1", "nan", "inf"], &["0"]),
 ];
 
 #[test]
@@ -54,7 +60,7 @@ fn options_out_of_range_are_refused_by_name_and_value() {
 
 #[test]
 fn every_option_has_a_range_or_is_a_switch() {
-    for problem in Problem::all() {
+    for problem in Problem::all().iter().filter(|problem| problem.files().is_empty()) {
         for (option, value) in problem.options().as_object().unwrap() {
             let known = RANGES.iter().any(|(name, range, ..)| *name == problem.name() && range == option);
             assert!(known || value.is_boolean(), "{} says nothing about {option}", problem.name());
@@ -112,7 +118,11 @@ fn every_loss_that_is_allowed_runs_from_the_start() {
             let what = name(&problem, loss.as_ref());
             let all = [said.loss, said.gradient.concat(), said.error].concat();
             assert!(all.iter().all(|x| x.is_finite()), "{what}");
-            assert!(said.gradient.concat().iter().any(|slope| *slope != 0.0), "{what} has somewhere to go");
+            // A loss of a waveform has no slope in silence.
+            let silent = start.concat().iter().all(|x| *x == 0.0)
+                && matches!(loss, Some(Loss::Spectral(_) | Loss::Envelope(_)));
+            let moves = said.gradient.concat().iter().any(|slope| *slope != 0.0);
+            assert!(moves != silent, "{what} has somewhere to go");
         }
     }
 }

@@ -70,7 +70,7 @@ fn starts_losses_gradients_and_errors_are_the_published_implementations() {
 #[test]
 fn every_problem_is_covered_at_its_defaults_or_with_every_option_changed() {
     let cases = cases();
-    for entry in Problem::all() {
+    for entry in Problem::all().iter().filter(|entry| entry.files().is_empty()) {
         let of_it = || cases.iter().map(|case| &case.problem).filter(|golden| golden.name() == entry.name());
         assert!(of_it().count() > 0, "no golden values of {}", entry.name());
         for (option, default) in entry.options().as_object().unwrap() {

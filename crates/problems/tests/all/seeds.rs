@@ -38,6 +38,8 @@ fn every_seed_changes_what_a_problem_says_it_does() {
         (r#"{"rosenbrock": {"spread": 0}}"#, false, false),
         (r#""diabetes_linear""#, true, false),
         (r#""digits_mlp""#, true, true),
+        (r#""audio""#, true, true),
+        (r#"{"audio": {"detune": 0, "spread": 0}}"#, true, true),
     ] {
         let problem = problem(json);
         let loss = any_loss(&problem);

@@ -50,6 +50,8 @@ pub struct LaneResult {
     pub error: [f64; 3],
     /// The step at which each target was reached.
     pub hits: Vec<Option<u64>>,
+    /// The gradients spent by then.
+    pub hit_evaluations: Vec<Option<u64>>,
     /// The recorded steps.
     pub curve: Vec<Moment>,
     /// The terms of the loss at those steps, where it has several.
@@ -67,6 +69,7 @@ impl Default for LaneResult {
             loss: [f64::NAN; 3],
             error: [f64::NAN; 3],
             hits: Vec::new(),
+            hit_evaluations: Vec::new(),
             curve: Vec::new(),
             terms: Vec::new(),
             message: String::new(),
@@ -78,7 +81,8 @@ impl LaneResult {
     /// A lane that broke off.
     pub(super) fn failed(message: &str, targets: usize) -> Self {
         let (outcome, message) = (Outcome::Failed, message.to_owned());
-        Self { outcome, message, hits: vec![None; targets], ..Self::default() }
+        let hits = vec![None; targets];
+        Self { outcome, message, hit_evaluations: hits.clone(), hits, ..Self::default() }
     }
 }
 
@@ -97,15 +101,24 @@ pub(super) struct Ledger<'a, F> {
     /// Above this error a lane has diverged.
     largest: Vec<f64>,
     ended: Vec<bool>,
+    /// Evaluations beside the one of each step.
+    extra: Vec<u64>,
     /// What the lanes have come to so far.
     results: Vec<LaneResult>,
     /// When each lane reached each target: lanes × targets.
-    hits: Vec<Option<u64>>,
-    /// Since which step a target holds, where it must hold for several: lanes × targets.
-    since: Vec<Option<u64>>,
+    hits: Vec<Option<Reached>>,
+    /// Since when a target holds, where it must hold for several: lanes × targets.
+    since: Vec<Option<Reached>>,
     running: usize,
     /// Rows with news, kept between steps so that none is allocated.
     news: Vec<usize>,
+}
+
+/// When a target was reached.
+#[derive(Clone, Copy)]
+struct Reached {
+    step: u64,
+    evaluations: u64,
 }
 
 /// The smaller of the two, and `b` where `a` is NaN: one instruction.
@@ -140,6 +153,7 @@ impl<'a, F: Float> Ledger<'a, F> {
             limit: Rows::splat(F::MAX, chunks),
             largest: vec![f64::INFINITY; lanes],
             ended: vec![false; lanes],
+            extra: vec![0; lanes],
             results: (0..lanes).map(|_| LaneResult::default()).collect(),
             hits: vec![None; lanes * targets],
             since: vec![None; lanes * targets],
@@ -247,12 +261,13 @@ impl<'a, F: Float> Ledger<'a, F> {
             return;
         }
         let (hold, targets) = (self.settings.hold, &self.settings.targets);
+        let now = Reached { step, evaluations: step + self.extra[lane] };
         let own = lane * targets.len()..(lane + 1) * targets.len();
         let states = self.hits[own.clone()].iter_mut().zip(&mut self.since[own]);
         for (target, (hit, since)) in targets.iter().zip(states) {
             if hit.is_none() {
-                *since = (error <= *target).then(|| since.unwrap_or(step));
-                *hit = since.filter(|first| step - first + 1 >= hold);
+                *since = (error <= *target).then(|| since.unwrap_or(now));
+                *hit = since.filter(|first| step - first.step + 1 >= hold);
             }
         }
         self.aim(lane, metric);
@@ -270,7 +285,7 @@ impl<'a, F: Float> Ledger<'a, F> {
         };
     }
 
-    fn hits_of(&self, lane: usize) -> &[Option<u64>] {
+    fn hits_of(&self, lane: usize) -> &[Option<Reached>] {
         let targets = self.settings.targets.len();
         &self.hits[lane * targets..(lane + 1) * targets]
     }
@@ -291,10 +306,14 @@ impl<'a, F: Float> Ledger<'a, F> {
         let best_loss = least(self.best_loss[chunk][i], loss);
         let best_measure = self.best_measure[chunk][i];
         let best_error = if best_measure < F::MAX { metric.error(best_measure).to_f64() } else { error };
-        let hits = self.hits_of(lane).to_vec();
+        let hits = self.hits_of(lane);
+        let steps = hits.iter().map(|hit| hit.map(|hit| hit.step)).collect();
+        let hit_evaluations = hits.iter().map(|hit| hit.map(|hit| hit.evaluations)).collect();
         self.ended[lane] = true;
+        let evaluations = step + self.extra[lane];
         let result = &mut self.results[lane];
-        (result.outcome, result.steps, result.evaluations, result.hits) = (outcome, step, step, hits);
+        (result.outcome, result.steps, result.evaluations) = (outcome, step, evaluations);
+        (result.hits, result.hit_evaluations) = (steps, hit_evaluations);
         (result.loss[1], result.loss[2]) = (loss, best_loss);
         (result.error[1], result.error[2]) = (error, best_error);
     }
@@ -321,6 +340,11 @@ impl<'a, F: Float> Ledger<'a, F> {
                 });
             }
         }
+    }
+
+    /// Counts what the optimizer evaluated in a step besides its gradient.
+    pub(super) fn charge(&mut self, extra: &[u64]) {
+        self.extra.iter_mut().zip(extra).for_each(|(sum, extra)| *sum += extra);
     }
 
     /// Adds the terms of the loss at a step, of the lanes that [`record`](Self::record) would add.

@@ -4,7 +4,8 @@
 use losses::Term;
 use numeric::slices::{slice, slice_mut};
 use numeric::{Float, LANES, Row, rows};
-use optimizers::{Stepper, TensorStepper};
+use optimizers::{Clip, Oracle, Stepper, TensorStepper};
+use problems::Graph;
 use tch::{Device, Kind, Tensor};
 
 use super::ledger::{LaneResult, Ledger, Metric, Seen};
@@ -41,6 +42,8 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
     let period = batch.problem.error_period();
     let mut errors = Vec::new();
     let mut diverged = Vec::new();
+    // What the optimizer evaluates besides the gradient of the step.
+    let mut extra = vec![0; lanes];
     let mut step = 0;
     let (mut loss_rows, mut error_rows);
     loop {
@@ -48,7 +51,10 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         let losses: Vec<f64> = Vec::try_from(loss.to_kind(Kind::Double)).expect("a loss for each lane");
         assert_eq!(losses.len(), lanes, "the loss must be one number for each lane");
         if step % period == 0 || step == settings.steps {
-            errors = problem.error(&parameters);
+            errors = match update.answer(&parameters) {
+                Some(answer) => problem.error(&answer),
+                None => problem.error(&parameters),
+            };
         }
         (loss_rows, error_rows) = (to_rows::<F>(&losses), to_rows::<F>(&errors));
         let seen = Seen { step, loss: &loss_rows, measure: &error_rows };
@@ -59,7 +65,7 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         if !recording && step == settings.steps {
             break;
         }
-        let mut gradients = problem.gradients(&loss, &parameters, false);
+        let mut gradients = problem.gradients(&loss, &parameters, Graph::Spend);
         if recording {
             let terms = problem.terms(step, &parameters);
             if !terms.is_empty() {
@@ -86,7 +92,10 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         if let Some(clip) = &clip {
             clip.tensors(&mut gradients);
         }
-        update.step(&rates.current, &mut parameters, &gradients);
+        let mut oracle = Asked { problem: &mut *problem, step, loss: loss.detach(), clip, extra: &mut extra };
+        update.step(&rates.current, &mut parameters, &gradients, &mut oracle);
+        ledger.charge(&extra);
+        extra.fill(0);
         rates.listen(|lane| losses[lane]);
         step += 1;
     }
@@ -100,7 +109,7 @@ fn accounts(problem: &mut dyn problems::Batch, terms: &[Term], parameters: &[Ten
     };
     // All terms come from one forward pass, whose graph each of them needs.
     let gradients: Vec<Vec<Tensor>> =
-        terms.iter().map(|term| problem.gradients(&term.value, parameters, true)).collect();
+        terms.iter().map(|term| problem.gradients(&term.value, parameters, Graph::Keep)).collect();
     let product = |i: usize, j: usize| {
         let pairs = gradients[i].iter().zip(&gradients[j]);
         let products = pairs.map(|(a, b)| {
@@ -134,6 +143,57 @@ fn to_rows<F: Float>(values: &[f64]) -> Vec<Row<F>> {
     rows
 }
 
+/// What an optimizer asks of the problem during a step.
+struct Asked<'a> {
+    problem: &'a mut dyn problems::Batch,
+    step: u64,
+    loss: Tensor,
+    clip: Option<Clip>,
+    /// The evaluations that each lane has asked for.
+    extra: &'a mut [u64],
+}
+
+/// The same numbers as leaves of a new graph.
+fn leaves(points: &[Tensor]) -> Vec<Tensor> {
+    points.iter().map(|point| point.detach().copy().set_requires_grad(true)).collect()
+}
+
+impl Oracle for Asked<'_> {
+    fn loss(&self) -> Tensor {
+        self.loss.shallow_clone()
+    }
+
+    fn evaluate(&mut self, points: &[Tensor], asking: &[bool]) -> (Tensor, Vec<Tensor>) {
+        self.extra.iter_mut().zip(asking).for_each(|(extra, asks)| *extra += u64::from(*asks));
+        tch::with_grad(|| {
+            let points = leaves(points);
+            let loss = self.problem.loss(self.step, &points);
+            let mut gradients = self.problem.gradients(&loss, &points, Graph::Spend);
+            if let Some(clip) = &self.clip {
+                clip.tensors(&mut gradients);
+            }
+            (loss.detach(), gradients)
+        })
+    }
+
+    fn hessian_product(&mut self, points: &[Tensor], directions: &[Tensor]) -> Vec<Tensor> {
+        self.extra.iter_mut().for_each(|extra| *extra += 1);
+        tch::with_grad(|| {
+            let points = leaves(points);
+            let loss = self.problem.loss(self.step, &points);
+            let gradients = self.problem.gradients(&loss, &points, Graph::Extend);
+            // Σ g·v over all lanes: its gradient is H·v, lane by lane.
+            let along = gradients.iter().zip(directions).map(|(g, v)| (g * v).sum(None::<Kind>));
+            let along = along.reduce(|a, b| a + b).expect("a problem has parameters");
+            if !along.requires_grad() {
+                // A loss of straight pieces has no curvature.
+                return points.iter().map(|point| point.zeros_like().detach()).collect();
+            }
+            self.problem.gradients(&along, &points, Graph::Spend)
+        })
+    }
+}
+
 /// The steppers of a parameter.
 struct Steppers<F> {
     /// The rows of a lane.
@@ -163,10 +223,11 @@ impl<F: Float> Update<F> {
         }
     }
 
-    fn step(&mut self, lr: &[f64], parameters: &mut [Tensor], gradients: &[Tensor]) {
+    fn step(&mut self, lr: &[f64], parameters: &mut [Tensor], gradients: &[Tensor], oracle: &mut dyn Oracle) {
         match self {
             Self::Tensors(stepper) => {
-                stepper.step(&Tensor::from_slice(lr).to_kind(F::KIND), parameters, gradients);
+                let lr = Tensor::from_slice(lr).to_kind(F::KIND);
+                stepper.step_with(&lr, parameters, gradients, oracle);
             }
             Self::Fused(steppers) => {
                 for ((parameter, gradient), steppers) in parameters.iter_mut().zip(gradients).zip(steppers) {
@@ -179,6 +240,14 @@ impl<F: Float> Update<F> {
                     }
                 }
             }
+        }
+    }
+
+    /// Where the error is measured, if not at the parameters.
+    fn answer(&self, parameters: &[Tensor]) -> Option<Vec<Tensor>> {
+        match self {
+            Self::Tensors(stepper) => stepper.answer(parameters),
+            Self::Fused(_) => None,
         }
     }
 

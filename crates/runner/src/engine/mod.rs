@@ -50,8 +50,17 @@ pub fn run(batch: &Batch) -> Vec<LaneResult> {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("it panicked");
-        vec![LaneResult::failed(&losses::reason(&message), batch.settings.targets.len()); batch.lanes.len()]
+        vec![LaneResult::failed(&said(message), batch.settings.targets.len()); batch.lanes.len()]
     })
+}
+
+/// What a panic said, in a line: libtorch appends its stacks, our own messages are whole as they are.
+fn said(message: &str) -> String {
+    if message.contains("value: Torch(") {
+        losses::reason(&message)
+    } else {
+        message.lines().next().unwrap_or(message).to_owned()
+    }
 }
 
 /// The learning rates of a block of lanes, step by step.

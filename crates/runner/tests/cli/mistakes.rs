@@ -75,6 +75,17 @@ fn a_missing_config() {
 }
 
 #[test]
+fn an_axis_is_listed_with_defaults_engines_and_papers() {
+    let output = Place::new().run(&["list", "optimizers"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().map(str::trim).skip_while(|line| !line.starts_with("adam  "));
+    let adam: Vec<&str> = lines.take(3).collect();
+    assert!(adam[1].starts_with("options beta1 = 0.9, beta2 = 0.999"), "{text}");
+    assert!(adam[1].ends_with("; on fused, libtorch"), "{text}");
+    assert!(adam[2].contains("Kingma & Ba 2015"), "{text}");
+}
+
+#[test]
 fn an_unknown_entry_to_list() {
     let output = Place::new().run(&["list", "adm"]);
     assert_eq!(output.status.code(), Some(2));

@@ -1,0 +1,98 @@
+use numeric::Float;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::each::{Now, TensorRule, each};
+use crate::{Entry, Fuse, TensorStepper, check};
+
+/// A bet on the sign of each gradient, with the money won so far; it has no rate.
+///
+/// ```text
+/// L ← max(L, |g|)                          L = eps before step 1
+/// G ← G + |g|,  C ← C − g
+/// R ← max(R − g·(p − p₀), 0)
+/// p ← p + lr·(p₀ + C/(L·max(G + L, alpha·L))·(L + R) − p)
+/// ```
+/// Orabona & Tommasi 2017, “Training deep networks without learning rates through coin betting”, algorithm 2.
+///
+/// Differs from the paper: `lr`, the share of the way to the bet, is 1 there.
+///
+/// Checked against: `optax.contrib.cocob` of optax 0.2.8.
+///
+/// ```
+/// use optimizers::{Cocob, Entry};
+/// use tch::Tensor;
+/// let mut stepper = Cocob { alpha: 4.0, ..Cocob::default() }.tensor();
+/// let mut p = [Tensor::from_slice(&[1.0_f64])];
+/// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64])]);
+/// // −5/(5·20)·5
+/// assert!((f64::try_from(&p[0]).unwrap() - 0.75).abs() < 1e-12);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cocob {
+    /// How cautious the first bets are.
+    pub alpha: f64,
+    /// The largest gradient before the first step.
+    pub eps: f64,
+}
+
+impl Default for Cocob {
+    fn default() -> Self {
+        Self { alpha: 100.0, eps: 1e-8 }
+    }
+}
+
+impl Described for Cocob {
+    fn info(&self) -> Info {
+        Info {
+            summary: "a bet on the sign of each gradient, with the money won so far",
+            formula: "p ← p₀ + C/(L·max(G + L, alpha·L))·(L + R), C = −Σg, G = Σ|g|, L = max |g|, R = the reward",
+            source: "Orabona & Tommasi 2017, Training deep networks without learning rates through coin betting",
+        }
+    }
+}
+
+impl<F: Float> Fuse<F> for Cocob {}
+
+impl Entry for Cocob {
+    fn tensor(&self) -> Box<dyn TensorStepper> {
+        each(self.clone())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check::positive("alpha", self.alpha)?;
+        check::positive("eps", self.eps)
+    }
+}
+
+pub(crate) struct Bets {
+    start: Tensor,
+    largest: Tensor,
+    total: Tensor,
+    sum: Tensor,
+    reward: Tensor,
+}
+
+impl TensorRule for Cocob {
+    type State = Bets;
+    fn start(&self, parameter: &Tensor) -> Bets {
+        let zeros = || parameter.zeros_like();
+        let largest = parameter.full_like(self.eps);
+        Bets { start: parameter.copy(), largest, total: zeros(), sum: zeros(), reward: zeros() }
+    }
+
+    fn update(&self, now: &Now<'_>, bets: &mut Bets) -> Tensor {
+        let size = now.g.abs();
+        bets.largest = bets.largest.maximum(&size);
+        bets.total += &size;
+        bets.sum -= now.g;
+        bets.reward = (&bets.reward - now.g * (now.p - &bets.start)).clamp_min(0.0);
+        let least = &bets.largest * self.alpha;
+        // One quotient at a time: a product of two could overflow.
+        let share = &bets.sum / (&bets.total + &bets.largest).maximum(&least);
+        let bet = &bets.start + share * (1.0 + &bets.reward / &bets.largest);
+        now.p + &now.lr * (bet - now.p)
+    }
+}

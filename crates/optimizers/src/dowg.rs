@@ -1,0 +1,104 @@
+use numeric::Float;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::dog::{descend, distances};
+use crate::lanes::{copies, dot};
+use crate::{Entry, Fuse, Oracle, TensorStepper, check};
+
+/// Gradient descent like DoG's, with gradients weighted by the distance at their time.
+///
+/// ```text
+/// r = max(r, ‖p − p₀‖)                     r = initial_distance before; ‖·‖ over all parameters
+/// v ← v + r²·‖g‖²
+/// p ← p − lr·r²/(√v + eps)·g
+/// ```
+/// Khaled, Mishchenko & Jin 2023, “DoWG unleashed: an efficient universal parameter-free gradient descent
+/// method”, algorithm 1.
+///
+/// The learning rate is a multiplier, 1 by right.
+///
+/// Differs from the paper: `eps`, as in optax.
+///
+/// Checked against: `optax.contrib.dowg` of optax 0.2.8.
+///
+/// ```
+/// use optimizers::{Dowg, Entry};
+/// use tch::Tensor;
+/// let mut stepper = Dowg { initial_distance: 0.5, eps: 0.0 }.tensor();
+/// let mut p = [Tensor::from_slice(&[1.0_f64])];
+/// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64])]);
+/// assert_eq!(f64::try_from(&p[0]).unwrap(), 0.5);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dowg {
+    /// The first distance.
+    pub initial_distance: f64,
+    /// Added to the denominator.
+    pub eps: f64,
+}
+
+impl Default for Dowg {
+    fn default() -> Self {
+        Self { initial_distance: 1e-2, eps: 1e-4 }
+    }
+}
+
+impl Described for Dowg {
+    fn info(&self) -> Info {
+        Info {
+            summary: "gradient descent like DoG's, with gradients weighted by the distance at their time",
+            formula: "r = max ‖p − p₀‖;  v ← v + r²·‖g‖²;  p ← p − lr·r²/(√v + eps)·g",
+            source: "Khaled, Mishchenko & Jin 2023, DoWG unleashed: an efficient universal parameter-free gradient descent method",
+        }
+    }
+}
+
+impl<F: Float> Fuse<F> for Dowg {}
+
+impl Entry for Dowg {
+    fn tensor(&self) -> Box<dyn TensorStepper> {
+        Box::new(Stepper { options: self.clone(), state: None })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check::positive("initial_distance", self.initial_distance)?;
+        check::not_negative("eps", self.eps)
+    }
+}
+
+struct Stepper {
+    options: Dowg,
+    state: Option<State>,
+}
+
+struct State {
+    start: Vec<Tensor>,
+    /// Of each lane, `[lanes]`: the squared distance, and the weighted sum of squares.
+    distance: Tensor,
+    squares: Tensor,
+}
+
+impl TensorStepper for Stepper {
+    fn step_with(
+        &mut self,
+        lr: &Tensor,
+        parameters: &mut [Tensor],
+        gradients: &[Tensor],
+        _oracle: &mut dyn Oracle,
+    ) {
+        let _guard = tch::no_grad_guard();
+        let Dowg { initial_distance, eps } = self.options;
+        let state = self.state.get_or_insert_with(|| State {
+            start: copies(parameters),
+            distance: lr.full_like(initial_distance * initial_distance),
+            squares: lr.zeros_like(),
+        });
+        let way = distances(&state.start, parameters);
+        state.distance = state.distance.maximum(&dot(&way, &way));
+        state.squares += &state.distance * dot(gradients, gradients);
+        descend(&(lr * &state.distance / (state.squares.sqrt() + eps)), parameters, gradients);
+    }
+}

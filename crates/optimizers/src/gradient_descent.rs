@@ -1,0 +1,111 @@
+use numeric::Float;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::lanes::{dot, spread};
+use crate::{Entry, Fuse, Oracle, TensorStepper, check};
+
+/// Gradient descent, with steps that shrink until the loss falls enough.
+///
+/// ```text
+/// t = lr, lr·shrink, lr·shrink², …  until f(p − t·g) ≤ f(p) − c1·t·‖g‖²
+/// p ← p − t·g
+/// ```
+/// Armijo 1966, “Minimization of functions having Lipschitz continuous first partial derivatives”.
+///
+/// Every evaluation is counted. After `max_evaluations` the last step is made as it is. It is meant for losses
+/// without noise.
+///
+/// Differs from the paper: `shrink` is ½ there.
+///
+/// Checked against: `optax.scale_by_backtracking_linesearch` of optax 0.2.8 after `optax.sgd`.
+///
+/// ```
+/// use optimizers::Optimizer;
+/// let descent: Optimizer = serde_json::from_str(r#"{"gradient_descent": {"shrink": 0.8}}"#).unwrap();
+/// assert_eq!(descent.label(), "gradient_descent(shrink=0.8)");
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GradientDescent {
+    /// The least fall of the loss, as a share of its slope.
+    pub c1: f64,
+    /// What a step that was too long is multiplied by.
+    pub shrink: f64,
+    /// The most steps to try.
+    pub max_evaluations: u64,
+}
+
+impl Default for GradientDescent {
+    fn default() -> Self {
+        Self { c1: 1e-4, shrink: 0.5, max_evaluations: 30 }
+    }
+}
+
+impl Described for GradientDescent {
+    fn info(&self) -> Info {
+        Info {
+            summary: "gradient descent, with steps that shrink until the loss falls enough",
+            formula: "t = lr·shrinkⁿ, the first with f(p − t·g) ≤ f(p) − c1·t·‖g‖²;  p ← p − t·g",
+            source: "Armijo 1966, Minimization of functions having Lipschitz continuous first partial derivatives",
+        }
+    }
+}
+
+impl<F: Float> Fuse<F> for GradientDescent {}
+
+impl Entry for GradientDescent {
+    fn tensor(&self) -> Box<dyn TensorStepper> {
+        Box::new(Stepper(self.clone()))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check::positive("c1", self.c1)?;
+        check::decay("c1", self.c1)?;
+        check::positive("shrink", self.shrink)?;
+        check::decay("shrink", self.shrink)?;
+        check::at_least_one("max_evaluations", Some(self.max_evaluations))
+    }
+}
+
+struct Stepper(GradientDescent);
+
+impl TensorStepper for Stepper {
+    fn step_with(
+        &mut self,
+        lr: &Tensor,
+        parameters: &mut [Tensor],
+        gradients: &[Tensor],
+        oracle: &mut dyn Oracle,
+    ) {
+        let _guard = tch::no_grad_guard();
+        let GradientDescent { c1, shrink, max_evaluations } = self.0;
+        let start = oracle.loss().to_kind(Kind::Double);
+        let slope = dot(gradients, gradients).to_kind(Kind::Double);
+        let mut step = lr.copy();
+        // A gradient of 0 leads nowhere, and one that isn't finite to nothing that could be compared.
+        let mut asking = slope.gt(0.0).logical_and(&slope.isfinite()).logical_and(&lr.gt(0.0));
+        let at = |step: &Tensor| -> Vec<Tensor> {
+            parameters.iter().zip(gradients).map(|(p, g)| p - spread(step, g) * g).collect()
+        };
+        let mut points = at(&step);
+        for tried in 1..=max_evaluations {
+            let lanes: Vec<bool> = Vec::try_from(&asking).expect("a truth value for each lane");
+            if !lanes.contains(&true) {
+                break;
+            }
+            let (loss, _) = oracle.evaluate(&points, &lanes);
+            let bound = &start - step.to_kind(Kind::Double) * &slope * c1;
+            let enough = loss.to_kind(Kind::Double).le_tensor(&bound);
+            asking = asking.logical_and(&enough.logical_not());
+            if tried < max_evaluations {
+                step = (&step * shrink).where_self(&asking, &step);
+                points = at(&step);
+            }
+        }
+        for (p, next) in parameters.iter_mut().zip(points) {
+            p.copy_(&next);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+use std::f64::consts::PI;
+
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use super::Entry;
+use crate::check;
+
+/// The best rates for gradient descent on quadratics of a known condition, in an order that stays stable.
+///
+/// ```text
+/// node i = 1/(c − r·cos((i + ½)·π/T)),  c = (1 + 1/condition)/2,  r = (1 − 1/condition)/2
+/// factor at step k = node σ(k) / condition
+/// order: σ of 1 is (0), σ of 2n is (σ₀, 2n − 1 − σ₀, σ₁, 2n − 1 − σ₁, …) of the σ of n
+/// ```
+/// Agarwal, Goel & Zhang 2021, “Acceleration via fractal learning rate schedules”, definitions 1 and 3;
+/// the nodes are those of Young 1953.
+///
+/// Differs from the paper: the factors are divided by `condition`, so that the learning rate is the highest of
+/// them and not the lowest. T is `steps` rounded up to a power of two, of which the first `steps` are used.
+///
+/// Checked against: the nodes and the permutation of `pytorch_optimizer` 4.1.0 (whose schedule itself leaves
+/// out nodes and repeats others), and the paper's σ of 8.
+///
+/// ```
+/// use optimizers::schedules::{Chebyshev, Entry};
+/// let factors = Chebyshev { condition: 9.0, ..Chebyshev::default() }.factors(1);
+/// // One step: the middle of 1 and 1/9, which is 5/9.
+/// assert!((factors[0] - 1.8 / 9.0).abs() < 1e-15);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chebyshev {
+    /// The highest curvature over the lowest.
+    pub condition: f64,
+    /// The length of the schedule, which is repeated; the budget, if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+}
+
+impl Default for Chebyshev {
+    fn default() -> Self {
+        Self { condition: 20.0, steps: None }
+    }
+}
+
+impl Described for Chebyshev {
+    fn info(&self) -> Info {
+        Info {
+            summary: "the best rates for gradient descent on quadratics of a known condition, in a stable order",
+            formula: "1/(c − r·cos((σ(k) + ½)·π/T))/condition, c, r = (1 ± 1/condition)/2",
+            source: "Agarwal, Goel & Zhang 2021, Acceleration via fractal learning rate schedules",
+        }
+    }
+}
+
+/// The order of `length` nodes, a power of two.
+fn order(length: u64) -> Vec<u64> {
+    let mut order = vec![0];
+    while (order.len() as u64) < length {
+        let last = 2 * order.len() as u64 - 1;
+        order = order.into_iter().flat_map(|node| [node, last - node]).collect();
+    }
+    order
+}
+
+impl Entry for Chebyshev {
+    fn factors(&self, budget: u64) -> Vec<f64> {
+        let steps = self.steps.unwrap_or(budget).max(1);
+        let length = steps.next_power_of_two();
+        let (centre, radius) = (0.5 + 0.5 / self.condition, 0.5 - 0.5 / self.condition);
+        let node = |i: u64| {
+            let angle = (i as f64 + 0.5) * PI / length as f64;
+            1.0 / (centre - radius * libm::cos(angle)) / self.condition
+        };
+        order(length).into_iter().take(steps as usize).map(node).cycle().take(budget as usize).collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check::at_least_one("steps", self.steps)?;
+        if self.condition >= 1.0 && self.condition.is_finite() {
+            return Ok(());
+        }
+        Err(format!("`condition` must be 1 or more, and is {}", self.condition))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_is_the_papers() {
+        assert_eq!(order(8), [0, 7, 3, 4, 1, 6, 2, 5]);
+    }
+}

@@ -1,0 +1,98 @@
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, powers};
+use crate::check;
+
+/// The learning rate up and down on straight lines, again and again.
+///
+/// ```text
+/// x = the way up at step k, from 0 to 1 in `up` steps and back in `down`
+/// factor at step k = base_factor + (1 − base_factor)·x·s
+/// s = 1                    triangular
+///     ½^cycle              triangular2, cycles counted from 0
+///     gammaᵏ               exp_range
+/// ```
+/// Smith 2017, “Cyclical learning rates for training neural networks”, section 3.
+///
+/// Differs from PyTorch: `base_factor` is a share of the learning rate, which is the highest (`max_lr`); the
+/// lengths have defaults, such that there are four cycles; momentum is not cycled.
+///
+/// Checked against: `CyclicLR` of PyTorch 2.13.
+///
+/// ```
+/// use optimizers::schedules::{Cyclic, Entry};
+/// let factors = Cyclic { base_factor: 0.5, up: Some(2), ..Cyclic::default() }.factors(5);
+/// assert_eq!(factors, [0.5, 0.75, 1.0, 0.75, 0.5]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cyclic {
+    /// The factor that a cycle starts from.
+    pub base_factor: f64,
+    /// The steps up; an eighth of the budget, rounded up, if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up: Option<u64>,
+    /// The steps down; as many as up, if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub down: Option<u64>,
+    /// How the peaks fall.
+    pub mode: Mode,
+    /// The ratio of a step's height to that of the step before, in the mode `exp_range`.
+    pub gamma: f64,
+}
+
+/// How the peaks of the cycles fall.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// They don't.
+    #[default]
+    Triangular,
+    /// By a half from one to the next.
+    Triangular2,
+    /// With a power of the steps.
+    ExpRange,
+}
+
+impl Default for Cyclic {
+    fn default() -> Self {
+        Self { base_factor: 0.25, up: None, down: None, mode: Mode::Triangular, gamma: 1.0 }
+    }
+}
+
+impl Described for Cyclic {
+    fn info(&self) -> Info {
+        Info {
+            summary: "the learning rate up and down on straight lines, again and again",
+            formula: "base_factor + (1 − base_factor)·x(k)·s, x from 0 to 1 in up steps and back in down",
+            source: "Smith 2017, Cyclical learning rates for training neural networks",
+        }
+    }
+}
+
+impl Entry for Cyclic {
+    fn factors(&self, budget: u64) -> Vec<f64> {
+        let up = self.up.unwrap_or(budget.div_ceil(8)).max(1);
+        let down = self.down.unwrap_or(up);
+        let heights: Vec<f64> = powers(self.gamma).take(budget as usize).collect();
+        let factor = |k: u64| {
+            let (cycle, t) = (k / (up + down), k % (up + down));
+            let way = if t <= up { t as f64 / up as f64 } else { (up + down - t) as f64 / down as f64 };
+            let height = match self.mode {
+                Mode::Triangular => 1.0,
+                Mode::Triangular2 => libm::exp2(-(cycle as f64)),
+                Mode::ExpRange => heights[k as usize],
+            };
+            self.base_factor + (1.0 - self.base_factor) * way * height
+        };
+        (0..budget).map(factor).collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check::share("base_factor", self.base_factor)?;
+        check::share("gamma", self.gamma)?;
+        check::at_least_one("up", self.up)?;
+        check::at_least_one("down", self.down)
+    }
+}

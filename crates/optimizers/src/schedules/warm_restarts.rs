@@ -1,0 +1,72 @@
+use std::f64::consts::PI;
+
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use super::Entry;
+use crate::check;
+
+/// The learning rate along half cosines, each longer than the one before.
+///
+/// ```text
+/// periods of T₀ = first, T₁ = growth·T₀, T₂ = growth·T₁, … steps
+/// factor at step t of period i = end_factor + (1 − end_factor)·(1 + cos(π·t/Tᵢ))/2
+/// ```
+/// Loshchilov & Hutter 2017, “SGDR: stochastic gradient descent with warm restarts”, equation 5.
+///
+/// Differs from PyTorch: the defaults, which there are no length and equal periods, and are here three
+/// periods, 1 : 2 : 4, of the budget; `end_factor` is a share of the learning rate.
+///
+/// Checked against: `CosineAnnealingWarmRestarts` of PyTorch 2.13.
+///
+/// ```
+/// use optimizers::schedules::{Entry, WarmRestarts};
+/// let factors = WarmRestarts { first: Some(2), ..WarmRestarts::default() }.factors(5);
+/// assert_eq!((factors[0], factors[2]), (1.0, 1.0));
+/// assert!((factors[1] - 0.5).abs() < 1e-15 && (factors[4] - 0.5).abs() < 1e-15);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WarmRestarts {
+    /// The steps of the first period; a seventh of the budget, rounded up, if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// How many times longer a period is than the one before.
+    pub growth: u64,
+    /// What a period would end at.
+    pub end_factor: f64,
+}
+
+impl Default for WarmRestarts {
+    fn default() -> Self {
+        Self { first: None, growth: 2, end_factor: 0.0 }
+    }
+}
+
+impl Described for WarmRestarts {
+    fn info(&self) -> Info {
+        Info {
+            summary: "the learning rate along half cosines, each longer than the one before",
+            formula: "end_factor + (1 − end_factor)·(1 + cos(π·t/Tᵢ))/2 at step t of period i, Tᵢ = first·growthⁱ",
+            source: "Loshchilov & Hutter 2017, SGDR: stochastic gradient descent with warm restarts",
+        }
+    }
+}
+
+impl Entry for WarmRestarts {
+    fn factors(&self, budget: u64) -> Vec<f64> {
+        let first = self.first.unwrap_or(budget.div_ceil(7)).max(1);
+        let periods = std::iter::successors(Some(first), |period| Some(period.saturating_mul(self.growth)));
+        let wave = |period: u64| {
+            (0..period.min(budget)).map(move |t| 0.5 * (1.0 + libm::cos(PI * t as f64 / period as f64)))
+        };
+        let factor = |wave: f64| self.end_factor + (1.0 - self.end_factor) * wave;
+        periods.flat_map(wave).map(factor).take(budget as usize).collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check::at_least_one("first", self.first)?;
+        check::at_least_one("growth", Some(self.growth))?;
+        check::share("end_factor", self.end_factor)
+    }
+}

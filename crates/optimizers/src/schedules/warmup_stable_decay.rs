@@ -1,0 +1,98 @@
+use std::f64::consts::PI;
+
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use super::{Constant, Entry, Schedule, Warmup};
+use crate::check;
+
+/// The learning rate after a rise, constant until a short decay at the end.
+///
+/// ```text
+/// factor at step k = (k + 1)/(warmup + 1)                        for k < warmup
+///                    1                                           after that
+/// times end_factor + (1 − end_factor)·shape(t) in the last steps, t = (k − (budget − decay))/decay
+/// shape(t) = 1 − t (linear), 1 − √t (root), (1 + cos(π·t))/2 (cosine)
+/// ```
+/// Hu et al. 2024, “MiniCPM: unveiling the potential of small language models with scalable training
+/// strategies”, section 4; the root is that of Hägele et al. 2024, “Scaling laws and compute-optimal training
+/// beyond fixed training durations”.
+///
+/// Differs from the paper: its decay is exponential, to a half in each of some steps; here it is a line unless
+/// `shape` says otherwise.
+///
+/// Checked against: `SequentialLR` of `LinearLR`, `ConstantLR` and `LinearLR`, `LambdaLR` or
+/// `CosineAnnealingLR` of PyTorch 2.13.
+///
+/// ```
+/// use optimizers::schedules::{Entry, WarmupStableDecay};
+/// let schedule = WarmupStableDecay { warmup: Some(1), decay: Some(2), ..WarmupStableDecay::default() };
+/// assert_eq!(schedule.factors(6), [0.5, 1.0, 1.0, 1.0, 1.0, 0.5]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WarmupStableDecay {
+    /// The steps until the rate is the learning rate; a tenth of the budget, rounded up, if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<u64>,
+    /// The steps of the decay; a fifth of the budget, rounded up, if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decay: Option<u64>,
+    /// The curve of the decay.
+    pub shape: Shape,
+    /// What the decay would come to at the end of the budget.
+    pub end_factor: f64,
+}
+
+/// The curve of a decay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// A straight line.
+    #[default]
+    Linear,
+    /// Steep at first.
+    Root,
+    /// Half a cosine.
+    Cosine,
+}
+
+impl Shape {
+    /// From 1 at 0 to 0 at 1.
+    fn at(self, t: f64) -> f64 {
+        match self {
+            Self::Linear => 1.0 - t,
+            Self::Root => 1.0 - t.sqrt(),
+            Self::Cosine => 0.5 * (1.0 + libm::cos(PI * t)),
+        }
+    }
+}
+
+impl Described for WarmupStableDecay {
+    fn info(&self) -> Info {
+        Info {
+            summary: "the learning rate after a rise, constant until a short decay at the end",
+            formula: "(k + 1)/(warmup + 1), then 1, then end_factor + (1 − end_factor)·shape(t) in the last decay steps",
+            source: "Hu et al. 2024, MiniCPM: unveiling the potential of small language models with scalable training strategies",
+        }
+    }
+}
+
+impl Entry for WarmupStableDecay {
+    fn factors(&self, budget: u64) -> Vec<f64> {
+        let schedule = Box::new(Schedule::Constant(Constant {}));
+        let mut factors = Warmup { steps: self.warmup, start_factor: None, schedule }.factors(budget);
+        let decay = self.decay.unwrap_or(budget.div_ceil(5));
+        for (left, factor) in (1..=decay).zip(factors.iter_mut().rev()) {
+            let t = (decay - left) as f64 / decay as f64;
+            *factor *= self.end_factor + (1.0 - self.end_factor) * self.shape.at(t);
+        }
+        factors
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check::at_least_one("warmup", self.warmup)?;
+        check::at_least_one("decay", self.decay)?;
+        check::share("end_factor", self.end_factor)
+    }
+}

@@ -1,0 +1,200 @@
+use std::sync::{Arc, Mutex, OnceLock};
+
+use losses::{File, Loss, Targets};
+use numeric::Float;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind};
+
+use crate::dataset::{Dataset, FORMATS, Names, Source, format_of};
+use crate::module::OnModules;
+use crate::supervised::Supervised;
+use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
+
+/// A model of your own, exported from PyTorch as a TorchScript module, on data of your own.
+///
+/// ```text
+/// prediction = forward(inputs of a minibatch)
+/// loss  = mean ℓ(prediction, targets)
+/// error = share of the test rows in which another logit is as large as the class's   (classes)
+///         √(Σ (prediction − target)² / Σ (target − mean target)²) on the test rows   (values)
+///         metric(prediction, target) on the test rows                                (a metric of your own)
+/// ```
+/// All parameters that require a gradient are trained, each lane its own, from the values that were exported;
+/// frozen ones and buffers stay. The module runs in the mode it was exported in, so call `eval()`
+/// first: dropout would draw from libtorch's global generator, and such a run doesn't repeat.
+///
+/// **Data** are a file of `.safetensors`, `.npz` or `.csv`. In the first two, `inputs` and `targets` name a tensor
+/// each, whose first dimension counts the examples. In a CSV file, whose first line names the columns, they
+/// name columns: by default the target is the last, and all others are inputs.
+///
+/// **Targets** that are integers are classes from 0; in a CSV file `classes = true` says so. The model returns logits
+/// `[n, classes]` for them, and a loss of values sees the classes one-hot. Two classes may do
+/// with one logit, `[n]` or `[n, 1]`, against 0 and 1. Targets that are floats are values, and the model returns as
+/// many: where only dimensions of size 1 differ, such as `[n, 1]` against `[n]`, the prediction takes the
+/// shape of the targets, so that nothing is broadcast against all rows; any other difference is an error.
+///
+/// **Test rows** are a share of the data, drawn once for all seeds, or a file of their own. What depends on the
+/// seed is the order of the minibatches: without them, every seed is the same run. The error is computed every ten
+/// steps, or at every one without minibatches.
+///
+/// Checked against: PyTorch 2.13 training the same module on the same minibatches with `torch.optim.Adam`.
+///
+/// # Errors
+/// What is wrong with a file's contents is the message of the cells that needed it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TorchScript {
+    /// The module, as `torch.jit.save` writes it.
+    pub model: File,
+    /// Inputs and targets.
+    pub data: File,
+    /// What is tested on, if it isn't a share of `data`.
+    pub test_data: File,
+    /// A module that computes the error as `forward(prediction, target)`, a single number that is 0 at best.
+    pub metric: File,
+    /// What the inputs are called in the file; `x` by default, or all columns that are no target.
+    pub inputs: Names,
+    /// What the targets are called in the file; `y` by default, or the last column.
+    pub targets: Names,
+    /// Whether the targets of a CSV file are classes.
+    pub classes: bool,
+    /// The share of rows that is held out to test on. With 0 the error is computed on the training rows.
+    pub test: f64,
+    /// Rows in a minibatch; all of them with 0, or where there are no more.
+    pub batch: usize,
+    /// Whether columns of floats are moved to mean 0 and scaled to standard deviation 1, as training rows have them.
+    pub standardise: bool,
+    #[serde(skip)]
+    loaded: Loaded,
+}
+
+impl Default for TorchScript {
+    fn default() -> Self {
+        Self {
+            model: File::default(),
+            data: File::default(),
+            test_data: File::default(),
+            metric: File::default(),
+            inputs: Names::default(),
+            targets: Names::default(),
+            classes: false,
+            test: 0.2,
+            batch: 64,
+            standardise: false,
+            loaded: Loaded::default(),
+        }
+    }
+}
+
+/// The data once they are read; clones of an entry share them.
+#[derive(Clone, Debug, Default)]
+struct Loaded(Arc<OnceLock<Result<Mutex<Dataset>, String>>>);
+
+impl PartialEq for Loaded {
+    /// What was read follows from the options.
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl TorchScript {
+    /// Uses the data.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    fn with_data<T>(&self, used: impl FnOnce(&Dataset) -> T) -> Result<T, String> {
+        let Self { data, test_data, inputs, targets, classes, test, standardise, .. } = self;
+        let (classes, test, standardise) = (*classes, *test, *standardise);
+        let source = Source { data, test_data, inputs, targets, classes, test, standardise };
+        let loaded = self.loaded.0.get_or_init(|| source.load().map(Mutex::new));
+        let dataset = loaded.as_ref().map_err(Clone::clone)?;
+        Ok(used(&dataset.lock().unwrap_or_else(std::sync::PoisonError::into_inner)))
+    }
+
+    /// Whether all rows are one batch, as far as the data say.
+    fn is_full_batch(&self) -> bool {
+        self.batch == 0 || self.with_data(|data| self.batch >= data.train.rows()).unwrap_or(false)
+    }
+}
+
+impl Described for TorchScript {
+    fn info(&self) -> Info {
+        Info {
+            summary: "a TorchScript model of your own on a file of data of your own",
+            formula: "prediction = forward(inputs);  error = test error rate, or RMSE / standard deviation of the targets\n\
+                      { torchscript = { model = \"model.pt\", data = \"train.npz\", test = 0.2, batch = 64 } }",
+            source: "yours",
+        }
+    }
+}
+
+impl Entry for TorchScript {
+    fn check(&self) -> Result<(), String> {
+        let named = |option: &str, file: &File| {
+            let message = |message| format!("`{option}`: {message}");
+            if file.is_named() { file.check().map_err(message) } else { Ok(()) }
+        };
+        if !self.model.is_named() || !self.data.is_named() {
+            return Err("`model` and `data` are needed: name a TorchScript module and a file of inputs and \
+                        targets, relative to the config's folder"
+                .into());
+        }
+        for (option, file) in [("model", &self.model), ("metric", &self.metric)] {
+            named(option, file)?;
+        }
+        for (option, file) in [("data", &self.data), ("test_data", &self.test_data)] {
+            named(option, file)?;
+            if file.is_named() && format_of(file).is_none() {
+                let known = FORMATS.join(", .");
+                return Err(format!("`{option}` must end in .{known}, and is `{}`", file.name()));
+            }
+        }
+        require((0.0..1.0).contains(&self.test), "test", "from 0, and below 1", self.test)
+    }
+
+    fn losses(&self) -> Losses {
+        match self.with_data(|data| data.classes) {
+            Ok(None) => Losses::Values,
+            // What can't be read fails in its own cells, with any loss.
+            Ok(Some(_)) | Err(_) => Losses::ValuesOrClasses,
+        }
+    }
+
+    fn depends_on_seed(&self) -> bool {
+        !self.is_full_batch()
+    }
+
+    fn targets(&self) -> &'static [f64] {
+        &[0.5, 0.2, 0.1]
+    }
+
+    /// Lanes are computed one by one, so that small batches of them keep every core busy.
+    fn batching(&self) -> Batching {
+        Batching { lanes: 4, one_seed: true }
+    }
+
+    fn error_period(&self) -> u64 {
+        if self.is_full_batch() { 1 } else { 10 }
+    }
+
+    fn files(&self) -> Vec<&File> {
+        let optional = [&self.test_data, &self.metric].into_iter().filter(|file| file.is_named());
+        [&self.model, &self.data].into_iter().chain(optional).collect()
+    }
+
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+        let targets = loss.map_or(Targets::Values, |loss| loss.targets());
+        let model = self
+            .with_data(|data| OnModules::new(self, data, targets, seeds, options))
+            .and_then(|model| model)
+            .unwrap_or_else(|message| panic!("{message}"));
+        Supervised::boxed(model, loss, seeds.len(), options)
+    }
+}
+
+impl<F: Float> Fuse<F> for TorchScript {
+    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+        None
+    }
+}

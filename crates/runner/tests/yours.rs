@@ -1,0 +1,296 @@
+//! Models and data of one's own, from config to result: as PyTorch trains them, and what is said where a file is bad.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use analysis::records::Outcome;
+use runner::config;
+use runner::engine::{self, LaneResult};
+use runner::plan::Plan;
+use serde_json::{Value, json};
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../problems/tests/models")
+}
+
+/// A config that trains one problem, whose options are JSON, in a folder.
+fn text(problem: &Value, loss: &str, head: &str) -> String {
+    let options: toml::Table = serde_json::from_value(problem.clone()).unwrap();
+    let options: Vec<String> = options.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    format!(
+        "name = 'yours'\n{head}\n[[grid]]\nproblems = [{{ torchscript = {{ {} }} }}]\nlosses = ['{loss}']\n",
+        options.join(", ")
+    )
+}
+
+/// Reads a config as if it lay in a folder, and runs it.
+fn run(folder: &Path, text: &str) -> Vec<LaneResult> {
+    tch::set_num_threads(1);
+    let file = folder.join("yours.toml").display().to_string();
+    let config = config::parse(&file, text.to_owned()).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let plan = Plan::new(&config).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    plan.batches.iter().flat_map(engine::run).collect()
+}
+
+/// One lane of seed 5 at a rate, recorded at every step.
+const HEAD: &str = "steps = 50\nrecord = { every = 1 }\nseeds = { tuning = [], reporting = [5] }";
+
+#[test]
+fn training_is_pytorchs() {
+    let file = include_str!("../../problems/tests/golden/training.json");
+    let golden: Value = serde_json::from_str(file).unwrap();
+    assert_eq!(golden["torch"], "2.13.0");
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 5);
+    for case in cases {
+        let (problem, loss) = (&case["problem"], case["loss"].as_str().unwrap());
+        let text = text(problem, loss, &format!("{HEAD}\nlr = [{}]", case["lr"]));
+        let text = format!("{text}optimizers = [{}]\n", case["optimizer"]);
+        let [result] = &run(&models(), &text)[..] else { panic!("one lane") };
+        assert_eq!(result.message, "");
+        let curve: Vec<[f64; 3]> = serde_json::from_value(case["curve"].clone()).unwrap();
+        assert_eq!((result.curve.len(), curve.len()), (51, 51));
+        // Without minibatches the error is computed at every step, else at every tenth.
+        let period = if problem["batch"] == 0 { 1 } else { 10 };
+        for (moment, [loss, norm, _]) in result.curve.iter().zip(&curve) {
+            let error = curve[moment.step as usize / period * period][2];
+            for (what, ours, theirs) in [
+                ("loss", moment.loss, *loss),
+                ("gradient", moment.gradient_norm, *norm),
+                ("error", moment.error, error),
+            ] {
+                // Rounding, after 50 steps of Adam, whose direction is a quotient of small numbers at first.
+                let near = (ours - theirs).abs() <= 2e-5 * theirs.abs().max(0.1);
+                assert!(near, "{what} of {problem} at {}: {ours}, and should be {theirs}", moment.step);
+            }
+        }
+    }
+}
+
+#[test]
+fn lanes_are_trained_apart_and_run_as_they_do_alone() {
+    let problem = json!({"model": "mlp.pt", "data": "digits.npz", "batch": 32});
+    let with = |rates: &str| {
+        let head = HEAD.replace("[5]", "[5, 6]");
+        let text = text(&problem, "mse", &format!("{head}\nlr = {rates}\ndivergence = 1e9"));
+        run(&models(), &format!("{text}optimizers = ['sgd']\n"))
+    };
+    let together = with("[0.1, 0.3, 1e5]");
+    let outcomes: Vec<Outcome> = together.iter().map(|lane| lane.outcome).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Diverged).count(), 2, "{outcomes:?}");
+    // Lanes of a seed come together: 0.1, 0.3, 1e5 of seed 5, then those of seed 6.
+    for (rate, places) in [("[0.1]", [0, 3]), ("[0.3]", [1, 4])] {
+        let alone = with(rate);
+        for (alone, place) in alone.iter().zip(places) {
+            assert_eq!(*alone, together[place], "lr {rate}");
+        }
+        assert_ne!(alone[0].curve, alone[1].curve, "seeds shuffle");
+        assert_eq!(
+            alone[0].curve[0].error, alone[1].curve[0].error,
+            "the start and the split are every seed's"
+        );
+    }
+}
+
+/// What a lane of a problem in a folder comes to, by its message.
+fn message(folder: &Path, problem: &Value, loss: &str) -> String {
+    let head = "steps = 20\nseeds = { tuning = [], reporting = [5] }\nlr = [0.1]";
+    let text = text(problem, loss, head) + "optimizers = ['sgd']\n";
+    let [lane] = &run(folder, &text)[..] else { panic!("one lane: {problem}") };
+    if lane.message.is_empty() { format!("no message: {:?}", lane.outcome) } else { lane.message.clone() }
+}
+
+/// A folder of bad files, and good ones to go with them.
+fn bad_files() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for entry in fs::read_dir(models()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), path(entry.file_name().to_str().unwrap())).unwrap();
+    }
+    let model = fs::read(path("mlp.pt")).unwrap();
+    fs::write(path("text.pt"), "not a zip").unwrap();
+    fs::write(path("truncated.pt"), &model[..model.len() / 2]).unwrap();
+    for name in ["digits.npz", "digits.safetensors"] {
+        let bytes = fs::read(path(name)).unwrap();
+        fs::write(path(&format!("truncated-{name}")), &bytes[..bytes.len() / 2]).unwrap();
+    }
+    let x = tch::Tensor::ones([6, 64], (tch::Kind::Float, tch::Device::Cpu));
+    let y = tch::Tensor::from_slice(&[0_i64, 1, 2, 3, 4, 9]);
+    let write = |name: &str, x: &tch::Tensor, y: &tch::Tensor| {
+        tch::Tensor::write_npz(&[("x", x), ("y", y)], path(name)).unwrap();
+    };
+    write("rows.npz", &x, &y.narrow(0, 0, 5));
+    write("bytes.npz", &(&x * 255).to_kind(tch::Kind::Uint8), &y);
+    write("negative.npz", &x, &(&y - 1));
+    write("floats.npz", &x, &y.to_kind(tch::Kind::Float));
+    write("narrow.npz", &x.narrow(1, 0, 63), &y);
+    write("no-rows.npz", &x.narrow(0, 0, 0), &y.narrow(0, 0, 0));
+    write("one-row.npz", &x.narrow(0, 0, 1), &y.narrow(0, 0, 1));
+    let nan = x.copy();
+    let _ = nan.get(3).get(7).fill_(f64::NAN);
+    write("nan.npz", &nan, &y);
+    for (name, text) in [
+        ("empty.csv", ""),
+        ("head.csv", "a,b,y\n"),
+        ("ragged.csv", "a,b,y\n1,2,3\n4,5\n"),
+        ("words.csv", "a,b,y\n1,2,3\n4,blue,6\n"),
+        ("nan.csv", "a,b,y\n1,2,3\n4,nan,6\n"),
+        ("no-names.csv", "1,2,3\n4,5,6\n"),
+        ("twice.csv", "a,a,y\n1,2,3\n4,5,6\n"),
+        ("halves.csv", "a,b,y\n1,2,0.5\n4,5,1\n"),
+        ("single.csv", "y\n1\n2\n"),
+        ("constant.csv", "a,b,c,d,e,f,g,h,i,j,y\n1,2,3,4,5,6,7,8,9,10,1\n1,2,3,4,5,6,7,8,9,10,1\n"),
+    ] {
+        fs::write(path(name), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn every_bad_file_is_named_with_a_remedy() {
+    let folder = bad_files();
+    let mut said = String::new();
+    let mut ask = |problem: Value, loss: &str| {
+        let message = message(folder.path(), &problem, loss);
+        assert!(!message.contains(folder.path().to_str().unwrap()), "{message}");
+        assert!(message.chars().count() < 600, "{message}");
+        said.extend([format!("{} on {}: {message}\n", problem["model"], problem["data"])]);
+    };
+    for model in [
+        "text",
+        "truncated",
+        "two_inputs",
+        "pair",
+        "not_a_number",
+        "detached",
+        "guess",
+        "three",
+        "one_row",
+        "confidence",
+    ] {
+        ask(json!({"model": format!("{model}.pt"), "data": "digits.npz"}), "cross_entropy");
+    }
+    ask(
+        json!({"model": "one_logit.pt", "data": "diabetes.csv", "targets": "severe", "classes": true,
+               "inputs": ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]}),
+        "cross_entropy",
+    );
+    ask(json!({"model": "mlp.pt", "data": "floats.npz"}), "mse");
+    for data in [
+        "truncated-digits.npz",
+        "truncated-digits.safetensors",
+        "digits.safetensors",
+        "rows.npz",
+        "bytes.npz",
+        "negative.npz",
+        "narrow.npz",
+        "no-rows.npz",
+        "one-row.npz",
+        "nan.npz",
+    ] {
+        ask(json!({"model": "mlp.pt", "data": data}), "cross_entropy");
+    }
+    for data in [
+        "empty.csv",
+        "head.csv",
+        "ragged.csv",
+        "words.csv",
+        "nan.csv",
+        "no-names.csv",
+        "twice.csv",
+        "single.csv",
+        "constant.csv",
+    ] {
+        ask(json!({"model": "line.pt", "data": data, "test": 0.5}), "mse");
+    }
+    ask(json!({"model": "line.pt", "data": "halves.csv", "classes": true}), "mse");
+    ask(json!({"model": "line.pt", "data": "diabetes.csv", "inputs": ["age", "weight"]}), "mse");
+    ask(json!({"model": "mlp.pt", "data": "digits.npz", "inputs": ["x", "z"]}), "mse");
+    ask(json!({"model": "mlp.pt", "data": "digits.npz", "test_data": "floats.npz"}), "mse");
+    ask(json!({"model": "mlp.pt", "data": "digits.npz", "metric": "each_row.pt"}), "mse");
+    ask(json!({"model": "mlp.pt", "data": "digits.npz", "metric": "mlp.pt"}), "mse");
+    // One prediction for two targets must not be broadcast against both. ([n, 1] against [n] is in the golden file.)
+    let inputs = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"];
+    let two = json!({"model": "line.pt", "data": "diabetes.csv", "inputs": inputs, "targets": ["progression", "severe"]});
+    ask(two, "mse");
+    insta::assert_snapshot!(said);
+}
+
+/// Runs the program in a folder.
+fn program(folder: &Path, config: &str) -> (Option<i32>, String) {
+    fs::write(folder.join("grid.toml"), config).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_runner"))
+        .args(["grid.toml", "--jobs", "2"])
+        .env("NO_COLOR", "1")
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_bad_file_fails_its_own_cells_and_a_missing_one_or_a_pair_that_cannot_fit_the_config() {
+    let folder = bad_files();
+    let grid = |problems: &str, losses: &str| {
+        format!(
+            "name = 'x'\nsteps = 20\nlr = [0.1]\nseeds = {{ tuning = 0, reporting = 2 }}\n[[grid]]\n\
+             problems = [{problems}]\nlosses = [{losses}]\noptimizers = ['sgd']\n"
+        )
+    };
+    let good = "{ torchscript = { model = 'mlp.pt', data = 'digits.npz' } }";
+    let bad = "{ torchscript = { model = 'truncated.pt', data = 'digits.npz' } }";
+    let (code, said) = program(folder.path(), &grid(&format!("{good}, {bad}, 'direct_fit'"), "'mse'"));
+    assert_eq!(code, Some(1), "{said}");
+    let cells = fs::read_to_string(folder.path().join("results/x/cells.csv")).unwrap();
+    let failed = |line: &&str| line.contains("`truncated.pt` is no TorchScript module");
+    assert_eq!((cells.lines().count(), cells.lines().filter(failed).count()), (7, 2), "{cells}");
+
+    for (problem, loss, wanted) in [
+        ("{ torchscript = { model = 'no.pt', data = 'digits.npz' } }", "mse", "`model`: can't read `no.pt`"),
+        (
+            "{ torchscript = { model = 'mlp.pt', data = 'digits.mat' } }",
+            "mse",
+            "`data`: can't read `digits.mat`",
+        ),
+        (
+            "{ torchscript = { model = 'mlp.pt', data = 'mlp.pt' } }",
+            "mse",
+            "`data` must end in .safetensors, .npz, .csv",
+        ),
+        ("'torchscript'", "mse", "`model` and `data` are needed"),
+        (
+            "{ torchscript = { model = 'mlp.pt', data = 'digits.npz', test = 1 } }",
+            "mse",
+            "`test` must be from 0",
+        ),
+        (
+            "{ torchscript = { model = 'mlp.pt', data = 'digits.npz', batch = 0 } }",
+            "mse",
+            "is random, so every seed",
+        ),
+        ("{ torchscript = { model = 'line.pt', data = 'diabetes.csv' } }", "cross_entropy", "needs classes"),
+    ] {
+        let (code, said) = program(folder.path(), &grid(problem, &format!("'{loss}'")));
+        assert_eq!(code, Some(2), "{said}");
+        let flat = said.replace("│", "").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(wanted), "{said}");
+    }
+}
+
+#[test]
+fn what_the_files_hold_is_part_of_the_key() {
+    let folder = bad_files();
+    let batches = || {
+        let problem = json!({"model": "mlp.pt", "data": "digits.npz"});
+        let text = text(&problem, "mse", "lr = [0.1]") + "optimizers = ['sgd']\n";
+        let file = folder.path().join("x.toml").display().to_string();
+        let plan = Plan::new(&config::parse(&file, text).unwrap()).unwrap();
+        plan.batches[0].key(&plan.targets)
+    };
+    let before = batches();
+    assert_eq!(batches(), before);
+    fs::copy(folder.path().join("rows.npz"), folder.path().join("digits.npz")).unwrap();
+    assert_ne!(batches(), before);
+}
