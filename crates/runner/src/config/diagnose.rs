@@ -105,7 +105,7 @@ pub enum Subject {
     /// Predictions that are free, against a target.
     Fit(Fit),
     /// A problem of the registry, with its loss; none for a landscape.
-    Problem(Problem, Option<Loss>),
+    Problem(Box<Problem>, Option<Loss>),
 }
 
 /// Free predictions against a target.
@@ -300,7 +300,7 @@ fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Res
             &format!("`{}` needs classes, which `{name}` hasn't", loss.as_ref().name()),
             "use it with a classification, such as problem = \"digits_mlp\"",
         )),
-        _ => Ok(Subject::Problem(problem.as_ref().clone(), loss)),
+        _ => Ok(Subject::Problem(Box::new(problem.as_ref().clone()), loss)),
     }
 }
 

@@ -14,6 +14,7 @@ mod race;
 mod render;
 mod setup;
 mod suite;
+mod update;
 
 use std::cell::Cell;
 use std::fs;
@@ -123,7 +124,7 @@ pub(crate) fn diagnose(case: &Case, folder: &Path, progress: &dyn Fn(&str)) -> R
 /// What was probed, in words.
 fn region(case: &Case, setup: &setup::Setup) -> String {
     let count = setup.exact.size();
-    let notes = setup.notes.iter().map(|note| format!(" Found out: {note}.")).collect::<Vec<_>>().join("");
+    let notes = setup.notes.iter().fold(String::new(), |text, note| text + &format!(" Found out: {note}."));
     format!(
         "Probed: {count} parameter{} in {}, from the minimum to the start (typically {} apart) and 10⁵ times as far \
          along descent directions; errors from {} to the tolerance of {}; {} gradient evaluations. Not probed: other \

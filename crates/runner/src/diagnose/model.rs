@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use analysis::records::Dtype;
 use losses::Loss;
-use problems::{Batch, Problem};
+use problems::{Batch, Graph, Problem};
 use tch::{Device, Kind, Tensor};
 
 use super::blocks::Blocks;
@@ -230,7 +230,7 @@ impl Model {
         self.evaluations.set(self.evaluations.get() + 2);
         self.guarded(|| {
             let graph = self.graph(point, Draw::Frozen, None);
-            let slopes = autograd(&graph.value, &graph.leaves, true)?;
+            let slopes = graph.gradients(&graph.value, Graph::Extend)?;
             let mut first = 0;
             let product = |slope: &Tensor| {
                 let own = &vector[first..first + slope.numel()];
@@ -238,15 +238,12 @@ impl Model {
                 (slope * Tensor::from_slice(own).reshape(slope.size()).to_kind(self.kind)).sum(None::<Kind>)
             };
             let product = slopes.iter().map(product).reduce(|a, b| a + b)?;
-            if !product.requires_grad() {
-                return None;
-            }
-            Some(autograd(&product, &graph.leaves, false)?.iter().flat_map(to_f64).collect())
+            Some(graph.gradients(&product, Graph::Spend)?.iter().flat_map(to_f64).collect())
         })
         .flatten()
     }
 
-    fn graph(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Graph<'_> {
+    fn graph(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Traced<'_> {
         let all = Tensor::from_slice(points).to_kind(self.kind);
         match &self.body {
             Body::Fit { fit, losses, target, .. } => {
@@ -258,7 +255,7 @@ impl Model {
                     leaf.narrow(1, 0, 1) * x + leaf.narrow(1, 1, 1)
                 });
                 let value = fit.forward(line.as_ref().unwrap_or(&leaf), losses, target, draw, term);
-                Graph { leaves: vec![leaf], value, modules: None }
+                Traced { leaves: vec![leaf], value, modules: None }
             }
             Body::Problem { steps, frozen, shapes, .. } => {
                 let (batch, step) = match draw {
@@ -273,7 +270,7 @@ impl Model {
                     None => run.loss(step, &leaves),
                 };
                 drop(run);
-                Graph { leaves, value, modules: Some(batch) }
+                Traced { leaves, value, modules: Some(batch) }
             }
         }
     }
@@ -335,12 +332,17 @@ impl Model {
 fn whole(problem: &Problem) -> Problem {
     match problem {
         Problem::DigitsMlp(model) => Problem::DigitsMlp(problems::DigitsMlp { batch: 1437, ..model.clone() }),
+        Problem::TorchScript(model) => {
+            let mut model = model.clone();
+            model.batch = 0;
+            Problem::TorchScript(model)
+        }
         other => other.clone(),
     }
 }
 
 /// Losses as a graph over their parameters.
-struct Graph<'a> {
+struct Traced<'a> {
     leaves: Vec<Tensor>,
     /// `[lanes]`
     value: Tensor,
@@ -348,31 +350,32 @@ struct Graph<'a> {
     modules: Option<&'a RefCell<Box<dyn Batch>>>,
 }
 
-impl Graph<'_> {
+impl Traced<'_> {
     fn evaluate(&self) -> (Vec<f64>, Vec<f64>) {
-        let slopes = match self.modules {
-            Some(batch) if self.value.requires_grad() => {
-                batch.borrow_mut().gradients(&self.value, &self.leaves, false)
-            }
-            _ => autograd(&self.value, &self.leaves, false)
-                .unwrap_or_else(|| self.leaves.iter().map(|leaf| leaf.zeros_like().detach()).collect()),
-        };
+        let zeros = || self.leaves.iter().map(|leaf| leaf.zeros_like().detach()).collect();
+        let slopes: Vec<Tensor> = self.gradients(&self.value, Graph::Spend).unwrap_or_else(zeros);
         (to_f64(&self.value), slopes.iter().flat_map(to_f64).collect())
     }
-}
 
-/// The gradients of the sum of `value`, zeros where a leaf has nothing to do with it; `None` where nothing has.
-fn autograd(value: &Tensor, leaves: &[Tensor], create_graph: bool) -> Option<Vec<Tensor>> {
-    if !value.requires_grad() {
-        return None;
+    /// The gradients of the sum of `value`, zeros where a leaf has nothing to do with it; `None` where nothing
+    /// has.
+    fn gradients(&self, value: &Tensor, graph: Graph) -> Option<Vec<Tensor>> {
+        if !value.requires_grad() {
+            return None;
+        }
+        let found = if let Some(batch) = self.modules {
+            batch.borrow_mut().gradients(value, &self.leaves, graph)
+        } else {
+            let sum = value.sum(None::<Kind>);
+            Tensor::run_backward(&[sum], &self.leaves, graph != Graph::Spend, graph == Graph::Extend)
+        };
+        let fill = |(gradient, leaf): (Tensor, &Tensor)| {
+            // libtorch has zeros without memory, too, which can't be read.
+            let real = gradient.defined() && !gradient.data_ptr().is_null();
+            if real { gradient } else { leaf.zeros_like().detach() }
+        };
+        Some(found.into_iter().zip(&self.leaves).map(fill).collect())
     }
-    let found = Tensor::run_backward(&[value.sum(None::<Kind>)], leaves, create_graph, create_graph);
-    let fill = |(gradient, leaf): (Tensor, &Tensor)| {
-        // libtorch has zeros without memory, too, which can't be read.
-        let real = gradient.defined() && !gradient.data_ptr().is_null();
-        if real { gradient } else { leaf.zeros_like().detach() }
-    };
-    Some(found.into_iter().zip(leaves).map(fill).collect())
 }
 
 /// A flat vector as the tensors `[1, …]` of a problem.

@@ -1,11 +1,12 @@
 //! Training runs side by side, each with an optimizer and a learning rate of its own.
 
-use numeric::{Float, rows};
+use numeric::Float;
 use optimizers::schedules::Observer;
-use optimizers::{Clip, Optimizer, Schedule, Stepper, TensorStepper};
-use tch::{Kind, Tensor};
+use optimizers::{Optimizer, Schedule};
+use tch::Kind;
 
 use super::model::{Draw, Model};
+use super::update::{Taken, Update, to_f64};
 
 /// How one run trains.
 #[derive(Clone)]
@@ -59,14 +60,8 @@ const DIVERGED: f64 = 1e6;
 /// The steps that a noisy run must stay within the tolerance.
 const HOLD: u64 = 10;
 
-enum Update<F> {
-    Fused(Vec<Box<dyn Stepper<F>>>),
-    Tensors(Box<dyn TensorStepper>),
-}
-
 struct Racer<F> {
     update: Update<F>,
-    clip: Option<Clip>,
     /// How the schedule answers to the loss, and what it has made of the rate.
     observer: Option<Observer>,
     lr: f64,
@@ -99,12 +94,16 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
         if running.is_empty() {
             break;
         }
-        let points: Vec<f64> =
-            running.iter().flat_map(|i| racers[*i].parameters.iter().map(|p| p.to_f64())).collect();
+        let points: Vec<f64> = running.iter().flat_map(|i| to_f64(&racers[*i].parameters)).collect();
         let draw = if rules.noisy { Draw::Step(step) } else { Draw::Frozen };
         let evaluated = model.evaluate(&points, draw);
         let measured = step % period == 0 || step == rules.budget;
-        let errors = if measured { model.errors(&points) } else { Vec::new() };
+        let errors = if measured {
+            let answers: Vec<f64> = running.iter().flat_map(|i| racers[*i].answer()).collect();
+            model.errors(&answers)
+        } else {
+            Vec::new()
+        };
         let record = step >= next_record || step == rules.budget;
         if record {
             next_record = (step + 1).max((step as f64 * 1.12).round() as u64);
@@ -115,12 +114,16 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
             let own = place * size..(place + 1) * size;
             let seen = Seen {
                 step,
-                loss: evaluated.values[place],
                 error: errors.get(place).copied(),
-                gradient: &evaluated.gradients[own],
                 record,
+                taken: Taken {
+                    model,
+                    draw,
+                    loss: evaluated.values[place],
+                    gradient: &evaluated.gradients[own],
+                },
             };
-            arrived |= racers[i].advance(&tensors, &seen, rules);
+            arrived |= racers[i].advance(&seen, rules);
         }
         if arrived && rules.first_wins {
             last = last.min(3 * step + 10);
@@ -134,20 +137,15 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
 
 struct Seen<'a> {
     step: u64,
-    loss: f64,
     error: Option<f64>,
-    gradient: &'a [f64],
     record: bool,
+    taken: Taken<'a>,
 }
 
 impl<F: Float> Racer<F> {
     fn new(lane: &Lane, tensors: &[Vec<i64>], rules: Rules) -> Self {
-        let count = |shape: &Vec<i64>| shape.iter().product::<i64>() as usize;
-        let fused: Option<Vec<_>> =
-            tensors.iter().map(|shape| lane.optimizer.stepper::<F>(rows::chunks(count(shape)))).collect();
         Self {
-            update: fused.map_or_else(|| Update::Tensors(lane.optimizer.tensor()), Update::Fused),
-            clip: lane.optimizer.clip(),
+            update: Update::new(&lane.optimizer, tensors),
             observer: lane.schedule.feedback().map(|options| options.state()),
             lr: lane.lr,
             parameters: lane.start.iter().map(|p| F::from_f64(*p)).collect(),
@@ -162,10 +160,10 @@ impl<F: Float> Racer<F> {
     }
 
     /// Takes note of where the run is, and takes a step; whether it has arrived.
-    fn advance(&mut self, tensors: &[Vec<i64>], seen: &Seen, rules: Rules) -> bool {
+    fn advance(&mut self, seen: &Seen, rules: Rules) -> bool {
         let run = &mut self.run;
         run.steps = seen.step;
-        run.end_loss = seen.loss;
+        run.end_loss = seen.taken.loss;
         if let Some(error) = seen.error {
             run.end_error = error;
             run.best_error = run.best_error.min(error);
@@ -175,13 +173,13 @@ impl<F: Float> Racer<F> {
             }
         }
         if seen.record {
-            run.curve.push((seen.step, seen.loss, run.end_error));
+            run.curve.push((seen.step, seen.taken.loss, run.end_error));
         }
-        let point = || self.parameters.iter().map(|p| p.to_f64()).collect::<Vec<f64>>();
+        let point = || to_f64(&self.parameters);
         if seen.record && rules.keep && (run.points.len() + 1) * self.parameters.len() <= 4_000_000 {
             run.points.push(point());
         }
-        if !seen.loss.is_finite() || seen.gradient.iter().any(|g| !g.is_finite()) {
+        if !seen.taken.loss.is_finite() || seen.taken.gradient.iter().any(|g| !g.is_finite()) {
             run.broke_at = Some(point());
             run.diverged = Some(seen.step);
             self.over = true;
@@ -202,9 +200,9 @@ impl<F: Float> Racer<F> {
         if seen.step < rules.budget {
             let before = if rules.keep { point() } else { Vec::new() };
             let lr = self.lr * self.factors[seen.step as usize];
-            self.step(lr, tensors, seen.gradient);
+            self.update.step(lr, &mut self.parameters, &seen.taken);
             if let Some(observer) = &mut self.observer {
-                self.lr = observer.observe(self.lr, seen.loss);
+                self.lr = observer.observe(self.lr, seen.taken.loss);
             }
             if rules.keep {
                 self.turn(&before);
@@ -213,43 +211,9 @@ impl<F: Float> Racer<F> {
         false
     }
 
-    fn step(&mut self, lr: f64, tensors: &[Vec<i64>], gradient: &[f64]) {
-        let mut gradient: Vec<F> = gradient.iter().map(|g| F::from_f64(*g)).collect();
-        let count = |shape: &Vec<i64>| shape.iter().product::<i64>() as usize;
-        if let Some(clip) = &self.clip {
-            clip_slice(clip, &mut gradient);
-        }
-        match &mut self.update {
-            Update::Fused(steppers) => {
-                let mut first = 0;
-                for (stepper, shape) in steppers.iter_mut().zip(tensors) {
-                    let own = first..first + count(shape);
-                    first = own.end;
-                    stepper.step_slice(F::from_f64(lr), &mut self.parameters[own.clone()], &gradient[own]);
-                }
-            }
-            Update::Tensors(stepper) => {
-                let split = |values: &[F]| -> Vec<Tensor> {
-                    let values: Vec<f64> = values.iter().map(|v| v.to_f64()).collect();
-                    let mut first = 0;
-                    let part = |shape: &Vec<i64>| {
-                        let own = first..first + count(shape);
-                        first = own.end;
-                        Tensor::from_slice(&values[own]).reshape(shape).to_kind(F::KIND)
-                    };
-                    tensors.iter().map(part).collect()
-                };
-                let (mut parameters, gradients) = (split(&self.parameters), split(&gradient));
-                stepper.step(&Tensor::from_slice(&[lr]).to_kind(F::KIND), &mut parameters, &gradients);
-                self.parameters = parameters
-                    .iter()
-                    .flat_map(|p| {
-                        Vec::<f64>::try_from(p.to_kind(Kind::Double).flatten(0, -1)).expect("numbers")
-                    })
-                    .map(F::from_f64)
-                    .collect();
-            }
-        }
+    /// Where the error is measured.
+    fn answer(&self) -> Vec<f64> {
+        self.update.answer(&self.parameters).unwrap_or_else(|| to_f64(&self.parameters))
     }
 
     /// The cosine between this update and the one before.
@@ -269,19 +233,7 @@ impl<F: Float> Racer<F> {
     fn finish(mut self) -> Run {
         let half = &self.cosines[self.cosines.len() / 2..];
         self.run.turning = half.iter().sum::<f64>() / half.len().max(1) as f64;
-        self.run.end = self.parameters.iter().map(|p| p.to_f64()).collect();
+        self.run.end = self.answer();
         self.run
-    }
-}
-
-/// Clips as [`Clip`] does to lanes.
-fn clip_slice<F: Float>(clip: &Clip, gradient: &mut [F]) {
-    let mut tensor = [Tensor::from_slice(&gradient.iter().map(|g| g.to_f64()).collect::<Vec<_>>())
-        .to_kind(F::KIND)
-        .unsqueeze(0)];
-    clip.tensors(&mut tensor);
-    let clipped = Vec::<f64>::try_from(tensor[0].to_kind(Kind::Double).flatten(0, -1)).expect("numbers");
-    for (g, clipped) in gradient.iter_mut().zip(clipped) {
-        *g = F::from_f64(clipped);
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Setup {
 /// What is probed, in a form that models can be made of again.
 pub(super) enum Probed {
     Fit(FitModel),
-    Problem(ProblemModel),
+    Problem(Box<ProblemModel>),
 }
 
 impl Probed {
@@ -63,9 +63,11 @@ pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
     let mut notes = Vec::new();
     let subject = match &case.subject {
         Subject::Fit(fit) => Probed::Fit(resolve(fit, case.seed, folder, &mut notes)?),
-        Subject::Problem(problem, loss) => {
-            Probed::Problem(ProblemModel { problem: problem.clone(), loss: loss.clone(), seed: case.seed })
-        }
+        Subject::Problem(problem, loss) => Probed::Problem(Box::new(ProblemModel {
+            problem: (**problem).clone(),
+            loss: loss.clone(),
+            seed: case.seed,
+        })),
     };
     let (model, exact) = (subject.model(kind_of(case.dtype))?, subject.model(Kind::Double)?);
     let start_error = exact.error(&exact.start);
