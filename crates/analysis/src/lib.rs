@@ -5,6 +5,8 @@
 //! many problems.
 
 pub mod compare;
+pub mod diagnosis;
+pub mod figures;
 mod layout;
 pub mod records;
 pub mod scores;

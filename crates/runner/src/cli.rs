@@ -12,6 +12,7 @@ use miette::{Diagnostic, Report};
 
 use crate::compare::{self, CompareArgs};
 use crate::config::{self, Config};
+use crate::diagnose::{self, DiagnoseArgs};
 use crate::plan::Plan;
 use crate::run::{self, Options, RunError};
 use crate::table::{self, TableArgs};
@@ -64,6 +65,9 @@ Examples:
   runner compare --run v1 configs/grid.toml
                                        builds v1 and runs the config with both builds")]
     Compare(CompareArgs),
+    /// Say why a loss decreases slowly, with evidence, and run the fixes
+    #[command(after_help = diagnose::HELP)]
+    Diagnose(Box<DiagnoseArgs>),
     /// Name the losses, optimizers, schedules and problems; or show one's formula and options
     List(ListArgs),
 }
@@ -121,6 +125,7 @@ pub fn main() -> ExitCode {
         Some(Command::Plan(args)) => plan(&args),
         Some(Command::Table(args)) => table::table(&args),
         Some(Command::Compare(args)) => compare::compare(&args),
+        Some(Command::Diagnose(args)) => diagnose::command(&args),
         Some(Command::List(args)) => list::list(args.what.as_deref()),
     }
 }

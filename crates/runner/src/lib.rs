@@ -7,6 +7,7 @@
 pub mod cli;
 mod compare;
 pub mod config;
+mod diagnose;
 pub mod engine;
 mod list;
 pub mod parts;

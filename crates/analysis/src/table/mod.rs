@@ -32,7 +32,8 @@ pub use build::{Builder, Tuned};
 pub use choose::Rate;
 pub(crate) use columns::printable;
 pub(crate) use file::{COLUMNS, Line, write_row};
-pub(crate) use number::{NONE, short, steps};
+pub use number::short;
+pub(crate) use number::{NONE, steps};
 pub use render::RenderOptions;
 pub(crate) use render::wrapped;
 

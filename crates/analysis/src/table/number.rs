@@ -4,7 +4,8 @@
 pub(crate) const NONE: &str = "–";
 
 /// Three significant digits: `0.125`, `38.4`, `1.2e-5`; whole numbers below 100000 in full; `∞`.
-pub(crate) fn short(value: f64) -> String {
+#[must_use]
+pub fn short(value: f64) -> String {
     if value.is_nan() {
         return NONE.to_owned();
     }

@@ -1,6 +1,8 @@
 //! What a config file says: read, checked, and shown with the place of every mistake.
 
+pub mod diagnose;
 mod error;
+pub mod generators;
 mod values;
 
 use std::path::Path;

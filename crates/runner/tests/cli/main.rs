@@ -1,5 +1,6 @@
 //! The program as a person meets it: run in an empty folder, judged by files, messages and exit codes.
 
+mod diagnose;
 mod mistakes;
 mod place;
 mod reference;

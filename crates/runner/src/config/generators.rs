@@ -1,0 +1,209 @@
+//! Where the numbers of a target and a start come from.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value};
+
+/// Numbers as a config writes them: one, a list, or a generator.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// As they stand.
+    List(Vec<f64>),
+    /// Drawn or read.
+    Draws(Draws),
+}
+
+/// A generator of numbers.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Draws {
+    /// mean + std·N(0, 1)
+    Normal(Normal),
+    /// Evenly between two ends.
+    Uniform(Uniform),
+    /// One value everywhere.
+    Constant(Constant),
+    /// The target plus other numbers.
+    Offset(Box<Values>),
+    /// Classes 0 … count − 1, in turn.
+    Classes(Classes),
+    /// A tensor of an `.npz` or `.safetensors` file.
+    File(FromFile),
+}
+
+/// See [`Draws::Normal`].
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Normal {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation.
+    pub std: f64,
+    /// The shape; the target's, or `[16]`, if it isn't said.
+    pub shape: Option<Vec<i64>>,
+}
+
+impl Default for Normal {
+    fn default() -> Self {
+        Self { mean: 0.0, std: 1.0, shape: None }
+    }
+}
+
+/// See [`Draws::Uniform`].
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Uniform {
+    /// The lower end.
+    pub from: f64,
+    /// The upper end.
+    pub to: f64,
+    /// The shape; the target's, or `[16]`, if it isn't said.
+    pub shape: Option<Vec<i64>>,
+}
+
+impl Default for Uniform {
+    fn default() -> Self {
+        Self { from: 0.0, to: 1.0, shape: None }
+    }
+}
+
+/// See [`Draws::Constant`]. May be written as its value alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Constant {
+    /// The value.
+    pub value: f64,
+    /// The shape; the target's, or `[16]`, if it isn't said.
+    pub shape: Option<Vec<i64>>,
+}
+
+impl<'de> Deserialize<'de> for Constant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            value: f64,
+            shape: Option<Vec<i64>>,
+        }
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Constant;
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a number, or { value = 0.5, shape = [16] }")
+            }
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Constant, E> {
+                Ok(Constant { value, shape: None })
+            }
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Constant, E> {
+                self.visit_f64(value as f64)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Constant, A::Error> {
+                let Table { value, shape } = Table::deserialize(value::MapAccessDeserializer::new(map))?;
+                Ok(Constant { value, shape })
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+/// See [`Draws::Classes`].
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classes {
+    /// How many classes.
+    pub count: i64,
+    /// The shape; the target's, or `[16]`, if it isn't said.
+    #[serde(default)]
+    pub shape: Option<Vec<i64>>,
+}
+
+/// See [`Draws::File`].
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromFile {
+    /// Relative to the config's folder.
+    pub path: PathBuf,
+    /// Which tensor of it; the only one, if it isn't said.
+    #[serde(default)]
+    pub tensor: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Values;
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a number, a list of numbers, or a generator such as { normal = { std = 2, shape = [16] } }")
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Values, E> {
+                Ok(Values::List(vec![number]))
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Values, E> {
+                self.visit_f64(number as f64)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Values, A::Error> {
+                Vec::deserialize(value::SeqAccessDeserializer::new(seq)).map(Values::List)
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Values, E> {
+                match name {
+                    "normal" => Ok(Values::Draws(Draws::Normal(Normal::default()))),
+                    "uniform" => Ok(Values::Draws(Draws::Uniform(Uniform::default()))),
+                    _ => Err(E::custom(format!(
+                        "unknown generator `{name}`, expected one of `normal`, `uniform`, or a table"
+                    ))),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Values, A::Error> {
+                Draws::deserialize(value::MapAccessDeserializer::new(map)).map(Values::Draws)
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+impl Values {
+    /// What is wrong with the numbers themselves, if anything.
+    pub(super) fn fault(&self) -> Option<String> {
+        let finite = |name: &str, value: f64| {
+            (!value.is_finite()).then(|| format!("`{name}` must be finite, and is {value}"))
+        };
+        let sized = |shape: &Option<Vec<i64>>| {
+            let shape = shape.as_ref()?;
+            let count: i128 = shape.iter().map(|n| i128::from(*n)).product();
+            let sound = shape.iter().all(|n| *n > 0) && count <= 10_000_000;
+            (!sound).then(|| {
+                format!(
+                    "`shape` must hold sizes of 1 or more, at most 10000000 numbers in all, and is {shape:?}"
+                )
+            })
+        };
+        match self {
+            Self::List(list) if list.is_empty() => Some("the list is empty".into()),
+            Self::List(list) => list.iter().find_map(|value| finite("a number", *value)),
+            Self::Draws(Draws::Normal(Normal { mean, std, shape })) => {
+                let std_fault = (!(*std >= 0.0 && std.is_finite()))
+                    .then(|| format!("`std` must be 0 or above, and is {std}"));
+                finite("mean", *mean).or(std_fault).or_else(|| sized(shape))
+            }
+            Self::Draws(Draws::Uniform(Uniform { from, to, shape })) => {
+                let order = (from > to).then(|| format!("`from` is {from} and `to` is {to}: exchange them"));
+                finite("from", *from).or(finite("to", *to)).or(order).or_else(|| sized(shape))
+            }
+            Self::Draws(Draws::Constant(Constant { value, shape })) => {
+                finite("value", *value).or_else(|| sized(shape))
+            }
+            Self::Draws(Draws::Offset(offset)) => match &**offset {
+                Self::Draws(Draws::Offset(_) | Draws::Classes(_)) => {
+                    Some("an offset must be numbers of its own: a number, a list, `normal`, `uniform`, `constant` or `file`".into())
+                }
+                other => other.fault(),
+            },
+            Self::Draws(Draws::Classes(Classes { count, shape })) => (*count < 2)
+                .then(|| format!("`count` must be at least 2, and is {count}"))
+                .or_else(|| sized(shape)),
+            Self::Draws(Draws::File(_)) => None,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Remedies for the causes that were found, and running every one of them.
+
+mod line_fit;
+mod losses;
+mod run;
+mod training;
+
+use analysis::diagnosis::{Cause, Finding, Tried};
+use optimizers::{Optimizer, Schedule};
+
+use super::fit::FitModel;
+use super::probe::{Probes, Progress};
+use super::race::Run;
+use super::setup::Setup;
+use crate::config::diagnose::Case;
+
+pub(super) use line_fit::line_fit;
+
+/// A remedy, and how to run it.
+struct Candidate {
+    name: String,
+    /// What to do, in words.
+    change: String,
+    /// The causes that it is for.
+    mends: Vec<Cause>,
+    how: How,
+}
+
+enum How {
+    Train(Box<Training>),
+    /// By L-BFGS.
+    Lbfgs,
+    /// The author's way from several starts, one after another.
+    Restarts(Vec<Vec<f64>>),
+}
+
+/// Training in another way than the author's.
+struct Training {
+    /// Another loss, start or target.
+    fit: Option<FitModel>,
+    /// In float64, whatever the author has.
+    double: bool,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    rates: Rates,
+}
+
+/// Which rates are tried.
+#[derive(Clone, Copy, PartialEq)]
+enum Rates {
+    /// The author's, and 10⁻³ … 10⁵ times it.
+    Multiples,
+    /// The author's, and those that suit steps of the length of the rate.
+    Lengths,
+    /// Other rates than the author's only.
+    Others,
+    /// The author's only.
+    Own,
+}
+
+/// A fix, what became of it, and the run to show.
+pub(super) struct Outcome {
+    pub tried: Tried,
+    pub run: Option<Run>,
+}
+
+/// The most steps that a fix may take, where the author's run doesn't arrive sooner.
+const MOST: u64 = 5000;
+
+/// Runs every remedy for these findings.
+pub(super) fn try_all(
+    case: &Case,
+    setup: &Setup,
+    probes: &Probes,
+    findings: &[Finding],
+    progress: Progress,
+) -> Vec<Outcome> {
+    let causes: Vec<Cause> = findings.iter().map(|finding| finding.cause).collect();
+    let candidates = training::candidates(case, setup, probes, &causes)
+        .into_iter()
+        .chain(losses::candidates(case, setup, probes, &causes));
+    let mut outcomes = Vec::new();
+    for candidate in candidates {
+        progress(&format!("the fix `{}`", candidate.name));
+        outcomes.extend(run::run(case, setup, probes, &candidate));
+    }
+    outcomes
+}
+
+/// To two digits, as a person would write it.
+fn round(value: f64) -> f64 {
+    format!("{value:.1e}").parse().expect("a number just written")
+}

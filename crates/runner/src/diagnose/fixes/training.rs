@@ -1,0 +1,115 @@
+//! Other ways to train on the author's loss.
+
+use analysis::diagnosis::Cause::{
+    self, BiasedMinimiser, Cliff, DetachedGradient, FlatMinimum, IllConditioning, Jump, LocalMinima,
+    LrTooLarge, LrTooSmall, NoisyGradient, NonFinite, Plateau, PrecisionFloor, SaddlePoint,
+    SaturatedActivation, ShapeBroadcast, TermConflict, TermImbalance, UnboundedBelow,
+};
+use numeric::Stream;
+use optimizers::{Adam, Clipped, HeavyBall, Optimizer, Schedule};
+
+use super::{Candidate, How, Rates, Training, round};
+use crate::config::diagnose::Case;
+use crate::diagnose::probe::Probes;
+use crate::diagnose::setup::Setup;
+
+pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[Cause]) -> Vec<Candidate> {
+    let has = |list: &[Cause]| list.iter().any(|cause| causes.contains(cause));
+    // Where the minimum itself is wrong, no way to train gets to the target: that is shown once.
+    let wrong = has(&[
+        ShapeBroadcast,
+        DetachedGradient,
+        UnboundedBelow,
+        BiasedMinimiser,
+        TermConflict,
+        PrecisionFloor,
+    ]);
+    let or_own = |rates| if wrong { Rates::Own } else { rates };
+    let by = |optimizer: Optimizer, schedule: &str, rates: Rates| {
+        let schedule = match schedule {
+            "" => case.schedule.clone(),
+            name => Schedule::named(name).expect("the registry has it"),
+        };
+        How::Train(Box::new(Training { fit: None, double: false, optimizer, schedule, rates }))
+    };
+    let own = || case.optimizer.clone();
+    let mut list = Vec::new();
+    let mut add = |applies: bool, name: &str, change: &str, mends: &[Cause], how: How| {
+        if applies {
+            list.push(Candidate { name: name.into(), change: change.into(), mends: mends.to_vec(), how });
+        }
+    };
+    add(
+        !wrong,
+        "lr",
+        "another learning rate",
+        &[LrTooLarge, LrTooSmall, Plateau, FlatMinimum, SaturatedActivation],
+        by(own(), "", Rates::Others),
+    );
+    let adam = Optimizer::Adam(Adam::default());
+    add(
+        case.optimizer != adam,
+        "adam",
+        "Adam on the unchanged loss",
+        &[Plateau, SaturatedActivation, FlatMinimum, IllConditioning, TermImbalance, Cliff, SaddlePoint],
+        by(adam, "", or_own(Rates::Lengths)),
+    );
+    add(
+        case.optimizer.name() == "sgd" && !wrong,
+        "momentum",
+        "momentum of 0.9",
+        &[IllConditioning, LocalMinima, SaddlePoint, Plateau],
+        by(Optimizer::HeavyBall(HeavyBall::default()), "", Rates::Multiples),
+    );
+    let curved = [IllConditioning, FlatMinimum, SaddlePoint, Plateau, LrTooSmall, LrTooLarge, TermImbalance];
+    add(
+        !probes.noisy && has(&curved),
+        "lbfgs",
+        "L-BFGS with a line search (its steps are gradient evaluations)",
+        &curved,
+        How::Lbfgs,
+    );
+    let norm = round(0.1 * setup.unit * (setup.exact.size() as f64).sqrt() / case.lr);
+    let clipped = Clipped { optimizer: Box::new(own()), norm: Some(norm), value: None };
+    add(
+        case.optimizer.clip().is_none() && has(&[Cliff, NonFinite, LrTooLarge, Jump]),
+        "clip",
+        &format!("clip the gradient's norm at {norm}"),
+        &[Cliff, NonFinite, LrTooLarge],
+        by(Optimizer::Clipped(clipped), "", Rates::Own),
+    );
+    add(
+        has(&[LrTooLarge, NoisyGradient, Cliff, Jump]),
+        "decay",
+        "let the rate fall along a cosine to 0",
+        &[LrTooLarge, NoisyGradient, Cliff],
+        by(own(), "cosine", Rates::Own),
+    );
+    let double = Training {
+        fit: None,
+        double: true,
+        optimizer: own(),
+        schedule: case.schedule.clone(),
+        rates: Rates::Own,
+    };
+    add(
+        has(&[PrecisionFloor]),
+        "float64",
+        "train in float64",
+        &[PrecisionFloor],
+        How::Train(Box::new(double)),
+    );
+    let starts = (0..5_u64).map(|attempt| {
+        let mut stream = Stream::new("diagnose: restart", &[case.seed, attempt]);
+        setup.exact.start.iter().map(|p| p + setup.unit * stream.normal()).collect()
+    });
+    let stuck = [SaddlePoint, LocalMinima, SaturatedActivation];
+    add(
+        has(&stuck),
+        "restarts",
+        "start again from points around the start (the steps of all starts are counted)",
+        &stuck,
+        How::Restarts(starts.collect()),
+    );
+    list
+}

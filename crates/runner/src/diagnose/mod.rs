@@ -1,0 +1,218 @@
+//! `runner diagnose`: why a loss decreases slowly, with evidence, and fixes that were run.
+
+mod blocks;
+mod fit;
+mod fixes;
+mod fused;
+mod line;
+mod minimise;
+mod model;
+mod numbers;
+mod probe;
+mod profile;
+mod race;
+mod render;
+mod setup;
+mod suite;
+mod update;
+
+use std::cell::Cell;
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Once;
+
+use analysis::diagnosis::{Diagnosis, conclude, judge};
+use analysis::figures::{Figure, FigureError};
+use analysis::table::short;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::cli::{print, wrong};
+use crate::config::ConfigError;
+use crate::config::diagnose::{Case, parse_case, read_case, read_suite};
+use crate::parts::write_whole;
+use probe::Probes;
+use profile::Profile;
+
+thread_local! {
+    /// Whether a panic on this thread belongs to a loss that is probed, and is part of the answer.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `--help` adds.
+pub(crate) const HELP: &str = "\
+Examples:
+  runner diagnose configs/diagnose-plateau.toml
+  runner diagnose --formula \"where(abs(d) <= 0.5, abs(d), 0.001*abs(d) + 0.4995)\" --target 0 --start -2
+  runner diagnose --torchscript my_loss.pt --start '{ normal = { shape = [32] } }' --optimizer adam --lr 0.01
+  runner diagnose --problem digits_mlp --loss cross_entropy --lr 0.5 --tolerance 0.1
+
+Prints the verdict first, then the evidence, and the fixes, every one of which was run. Into results/<name>/ go
+diagnosis.json, diagnosis.md, profile.csv (value, gradient and curvature of the loss over predictions) and the
+figures profile and descent as .svg and .png.
+
+Exit codes: 0 there is an answer, also a bad one; 1 a file couldn't be written; 2 the input is wrong.";
+
+/// What `runner diagnose` is asked for.
+#[derive(Args)]
+pub(crate) struct DiagnoseArgs {
+    /// What to diagnose, a TOML file
+    #[arg(required_unless_present_any = ["suite", "loss", "formula", "torchscript", "problem"])]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    line: line::Line,
+    /// Run the cases of these files, each with a cause that was planted, and print how often it was found
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "config")]
+    suite: Vec<PathBuf>,
+    /// The folder that the results folder goes into
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    out: PathBuf,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+    /// Print only: write no files
+    #[arg(long)]
+    no_write: bool,
+}
+
+/// Why there is no diagnosis.
+#[derive(Debug, Error, Diagnostic)]
+pub(crate) enum DiagnoseError {
+    #[error("{message}")]
+    Case { message: String },
+    #[error("can't write {}", path.display())]
+    #[diagnostic(help("use --out DIR to write elsewhere, or --no-write to print only"))]
+    Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Figure(#[from] FigureError),
+}
+
+/// A diagnosis with all that it rests on.
+pub(crate) struct Answer {
+    pub diagnosis: Diagnosis,
+    probes: Probes,
+    profile: Profile,
+    descent: Figure,
+}
+
+/// Finds out why a case is slow.
+pub(crate) fn diagnose(case: &Case, folder: &Path, progress: &dyn Fn(&str)) -> Result<Answer, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let default = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                default(info);
+            }
+        }));
+    });
+    progress("the minimum");
+    let setup = setup::set_up(case, folder)?;
+    let probes = probe::probe(case, &setup, progress);
+    let findings = judge(&probes.evidence);
+    let outcomes = fixes::try_all(case, &setup, &probes, &findings, progress);
+    let descent = profile::descent(&case.name, &probes, &outcomes, setup.tolerance);
+    let tried = outcomes.into_iter().map(|outcome| outcome.tried).collect();
+    let diagnosis = conclude(&probes.evidence, findings, tried, region(case, &setup));
+    Ok(Answer { diagnosis, probes, profile: profile::profile(&setup), descent })
+}
+
+/// What was probed, in words.
+fn region(case: &Case, setup: &setup::Setup) -> String {
+    let count = setup.exact.size();
+    let notes = setup.notes.iter().fold(String::new(), |text, note| text + &format!(" Found out: {note}."));
+    format!(
+        "Probed: {count} parameter{} in {}, from the minimum to the start (typically {} apart) and 10⁵ times as far \
+         along descent directions; errors from {} to the tolerance of {}; {} gradient evaluations. Not probed: other \
+         starts, data and seeds.{notes}",
+        if count == 1 { "" } else { "s" },
+        case.dtype,
+        short(setup.unit),
+        short(setup.start_error),
+        short(setup.tolerance),
+        setup.exact.evaluations.get() + setup.model.evaluations.get()
+    )
+}
+
+/// Prints a diagnosis; what it returns is the exit code.
+pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
+    if !args.suite.is_empty() {
+        return suite::command(&args.suite);
+    }
+    let read = match &args.config {
+        Some(path) => read_case(path),
+        None => parse_case("the command line", &args.line.as_toml()),
+    };
+    let case = match read {
+        Ok(case) => case,
+        Err(error) => return wrong(error, 2),
+    };
+    let folder = args.config.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+    let bar = progress_bar();
+    let answer = diagnose(&case, folder, &|doing| bar.set_message(doing.to_owned()));
+    bar.finish_and_clear();
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(message) => return wrong(DiagnoseError::Case { message }, 2),
+    };
+    let json = serde_json::to_string_pretty(&answer.diagnosis).expect("plain data") + "\n";
+    if args.json {
+        print(&json);
+    } else {
+        print(&render::terminal(&case.name, &answer.diagnosis, &answer.probes, &answer.profile.sketch()));
+    }
+    if args.no_write {
+        return ExitCode::SUCCESS;
+    }
+    match write(&args.out.join(&case.name), &case, &answer, &json) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => wrong(error, 1),
+    }
+}
+
+fn write(folder: &Path, case: &Case, answer: &Answer, json: &str) -> Result<(), DiagnoseError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| DiagnoseError::Write { path, source }
+    };
+    fs::create_dir_all(folder).map_err(failed(folder))?;
+    let files = [
+        ("diagnosis.json", json.to_owned()),
+        ("diagnosis.md", render::markdown(&case.name, &answer.diagnosis, &answer.probes)),
+        ("profile.csv", answer.profile.csv()),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        write_whole(&path, |file| file.write_all(text.as_bytes())).map_err(failed(&path))?;
+    }
+    for (name, figure) in [("profile", &answer.profile.figure(&case.name)), ("descent", &answer.descent)] {
+        figure.write(folder, name)?;
+    }
+    eprintln!("diagnosis.json, diagnosis.md, profile.csv and figures are in {}", folder.display());
+    Ok(())
+}
+
+fn progress_bar() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} probing {msg} ({elapsed})").expect("a sound template"),
+    );
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    bar
+}
+
+/// The cases of suite files, each with its file.
+pub(crate) fn suite_cases(files: &[PathBuf]) -> Result<Vec<(Case, PathBuf)>, ConfigError> {
+    let mut cases = Vec::new();
+    for file in files {
+        cases.extend(read_suite(file)?.into_iter().map(|case| (case, file.clone())));
+    }
+    Ok(cases)
+}

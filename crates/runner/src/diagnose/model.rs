@@ -1,0 +1,397 @@
+//! What is probed: a loss as a function of one flat vector of parameters.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use analysis::records::Dtype;
+use losses::Loss;
+use problems::{Batch, Graph, Problem};
+use tch::{Device, Kind, Tensor};
+
+use super::blocks::Blocks;
+use super::fit::{FitModel, Ready};
+use super::fused::Fused;
+use crate::config::diagnose::Term;
+
+/// Which of the loss's random draws is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Draw {
+    /// None: noise is left out, minibatches are the whole data.
+    Frozen,
+    /// That of a training step.
+    Step(u64),
+}
+
+/// At most so many numbers are evaluated side by side.
+const AT_ONCE: usize = 1 << 20;
+
+/// A problem of the registry.
+pub(super) struct ProblemModel {
+    pub problem: Problem,
+    pub loss: Option<Loss>,
+    pub seed: u64,
+}
+
+enum Body {
+    Fit {
+        fit: Box<FitModel>,
+        losses: Vec<Ready>,
+        target: Tensor,
+        single: Option<Fused<f32>>,
+        double: Option<Fused<f64>>,
+    },
+    Problem {
+        steps: RefCell<Box<dyn Batch>>,
+        frozen: RefCell<Box<dyn Batch>>,
+        shapes: Vec<Vec<i64>>,
+        period: u64,
+        blocks: Blocks,
+    },
+}
+
+/// A loss as a function of parameters, in one number type.
+pub(super) struct Model {
+    pub kind: Kind,
+    pub start: Vec<f64>,
+    body: Body,
+    /// Gradient evaluations so far.
+    pub evaluations: Cell<u64>,
+    /// The first failure of the loss, in words.
+    pub failure: RefCell<Option<String>>,
+}
+
+/// Values and gradients at several points.
+pub(super) struct Evaluated {
+    /// One a point; NaN where the loss failed.
+    pub values: Vec<f64>,
+    /// A row a point.
+    pub gradients: Vec<f64>,
+}
+
+pub(super) fn kind_of(dtype: Dtype) -> Kind {
+    match dtype {
+        Dtype::Float32 => Kind::Float,
+        Dtype::Float64 => Kind::Double,
+    }
+}
+
+impl Model {
+    pub fn fit(fit: &FitModel, kind: Kind) -> Result<Self, String> {
+        let target = fit.target.tensor(if fit.has_classes() { Kind::Int64 } else { kind });
+        let lanes = |term: &Term| Ok(RefCell::new(term.loss.lanes(1, (kind, Device::Cpu))?));
+        let losses = fit.terms.iter().map(lanes).collect::<Result<_, String>>()?;
+        Ok(Self::new(
+            kind,
+            fit.start.values.clone(),
+            Body::Fit {
+                fit: Box::new(fit.clone()),
+                losses,
+                target,
+                single: if kind == Kind::Float { Fused::new(fit) } else { None },
+                double: if kind == Kind::Double { Fused::new(fit) } else { None },
+            },
+        ))
+    }
+
+    pub fn problem(problem: &ProblemModel, kind: Kind) -> Self {
+        let ProblemModel { problem, loss, seed } = problem;
+        let make = |problem: &Problem| problem.batch(&[*seed], loss.as_ref(), (kind, Device::Cpu));
+        let (mut steps, frozen) = (make(problem), make(&whole(problem)));
+        let parameters = steps.start();
+        let shapes = parameters.iter().map(Tensor::size).collect();
+        let start = parameters.iter().flat_map(to_f64).collect();
+        Self::new(
+            kind,
+            start,
+            Body::Problem {
+                steps: steps.into(),
+                frozen: frozen.into(),
+                shapes,
+                period: problem.error_period(),
+                blocks: Blocks::new(problem, loss.as_ref(), *seed, kind),
+            },
+        )
+    }
+
+    fn new(kind: Kind, start: Vec<f64>, body: Body) -> Self {
+        Self { kind, start, body, evaluations: Cell::new(0), failure: RefCell::new(None) }
+    }
+
+    /// The number of parameters.
+    pub fn size(&self) -> usize {
+        self.start.len()
+    }
+
+    /// The free fit, if it is one.
+    pub fn as_fit(&self) -> Option<&FitModel> {
+        match &self.body {
+            Body::Fit { fit, .. } => Some(fit),
+            Body::Problem { .. } => None,
+        }
+    }
+
+    /// The error costs more than a step where it is over other data: it is taken every so many steps.
+    pub fn error_period(&self) -> u64 {
+        match &self.body {
+            Body::Fit { .. } => 1,
+            Body::Problem { period, .. } => *period,
+        }
+    }
+
+    /// The sizes of the parameter tensors, which some optimizers treat one by one.
+    pub fn tensors(&self) -> Vec<Vec<i64>> {
+        match &self.body {
+            Body::Fit { fit, .. } => vec![[&[1], &*fit.start.shape].concat()],
+            Body::Problem { shapes, .. } => shapes.clone(),
+        }
+    }
+
+    /// Values and gradients at points that lie one after another.
+    pub fn evaluate(&self, points: &[f64], draw: Draw) -> Evaluated {
+        self.evaluate_term(points, draw, None)
+    }
+
+    /// The same for one of the losses that are added, with its weight.
+    pub fn evaluate_term(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Evaluated {
+        let size = self.size();
+        let mut all = Evaluated { values: Vec::new(), gradients: Vec::with_capacity(points.len()) };
+        let at_once = match &self.body {
+            Body::Problem { blocks, .. } if !blocks.exist() => 1,
+            _ => (AT_ONCE / size).max(1),
+        };
+        for chunk in points.chunks(size * at_once) {
+            let lanes = chunk.len() / size;
+            self.evaluations.set(self.evaluations.get() + lanes as u64);
+            if let Some(evaluated) = self.fused(chunk, draw, term) {
+                all.values.extend(evaluated.values);
+                all.gradients.extend(evaluated.gradients);
+                continue;
+            }
+            let (values, gradients) = self
+                .guarded(|| {
+                    // Randomness inside a module comes from libtorch's one generator: a draw is a seed of it.
+                    tch::manual_seed(match draw {
+                        Draw::Frozen => 0,
+                        Draw::Step(step) => step as i64 + 1,
+                    });
+                    self.graph(chunk, draw, term).evaluate()
+                })
+                .unwrap_or_else(|| (vec![f64::NAN; lanes], vec![f64::NAN; lanes * size]));
+            all.values.extend(values);
+            all.gradients.extend(gradients);
+        }
+        all
+    }
+
+    /// The same in fused loops, where there are any.
+    fn fused(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Option<Evaluated> {
+        let (fit, single, double) = match &self.body {
+            Body::Fit { fit, single, double, .. } => (fit, single, double),
+            Body::Problem { blocks, .. } if term.is_none() => return blocks.evaluate(points, self.size()),
+            Body::Problem { .. } => return None,
+        };
+        if term.is_some() && fit.terms.len() < 2 {
+            return None;
+        }
+        let noise = match draw {
+            Draw::Step(step) if fit.noise > 0.0 => Some(fit.noise_of(step)),
+            _ => None,
+        };
+        match (single, double) {
+            (Some(fused), _) => Some(fused.evaluate(points, self.size(), noise.as_deref(), term)),
+            (None, Some(fused)) => Some(fused.evaluate(points, self.size(), noise.as_deref(), term)),
+            (None, None) => None,
+        }
+    }
+
+    /// The names of the terms that the loss is put together of; none where there is but one.
+    pub fn term_names(&self) -> Vec<String> {
+        let names = self.guarded(|| match &self.body {
+            Body::Fit { fit, .. } if fit.terms.len() > 1 => {
+                fit.terms.iter().map(|term| term.name.clone()).collect()
+            }
+            Body::Fit { fit, losses, target, .. } => {
+                let shape = [&[1], &*fit.start.shape].concat();
+                let start = Tensor::from_slice(&self.start).to_kind(self.kind).reshape(shape);
+                let terms = losses[0].borrow_mut().terms(&fit.seen(&start), &target.unsqueeze(0));
+                terms.into_iter().map(|term| term.name).collect()
+            }
+            Body::Problem { frozen, shapes, .. } => {
+                let start = Tensor::from_slice(&self.start).to_kind(self.kind);
+                let terms = frozen.borrow_mut().terms(0, &split(&start, shapes));
+                terms.into_iter().map(|term| term.name).collect()
+            }
+        });
+        names.unwrap_or_default()
+    }
+
+    /// The Hessian at a point times a vector, by double backward; `None` where the gradient has no graph.
+    pub fn hessian_times(&self, point: &[f64], vector: &[f64]) -> Option<Vec<f64>> {
+        self.evaluations.set(self.evaluations.get() + 2);
+        self.guarded(|| {
+            let graph = self.graph(point, Draw::Frozen, None);
+            let slopes = graph.gradients(&graph.value, Graph::Extend)?;
+            let mut first = 0;
+            let product = |slope: &Tensor| {
+                let own = &vector[first..first + slope.numel()];
+                first += slope.numel();
+                (slope * Tensor::from_slice(own).reshape(slope.size()).to_kind(self.kind)).sum(None::<Kind>)
+            };
+            let product = slopes.iter().map(product).reduce(|a, b| a + b)?;
+            Some(graph.gradients(&product, Graph::Spend)?.iter().flat_map(to_f64).collect())
+        })
+        .flatten()
+    }
+
+    fn graph(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Traced<'_> {
+        let all = Tensor::from_slice(points).to_kind(self.kind);
+        match &self.body {
+            Body::Fit { fit, losses, target, .. } => {
+                let lanes = (points.len() / self.size()) as i64;
+                let shape = [&[lanes], &*fit.start.shape].concat();
+                let leaf = all.reshape(shape).set_requires_grad(true);
+                let line = fit.line.as_ref().map(|x| {
+                    let x = Tensor::from_slice(x).to_kind(self.kind).unsqueeze(0);
+                    leaf.narrow(1, 0, 1) * x + leaf.narrow(1, 1, 1)
+                });
+                let value = fit.forward(line.as_ref().unwrap_or(&leaf), losses, target, draw, term);
+                Traced { leaves: vec![leaf], value, modules: None }
+            }
+            Body::Problem { steps, frozen, shapes, .. } => {
+                let (batch, step) = match draw {
+                    Draw::Step(step) => (steps, step),
+                    Draw::Frozen => (frozen, 0),
+                };
+                let leaves: Vec<Tensor> =
+                    split(&all, shapes).into_iter().map(|leaf| leaf.copy().set_requires_grad(true)).collect();
+                let mut run = batch.borrow_mut();
+                let value = match term {
+                    Some(term) => run.terms(step, &leaves).swap_remove(term).value,
+                    None => run.loss(step, &leaves),
+                };
+                drop(run);
+                Traced { leaves, value, modules: Some(batch) }
+            }
+        }
+    }
+
+    /// The errors at points that lie one after another.
+    pub fn errors(&self, points: &[f64]) -> Vec<f64> {
+        let size = self.size();
+        let run = || {
+            let _guard = tch::no_grad_guard();
+            match &self.body {
+                Body::Fit { fit, .. } => points.chunks(size).map(|point| fit.error(point)).collect(),
+                Body::Problem { blocks, .. } if blocks.exist() => blocks.errors(points, size),
+                Body::Problem { steps, shapes, .. } => {
+                    let error = |point: &[f64]| {
+                        let point = Tensor::from_slice(point).to_kind(self.kind);
+                        steps.borrow_mut().error(&split(&point, shapes))[0]
+                    };
+                    points.chunks(size).map(error).collect()
+                }
+            }
+        };
+        self.guarded(run).unwrap_or_else(|| vec![f64::NAN; points.len() / size])
+    }
+
+    /// Value and gradient at one point.
+    pub fn at(&self, point: &[f64], draw: Draw) -> (f64, Vec<f64>) {
+        let evaluated = self.evaluate(point, draw);
+        (evaluated.values[0], evaluated.gradients)
+    }
+
+    /// The error at one point.
+    pub fn error(&self, point: &[f64]) -> f64 {
+        self.errors(point)[0]
+    }
+
+    /// Runs something that may panic (libtorch's way to refuse shapes), and keeps the message.
+    fn guarded<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
+        let before = super::QUIET.replace(true);
+        let result = catch_unwind(AssertUnwindSafe(run));
+        super::QUIET.set(before);
+        match result {
+            Ok(value) => Some(value),
+            Err(panic) => {
+                let message = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied())
+                    .unwrap_or("it panicked");
+                // libtorch appends its C++ stack; the first lines say what happened.
+                let first = message.lines().next().unwrap_or(message).to_owned();
+                self.failure.borrow_mut().get_or_insert(first);
+                None
+            }
+        }
+    }
+}
+
+/// The problem with its whole data in one batch.
+fn whole(problem: &Problem) -> Problem {
+    match problem {
+        Problem::DigitsMlp(model) => Problem::DigitsMlp(problems::DigitsMlp { batch: 1437, ..model.clone() }),
+        Problem::TorchScript(model) => {
+            let mut model = model.clone();
+            model.batch = 0;
+            Problem::TorchScript(model)
+        }
+        other => other.clone(),
+    }
+}
+
+/// Losses as a graph over their parameters.
+struct Traced<'a> {
+    leaves: Vec<Tensor>,
+    /// `[lanes]`
+    value: Tensor,
+    /// Who knows the parameters that modules hold.
+    modules: Option<&'a RefCell<Box<dyn Batch>>>,
+}
+
+impl Traced<'_> {
+    fn evaluate(&self) -> (Vec<f64>, Vec<f64>) {
+        let zeros = || self.leaves.iter().map(|leaf| leaf.zeros_like().detach()).collect();
+        let slopes: Vec<Tensor> = self.gradients(&self.value, Graph::Spend).unwrap_or_else(zeros);
+        (to_f64(&self.value), slopes.iter().flat_map(to_f64).collect())
+    }
+
+    /// The gradients of the sum of `value`, zeros where a leaf has nothing to do with it; `None` where nothing
+    /// has.
+    fn gradients(&self, value: &Tensor, graph: Graph) -> Option<Vec<Tensor>> {
+        if !value.requires_grad() {
+            return None;
+        }
+        let found = if let Some(batch) = self.modules {
+            batch.borrow_mut().gradients(value, &self.leaves, graph)
+        } else {
+            let sum = value.sum(None::<Kind>);
+            Tensor::run_backward(&[sum], &self.leaves, graph != Graph::Spend, graph == Graph::Extend)
+        };
+        let fill = |(gradient, leaf): (Tensor, &Tensor)| {
+            // libtorch has zeros without memory, too, which can't be read.
+            let real = gradient.defined() && !gradient.data_ptr().is_null();
+            if real { gradient } else { leaf.zeros_like().detach() }
+        };
+        Some(found.into_iter().zip(&self.leaves).map(fill).collect())
+    }
+}
+
+/// A flat vector as the tensors `[1, …]` of a problem.
+fn split(flat: &Tensor, shapes: &[Vec<i64>]) -> Vec<Tensor> {
+    let mut first = 0;
+    shapes
+        .iter()
+        .map(|shape| {
+            let count = shape.iter().product();
+            let part = flat.narrow(0, first, count).reshape(shape);
+            first += count;
+            part
+        })
+        .collect()
+}
+
+fn to_f64(tensor: &Tensor) -> Vec<f64> {
+    Vec::try_from(tensor.detach().to_kind(Kind::Double).flatten(0, -1)).expect("numbers")
+}

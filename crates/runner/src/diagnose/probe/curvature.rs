@@ -1,0 +1,118 @@
+//! Curvatures, by products of the Hessian with vectors.
+
+use analysis::diagnosis::{Curvature, Saddle, Spectrum, lanczos, thresholds};
+use numeric::Stream;
+
+use super::{along, displacement, dot, norm, sample, with};
+use crate::diagnose::model::{Draw, Model};
+use crate::diagnose::race::Run;
+use crate::diagnose::setup::Setup;
+
+/// The Hessian times a vector: exactly, or by differences of gradients where that is 0 or can't be had.
+fn hessian_times(model: &Model, point: &[f64], vector: &[f64], unit: f64) -> Vec<f64> {
+    let exact = model.hessian_times(point, vector);
+    if let Some(product) =
+        exact.filter(|product| norm(product) > 0.0 && product.iter().all(|x| x.is_finite()))
+    {
+        return product;
+    }
+    let size = norm(vector);
+    let h = 1e-3 * unit * (point.len() as f64).sqrt() / size;
+    let at = |sign: f64| {
+        let moved: Vec<f64> = point.iter().zip(vector).map(|(p, v)| p + sign * h * v).collect();
+        model.at(&moved, Draw::Frozen).1
+    };
+    let (ahead, behind) = (at(1.0), at(-1.0));
+    ahead.iter().zip(&behind).map(|(a, b)| (a - b) / (2.0 * h)).collect()
+}
+
+/// Curvatures at a point, as seen from a start vector or from a random one.
+pub(super) fn spectrum(model: &Model, point: &[f64], unit: f64, start: Option<&[f64]>) -> Option<Spectrum> {
+    let steps = if model.size() <= 64 { model.size() } else { 40 };
+    let random: Vec<f64> = {
+        let mut stream = Stream::new("diagnose: Lanczos", &[point.len() as u64]);
+        (0..point.len()).map(|_| stream.normal()).collect()
+    };
+    lanczos(start.unwrap_or(&random), steps, |v| Some(hessian_times(model, point, v, unit)))
+}
+
+pub(super) fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
+    let model = &setup.exact;
+    let away = |point: &[f64], direction: &[f64]| {
+        let offset: Vec<f64> = point.iter().zip(&setup.star.point).map(|(p, s)| p - s).collect();
+        dot(&offset, direction).abs()
+    };
+    let steps = run.curve.iter().map(|(step, ..)| *step);
+    let candidates: Vec<(&Vec<f64>, u64)> = run
+        .points
+        .iter()
+        .zip(steps)
+        .filter(|(point, _)| {
+            let error = model.error(point);
+            error > 2.0 * setup.tolerance && error < 10.0 * setup.start_error
+        })
+        .collect();
+    let middle = along(setup, 0.5);
+    let points = candidates.iter().map(|(point, _)| *point).chain([&middle]);
+    let gradients = points.map(|point| norm(&model.at(point, Draw::Frozen).1));
+    let steepest = gradients.filter(|size| size.is_finite()).fold(0.0, f64::max);
+    let looks = if model.size() <= 64 { 12 } else { 3 };
+    let looked = sample(candidates.len(), looks).into_iter().filter_map(|k| {
+        let (point, step) = candidates[k];
+        let spectrum = spectrum(model, point, setup.unit, None)?;
+        Some(Saddle {
+            least: spectrum.least()?,
+            greatest: spectrum.greatest()?,
+            scale,
+            gradient: norm(&model.at(point, Draw::Frozen).1),
+            steepest,
+            distance: away(point, &spectrum.least_direction),
+            step,
+        })
+    });
+    // The flattest for its curvature, among those that are curved enough.
+    let clear = |saddle: &Saddle| saddle.least < -thresholds::SADDLE_CURVATURE * scale;
+    let flat = |saddle: &Saddle| saddle.gradient / (-saddle.least * saddle.distance);
+    looked.filter(clear).min_by(|a, b| flat(a).total_cmp(&flat(b)))
+}
+
+pub(super) fn curvature(setup: &Setup, point: &[f64], finish: f64) -> Option<Curvature> {
+    let (model, unit) = (&setup.exact, setup.unit);
+    let way = displacement(setup);
+    let share = (finish * finish).max(1e-8);
+    let seen = spectrum(model, point, unit, Some(&way))?;
+    let condition = seen.condition(share)?;
+    let diagonal = diagonal(model, point, unit);
+    let largest = diagonal.iter().copied().fold(0.0, f64::max);
+    let roots: Vec<f64> = diagonal.iter().map(|d| d.max(1e-12 * largest).sqrt()).collect();
+    let start: Vec<f64> = way.iter().zip(&roots).map(|(w, r)| w * r).collect();
+    let steps = if model.size() <= 64 { model.size() } else { 40 };
+    let scaled = lanczos(&start, steps, |v| {
+        let inner: Vec<f64> = v.iter().zip(&roots).map(|(v, r)| v / r).collect();
+        let product = hessian_times(model, point, &inner, unit);
+        Some(product.iter().zip(&roots).map(|(p, r)| p / r).collect())
+    })?;
+    Some(Curvature { condition, scaled: scaled.condition(share).unwrap_or(f64::NAN) })
+}
+
+/// Hutchinson's probes of a large diagonal.
+const PROBES: u64 = 16;
+
+/// The Hessian's diagonal: column by column, or by Hutchinson's probes.
+fn diagonal(model: &Model, point: &[f64], unit: f64) -> Vec<f64> {
+    let n = model.size();
+    if n <= 64 {
+        let entry = |i: usize| hessian_times(model, point, &with(&vec![0.0; n], i, 1.0), unit)[i];
+        return (0..n).map(entry).collect();
+    }
+    let mut sum = vec![0.0; n];
+    for probe in 0..PROBES {
+        let mut stream = Stream::new("diagnose: Hutchinson", &[probe]);
+        let signs: Vec<f64> = (0..n).map(|_| if stream.uniform() < 0.5 { -1.0 } else { 1.0 }).collect();
+        let product = hessian_times(model, point, &signs, unit);
+        sum.iter_mut()
+            .zip(product.iter().zip(&signs))
+            .for_each(|(sum, (p, s))| *sum += p * s / PROBES as f64);
+    }
+    sum
+}

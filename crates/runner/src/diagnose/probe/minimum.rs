@@ -1,0 +1,115 @@
+//! Whether there is a minimum, and whether it is the target.
+
+use analysis::diagnosis::{Bias, Fall, thresholds};
+use tch::Kind;
+
+use super::{norm, singles, with};
+use crate::config::diagnose::Readout;
+use crate::diagnose::model::{Draw, Model};
+use crate::diagnose::race::Run;
+use crate::diagnose::setup::{Probed, Setup, has_exact_solution, search, unbiased};
+
+/// Whether the loss is the same number wherever it is looked at, near and far.
+pub(super) fn is_constant(setup: &Setup) -> bool {
+    let model = &setup.exact;
+    let sign = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -0.7 };
+    let at = |k: i32| {
+        let far = setup.unit * libm::pow(10.0, f64::from(k) / 2.0);
+        model.start.iter().enumerate().map(|(i, p)| p + sign(i) * far).collect::<Vec<f64>>()
+    };
+    let points: Vec<f64> = (-4..=10).flat_map(at).collect();
+    let evaluated = model.evaluate(&points, Draw::Frozen);
+    let first = model.at(&model.start, Draw::Frozen);
+    first.1.iter().all(|g| *g == 0.0)
+        && evaluated.values.iter().all(|value| *value == first.0)
+        && evaluated.gradients.iter().all(|g| *g == 0.0)
+}
+
+/// Looks along descent directions for a fall without end.
+pub(super) fn fall(setup: &Setup, run: &Run) -> Option<Fall> {
+    let model = &setup.exact;
+    let n = model.size();
+    let whole = setup.unit * (n as f64).sqrt();
+    let mut directions: Vec<(Vec<f64>, Vec<f64>, String)> = Vec::new();
+    let finite = |point: &[f64]| point.iter().all(|p| p.is_finite());
+    let mut points = vec![(model.start.clone(), "from the start")];
+    if finite(&run.end) && run.diverged.is_none() {
+        points.push((run.end.clone(), "from where your run ends"));
+    }
+    points.push((setup.star.point.clone(), "from the target"));
+    for (point, from) in &points {
+        let gradient = model.at(point, Draw::Frozen).1;
+        let size = norm(&gradient);
+        if size > 0.0 && size.is_finite() {
+            let direction = gradient.iter().map(|g| -g / size * whole).collect();
+            directions.push((point.clone(), direction, format!("{from} along the gradient")));
+        }
+        for i in singles(setup, 64) {
+            for sign in [1.0, -1.0] {
+                let direction = with(&vec![0.0; n], i, sign * setup.unit);
+                let way = if sign > 0.0 { "upwards" } else { "downwards" };
+                directions.push((
+                    point.clone(),
+                    direction,
+                    format!("{from}, with a single prediction going {way}"),
+                ));
+            }
+        }
+    }
+    if let Some((end, _)) = points.iter().find(|(_, from)| *from == "from where your run ends") {
+        let direction: Vec<f64> = end.iter().zip(&model.start).map(|(a, b)| a - b).collect();
+        directions.push((end.clone(), direction, "on from where your run ends".into()));
+    }
+    // A fall that stays above the minimum is a long slope into a far valley.
+    let (start, star) = (model.at(&model.start, Draw::Frozen).0, setup.star.value);
+    let below = start.min(star) - 0.1 * (start - star).abs();
+    directions.into_iter().find_map(|(point, direction, words)| {
+        let all: Vec<f64> = (0..6)
+            .flat_map(|k| {
+                let far = libm::pow(10.0, f64::from(k));
+                point.iter().zip(&direction).map(move |(p, d)| p + far * d).collect::<Vec<_>>()
+            })
+            .collect();
+        let values = model.evaluate(&all, Draw::Frozen).values;
+        (values[5] < below && is_endless(&values)).then_some(Fall { direction: words, values })
+    })
+}
+
+/// Whether values at 10⁰ … 10⁵ fall by as much a decade as in the one before, or more.
+fn is_endless(values: &[f64]) -> bool {
+    if values.iter().any(|value| value.is_nan() || *value == f64::INFINITY) {
+        return false;
+    }
+    if values.contains(&f64::NEG_INFINITY) {
+        return true;
+    }
+    let falls: Vec<f64> = values.windows(2).map(|pair| pair[0] - pair[1]).collect();
+    let rounding = 1e-9 * values[0].abs();
+    let last = &falls[falls.len() - 3..];
+    falls.iter().all(|fall| *fall > rounding)
+        && last.windows(2).all(|pair| pair[1] >= thresholds::ENDLESS * pair[0])
+}
+
+pub(super) fn bias(setup: &Setup) -> Option<Bias> {
+    let star = &setup.star;
+    let at_target = star.solution.as_ref().map(|(_, value)| *value);
+    match &setup.subject {
+        Probed::Fit(fit) => {
+            let shift = (fit.readout == Readout::Identity).then(|| {
+                let (point, target) = (&star.point, &fit.target.values);
+                let sum: f64 = point.iter().enumerate().map(|(i, p)| p - target[i % target.len()]).sum();
+                sum / point.len() as f64
+            });
+            Some(Bias { error: star.error, unavoidable: 0.0, least: star.value, at_target, shift })
+        }
+        Probed::Problem(problem) if has_exact_solution(&problem.problem) => {
+            Some(Bias { error: star.error, unavoidable: 0.0, least: star.value, at_target, shift: None })
+        }
+        Probed::Problem(problem) => {
+            let other = Model::problem(&unbiased(problem)?, Kind::Double);
+            let found = search(&other, &other.start, setup.unit, 200)?;
+            let unavoidable = other.error(&found.point);
+            Some(Bias { error: star.error, unavoidable, least: star.value, at_target, shift: None })
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What is measured of a model: one function a statistic.
+
+mod curvature;
+mod minimum;
+mod residual;
+mod runs;
+mod way;
+
+use analysis::diagnosis::{Baseline, Evidence, LineFit};
+use analysis::records::Dtype;
+
+use super::fixes::line_fit;
+use super::model::Draw;
+use super::race::{Lane, Rules, Run, race};
+use super::setup::{Probed, Setup};
+use crate::config::diagnose::Case;
+
+/// Tells how far the work is.
+pub(super) type Progress<'a> = &'a dyn Fn(&str);
+
+/// What was measured, and what later steps need of it.
+pub(super) struct Probes {
+    pub evidence: Evidence,
+    pub baseline: Run,
+    pub noisy: bool,
+    /// The author's steps in a line fit.
+    pub line_fit: Option<LineFit>,
+}
+
+/// Points of a walk along a single parameter.
+const WALK: usize = 200;
+
+/// Measures everything that the rules judge.
+pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
+    progress("the noise of single steps");
+    let noisy = runs::is_noisy(&setup.model);
+    progress("your own run");
+    let lane = own_lane(case, setup);
+    let rules =
+        Rules { budget: case.steps, tolerance: setup.tolerance, noisy, first_wins: false, keep: true };
+    let run = race(&setup.model, std::slice::from_ref(&lane), rules).swap_remove(0);
+    progress("the way from the minimum to the start");
+    let finish = way::finish(setup);
+    let paths = way::paths(setup, finish);
+    let non_finite = way::non_finite(case, setup, &run, &paths);
+    progress("how far the loss falls");
+    let fall = minimum::fall(setup, &run);
+    let plateau = residual::plateau(setup, &paths);
+    progress("curvatures");
+    // A minimum at infinity has no curvature and no sides: then it is where the run may end that counts.
+    let far = finish >= 0.5;
+    let end = along(setup, if far { finish } else { 0.0 });
+    let scale = curvature::spectrum(&setup.exact, &end, setup.unit, None).map_or(0.0, |s| s.largest_size());
+    let saddle = curvature::saddle(setup, &run, scale);
+    progress("other learning rates");
+    let (best_rate, best_smaller) = runs::rates(setup, &lane, rules, &run);
+    let evidence = Evidence {
+        baseline: baseline(case, setup, &run),
+        shapes: residual::shapes(setup),
+        non_finite,
+        no_gradient: setup.no_gradient.clone(),
+        constant: minimum::is_constant(setup),
+        single: setup.exact.as_fit().is_some(),
+        noise: noisy.then(|| runs::noise(setup, &lane, rules, finish)),
+        fall,
+        bias: minimum::bias(setup),
+        precision: (case.dtype == Dtype::Float32).then(|| way::precision(setup, finish)).flatten(),
+        saddle,
+        sides: (!far).then(|| residual::sides(setup)).flatten(),
+        plateau: Some(plateau),
+        exponent: way::flatness(setup, finish),
+        terms: residual::terms(setup),
+        curvature: curvature::curvature(setup, &end, finish),
+        best_rate,
+        best_smaller,
+        paths,
+    };
+    let line_fit = match &setup.subject {
+        Probed::Fit(fit) => line_fit(setup, fit, &lane, noisy),
+        Probed::Problem(_) => None,
+    };
+    Probes { evidence, baseline: run, noisy, line_fit }
+}
+
+fn baseline(case: &Case, setup: &Setup, run: &Run) -> Baseline {
+    Baseline {
+        budget: case.steps,
+        reached: run.reached,
+        diverged: run.diverged,
+        tolerance: setup.tolerance,
+        start_error: setup.start_error,
+        end_error: run.end_error,
+        start_loss: setup.exact.at(&setup.exact.start, Draw::Frozen).0,
+        turning: run.turning,
+        overshoot: run.worst_error / setup.start_error,
+        trapped: runs::trapped(setup, run),
+    }
+}
+
+/// The author's own way to train.
+pub(super) fn own_lane(case: &Case, setup: &Setup) -> Lane {
+    Lane {
+        optimizer: case.optimizer.clone(),
+        schedule: case.schedule.clone(),
+        lr: case.lr,
+        start: setup.model.start.clone(),
+    }
+}
+
+/// The point at a share of the way from the minimum to the start.
+pub(super) fn along(setup: &Setup, share: f64) -> Vec<f64> {
+    setup.star.point.iter().zip(&setup.exact.start).map(|(p, s)| p + share * (s - p)).collect()
+}
+
+fn displacement(setup: &Setup) -> Vec<f64> {
+    setup.exact.start.iter().zip(&setup.star.point).map(|(s, p)| s - p).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn norm(a: &[f64]) -> f64 {
+    dot(a, a).sqrt()
+}
+
+/// At most so many parameters, evenly among all.
+fn sample(count: usize, most: usize) -> Vec<usize> {
+    let most = most.min(count);
+    (0..most).map(|k| k * count / most).collect()
+}
+
+/// The parameters that are looked at one by one; none in a model, where they mean nothing alone.
+fn singles(setup: &Setup, evaluations: usize) -> Vec<usize> {
+    let n = setup.exact.size();
+    match setup.exact.as_fit() {
+        Some(_) => sample(n, (4_000_000 / (evaluations * n)).clamp(2, 16)),
+        None => Vec::new(),
+    }
+}
+
+fn with(point: &[f64], place: usize, value: f64) -> Vec<f64> {
+    let mut point = point.to_vec();
+    point[place] = value;
+    point
+}

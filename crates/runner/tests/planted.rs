@@ -1,0 +1,53 @@
+//! Losses with planted causes: the diagnosis must find them, and the docs say how often it does.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The matrix of a suite, as the program prints it.
+fn matrix(suite: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_runner"))
+        .args(["diagnose", "--suite"])
+        .arg(root().join(format!("crates/runner/tests/planted/{suite}.toml")))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The number before a text in a matrix's summary.
+fn before(matrix: &str, text: &str) -> f64 {
+    let (head, _) = matrix.split_once(text).unwrap_or_else(|| panic!("no `{text}` in {matrix}"));
+    head.rsplit([' ', '\n']).next().unwrap().parse().unwrap()
+}
+
+/// The share of right main causes must be at least this, and there is no false alarm.
+fn check(suite: &str, least: f64) {
+    let matrix = matrix(suite);
+    let cases = before(&matrix, " main causes right");
+    let right = before(&matrix, &format!(" of {cases} main causes right"));
+    assert!(right >= least * cases, "{matrix}");
+    assert_eq!(before(&matrix, " false alarms"), 0.0, "{matrix}");
+    let slow = before(&matrix, " slow cases");
+    let (_, rest) = matrix.split_once("author's steps in ").unwrap();
+    let mended = before(&format!(" {rest}"), "; the one listed first");
+    assert!(mended >= 0.9 * slow, "{matrix}");
+    let docs = std::fs::read_to_string(root().join("docs/diagnosis.md")).unwrap();
+    assert!(
+        docs.contains(matrix.trim()),
+        "docs/diagnosis.md has another matrix than this; put it there:\n{matrix}"
+    );
+}
+
+#[test]
+fn causes_that_the_rules_were_tuned_on_are_found() {
+    check("tuned", 0.95);
+}
+
+#[test]
+fn causes_that_the_rules_were_not_tuned_on_are_found() {
+    check("held-out", 0.95);
+}
