@@ -21,6 +21,12 @@ RESIDUALS = sorted({sign * size for sign in (-1, 1) for size in SIZES})
 VALUES = [(d, 0.0) for d in RESIDUALS] + [(0.3, 0.8), (0.29, 0.8), (1.5, 1.0), (-7.25, -7.25), (-2.0, 3.5)]
 LOGITS = [-100.0, -30.0, -17.5, -3.0, -1e-3, 0.0, 1e-6, 0.7, 3.0, 17.5, 30.0, 100.0]
 PROBABILITIES = [(logit, label) for logit in LOGITS for label in (0.0, 0.3, 1.0)]
+# The losses that came later are asked at fewer: around their kinks, very near and very far.
+SOME = [0.0, 1e-6, 1e-3, 0.1, 0.3, 0.5, 1.0, 2.0, 3.7, 10.0, 100.0, 1e6]
+RESIDUES = [(sign * d, 0.0) for d in SOME for sign in (-1, 1)] + [(0.3, 0.8), (-7.25, -7.25), (-2.0, 3.5)]
+TAME = [(p, t) for p, t in RESIDUES if abs(p) <= 10]
+SCORES = [(x, y) for x in (-100.0, -3.0, -1.0, -1e-3, 0.0, 0.7, 1.0, 3.0, 20.0) for y in (0.0, 0.3, 1.0)]
+COUNTS = [(x, t) for x in (-30.0, -2.0, -1e-3, 0.0, 0.5, 1.6, 3.0, 20.0) for t in (0.0, 0.25, 1.0, 5.0, 40.0)]
 CLASSES = [
     ([0.0, 0.0, 0.0, 0.0], 2),
     ([0.3, -1.2, 2.5, 0.1], 0),
@@ -62,6 +68,127 @@ def log_cosh(p, t):
 def quantile(p, t, quantile=0.5):
     u = t - p
     return torch.maximum(quantile * u, (quantile - 1) * u)
+
+
+def in_double(function):
+    """PyTorch's value and gradient computed in float64, where rounding in float32 would be seen."""
+    return lambda p, t, **options: function(p.double(), t.double(), **options).to(p.dtype)
+
+
+def power(p, t, exponent=1.5):
+    size = (p - t).abs()
+    # PyTorch has no finite slope of a root at 0.
+    return torch.where(size == 0, 0 * size, torch.where(size == 0, 1 + size, size) ** exponent)
+
+
+def expectile(p, t, expectile=0.5):
+    u = t - p
+    return torch.where(u < 0, (1 - expectile) * u, expectile * u) * u
+
+
+@in_double
+def linex(p, t, a=1.0, b=1.0):
+    u = a * (p - t)
+    # Near 0 by Taylor's series, in twelve terms: expm1 keeps the digits of u, and u is subtracted.
+    small = u.clamp(-0.3, 0.3)
+    series = sum(small**k / math.factorial(k) for k in range(2, 14))
+    return b * torch.where(u.abs() <= 0.3, series, torch.expm1(u) - u)
+
+
+def tukey(p, t, c=4.685):
+    v = ((p - t) / c).square().clamp(max=1)
+    return c * c / 6 * (v**3 - 3 * v**2 + 3 * v)
+
+
+@in_double
+def welsch(p, t, c=2.985):
+    v = ((p - t) / c).square()
+    small = v.clamp(max=2)
+    return torch.where(v <= 2, c * c * torch.exp(-small / 2) * torch.sinh(small / 2), c * c / 2 * (1 - torch.exp(-v)))
+
+
+@in_double
+def cauchy(p, t, c=2.385):
+    u = ((p - t) / c).abs()
+    return c * c * torch.where(u < 1, 0.5 * torch.log1p(u * u), torch.log(torch.hypot(torch.ones_like(u), u)))
+
+
+class GemanMcclure(torch.autograd.Function):
+    """Its slope by hand: autograd's is a difference that has no digits left far from the target."""
+
+    @staticmethod
+    def forward(ctx, d, c):
+        ctx.save_for_backward(d)
+        ctx.c = c
+        return 0.5 * d * d / (1 + (d / c) ** 2)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (d,) = ctx.saved_tensors
+        return grad * d / (1 + (d / ctx.c) ** 2) ** 2, None
+
+
+def geman_mcclure(p, t, c=1.0):
+    return GemanMcclure.apply(p - t, c)
+
+
+@in_double
+def barron(p, t, alpha=1.0, c=1.0):
+    v = ((p - t) / c).square()
+    if alpha == 2:
+        return v / 2
+    if alpha == 0:
+        return torch.log1p(v / 2)
+    b = abs(alpha - 2)
+    small = (v / b).clamp(max=1e-2)
+    near = b / alpha * torch.expm1(alpha / 2 * torch.log1p(small))
+    far = v / b >= 1e-2 if abs(alpha) > 1e-3 else v / b >= torch.inf
+    logarithm = b / alpha * torch.expm1(alpha / 2 * torch.log1p(v / b))
+    power = b / alpha * ((v / b + 1) ** (alpha / 2) - 1)
+    return torch.where(far, power, logarithm if abs(alpha) <= 1e-3 else near)
+
+
+def epsilon_insensitive(p, t, epsilon=0.1):
+    return torch.relu((p - t).abs() - epsilon)
+
+
+def dead_zone(p, t, width=0.1):
+    return 0.5 * torch.relu((p - t).abs() - width) ** 2
+
+
+@in_double
+def focal(p, t, alpha=0.25, gamma=2.0):
+    def of(label):
+        ce = F.binary_cross_entropy_with_logits(p, torch.full_like(p, label), reduction="none")
+        # 1 − p_t is the other class's probability.
+        weight = alpha if label else 1 - alpha
+        return weight * torch.sigmoid(-p if label else p) ** gamma * ce
+
+    return t * of(1.0) + (1 - t) * of(0.0)
+
+
+def hinge(p, t):
+    return torch.relu(1 - (2 * t - 1) * p)
+
+
+def squared_hinge(p, t):
+    return torch.relu(1 - (2 * t - 1) * p) ** 2
+
+
+@in_double
+def dice(p, t, smooth=1.0):
+    # One element a lane.
+    p = torch.sigmoid(p)
+    return 1 - (2 * p * t + smooth) / (p + t + smooth)
+
+
+def gaussian_nll(p, t, variance=1.0):
+    return F.gaussian_nll_loss(p, t, torch.full_like(p, variance), reduction="none")
+
+
+@in_double
+def kl(p, t):
+    return F.kl_div(p, t, reduction="none") - t + torch.exp(p)
 
 
 def formula(p, t, value="d**2", constants=None):
@@ -112,7 +239,26 @@ LOSSES = [
     ("pseudo_huber", pseudo_huber, VALUES, [{}, {"delta": 0.3}, {"delta": 10.0}]),
     ("log_cosh", log_cosh, VALUES, [{}]),
     ("quantile", quantile, VALUES, [{}, {"quantile": 0.9}, {"quantile": 0.001}]),
-    ("cross_entropy", unreduced(F.cross_entropy), CLASSES, [{}]),
+    ("power", power, RESIDUES, [{}, {"exponent": 0.5}, {"exponent": 4.0}]),
+    ("smooth_l1", unreduced(F.smooth_l1_loss), RESIDUES, [{}, {"beta": 0.3}]),
+    ("expectile", expectile, RESIDUES, [{}, {"expectile": 0.9}]),
+    ("linex", linex, TAME, [{}, {"a": -0.5, "b": 3.0}]),
+    ("tukey", tukey, RESIDUES, [{}, {"c": 2.0}]),
+    ("welsch", welsch, RESIDUES, [{}, {"c": 4.0}]),
+    ("cauchy", cauchy, RESIDUES, [{}, {"c": 0.5}]),
+    ("geman_mcclure", geman_mcclure, RESIDUES, [{}, {"c": 2.0}]),
+    ("barron", barron, RESIDUES, [{}, {"alpha": 1.999}, {"alpha": 2.0}, {"alpha": 1e-6, "c": 0.5}]),
+    ("barron", barron, RESIDUES, [{"alpha": 0.0}, {"alpha": -2.0, "c": 3.0}, {"alpha": 4.0}]),
+    ("epsilon_insensitive", epsilon_insensitive, RESIDUES, [{}, {"epsilon": 0.5}]),
+    ("dead_zone", dead_zone, RESIDUES, [{}, {"width": 0.5}]),
+    ("cross_entropy", unreduced(F.cross_entropy), CLASSES, [{}, {"label_smoothing": 0.1}]),
+    ("focal", focal, SCORES, [{}, {"alpha": 0.5, "gamma": 0.0}, {"gamma": 1.5}]),
+    ("hinge", hinge, SCORES, [{}]),
+    ("squared_hinge", squared_hinge, SCORES, [{}]),
+    ("dice", dice, SCORES, [{}, {"smooth": 0.1}]),
+    ("gaussian_nll", gaussian_nll, RESIDUES, [{}, {"variance": 0.25}]),
+    ("poisson_nll", unreduced(F.poisson_nll_loss), COUNTS, [{}]),
+    ("kl", kl, COUNTS, [{}]),
     ("bce_with_logits", unreduced(F.binary_cross_entropy_with_logits), PROBABILITIES, [{}]),
     ("composite", composite, VALUES, [{}, {"terms": WEIGHTED}]),
     ("composite", composite, ABOVE_0, [{"terms": WEIGHTED, "combine": "product"}]),

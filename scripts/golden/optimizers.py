@@ -417,6 +417,14 @@ OPTIMIZERS = {
         ({"history": 2}, Torch(optim.LBFGS, closure=True, max_iter=1, max_eval=100, line_search_fn="strong_wolfe",
                                history_size=2, tolerance=1e-4, problems=["quadratic", "separable", "network"])),
     ]),
+    "mechanic": (rates((0.1, 0.03), (0.03, 0.01), (1.0, 0.3), (1.0, 0.3)), [
+        ({}, Optax("optax.contrib.mechanize(optax.sgd)", lambda rate: optax.contrib.mechanize(optax.sgd(rate)),
+                   tolerance=1e-4)),
+        ({"optimizer": "adam", "weight_decay": 0.1, "eps": 1e-6, "s_init": 1e-3}, Optax(
+            "optax.contrib.mechanize(optax.adam, weight_decay=0.1, eps=1e-6, s_init=1e-3)",
+            lambda rate: optax.contrib.mechanize(optax.adam(rate), weight_decay=0.1, eps=1e-6, s_init=1e-3),
+            tolerance=1e-4)),
+    ]),
     "sam": (SGD, [
         ({}, Torch(po.SAM, base_optimizer=optim.SGD, closure=True)),
         ({"optimizer": {"adam": {"eps": 1e-3}}, "rho": 0.2, "adaptive": True},

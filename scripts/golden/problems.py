@@ -5,7 +5,7 @@ Run it in any environment with torch==2.13.0, numpy, scipy and scikit-learn:
     python scripts/golden/problems.py
 
 Every case holds, lane by lane, where a seed starts, and loss, gradient and error at points around it.
-Functions are SciPy's, models and losses PyTorch's, data and scores scikit-learn's, rotations and
+Landscapes are SciPy's, or their published formulas in PyTorch; models and losses PyTorch's, data and scores scikit-learn's, rotations and
 least squares NumPy's. Random numbers are drawn again here, by ChaCha8 as RFC 8439 writes it (with 8
 rounds for 20, and a block counter of 64 bits), keyed by SHA-256.
 """
@@ -167,6 +167,100 @@ def rosenbrock(seeds, dim=2, spread=0.1):
     return case({"rosenbrock": {"dim": dim, "spread": spread}}, None, seeds, starts, at)
 
 
+def beale(q):
+    x, y = q
+    return (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2
+
+
+def himmelblau(q):
+    return (q[0] ** 2 + q[1] - 11) ** 2 + (q[0] + q[1] ** 2 - 7) ** 2
+
+
+def ackley(q):
+    ripples = torch.exp(torch.cos(2 * math.pi * q).mean())
+    return -20 * torch.exp(-0.2 * q.square().mean().sqrt()) - ripples + 20 + math.e
+
+
+def levy(q):
+    w = 1 + (q - 1) / 4
+    middle = (w[:-1] - 1) ** 2 * (1 + 10 * torch.sin(math.pi * w[:-1] + 1) ** 2)
+    last = (w[-1] - 1) ** 2 * (1 + torch.sin(2 * math.pi * w[-1]) ** 2)
+    return torch.sin(math.pi * w[0]) ** 2 + middle.sum() + last
+
+
+def monkey_saddle(q):
+    r, phi = torch.hypot(q[0], q[1]), torch.atan2(q[1], q[0])
+    return r**3 * torch.cos(3 * phi) + r**4 / 4 + 6.75
+
+
+ROOTS = [root.real for root in np.roots([4.0, 0.0, -32.0, 5.0])]
+THIRD_TURNS = [np.array([3 * math.cos(a), 3 * math.sin(a)]) for a in (math.pi, math.pi / 3, -math.pi / 3)]
+# Himmelblau's other three minimisers, as published.
+OTHERS = [np.array(x) for x in ([-2.805118086952745, 3.131312518250573], [-3.779310253377747, -3.283185991286170])]
+OTHERS += [np.array([3.584428340330492, -1.848126526964404])]
+
+# Name, function, minimisers, centre of the start, options of the function with their defaults.
+LANDSCAPES = {
+    "beale": (beale, lambda n: [np.array([3.0, 0.5])], lambda n: np.ones(n), {}),
+    "himmelblau": (himmelblau, lambda n: [np.array([3.0, 2.0]), *OTHERS], np.zeros, {}),
+    "styblinski_tang": (
+        lambda q: 0.5 * (q**4 - 16 * q**2 + 5 * q).sum(),
+        lambda n: [np.full(n, min(ROOTS))],
+        np.zeros,
+        {},
+    ),
+    "rastrigin": (
+        lambda q: 10 * len(q) + (q**2 - 10 * torch.cos(2 * math.pi * q)).sum(),
+        lambda n: [np.zeros(n)],
+        np.zeros,
+        {},
+    ),
+    "ackley": (ackley, lambda n: [np.zeros(n)], np.zeros, {}),
+    "levy": (levy, lambda n: [np.ones(n)], np.ones, {}),
+    "saddle": (
+        lambda q: q[0] ** 4 / 4 - q[0] ** 2 / 2 + 0.25 + (q[1:] ** 2).sum() / 2,
+        lambda n: [sign * np.eye(n)[0] for sign in (1, -1)],
+        lambda n: np.ones(n) - np.eye(n)[0],
+        {},
+    ),
+    "monkey_saddle": (monkey_saddle, lambda n: THIRD_TURNS, np.zeros, {}),
+    "moat": (
+        lambda q, steepness: torch.sigmoid(steepness * (q @ q - 1)),
+        lambda n: [np.zeros(n)],
+        lambda n: np.full(n, 2 / math.sqrt(n)),
+        {"steepness": 3.0},
+    ),
+    "abs_power": (lambda q, exponent: (q.abs() ** exponent).sum(), lambda n: [np.zeros(n)], np.ones, {"exponent": 4.0}),
+}
+SPREADS = {"beale": 0.1, "levy": 2.0, "saddle": 0.001, "monkey_saddle": 0.1, "moat": 0.1, "abs_power": 0.3}
+
+
+def landscape(name, seeds, dim=2, spread=None, **options):
+    """Without options it is at its defaults."""
+    function, minimisers, centre, defaults = LANDSCAPES[name]
+    changed = dict(options) | ({"dim": dim} if dim != 2 else {}) | ({"spread": spread} if spread is not None else {})
+    options, spread = defaults | options, SPREADS.get(name, 1.0) if spread is None else spread
+    stream = lambda seed: Stream(name.replace("_", " ") + ": start", seed)
+    starts = [centre(dim) + spread * stream(seed).normals(dim) for seed in seeds]
+    at = lambda _, p: (
+        *differentiate(lambda q: function(q, **options), p),
+        min(rms(p, minimiser) for minimiser in minimisers(dim)),
+    )
+    problem = {name: changed} if changed else name
+    return case(problem, None, seeds, starts, at)
+
+
+def landscapes(seeds):
+    for name in LANDSCAPES:
+        yield landscape(name, seeds)
+        yield landscape(name, seeds[:2], spread=0.5)
+        if name not in ("beale", "himmelblau", "monkey_saddle"):
+            yield landscape(name, seeds[:2], dim=5)
+    yield landscape("moat", seeds[:2], steepness=0.5)
+    yield landscape("abs_power", seeds[:2], exponent=1.5)
+    yield landscape("rastrigin", seeds[:1], dim=33)
+
+
 def diabetes_linear(loss, seeds, at_solution=False):
     data = sklearn.datasets.load_diabetes(scaled=False)
     x, y = ((table - table.mean(0)) / table.std(0) for table in (data.data, data.target))
@@ -253,6 +347,7 @@ def main():
     cases += [quadratic(seeds), quadratic(seeds, dim=6, condition=1e6, rotated=True, spread=0.3)]
     cases += [quadratic([1], dim=1), quadratic([1, 2], dim=33, rotated=True)]
     cases += [rosenbrock(seeds, dim) for dim in (2, 3, 5, 32)] + [rosenbrock([1, 2], dim=33, spread=0.5)]
+    cases += landscapes(seeds)
     cases += [diabetes_linear(loss, seeds) for loss in ("mse", "l1", "plateau", HUBER)]
     cases += [diabetes_linear("mse", [1], at_solution=True)]
     # Steps 0 and 13 are the first and the last of an epoch of 14 minibatches; 14 is the next one's first.

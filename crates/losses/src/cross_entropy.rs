@@ -1,17 +1,17 @@
 use numeric::Float;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use crate::{Entry, Fuse, Kernel, Targets};
+use crate::{Entry, Fuse, Kernel, Targets, options};
 
 /// The cross-entropy of class probabilities that are given as logits.
 ///
 /// ```text
 /// x = prediction (a vector of logits), k = target (the index of the true class)
-/// loss = −ln softmax(x)ₖ = ln Σⱼ exp(xⱼ) − xₖ
+/// loss = (1 − label_smoothing)·(−ln softmax(x)ₖ) + label_smoothing·mean over j of (−ln softmax(x)ⱼ)
 /// ```
-/// in nats. Its slope is softmax(x), minus 1 at the true class. The largest logit is subtracted
+/// with −ln softmax(x)ₖ = ln Σⱼ exp(xⱼ) − xₖ, in nats. Without smoothing its slope is softmax(x), minus 1 at the true class. The largest logit is subtracted
 /// before the exponentials, so that no logit overflows.
 ///
 /// Shapes, as in PyTorch: logits `[n, classes, …]` (or `[classes]` alone), targets `int64` that broadcast
@@ -19,7 +19,7 @@ use crate::{Entry, Fuse, Kernel, Targets};
 /// target is no class, as PyTorch does.
 ///
 /// Source: softmax regression (Bridle 1990, “Probabilistic Interpretation of Feedforward Classification
-/// Network Outputs”).
+/// Network Outputs”); label smoothing: Szegedy et al. 2016, “Rethinking the Inception Architecture”.
 ///
 /// Checked against: `torch.nn.functional.cross_entropy` of PyTorch 2.13, value and gradient.
 ///
@@ -32,13 +32,16 @@ use crate::{Entry, Fuse, Kernel, Targets};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct CrossEntropy {}
+pub struct CrossEntropy {
+    /// The share of a target that is spread over all classes, from 0 to 1.
+    pub label_smoothing: f64,
+}
 
 impl Described for CrossEntropy {
     fn info(&self) -> Info {
         Info {
             summary: "cross-entropy of a vector of logits and the true class",
-            formula: "ln Σⱼ exp(xⱼ) − xₖ",
+            formula: "ln Σⱼ exp(xⱼ) − (1 − label_smoothing)·xₖ − label_smoothing·mean xⱼ",
             source: "Bridle 1990, Probabilistic Interpretation of Feedforward Classification Network Outputs; PyTorch’s CrossEntropyLoss",
         }
     }
@@ -54,19 +57,25 @@ impl Entry for CrossEntropy {
     fn targets(&self) -> Targets {
         Targets::Classes
     }
+    fn check(&self) -> Result<(), String> {
+        options::share("label_smoothing", self.label_smoothing)
+    }
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         let mut outer = prediction.size();
         let classes = i64::from(outer.len() > 1);
         outer.remove(classes as usize);
         let index = target.expand(outer, false).unsqueeze(classes);
-        -prediction.log_softmax(classes, None).gather(classes, &index, false).squeeze_dim(classes)
+        let logarithms = prediction.log_softmax(classes, None);
+        let of_class = -logarithms.gather(classes, &index, false).squeeze_dim(classes);
+        match self.label_smoothing {
+            0.0 => of_class,
+            share => of_class * (1.0 - share) - logarithms.mean_dim(classes, false, None::<Kind>) * share,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
-
     use super::*;
 
     /// Losses of two lanes of three examples with two classes, and the gradient by the logits, as bits.

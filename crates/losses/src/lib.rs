@@ -14,54 +14,91 @@
 //! ```
 
 mod asymmetric;
+mod barron;
 mod bce_with_logits;
+mod cauchy;
 mod composite;
 mod cross_entropy;
+mod dead_zone;
+mod dice;
 mod envelope;
+mod epsilon_insensitive;
+mod expectile;
 mod file;
+mod focal;
 mod formula;
+mod gaussian_nll;
+mod geman_mcclure;
+mod hinge;
 mod huber;
 mod kernel;
+mod kl;
 mod l1;
 mod lanes;
+mod linex;
 mod log_cosh;
 mod module;
 mod mse;
 mod options;
 mod plateau;
+mod poisson_nll;
 mod poorly_conditioned;
+mod power;
 mod pseudo_huber;
 mod quantile;
+mod smooth_l1;
 mod spectral;
+mod squared_hinge;
+mod stable;
 mod torchscript;
 mod transformed;
+mod tukey;
+mod welsch;
 
 pub use asymmetric::Asymmetric;
+pub use barron::Barron;
 pub use bce_with_logits::BceWithLogits;
+pub use cauchy::Cauchy;
 pub use composite::{Combine, Composite, Weighted};
 pub use cross_entropy::CrossEntropy;
+pub use dead_zone::DeadZone;
+pub use dice::Dice;
 pub use envelope::Envelope;
+pub use epsilon_insensitive::EpsilonInsensitive;
+pub use expectile::Expectile;
 pub use file::File;
+pub use focal::Focal;
 pub use formula::Formula;
+pub use gaussian_nll::GaussianNll;
+pub use geman_mcclure::GemanMcclure;
+pub use hinge::Hinge;
 pub use huber::Huber;
 use kernel::Fused;
 pub use kernel::Kernel;
+pub use kl::Kl;
 pub use l1::L1;
 pub use lanes::{Lanes, Term, mean_of_lanes};
+pub use linex::Linex;
 pub use log_cosh::LogCosh;
 pub use module::{Replicas, reason};
 pub use mse::Mse;
 use numeric::{Float, InBoth, Real, Traced};
 pub use plateau::Plateau;
+pub use poisson_nll::PoissonNll;
 pub use poorly_conditioned::PoorlyConditioned;
+pub use power::Power;
 pub use pseudo_huber::PseudoHuber;
 pub use quantile::Quantile;
 use registry::{Described, registry};
 use serde::{Deserialize, Serialize};
+pub use smooth_l1::SmoothL1;
 pub use spectral::{Spectral, Weighting};
+pub use squared_hinge::SquaredHinge;
 use tch::{Device, Kind, Tensor};
 pub use torchscript::TorchScript;
 pub use transformed::{Transform, Transformed};
+pub use tukey::Tukey;
+pub use welsch::Welsch;
 
 registry! {
     /// A loss and its options.
@@ -75,8 +112,26 @@ registry! {
         "pseudo_huber" => PseudoHuber(PseudoHuber),
         "log_cosh" => LogCosh(LogCosh),
         "quantile" => Quantile(Quantile),
+        "power" => Power(Power),
+        "smooth_l1" => SmoothL1(SmoothL1),
+        "expectile" => Expectile(Expectile),
+        "linex" => Linex(Linex),
+        "tukey" => Tukey(Tukey),
+        "welsch" => Welsch(Welsch),
+        "cauchy" => Cauchy(Cauchy),
+        "geman_mcclure" => GemanMcclure(GemanMcclure),
+        "barron" => Barron(Barron),
+        "epsilon_insensitive" => EpsilonInsensitive(EpsilonInsensitive),
+        "dead_zone" => DeadZone(DeadZone),
         "cross_entropy" => CrossEntropy(CrossEntropy),
         "bce_with_logits" => BceWithLogits(BceWithLogits),
+        "focal" => Focal(Focal),
+        "hinge" => Hinge(Hinge),
+        "squared_hinge" => SquaredHinge(SquaredHinge),
+        "dice" => Dice(Dice),
+        "gaussian_nll" => GaussianNll(GaussianNll),
+        "poisson_nll" => PoissonNll(PoissonNll),
+        "kl" => Kl(Kl),
         "composite" => Composite(Composite),
         "transformed" => Transformed(Transformed),
         "formula" => Formula(Formula),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
+use crate::stable::guarded;
 use crate::{Entry, File, Fuse, Kernel, Lanes, Loss, Mse, Replicas, Targets, options};
 
 /// Any loss, transformed: on a logarithmic scale, its root, its power.
@@ -67,14 +68,6 @@ impl Transform {
             Self::Tanh => value.tanh(),
         }
     }
-}
-
-/// f of a value, and 0 with slope 0 where the value is 0.
-#[inline(always)]
-fn guarded<R: Real>(value: R, f: impl FnOnce(R) -> R) -> R {
-    let is_zero = value.clone().abs().at_most(0.0);
-    let (zero, one) = (value.constant(0.0), value.constant(1.0));
-    R::select(&is_zero, zero, f(R::select(&is_zero, one, value)))
 }
 
 impl Default for Transformed {

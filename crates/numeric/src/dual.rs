@@ -166,6 +166,10 @@ impl<F: Float> Real for Dual<F> {
         Self { value: self.value.ln_1p(), slope: self.slope / (self.value + F::from_f64(1.0)) }
     }
     #[inline(always)]
+    fn sin(self) -> Self {
+        self.chain(self.value.sin(), self.value.cos())
+    }
+    #[inline(always)]
     fn tanh(self) -> Self {
         let value = self.value.tanh();
         self.chain(value, F::from_f64(1.0) - value * value)
@@ -196,7 +200,7 @@ mod tests {
         #[test]
         fn slopes_match_central_differences(x in -4.0..4.0_f64) {
             prop_assume!(x.abs() > 1e-3);
-            let functions: [(&str, Function); 13] = [
+            let functions: [(&str, Function); 14] = [
                 ("abs", Dual::abs),
                 ("pow", |x| (x.square() + 0.5).pow(1.7)),
                 ("sqrt", |x| (x.square() + 0.5).sqrt()),
@@ -204,6 +208,7 @@ mod tests {
                 ("exp_m1", Dual::exp_m1),
                 ("ln", |x| (x.square() + 0.5).ln()),
                 ("ln_1p", |x| x.square().ln_1p()),
+                ("sin", Dual::sin),
                 ("tanh", Dual::tanh),
                 ("softplus", Dual::softplus),
                 ("product", |x| x * x.exp()),

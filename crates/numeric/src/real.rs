@@ -50,6 +50,8 @@ pub trait Real:
     fn ln(self) -> Self;
     /// ln(1 + x), exact near 0.
     fn ln_1p(self) -> Self;
+    /// sin x, of radians
+    fn sin(self) -> Self;
     /// tanh x
     fn tanh(self) -> Self;
     /// ln(1 + eˣ), without overflow; its slope is the logistic function, at 0 too.
@@ -162,6 +164,10 @@ impl<F: Float> Real for Plain<F> {
     #[inline(always)]
     fn ln_1p(self) -> Self {
         Self(self.0.ln_1p())
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        Self(self.0.sin())
     }
     #[inline(always)]
     fn tanh(self) -> Self {

@@ -80,6 +80,9 @@ impl Real for Traced {
     fn ln_1p(self) -> Self {
         Self(self.0.log1p())
     }
+    fn sin(self) -> Self {
+        Self(self.0.sin())
+    }
     fn tanh(self) -> Self {
         Self(self.0.tanh())
     }
@@ -136,6 +139,7 @@ mod tests {
             "abs": |x| x.abs(),
             "sign": |x| x.clone().sign() * x,
             "softplus": |x| x.softplus(),
+            "sin": |x| x.sin(),
             "tanh": |x| x.tanh(),
             "exp_m1": |x| (x * 0.1).exp_m1(),
             "ln_1p": |x| x.square().ln_1p(),

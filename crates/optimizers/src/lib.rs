@@ -18,6 +18,10 @@
 //!
 //! A new elementwise optimizer is a file with its options, [`Elementwise`] and [`Rule`], a line in
 //! [`Optimizer`]'s registry, and its golden trajectories in `tests/golden/`.
+//!
+//! The others are [`TensorStepper`]s alone. What they need besides the gradient (the loss, gradients at
+//! other points, products with the Hessian) they ask of an [`Oracle`], which counts it; where the error
+//! is to be measured elsewhere than the gradient, [`TensorStepper::answer`] says so.
 
 mod adabelief;
 mod adadelta;
@@ -54,6 +58,7 @@ mod libtorch;
 mod lion;
 mod lookahead;
 mod mars;
+mod mechanic;
 mod moments;
 mod momo;
 mod muon;
@@ -114,6 +119,7 @@ pub use libtorch::{Libtorch, Twin};
 pub use lion::Lion;
 pub use lookahead::Lookahead;
 pub use mars::Mars;
+pub use mechanic::Mechanic;
 pub use moments::Corrections;
 pub use momo::Momo;
 pub use muon::{Adjust, Muon};
@@ -193,6 +199,7 @@ registry! {
         "sam" => Sam(Sam),
         "lookahead" => Lookahead(Lookahead),
         "cautious" => Cautious(Cautious),
+        "mechanic" => Mechanic(Mechanic),
         "libtorch_sgd" => LibtorchSgd(Libtorch<Sgd>),
         "libtorch_rmsprop" => LibtorchRmsProp(Libtorch<RmsProp>),
         "libtorch_adam" => LibtorchAdam(Libtorch<Adam>),

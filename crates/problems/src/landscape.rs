@@ -1,19 +1,72 @@
 //! Landscapes: functions of a few variables with known minimisers, which are their own loss.
 
+use losses::Loss;
 use numeric::{Dual, Float, LANES, Real, Row, Rows, Stream, Traced, rows, vectorize};
+use registry::Described;
 use tch::{Device, Kind, Tensor};
 
 use crate::linear::{draws, lane_rows};
-use crate::{Batch, Block};
+use crate::{Batch, Block, Entry, Fuse, Losses, require};
 
-/// A function over points, written once.
-pub(crate) trait Landscape: Clone + Send + Sync + 'static {
+/// A function over points, written once: all that a file of a landscape has to say.
+pub trait Landscape: Described + Clone + Send + Sync + 'static {
     /// f(x)
     fn value<R: Real>(&self, x: &[R]) -> R;
-    /// Where it is least.
-    fn minimiser(&self) -> Vec<f64>;
+    /// Where it is least: one point or several.
+    fn minimisers(&self) -> Vec<Vec<f64>>;
     /// Where a seed starts.
     fn start(&self, seed: u64) -> Vec<f64>;
+    /// See [`Entry::check`].
+    ///
+    /// # Errors
+    /// If an option is out of its range.
+    fn check(&self) -> Result<(), String>;
+    /// See [`Entry::depends_on_seed`].
+    fn depends_on_seed(&self) -> bool {
+        true
+    }
+}
+
+impl<L: Landscape> Entry for L {
+    fn check(&self) -> Result<(), String> {
+        Landscape::check(self)
+    }
+    fn losses(&self) -> Losses {
+        Losses::Own
+    }
+    fn depends_on_seed(&self) -> bool {
+        Landscape::depends_on_seed(self)
+    }
+    fn minimisers(&self) -> Vec<Vec<f64>> {
+        Landscape::minimisers(self)
+    }
+    fn batch(&self, seeds: &[u64], _loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+        let start = |seed| self.start(seed);
+        OnTensors::boxed(value_on_tensors(self), &Landscape::minimisers(self), seeds, start, options)
+    }
+}
+
+impl<L: Landscape, F: Float> Fuse<F> for L {
+    fn block(&self, seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+        let start = |seed| self.start(seed);
+        Fused::boxed(|| Forward(self.clone()), &Landscape::minimisers(self), seeds, start)
+    }
+}
+
+/// Checks the number of variables.
+pub(crate) fn check_dim(dim: usize, least: usize) -> Result<(), String> {
+    require((least..=10_000).contains(&dim), "dim", &format!("from {least} to 10000"), dim)
+}
+
+/// Checks the standard deviation of the start.
+pub(crate) fn check_spread(spread: f64) -> Result<(), String> {
+    require(spread >= 0.0 && spread.is_finite(), "spread", "0 or above", spread)
+}
+
+/// Σ term(xᵢ)
+#[inline(always)]
+pub(crate) fn sum<R: Real>(x: &[R], term: impl Fn(&R) -> R) -> R {
+    x[1..].iter().fold(term(&x[0]), |sum, x| sum + term(x))
 }
 
 /// A point drawn around `centre`.
@@ -57,7 +110,7 @@ impl<F: Float, L: Landscape> Differentiate<F> for Forward<L> {
 /// Lanes of a function that is its own loss.
 pub(crate) struct Fused<F, D> {
     function: D,
-    minimiser: Vec<F>,
+    minimisers: Vec<Vec<F>>,
     start: Rows<F>,
 }
 
@@ -65,23 +118,25 @@ impl<F: Float, D: Differentiate<F>> Fused<F, D> {
     /// `None` above [`MOST_FUSED`] dimensions.
     pub(crate) fn boxed(
         function: impl FnOnce() -> D,
-        minimiser: &[f64],
+        minimisers: &[Vec<f64>],
         seeds: &[u64],
         start: impl Fn(u64) -> Vec<f64>,
     ) -> Option<Box<dyn Block<F>>> {
-        if minimiser.len() > MOST_FUSED {
+        let dim = minimisers[0].len();
+        if dim > MOST_FUSED {
             return None;
         }
         let starts = draws(seeds, start);
-        let start = lane_rows(minimiser.len(), seeds.len(), |lane, i| starts[lane][i]);
-        let minimiser = minimiser.iter().map(|x| F::from_f64(*x)).collect();
-        Some(Box::new(Self { function: function(), minimiser, start }))
+        let start = lane_rows(dim, seeds.len(), |lane, i| starts[lane][i]);
+        let rounded = |point: &Vec<f64>| point.iter().map(|x| F::from_f64(*x)).collect();
+        let minimisers = minimisers.iter().map(rounded).collect();
+        Some(Box::new(Self { function: function(), minimisers, start }))
     }
 }
 
 impl<F: Float, D: Differentiate<F>> Block<F> for Fused<F, D> {
     fn elements(&self) -> usize {
-        self.minimiser.len()
+        self.minimisers[0].len()
     }
     fn start(&self) -> Rows<F> {
         self.start.clone()
@@ -96,21 +151,28 @@ impl<F: Float, D: Differentiate<F>> Block<F> for Fused<F, D> {
         vectorize(
             #[inline(always)]
             || {
-                let elements = self.minimiser.len();
+                let elements = self.minimisers[0].len();
                 let chunks = parameters.chunks_exact(elements).zip(gradient.chunks_exact_mut(elements));
                 for ((p, g), (loss, measure)) in chunks.zip(loss.iter_mut().zip(measure)) {
                     self.function.differentiate(p, g, loss);
-                    *measure = squared_distance(p, &self.minimiser);
+                    *measure = squared_distance(p, &self.minimisers[0]);
+                    for other in &self.minimisers[1..] {
+                        let distance = squared_distance(p, other);
+                        for lane in 0..LANES {
+                            let nearer = distance[lane] < measure[lane];
+                            measure[lane] = if nearer { distance[lane] } else { measure[lane] };
+                        }
+                    }
                 }
             },
         );
     }
-    /// The measure is the squared distance.
+    /// The measure is the squared distance from the nearest minimiser.
     fn error(&self, measure: F) -> F {
-        (measure / F::from_f64(self.minimiser.len() as f64)).sqrt()
+        (measure / F::from_f64(self.minimisers[0].len() as f64)).sqrt()
     }
     fn measure(&self, error: F) -> F {
-        error * error * F::from_f64(self.minimiser.len() as f64)
+        error * error * F::from_f64(self.minimisers[0].len() as f64)
     }
 }
 
@@ -131,13 +193,13 @@ fn squared_distance<F: Float>(p: &[Row<F>], centre: &[F]) -> Row<F> {
 pub(crate) struct OnTensors<V> {
     value: V,
     start: Tensor,
-    minimiser: Tensor,
+    minimisers: Vec<Tensor>,
 }
 
 impl<V: Fn(&Tensor) -> Tensor + 'static> OnTensors<V> {
     pub(crate) fn boxed(
         value: V,
-        minimiser: &[f64],
+        minimisers: &[Vec<f64>],
         seeds: &[u64],
         start: impl Fn(u64) -> Vec<f64>,
         (kind, device): (Kind, Device),
@@ -146,7 +208,8 @@ impl<V: Fn(&Tensor) -> Tensor + 'static> OnTensors<V> {
         let tensor = |values: &[f64], rows: usize| {
             Tensor::from_slice(values).reshape([rows as i64, -1]).to_kind(kind).to_device(device)
         };
-        Box::new(Self { value, start: tensor(&starts, seeds.len()), minimiser: tensor(minimiser, 1) })
+        let minimisers = minimisers.iter().map(|point| tensor(point, 1)).collect();
+        Box::new(Self { value, start: tensor(&starts, seeds.len()), minimisers })
     }
 }
 
@@ -159,8 +222,10 @@ impl<V: Fn(&Tensor) -> Tensor> Batch for OnTensors<V> {
     }
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
         let _guard = tch::no_grad_guard();
-        let squares = (&parameters[0] - &self.minimiser).square().mean_dim(1, false, None::<Kind>);
-        Vec::try_from(squares.sqrt().to_kind(Kind::Double)).expect("a vector of lanes")
+        let distance = |point: &Tensor| (&parameters[0] - point).square().mean_dim(1, false, None::<Kind>);
+        let nearest = self.minimisers.iter().map(distance).reduce(|a, b| a.minimum(&b));
+        Vec::try_from(nearest.expect("a landscape has a minimiser").sqrt().to_kind(Kind::Double))
+            .expect("a vector of lanes")
     }
 }
 

@@ -6,29 +6,49 @@
 //! loops where it is small enough, and [`Batch`] on libtorch, and both start every lane from the same
 //! numbers, drawn from the seed.
 
+mod abs_power;
+mod ackley;
 mod audio;
+mod beale;
 mod data;
 mod dataset;
 mod diabetes_linear;
 mod digits_mlp;
 mod direct_fit;
+mod himmelblau;
 mod landscape;
+mod levy;
 mod line_fit;
 mod linear;
 mod minibatches;
+mod moat;
 mod module;
+mod monkey_saddle;
 mod quadratic;
+mod rastrigin;
 mod rosenbrock;
+mod saddle;
+mod styblinski_tang;
 mod supervised;
 mod torchscript;
 
+pub use abs_power::AbsPower;
+pub use ackley::Ackley;
 pub use audio::Audio;
+pub use beale::Beale;
 pub use dataset::Names;
 pub use diabetes_linear::DiabetesLinear;
 pub use digits_mlp::DigitsMlp;
 pub use direct_fit::DirectFit;
+pub use himmelblau::Himmelblau;
+pub use levy::Levy;
 pub use line_fit::LineFit;
+pub use moat::Moat;
+pub use monkey_saddle::MonkeySaddle;
+pub use rastrigin::Rastrigin;
+pub use saddle::Saddle;
 use std::borrow::Borrow;
+pub use styblinski_tang::StyblinskiTang;
 
 use losses::{File, Loss, Term};
 use numeric::{Float, InBoth, Row, Rows};
@@ -45,6 +65,16 @@ registry! {
         "line_fit" => LineFit(LineFit),
         "quadratic" => Quadratic(Quadratic),
         "rosenbrock" => Rosenbrock(Rosenbrock),
+        "beale" => Beale(Beale),
+        "himmelblau" => Himmelblau(Himmelblau),
+        "styblinski_tang" => StyblinskiTang(StyblinskiTang),
+        "rastrigin" => Rastrigin(Rastrigin),
+        "ackley" => Ackley(Ackley),
+        "levy" => Levy(Levy),
+        "saddle" => Saddle(Saddle),
+        "monkey_saddle" => MonkeySaddle(MonkeySaddle),
+        "moat" => Moat(Moat),
+        "abs_power" => AbsPower(AbsPower),
         "diabetes_linear" => DiabetesLinear(DiabetesLinear),
         "digits_mlp" => DigitsMlp(DigitsMlp),
         "audio" => Audio(Audio),
@@ -87,6 +117,11 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     /// The targets for the error, hardest last, where the config names none.
     fn targets(&self) -> &'static [f64] {
         &[0.1, 0.01, 0.001]
+    }
+
+    /// Where a landscape is least; none for what isn't a landscape.
+    fn minimisers(&self) -> Vec<Vec<f64>> {
+        Vec::new()
     }
 
     /// How many lanes run side by side on libtorch, and whether they must share a seed (so that one

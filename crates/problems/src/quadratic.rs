@@ -65,12 +65,8 @@ impl Quadratic {
         q.concat()
     }
 
-    fn minimiser(&self) -> Vec<f64> {
-        vec![1.0; self.dim]
-    }
-
     fn start(&self, seed: u64) -> Vec<f64> {
-        around(&self.minimiser(), self.spread, "quadratic: start", seed)
+        around(&vec![1.0; self.dim], self.spread, "quadratic: start", seed)
     }
 }
 
@@ -94,6 +90,9 @@ impl Entry for Quadratic {
     fn losses(&self) -> Losses {
         Losses::Own
     }
+    fn minimisers(&self) -> Vec<Vec<f64>> {
+        vec![vec![1.0; self.dim]]
+    }
     fn batch(&self, seeds: &[u64], _loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
         let tensor = |values: &[f64]| {
             Tensor::from_slice(values).reshape([-1, self.dim as i64]).to_kind(options.0).to_device(options.1)
@@ -105,7 +104,7 @@ impl Entry for Quadratic {
             let d = rotation.as_ref().map_or(d.shallow_clone(), |q| d.matmul(&q.tr()));
             (d.square() * &eigenvalues).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) * 0.5
         };
-        OnTensors::boxed(value, &self.minimiser(), seeds, |seed| self.start(seed), options)
+        OnTensors::boxed(value, &self.minimisers(), seeds, |seed| self.start(seed), options)
     }
 }
 
@@ -116,7 +115,7 @@ impl<F: Float> Fuse<F> for Quadratic {
             eigenvalues: round(self.eigenvalues()),
             rotation: self.rotated.then(|| round(self.rotation())),
         };
-        Fused::boxed(axes, &self.minimiser(), seeds, |seed| self.start(seed))
+        Fused::boxed(axes, &self.minimisers(), seeds, |seed| self.start(seed))
     }
 }
 

@@ -1,11 +1,8 @@
-use losses::Loss;
-use numeric::{Float, Real};
+use numeric::Real;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind};
 
-use crate::landscape::{Forward, Fused, Landscape, OnTensors, around, value_on_tensors};
-use crate::{Batch, Block, Entry, Fuse, Losses, require};
+use crate::landscape::{Landscape, around, check_dim, check_spread};
 
 /// Rosenbrock's curved valley.
 ///
@@ -60,36 +57,19 @@ impl Landscape for Rosenbrock {
         }
         sum
     }
-    fn minimiser(&self) -> Vec<f64> {
-        vec![1.0; self.dim]
+    fn minimisers(&self) -> Vec<Vec<f64>> {
+        vec![vec![1.0; self.dim]]
     }
     fn start(&self, seed: u64) -> Vec<f64> {
         let classical: Vec<f64> = (0..self.dim).map(|i| if i % 2 == 0 { -1.2 } else { 1.0 }).collect();
         around(&classical, self.spread, "rosenbrock: start", seed)
     }
-}
-
-impl Entry for Rosenbrock {
     fn check(&self) -> Result<(), String> {
-        require((2..=10_000).contains(&self.dim), "dim", "from 2 to 10000", self.dim)?;
-        require(self.spread >= 0.0 && self.spread.is_finite(), "spread", "0 or above", self.spread)
-    }
-    fn losses(&self) -> Losses {
-        Losses::Own
+        check_dim(self.dim, 2)?;
+        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0
-    }
-    fn batch(&self, seeds: &[u64], _loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
-        let start = |seed| Landscape::start(self, seed);
-        OnTensors::boxed(value_on_tensors(self), &self.minimiser(), seeds, start, options)
-    }
-}
-
-impl<F: Float> Fuse<F> for Rosenbrock {
-    fn block(&self, seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        let start = |seed| Landscape::start(self, seed);
-        Fused::boxed(|| Forward(self.clone()), &self.minimiser(), seeds, start)
     }
 }
 

@@ -4,8 +4,16 @@ use numeric::{Float, LANES, Stream};
 
 use crate::{Rows, all_losses, assert_near, fused, in_rows, traced, widened};
 
-/// Losses whose minimum is not at prediction = target: one by design, one since its prediction is a logit.
-const OTHER_MINIMUM: [&str; 2] = ["poorly_conditioned", "bce_with_logits"];
+/// Losses whose minimum is not at prediction = target: one by design, the others since their prediction is a
+/// logit, a score or a logarithm.
+const OTHER_MINIMUM: [&str; 7] =
+    ["poorly_conditioned", "bce_with_logits", "focal", "hinge", "squared_hinge", "poisson_nll", "kl"];
+
+/// Losses that are flat somewhere: far from the target, or around it.
+const FLAT: [&str; 3] = ["tukey", "epsilon_insensitive", "dead_zone"];
+
+/// Losses that have an exponential in them, which no float has room for.
+const OVERFLOWING: [&str; 3] = ["linex", "poisson_nll", "kl"];
 
 /// Predictions over [−6, 6] and targets over [0, 1], which suit residuals and probabilities alike.
 fn random<F: Float>(rows: usize) -> [Rows<F>; 2] {
@@ -54,7 +62,8 @@ fn lanes_are_independent<F: Float>(bits: fn(F) -> u64) {
                         }
                     }
                 }
-                assert_ne!(bits(values[0][changed]), bits(new_values[0][changed]), "{}", loss.name());
+                let same = bits(values[0][changed]) == bits(new_values[0][changed]);
+                assert!(!same || FLAT.contains(&loss.name()), "{} sees no change", loss.name());
             }
         }
     }
@@ -89,9 +98,9 @@ fn finite_at_extremes<F: Float>() {
     let predictions: Vec<f64> = sizes.iter().flat_map(|&size| [size, -size]).collect();
     for label in [0.0, 0.5, 1.0] {
         let (prediction, target) = (in_rows::<F>(&predictions), in_rows::<F>(&[label; LANES]));
-        for loss in all_losses() {
-            let Some((values, slopes)) = fused(&loss, 1, &prediction, &target) else { continue };
-            let (their_values, their_slopes) = traced(&loss, 1, &prediction, &target);
+        for loss in all_losses().iter().filter(|loss| !OVERFLOWING.contains(&loss.name())) {
+            let Some((values, slopes)) = fused(loss, 1, &prediction, &target) else { continue };
+            let (their_values, their_slopes) = traced(loss, 1, &prediction, &target);
             for numbers in [widened(&values), widened(&slopes), their_values, their_slopes] {
                 assert!(numbers.iter().all(|number| number.is_finite()), "{}: {numbers:?}", loss.name());
             }
@@ -117,7 +126,8 @@ fn residual_losses_rest_at_the_target_and_point_to_it() {
             let (value, slope) = (values[0][0], slopes[0][0]);
             let rests =
                 if d == 0.0 { value == 0.0 && slope == 0.0 } else { value > 0.0 && slope * d as f32 > 0.0 };
-            if !rests && !seen.contains(&loss.name()) {
+            let still = FLAT.contains(&loss.name()) && slope == 0.0 && value >= 0.0;
+            if !rests && !still && !seen.contains(&loss.name()) {
                 seen.push(loss.name());
             }
         }

@@ -8,12 +8,13 @@ use tch::{Kind, Tensor};
 
 use crate::{all_losses, assert_near, fused, in_rows, numbers};
 
-/// The loss with every option that is a number multiplied by the next factor.
+/// The loss with every option that is a number multiplied by the next factor; a 0 becomes a tenth of it.
 fn scaled(loss: &Loss, factors: &[f64]) -> Loss {
     let mut options = loss.options();
     let numbers = options.as_object_mut().unwrap().values_mut().filter(|option| option.is_number());
     for (option, factor) in numbers.zip(factors) {
-        *option = json!(option.as_f64().expect("a number") * factor);
+        let default = option.as_f64().expect("a number");
+        *option = json!(factor * if default == 0.0 { 0.1 } else { default });
     }
     serde_json::from_value(json!({ loss.name(): options })).unwrap()
 }
@@ -114,6 +115,12 @@ fn options_out_of_range_are_refused() {
         ("asymmetric = { scale = 0 }", "`scale` must be above 0, and is 0"),
         ("quantile = { quantile = 1 }", "`quantile` must be between 0 and 1, without the ends, and is 1"),
         ("quantile = { quantile = 0 }", "`quantile` must be between 0 and 1, without the ends, and is 0"),
+        ("power = { exponent = 0 }", "`exponent` must be above 0, and is 0"),
+        ("linex = { a = 0 }", "`a` must be other than 0, and is 0"),
+        ("epsilon_insensitive = { epsilon = -0.1 }", "`epsilon` must be 0 or above, and is -0.1"),
+        ("cross_entropy = { label_smoothing = 1.5 }", "`label_smoothing` must be from 0 to 1, and is 1.5"),
+        ("focal = { alpha = 1 }", "`alpha` must be between 0 and 1, without the ends, and is 1"),
+        ("focal = { gamma = -1 }", "`gamma` must be 0 or above, and is -1"),
     ] {
         assert_eq!(read(&format!("loss = {{ {text} }}")).check(), Err(message.to_owned()));
     }

@@ -19,7 +19,7 @@ fn read(toml: &str) -> Problem {
 }
 
 /// Problem, option, values out of its range, values at the ends of it.
-const RANGES: [(&str, &str, &[&str], &[&str]); 19] = [
+const RANGES: [(&str, &str, &[&str], &[&str]); 38] = [
     ("direct_fit", "dim", &["0", "1000001"], &["1", "1000000"]),
     ("direct_fit", "spread", &["0.0", "-1.0", "nan", "inf"], &["1e-300"]),
     ("line_fit", "slope", &["nan", "inf", "-inf"], &["0", "-1e10"]),
@@ -32,6 +32,25 @@ const RANGES: [(&str, &str, &[&str], &[&str]); 19] = [
     ("quadratic", "spread", &["0", "-1", "nan", "inf"], &["1e-300"]),
     ("rosenbrock", "dim", &["0", "1", "10001"], &["2", "10000"]),
     ("rosenbrock", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("styblinski_tang", "dim", &["0", "10001"], &["1", "10000"]),
+    ("rastrigin", "dim", &["0", "10001"], &["1", "10000"]),
+    ("ackley", "dim", &["0", "10001"], &["1", "10000"]),
+    ("levy", "dim", &["0", "10001"], &["1", "10000"]),
+    ("saddle", "dim", &["0", "10001"], &["1", "10000"]),
+    ("moat", "dim", &["0", "10001"], &["1", "10000"]),
+    ("abs_power", "dim", &["0", "10001"], &["1", "10000"]),
+    ("beale", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("himmelblau", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("styblinski_tang", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("rastrigin", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("ackley", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("levy", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("saddle", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("monkey_saddle", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("moat", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("abs_power", "spread", &["-0.1", "nan", "inf"], &["0"]),
+    ("moat", "steepness", &["0", "101", "nan"], &["1e-300", "100"]),
+    ("abs_power", "exponent", &["0", "-1", "101", "nan"], &["1e-300", "100"]),
     ("digits_mlp", "hidden", &["0", "4097"], &["1", "4096"]),
     ("digits_mlp", "batch", &["0", "1438"], &["1", "1437"]),
     ("audio", "partials", &["0", "65"], &["1", "64"]),

@@ -1,9 +1,13 @@
 //! Gradients against differences of values, and the eigenvalues that quadratics promise.
 
 use losses::Loss;
-use problems::Problem;
+use problems::{Graph, Problem};
+use tch::{Device, Kind, Tensor};
 
-use crate::{Lanes, around, fused, losses_of, name, problem, seeds_for, tensors, tensors_start, variants};
+use crate::{
+    Lanes, around, fused, losses_of, name, parameters_like, per_lane, problem, seeds_for, tensors,
+    tensors_start, variants,
+};
 
 #[test]
 fn gradients_are_central_differences() {
@@ -41,6 +45,63 @@ fn gradients_are_central_differences() {
                     assert!(near, "{}, {i}: {gradient}, by differences {difference}", name(&problem, loss));
                 }
             }
+        }
+    }
+}
+
+/// Every landscape, at its defaults and at other options.
+fn landscapes() -> impl Iterator<Item = Problem> {
+    variants().into_iter().filter(|problem| !problem.minimisers().is_empty())
+}
+
+#[test]
+fn second_derivatives_are_differences_of_gradients() {
+    for problem in landscapes() {
+        let points = around(&tensors_start::<f64>(&problem, None, &[5]));
+        let mut batch = problem.batch(&[5], None, (Kind::Double, Device::Cpu));
+        let parameters = parameters_like(&batch.start(), &points);
+        let direction: Vec<f64> = (0..points[0].len()).map(|i| (i as f64 + 0.5).cos()).collect();
+        let loss = batch.loss(0, &parameters);
+        let gradients = batch.gradients(&loss, &parameters, Graph::Extend);
+        let along = (&gradients[0] * Tensor::from_slice(&direction)).sum(None::<Kind>);
+        let product = per_lane(&batch.gradients(&along, &parameters, Graph::Spend)).concat();
+        let h = 1e-5;
+        let moved = |by: f64| {
+            let point = points[0].iter().zip(&direction).map(|(p, d)| p + by * d).collect();
+            tensors::<f64>(&problem, None, &[5], &vec![point], 0).gradient.concat()
+        };
+        let scale = product.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
+        for ((up, down), product) in moved(h).iter().zip(moved(-h)).zip(&product) {
+            let difference = (up - down) / (2.0 * h);
+            let near = (difference - product).abs() <= 1e-6 * scale;
+            assert!(near, "{}: {product}, by differences {difference}", problem.label());
+        }
+    }
+}
+
+#[test]
+fn minimisers_are_least_and_the_gradient_is_0_there() {
+    for problem in landscapes() {
+        // What the documentation states as f*.
+        let least = match &problem {
+            Problem::StyblinskiTang(options) => -39.166_165_703_771_42 * options.dim as f64,
+            Problem::Moat(options) => 1.0 / (1.0 + options.steepness.exp()),
+            _ => 0.0,
+        };
+        let minimisers = problem.minimisers();
+        let seeds = vec![5; minimisers.len()];
+        let said = tensors::<f64>(&problem, None, &seeds, &minimisers, 0);
+        for (loss, gradient) in said.loss.iter().zip(&said.gradient) {
+            let tolerance = 1e-13 * least.abs().max(1.0);
+            assert!((loss - least).abs() <= tolerance, "{}: {loss:e}, not {least}", problem.label());
+            assert!(gradient.iter().all(|g| g.abs() < 1e-12), "{}: {gradient:?}", problem.label());
+        }
+        // Nothing within some distance of a minimiser, or of a start, is below.
+        let starts = tensors_start::<f64>(&problem, None, &seeds_for(&problem, 200));
+        let near: Lanes = minimisers.into_iter().cycle().take(200).collect();
+        for points in [around(&near), around(&starts)] {
+            let said = tensors::<f64>(&problem, None, &seeds_for(&problem, 200), &points, 0);
+            assert!(said.loss.iter().all(|loss| *loss > least), "{}", problem.label());
         }
     }
 }

@@ -36,6 +36,8 @@ fn every_seed_changes_what_a_problem_says_it_does() {
         (r#"{"quadratic": {"rotated": true}}"#, true, false),
         (r#""rosenbrock""#, true, false),
         (r#"{"rosenbrock": {"spread": 0}}"#, false, false),
+        (r#""himmelblau""#, true, false),
+        (r#"{"monkey_saddle": {"spread": 0}}"#, false, false),
         (r#""diabetes_linear""#, true, false),
         (r#""digits_mlp""#, true, true),
         (r#""audio""#, true, true),

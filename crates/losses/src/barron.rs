@@ -1,0 +1,120 @@
+use numeric::Real;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use crate::{Elementwise, options};
+
+/// A family of robust losses with one shape parameter.
+///
+/// ```text
+/// d = prediction − target,  b = |alpha − 2|
+/// loss = b/alpha·(((d/c)²/b + 1)^(alpha/2) − 1)
+///        ½·(d/c)²            for alpha = 2
+///        ln(½·(d/c)² + 1)    for alpha = 0
+/// ```
+/// alpha = 2 is the squared error, 1 pseudo-Huber (Charbonnier), 0 Cauchy, −2 Geman–McClure; towards −∞ it is
+/// Welsch. Near the target it is ½·(d/c)² for every alpha. Any finite alpha; next to 0 and 2 as exact as elsewhere:
+/// where the power is near 1 it is taken by expm1 and log1p.
+///
+/// Source: Barron 2019, “A General and Adaptive Robust Loss Function”. Differs from the paper: alpha is an
+/// option and isn't learnt, and −∞ is `welsch`. The paper has no default; here it is 1.
+///
+/// Checked against: the formula in PyTorch 2.13, value and gradient, near the target in more digits than `float64`
+/// has, and against the losses that it contains.
+///
+/// ```
+/// use losses::{Barron, Elementwise};
+/// use numeric::Dual;
+/// let d = Barron::default().value(Dual::variable(3_f64.sqrt()), Dual::fixed(0.0));
+/// assert!((d.value - 1.0).abs() < 1e-15 && (d.slope - 3_f64.sqrt() / 2.0).abs() < 1e-15);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Barron {
+    /// The shape: how little outliers pull (dimensionless).
+    pub alpha: f64,
+    /// The |d| around which the parabola bends, in units of the prediction.
+    pub c: f64,
+}
+
+impl Default for Barron {
+    fn default() -> Self {
+        Self { alpha: 1.0, c: 1.0 }
+    }
+}
+
+impl Described for Barron {
+    fn info(&self) -> Info {
+        Info {
+            summary: "a family of robust losses, from squared error to Welsch",
+            formula: "|alpha − 2|/alpha·(((d/c)²/|alpha − 2| + 1)^(alpha/2) − 1)",
+            source: "Barron 2019, A General and Adaptive Robust Loss Function",
+        }
+    }
+}
+
+impl Elementwise for Barron {
+    #[inline(always)]
+    fn value<R: Real>(&self, prediction: R, target: R) -> R {
+        let v = ((prediction - target) / self.c).square();
+        let (b, half) = ((self.alpha - 2.0).abs(), 0.5 * self.alpha);
+        if b == 0.0 {
+            return v * 0.5;
+        }
+        let w = v / b;
+        let logarithm = w.clone().ln_1p();
+        // So near to 0 that no digit changes.
+        if half.abs() < 1e-18 {
+            return logarithm * (0.5 * b);
+        }
+        let x = logarithm * half;
+        let near = x.clone().abs().at_most(1.0);
+        let small = R::select(&near, x.clone(), x.constant(1.0));
+        // Far powers keep their digits best by themselves, unless rounding 1 + w is raised to a high one.
+        let power = if half.abs() <= 4.0 { (w + 1.0).pow(half) } else { x.exp() };
+        R::select(&near, small.exp_m1(), power - 1.0) * (b / self.alpha)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        options::finite("alpha", self.alpha)?;
+        options::above_zero("c", self.c)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use numeric::Dual;
+
+    use super::*;
+    use crate::{Cauchy, GemanMcclure, PseudoHuber, Welsch};
+
+    fn at(loss: &impl Elementwise, d: f64) -> [f64; 2] {
+        let said = loss.value(Dual::variable(d), Dual::fixed(0.0));
+        [said.value, said.slope]
+    }
+
+    #[test]
+    fn it_contains_the_losses_that_the_paper_names() {
+        let barron = |alpha: f64, c: f64| Barron { alpha, c };
+        for d in [1e-6, 0.3, -1.0, 5.0, -20.0] {
+            let squared = [0.5 * d * d, d];
+            let pairs = [
+                (at(&barron(2.0, 1.0), d), squared, 0.0),
+                (at(&barron(1.0, 1.0), d), at(&PseudoHuber { delta: 1.0 }, d), 1e-14),
+                (at(&barron(0.0, 0.5_f64.sqrt()), d), at(&Cauchy { c: 1.0 }, d).map(|x| 2.0 * x), 1e-14),
+                (at(&barron(-2.0, 0.5), d), at(&GemanMcclure { c: 1.0 }, d).map(|x| 4.0 * x), 1e-14),
+                // Next to the singular shapes: as far off as the shape is, or less.
+                (at(&barron(2.0 - 1e-12, 1.0), d), squared, 1e-10),
+                (at(&barron(1e-13, 1.0), d), at(&barron(0.0, 1.0), d), 1e-12),
+                (at(&barron(-1e-300, 1.0), d), at(&barron(0.0, 1.0), d), 1e-15),
+                (at(&barron(-1e9, 0.5_f64.sqrt()), d), at(&Welsch { c: 1.0 }, d).map(|x| 2.0 * x), 1e-6),
+            ];
+            for (index, (ours, theirs, tolerance)) in pairs.into_iter().enumerate() {
+                for (ours, theirs) in ours.iter().zip(theirs) {
+                    let near = (ours - theirs).abs() <= tolerance * theirs.abs() + 1e-150;
+                    assert!(near, "pair {index} at {d}: {ours:e}, and should be {theirs:e}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+use numeric::Real;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use crate::{Elementwise, options};
+
+/// A loss that is bounded: outliers pull like 1/|d|³.
+///
+/// ```text
+/// d = prediction − target
+/// loss = ½·d² / (1 + (d/c)²)
+/// ```
+/// Near the target it is ½·d², far from it c²/2.
+///
+/// Source: Geman & McClure 1985, “Bayesian Image Analysis: An Application to Single Photon Emission Tomography”, there
+/// without the factor ½ and with c = 1.
+///
+/// Checked against: the same formula in PyTorch 2.13, value, and gradient d/(1 + (d/c)²)².
+///
+/// ```
+/// use losses::{Elementwise, GemanMcclure};
+/// use numeric::Dual;
+/// let d = GemanMcclure { c: 2.0 }.value(Dual::variable(2.0_f64), Dual::fixed(0.0));
+/// assert_eq!((d.value, d.slope), (1.0, 0.5));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GemanMcclure {
+    /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
+    pub c: f64,
+}
+
+impl Default for GemanMcclure {
+    fn default() -> Self {
+        Self { c: 1.0 }
+    }
+}
+
+impl Described for GemanMcclure {
+    fn info(&self) -> Info {
+        Info {
+            summary: "bounded loss, whose outliers pull like 1/|d|³",
+            formula: "½·d² / (1 + (d/c)²)",
+            source: "Geman & McClure 1985, Bayesian Image Analysis: An Application to Single Photon Emission Tomography",
+        }
+    }
+}
+
+impl Elementwise for GemanMcclure {
+    #[inline(always)]
+    fn value<R: Real>(&self, prediction: R, target: R) -> R {
+        let v = ((prediction - target) / self.c).square();
+        let (one, below) = (v.constant(1.0), v.clone() + 1.0);
+        // Each has the digits that the other loses: of the value near the target, of the slope far from it.
+        let (value, slope) = (v.clone() / below.clone(), -(one / below) + 1.0);
+        R::select(&v.at_most(1.0), value, slope) * (0.5 * self.c * self.c)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        options::above_zero("c", self.c)
+    }
+}

@@ -1,0 +1,77 @@
+use numeric::Real;
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+
+use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
+use crate::require;
+
+/// A hollow in a plain that is flat like a sigmoid’s tail.
+///
+/// ```text
+/// f(x) = σ(steepness·(‖x‖² − 1)),  σ the logistic function
+/// minimiser 0, f* = σ(−steepness)
+/// error = √ mean xᵢ²
+/// start = (2/√dim)·(1, …, 1) + spread·N(0, 1)   for each seed
+/// ```
+/// The start is at distance 2 from the minimiser, where the slope is about 4·steepness·exp(−3·steepness): 1.5e-3 by default.
+/// It is not 0, and its direction is right. The slope is computed without a difference from 1, and keeps its digits.
+///
+/// Source: the saturated sigmoid as in Glorot & Bengio 2010, “Understanding the Difficulty of Training Deep
+/// Feedforward Neural Networks”, made a landscape.
+///
+/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+///
+/// ```
+/// use problems::Problem;
+/// assert_eq!(Problem::named("moat").unwrap().minimisers(), [[0.0, 0.0]]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Moat {
+    /// The number of variables.
+    pub dim: usize,
+    /// How fast the plain gets flat (dimensionless).
+    pub steepness: f64,
+    /// The standard deviation of the start around a point at distance 2.
+    pub spread: f64,
+}
+
+impl Default for Moat {
+    fn default() -> Self {
+        Self { dim: 2, steepness: 3.0, spread: 0.1 }
+    }
+}
+
+impl Described for Moat {
+    fn info(&self) -> Info {
+        Info {
+            summary: "a hollow in a plain that is flat like a sigmoid's tail",
+            formula: "f = σ(steepness·(‖x‖² − 1));  error = √ mean xᵢ²",
+            source: "after Glorot & Bengio 2010, Understanding the Difficulty of Training Deep Feedforward Neural Networks",
+        }
+    }
+}
+
+impl Landscape for Moat {
+    #[inline(always)]
+    fn value<R: Real>(&self, x: &[R]) -> R {
+        let u = (sum(x, |x| x.clone().square()) - 1.0) * self.steepness;
+        (-(-u).softplus()).exp()
+    }
+    fn minimisers(&self) -> Vec<Vec<f64>> {
+        vec![vec![0.0; self.dim]]
+    }
+    fn start(&self, seed: u64) -> Vec<f64> {
+        let centre = vec![2.0 / (self.dim as f64).sqrt(); self.dim];
+        around(&centre, self.spread, "moat: start", seed)
+    }
+    fn check(&self) -> Result<(), String> {
+        check_dim(self.dim, 1)?;
+        let sensible = self.steepness > 0.0 && self.steepness <= 100.0;
+        require(sensible, "steepness", "above 0, and at most 100", self.steepness)?;
+        check_spread(self.spread)
+    }
+    fn depends_on_seed(&self) -> bool {
+        self.spread > 0.0
+    }
+}
