@@ -48,6 +48,11 @@ fn causes_that_the_rules_were_tuned_on_are_found() {
 }
 
 #[test]
+fn causes_in_losses_from_pytorch_are_found() {
+    check("torchscript", 0.95);
+}
+
+#[test]
 fn causes_that_the_rules_were_not_tuned_on_are_found() {
     check("held-out", 0.95);
 }

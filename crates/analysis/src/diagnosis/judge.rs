@@ -47,9 +47,13 @@ pub fn judge(evidence: &Evidence) -> Vec<Finding> {
     let mut fired = Vec::new();
     let mut findings = Vec::new();
     for (cause, rule) in RULES {
-        if let Some(evidence) = rule(evidence, &fired) {
+        if let Some(sentence) = rule(evidence, &fired) {
             fired.push(cause);
-            findings.push(Finding { cause, evidence });
+            findings.push(Finding { cause, evidence: sentence });
+        }
+        // One frozen draw of a loss isn't the loss: its minimum and its shape say nothing more.
+        if cause == Cause::NoisyGradient && fired.contains(&cause) && evidence.random {
+            break;
         }
     }
     findings
@@ -174,9 +178,7 @@ fn unbounded_below(e: &Evidence, _: &[Cause]) -> Option<String> {
 
 fn biased_minimiser(e: &Evidence, fired: &[Cause]) -> Option<String> {
     let bias = e.bias?;
-    // The mean of a few draws has its minimum beside that of all.
-    let frozen = fired.contains(&Cause::NoisyGradient) && e.random;
-    if fired.contains(&Cause::UnboundedBelow) || fired.contains(&Cause::ShapeBroadcast) || frozen {
+    if fired.contains(&Cause::UnboundedBelow) || fired.contains(&Cause::ShapeBroadcast) {
         return None;
     }
     let far = (bias.error - bias.unavoidable) / e.baseline.start_error;
@@ -421,10 +423,9 @@ const SLOWING: [Cause; 15] = [
 fn lr_too_large(e: &Evidence, fired: &[Cause]) -> Option<String> {
     let smaller = e.best_smaller?;
     let overshoots = e.baseline.overshoot > at::OVERSHOOT;
-    let turns = e.baseline.diverged.is_some() || overshoots || e.baseline.turning < at::TURNING;
     let explained = fired.iter().any(|cause| SLOWING.contains(cause));
     let gains = gain(e, smaller) >= at::SMALLER_GAINS;
-    (turns && gains && !explained).then(|| {
+    (at::overshoots(&e.baseline) && gains && !explained).then(|| {
         let run = match e.baseline.diverged {
             Some(step) => format!("the run diverges at step {step}"),
             None if overshoots => format!("the error first grows {} times", short(e.baseline.overshoot)),

@@ -88,6 +88,12 @@ pub const OVERSHOOT: f64 = 2.0;
 /// How far a model's local minimum must be above the best one, over the loss's fall from the start.
 pub const TRAPPED: f64 = 0.01;
 
+/// Whether a run diverges, points back and forth, or first goes the wrong way.
+#[must_use]
+pub fn overshoots(run: &super::Baseline) -> bool {
+    run.diverged.is_some() || run.overshoot > OVERSHOOT || run.turning < TURNING
+}
+
 /// How much faster a smaller rate must be, for the author's to be too large.
 pub const SMALLER_GAINS: f64 = 3.0;
 

@@ -72,7 +72,13 @@ impl FitModel {
         let seen = self.seen(prediction);
         let step = match draw {
             Draw::Step(step) if self.noise > 0.0 => step,
-            _ => return self.reduced(&seen, losses, &target.unsqueeze(0), term),
+            Draw::Step(_) => {
+                // A module that draws random numbers draws new ones at every call.
+                let once = |_| self.reduced(&seen, losses, &target.unsqueeze(0), term);
+                let sum = (0..self.draws).map(once).reduce(|a, b| a + b).expect("at least one draw");
+                return if self.draws > 1 { sum / self.draws as f64 } else { sum };
+            }
+            Draw::Frozen => return self.reduced(&seen, losses, &target.unsqueeze(0), term),
         };
         let draws = self.draws as i64;
         let noise = self.noise_of(step);

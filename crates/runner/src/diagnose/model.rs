@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use analysis::records::Dtype;
 use losses::Loss;
@@ -58,6 +59,10 @@ pub(super) struct Model {
     pub evaluations: Cell<u64>,
     /// Whether the loss draws random numbers of its own: then a point's draws must not depend on its neighbours.
     random: Cell<bool>,
+    /// The seed of its frozen draw.
+    frozen: Cell<i64>,
+    /// Whether TorchScript modules are in it, which may draw random numbers.
+    modules: bool,
     /// The first failure of the loss, in words.
     pub failure: RefCell<Option<String>>,
 }
@@ -92,6 +97,7 @@ impl Model {
                 single: if kind == Kind::Float { Fused::new(fit) } else { None },
                 double: if kind == Kind::Double { Fused::new(fit) } else { None },
             },
+            fit.terms.iter().any(|term| !term.loss.files().is_empty()),
         ))
     }
 
@@ -112,16 +118,19 @@ impl Model {
                 period: problem.error_period(),
                 blocks: Blocks::new(problem, loss.as_ref(), *seed, kind),
             },
+            !problem.files().is_empty() || loss.as_ref().is_some_and(|loss| !loss.files().is_empty()),
         )
     }
 
-    fn new(kind: Kind, start: Vec<f64>, body: Body) -> Self {
+    fn new(kind: Kind, start: Vec<f64>, body: Body, modules: bool) -> Self {
         Self {
+            modules,
             kind,
             start,
             body,
             evaluations: Cell::new(0),
             random: Cell::new(false),
+            frozen: Cell::new(1),
             failure: RefCell::new(None),
         }
     }
@@ -160,21 +169,28 @@ impl Model {
         self.random.get()
     }
 
-    /// Finds out whether a single-step draw differs from another where the config adds no noise.
+    /// Finds out whether draws differ though the config adds no noise; if so, the frozen draw is the one of a few
+    /// whose gradient at the start is nearest to their mean.
     pub fn find_randomness(&self) -> bool {
-        let own = |step| self.at(&self.start, Draw::Step(step));
-        let differs = (1..4).any(|step| own(step) != own(0));
-        let random = matches!(&self.body, Body::Fit { fit, .. } if fit.noise == 0.0) && differs;
-        self.random.set(random && !own(0).0.is_nan());
+        const DRAWS: usize = 16;
+        if !self.modules || matches!(&self.body, Body::Fit { fit, .. } if fit.noise > 0.0) {
+            return false;
+        }
+        let draws: Vec<(f64, Vec<f64>)> =
+            (0..DRAWS).map(|step| self.at(&self.start, Draw::Step(step as u64))).collect();
+        self.random.set(draws.iter().any(|draw| *draw != draws[0] && !draw.0.is_nan()));
+        let mean = |i: usize| draws.iter().map(|draw| draw.1[i]).sum::<f64>() / DRAWS as f64;
+        let mean: Vec<f64> = (0..self.size()).map(mean).collect();
+        let off = |draw: usize| -> f64 {
+            draws[draw].1.iter().zip(&mean).map(|(g, mean)| (g - mean) * (g - mean)).sum()
+        };
+        let nearest = (0..DRAWS).min_by(|a, b| off(*a).total_cmp(&off(*b))).unwrap_or(0);
+        self.frozen.set(nearest as i64 + 1);
         self.random.get()
     }
 
-    /// Values and gradients at points that lie one after another. Where the loss draws random numbers, a frozen
-    /// one is the mean of the same few draws everywhere.
+    /// Values and gradients at points that lie one after another.
     pub fn evaluate(&self, points: &[f64], draw: Draw) -> Evaluated {
-        if self.random.get() && draw == Draw::Frozen {
-            return self.mean_of_draws(points);
-        }
         self.evaluate_term(points, draw, None)
     }
 
@@ -197,11 +213,7 @@ impl Model {
             }
             let (values, gradients) = self
                 .guarded(|| {
-                    // Randomness inside a module comes from libtorch's one generator: a draw is a seed of it.
-                    tch::manual_seed(match draw {
-                        Draw::Frozen => 0,
-                        Draw::Step(step) => step as i64 + 1,
-                    });
+                    let _own = self.seed(draw);
                     self.graph(chunk, draw, term).evaluate()
                 })
                 .unwrap_or_else(|| (vec![f64::NAN; lanes], vec![f64::NAN; lanes * size]));
@@ -211,18 +223,37 @@ impl Model {
         all
     }
 
-    fn mean_of_draws(&self, points: &[f64]) -> Evaluated {
-        const DRAWS: u64 = 16;
-        let mut mean = self.evaluate(points, Draw::Step(0));
-        for draw in 1..DRAWS {
-            let next = self.evaluate(points, Draw::Step(draw));
-            mean.values.iter_mut().zip(next.values).for_each(|(mean, next)| *mean += next);
-            mean.gradients.iter_mut().zip(next.gradients).for_each(|(mean, next)| *mean += next);
+    /// Randomness inside a module comes from libtorch's one generator: a draw is a seed of it, and nobody else may
+    /// draw meanwhile.
+    fn seed(&self, draw: Draw) -> Option<MutexGuard<'static, ()>> {
+        static GENERATOR: Mutex<()> = Mutex::new(());
+        if !self.modules {
+            return None;
         }
-        for number in mean.values.iter_mut().chain(&mut mean.gradients) {
-            *number /= DRAWS as f64;
+        let own = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+        tch::manual_seed(match draw {
+            Draw::Frozen => self.frozen.get(),
+            Draw::Step(step) => step as i64 + 1,
+        });
+        Some(own)
+    }
+
+    /// Rates between two powers of ten, for a sweep; fewer where an evaluation is dear.
+    pub fn grid(&self, from: i32, to: i32) -> Vec<f64> {
+        let each = if self.is_fused() { 3 } else { 2 };
+        (from * each..=to * each).map(|k| libm::pow(10.0, f64::from(k) / f64::from(each))).collect()
+    }
+
+    /// The most steps of a run in such a sweep.
+    pub fn most_in_a_grid(&self) -> u64 {
+        if self.is_fused() && self.size() <= 1000 { 1000 } else { 300 }
+    }
+
+    fn is_fused(&self) -> bool {
+        match &self.body {
+            Body::Fit { single, double, .. } => single.is_some() || double.is_some(),
+            Body::Problem { blocks, .. } => blocks.exist(),
         }
-        mean
     }
 
     /// The same in fused loops, where there are any.
@@ -248,6 +279,7 @@ impl Model {
 
     /// The names of the terms that the loss is put together of; none where there is but one.
     pub fn term_names(&self) -> Vec<String> {
+        let _own = self.seed(Draw::Frozen);
         let names = self.guarded(|| match &self.body {
             Body::Fit { fit, .. } if fit.terms.len() > 1 => {
                 fit.terms.iter().map(|term| term.name.clone()).collect()
@@ -271,6 +303,7 @@ impl Model {
     pub fn hessian_times(&self, point: &[f64], vector: &[f64]) -> Option<Vec<f64>> {
         self.evaluations.set(self.evaluations.get() + 2);
         self.guarded(|| {
+            let _own = self.seed(Draw::Frozen);
             let graph = self.graph(point, Draw::Frozen, None);
             let slopes = graph.gradients(&graph.value, Graph::Extend)?;
             let mut first = 0;

@@ -73,7 +73,7 @@ pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
     let (model, exact) = (subject.model(kind_of(case.dtype))?, subject.model(Kind::Double)?);
     for model in [&model, &exact] {
         if model.find_randomness() && notes.is_empty() {
-            notes.push("the loss draws random numbers; frozen, it is the mean of 16 draws".into());
+            notes.push("the loss draws random numbers; frozen, it is always the same draw".into());
         }
     }
     let start_error = exact.error(&exact.start);

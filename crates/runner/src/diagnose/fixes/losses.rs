@@ -53,8 +53,9 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         if has(&[SaturatedActivation, NonFinite]) && fit.readout != Readout::Identity {
             variants.extend(not_saturated(fit));
         }
-        if has(&[NoisyGradient]) && fit.noise > 0.0 {
-            variants.extend([16, 256].map(|draws| averaged(fit, draws)));
+        if has(&[NoisyGradient]) && (fit.noise > 0.0 || setup.exact.is_random()) {
+            let draws: &[u64] = if fit.noise > 0.0 { &[16, 256] } else { &[16] };
+            variants.extend(draws.iter().map(|draws| averaged(fit, *draws)));
         }
         if fit.terms.len() > 1 && has(&[TermImbalance, TermConflict, BiasedMinimiser]) {
             variants.extend(weighted(probes, fit, has(&[TermImbalance])));

@@ -88,6 +88,6 @@ pub(super) fn try_all(
 }
 
 /// To two digits, as a person would write it.
-fn round(value: f64) -> f64 {
+pub(super) fn round(value: f64) -> f64 {
     format!("{value:.1e}").parse().expect("a number just written")
 }

@@ -124,14 +124,19 @@ fn trained(
         own_steps = run.reached;
         rows.push(row(run, &own, false));
     }
-    let lanes: Vec<Lane> = grid(training.rates, case.lr, setup.unit).into_iter().map(lane).collect();
-    let cap = if model.size() > 1000 { 300 } else { 1000 };
-    let most = own_steps.map_or(rules.budget, |steps| steps / 2).min(cap);
-    if !lanes.is_empty() && most > 0 {
-        let runs = race(model, &lanes, Rules { budget: most, first_wins: true, ..rules });
-        if let Some(k) = steady(&runs) {
-            rows.push(row(runs[k].clone(), &lanes[k], true));
-        }
+    let most = own_steps.map_or(rules.budget, |steps| steps / 2).min(model.most_in_a_grid());
+    let tuned: Vec<(Lane, Run)> = if training.rates == Rates::Others {
+        probes.sweep.clone()
+    } else {
+        let lanes: Vec<Lane> =
+            grid(model, training.rates, case.lr, setup.unit).into_iter().map(lane).collect();
+        let budget = if lanes.is_empty() { 0 } else { most };
+        let runs = race(model, &lanes, Rules { budget, first_wins: true, ..rules });
+        lanes.into_iter().zip(runs).collect()
+    };
+    if let Some(k) = steady(&tuned).filter(|_| most > 0) {
+        let (lane, run) = &tuned[k];
+        rows.push(row(run.clone(), lane, true));
     }
     if rows.is_empty() {
         rows.push(outcome(probes, candidate, Run::default(), None));
@@ -139,20 +144,19 @@ fn trained(
     rows
 }
 
-fn grid(rates: Rates, lr: f64, unit: f64) -> Vec<f64> {
-    let (base, exponents) = match rates {
-        Rates::Own => return Vec::new(),
-        Rates::Multiples | Rates::Others => (lr, -9..=15),
-        Rates::Lengths => (unit, -9..=2),
+fn grid(model: &Model, rates: Rates, lr: f64, unit: f64) -> Vec<f64> {
+    let (base, factors) = match rates {
+        Rates::Own | Rates::Others => return Vec::new(),
+        Rates::Multiples => (lr, model.grid(-3, 5)),
+        Rates::Lengths => (unit, model.grid(-3, 1)),
     };
-    let rate = |k: i32| round(base * libm::pow(10.0, f64::from(k) / 3.0));
-    exponents.map(rate).filter(|rate| *rate != lr).collect()
+    factors.into_iter().map(|factor| round(base * factor)).filter(|rate| *rate != lr).collect()
 }
 
 /// The run that arrives first and doesn't owe it to luck: with it, the next smaller and larger rates arrive, too.
 /// Without such a run, the first.
-fn steady(runs: &[Run]) -> Option<usize> {
-    let steps = |k: usize| runs.get(k).and_then(|run| run.reached).unwrap_or(u64::MAX);
+fn steady(runs: &[(Lane, Run)]) -> Option<usize> {
+    let steps = |k: usize| runs.get(k).and_then(|(_, run)| run.reached).unwrap_or(u64::MAX);
     let with_neighbours =
         |k: usize| (k.saturating_sub(1)..=k + 1).filter(|i| *i < runs.len()).map(steps).max();
     let arrived = || (0..runs.len()).filter(|k| steps(*k) < u64::MAX);
@@ -168,8 +172,14 @@ mod tests {
 
     #[test]
     fn luck_is_no_rate() {
-        let runs = |steps: &[Option<u64>]| -> Vec<Run> {
-            steps.iter().map(|reached| Run { reached: *reached, ..Run::default() }).collect()
+        let lane = Lane {
+            optimizer: optimizers::Optimizer::named("sgd").unwrap(),
+            schedule: optimizers::Schedule::named("constant").unwrap(),
+            lr: 0.1,
+            start: Vec::new(),
+        };
+        let runs = |steps: &[Option<u64>]| -> Vec<(Lane, Run)> {
+            steps.iter().map(|reached| (lane.clone(), Run { reached: *reached, ..Run::default() })).collect()
         };
         assert_eq!(steady(&runs(&[Some(90), Some(30), Some(12), None, Some(1), None])), Some(1));
         assert_eq!(steady(&runs(&[None, Some(7), None, Some(5)])), Some(3));

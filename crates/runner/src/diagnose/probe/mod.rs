@@ -22,6 +22,8 @@ pub(super) type Progress<'a> = &'a dyn Fn(&str);
 pub(super) struct Probes {
     pub evidence: Evidence,
     pub baseline: Run,
+    /// The author's way at other rates.
+    pub sweep: Vec<(Lane, Run)>,
     pub noisy: bool,
     /// The author's steps in a line fit.
     pub line_fit: Option<LineFit>,
@@ -53,9 +55,12 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     let scale = curvature::spectrum(&setup.exact, &end, setup.unit, None).map_or(0.0, |s| s.largest_size());
     let saddle = curvature::saddle(setup, &run, scale);
     progress("other learning rates");
-    let (best_rate, best_smaller) = runs::rates(setup, &lane, rules, &run);
+    let sweep = runs::sweep(setup, &lane, rules, &run);
+    let baseline = baseline(case, setup, &run);
     let evidence = Evidence {
-        baseline: baseline(case, setup, &run),
+        best_rate: runs::best(&sweep, case.lr),
+        best_smaller: runs::best_smaller(setup, &lane, rules, &baseline),
+        baseline,
         shapes: residual::shapes(setup),
         non_finite,
         no_gradient: setup.no_gradient.clone(),
@@ -76,15 +81,13 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
         exponent: way::flatness(setup, finish),
         terms: residual::terms(setup),
         curvature: curvature::curvature(setup, &end, finish),
-        best_rate,
-        best_smaller,
         paths,
     };
     let line_fit = match &setup.subject {
         Probed::Fit(fit) => line_fit(setup, fit, &lane, noisy),
         Probed::Problem(_) => None,
     };
-    Probes { evidence, baseline: run, noisy, line_fit }
+    Probes { evidence, baseline: run, sweep, noisy, line_fit }
 }
 
 fn baseline(case: &Case, setup: &Setup, run: &Run) -> Baseline {

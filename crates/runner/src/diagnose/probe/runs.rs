@@ -1,8 +1,9 @@
 //! What training runs say.
 
-use analysis::diagnosis::{Noise, Rate};
+use analysis::diagnosis::{Baseline, Noise, Rate, thresholds};
 
 use super::along;
+use crate::diagnose::fixes::round;
 use crate::diagnose::model::{Draw, Model};
 use crate::diagnose::race::{Lane, Rules, Run, race};
 use crate::diagnose::setup::{Setup, search};
@@ -49,20 +50,41 @@ pub(super) fn trapped(setup: &Setup, run: &Run) -> f64 {
     found.map_or(0.0, |found| (found.value - setup.star.value) / (start - setup.star.value))
 }
 
-/// The best of rates from a thousandth to 100000 times the author's, and the best of the smaller ones.
-pub(super) fn rates(setup: &Setup, lane: &Lane, rules: Rules, run: &Run) -> (Option<Rate>, Option<Rate>) {
-    let cost = setup.exact.size() as u64;
-    let most = if cost > 1000 { 300 } else { 1000 };
-    let budget = run.reached.unwrap_or(rules.budget).min(most);
-    let best = |factors: Vec<f64>| {
-        let lanes: Vec<Lane> =
-            factors.iter().map(|factor| Lane { lr: lane.lr * factor, ..lane.clone() }).collect();
-        let runs = race(&setup.model, &lanes, Rules { budget, first_wins: true, keep: false, ..rules });
-        let reached = factors.iter().zip(runs).filter_map(|(factor, run)| Some((*factor, run.reached?)));
-        let best = reached
-            .min_by(|a, b| a.1.cmp(&b.1).then(libm::log(a.0).abs().total_cmp(&libm::log(b.0).abs())))?;
-        Some(Rate { factor: best.0, steps: best.1 })
-    };
-    let grid = |from: i32, to: i32| (from..=to).map(|k| libm::pow(10.0, f64::from(k) / 3.0)).collect();
-    (best(grid(-9, 15)), best(grid(-9, -1)))
+/// Runs at rates from a thousandth to 100000 times the author's, with everything else as it is.
+pub(super) fn sweep(setup: &Setup, lane: &Lane, rules: Rules, run: &Run) -> Vec<(Lane, Run)> {
+    let budget = run.reached.unwrap_or(rules.budget).min(setup.model.most_in_a_grid());
+    let lanes: Vec<Lane> = setup
+        .model
+        .grid(-3, 5)
+        .into_iter()
+        .map(|factor| Lane { lr: round(lane.lr * factor), ..lane.clone() })
+        .filter(|other| other.lr != lane.lr)
+        .collect();
+    let runs = race(&setup.model, &lanes, Rules { budget, first_wins: true, keep: false, ..rules });
+    lanes.into_iter().zip(runs).collect()
+}
+
+/// The best of a sweep, over the author's rate; the nearest of equals.
+pub(super) fn best(sweep: &[(Lane, Run)], lr: f64) -> Option<Rate> {
+    let reached = sweep.iter().filter_map(|(lane, run)| Some((lane.lr / lr, run.reached?)));
+    let best =
+        reached.min_by(|a, b| a.1.cmp(&b.1).then(libm::log(a.0).abs().total_cmp(&libm::log(b.0).abs())))?;
+    Some(Rate { factor: best.0, steps: best.1 })
+}
+
+/// The best of smaller rates, where the run looks as if its own were too large.
+pub(super) fn best_smaller(setup: &Setup, lane: &Lane, rules: Rules, baseline: &Baseline) -> Option<Rate> {
+    if !thresholds::overshoots(baseline) {
+        return None;
+    }
+    let budget = baseline.reached.unwrap_or(rules.budget).min(setup.model.most_in_a_grid());
+    let lanes: Vec<Lane> = setup
+        .model
+        .grid(-3, 0)
+        .into_iter()
+        .map(|factor| Lane { lr: round(lane.lr * factor), ..lane.clone() })
+        .filter(|other| other.lr < lane.lr)
+        .collect();
+    let runs = race(&setup.model, &lanes, Rules { budget, first_wins: true, keep: false, ..rules });
+    best(&lanes.into_iter().zip(runs).collect::<Vec<_>>(), lane.lr)
 }
