@@ -17,6 +17,7 @@ import math
 import pathlib
 
 import numpy as np
+import scipy.stats
 import sklearn.datasets
 import sklearn.metrics
 import torch
@@ -261,6 +262,25 @@ def landscapes(seeds):
     yield landscape("rastrigin", seeds[:1], dim=33)
 
 
+def noise(seed, step, n, gaussian=1.0, heavy_tailed=0.0, sparse=0.0):
+    total = gaussian * Stream("noise: gaussian", seed, step).normals(n)
+    uniforms = Stream("noise: heavy-tailed", seed, step)
+    u = np.array([uniforms.uniform() for _ in range(n)])
+    if heavy_tailed:
+        total += heavy_tailed * scipy.stats.t(2).ppf(u)
+    stream = Stream("noise: sparse", seed, step)
+    pairs = [(stream.uniform(), stream.normal()) for _ in range(n)]
+    return total + sparse * np.array([10 * size if hit < 0.01 else 0.0 for hit, size in pairs])
+
+
+def noisy(exact, **options):
+    """A case with noise added to its gradients."""
+    drawn = [noise(seed, exact["step"], len(p), **options) for seed, p in zip(exact["seeds"], exact["points"])]
+    gradients = [(np.array(g) + xi).tolist() for g, xi in zip(exact["gradients"], drawn)]
+    options = {"problem": exact["problem"]} | options
+    return exact | {"problem": {"noisy": options}, "gradients": gradients}
+
+
 def diabetes_linear(loss, seeds, at_solution=False):
     data = sklearn.datasets.load_diabetes(scaled=False)
     x, y = ((table - table.mean(0)) / table.std(0) for table in (data.data, data.target))
@@ -348,6 +368,10 @@ def main():
     cases += [quadratic([1], dim=1), quadratic([1, 2], dim=33, rotated=True)]
     cases += [rosenbrock(seeds, dim) for dim in (2, 3, 5, 32)] + [rosenbrock([1, 2], dim=33, spread=0.5)]
     cases += landscapes(seeds)
+    cases += [noisy(rosenbrock(seeds)), noisy(rosenbrock(seeds, 5) | {"step": 3}, gaussian=0.5)]
+    cases += [noisy(line_fit("mse", seeds) | {"step": 2}, gaussian=0.0, heavy_tailed=0.1)]
+    # Enough elements that some noise isn't 0.
+    cases += [noisy(direct_fit("mse", seeds[:2], dim=200), gaussian=0.0, sparse=0.3)]
     cases += [diabetes_linear(loss, seeds) for loss in ("mse", "l1", "plateau", HUBER)]
     cases += [diabetes_linear("mse", [1], at_solution=True)]
     # Steps 0 and 13 are the first and the last of an epoch of 14 minibatches; 14 is the next one's first.

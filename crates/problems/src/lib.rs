@@ -24,6 +24,7 @@ mod minibatches;
 mod moat;
 mod module;
 mod monkey_saddle;
+mod noisy;
 mod quadratic;
 mod rastrigin;
 mod rosenbrock;
@@ -51,6 +52,7 @@ use std::borrow::Borrow;
 pub use styblinski_tang::StyblinskiTang;
 
 use losses::{File, Loss, Term};
+pub use noisy::Noisy;
 use numeric::{Float, InBoth, Row, Rows};
 pub use quadratic::Quadratic;
 use registry::{Described, registry};
@@ -78,6 +80,7 @@ registry! {
         "diabetes_linear" => DiabetesLinear(DiabetesLinear),
         "digits_mlp" => DigitsMlp(DigitsMlp),
         "audio" => Audio(Audio),
+        "noisy" => Noisy(Noisy),
         "torchscript" => TorchScript(TorchScript),
     }
 }
@@ -180,6 +183,10 @@ pub trait Block<F: Float>: Send {
         loss: &mut [Row<F>],
         measure: &mut [Row<F>],
     );
+
+    /// Adds to the gradients of a step the noise that the problem has in it, which depends on seed and step
+    /// alone. Most have none.
+    fn disturb(&mut self, _step: u64, _gradient: &mut [Row<F>]) {}
 
     /// The error that a measure stands for: a non-decreasing function, such as the square root that
     /// the loops leave out.
