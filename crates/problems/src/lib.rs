@@ -10,6 +10,8 @@ mod abs_power;
 mod ackley;
 mod audio;
 mod beale;
+mod breast_cancer_logistic;
+mod chain;
 mod data;
 mod dataset;
 mod diabetes_linear;
@@ -20,6 +22,7 @@ mod landscape;
 mod levy;
 mod line_fit;
 mod linear;
+mod matrix_factorisation;
 mod minibatches;
 mod moat;
 mod module;
@@ -37,13 +40,16 @@ pub use abs_power::AbsPower;
 pub use ackley::Ackley;
 pub use audio::Audio;
 pub use beale::Beale;
+pub use breast_cancer_logistic::BreastCancerLogistic;
+pub use chain::Chain;
 pub use dataset::Names;
 pub use diabetes_linear::DiabetesLinear;
-pub use digits_mlp::DigitsMlp;
+pub use digits_mlp::{Activation, DigitsMlp};
 pub use direct_fit::DirectFit;
 pub use himmelblau::Himmelblau;
 pub use levy::Levy;
 pub use line_fit::LineFit;
+pub use matrix_factorisation::MatrixFactorisation;
 pub use moat::Moat;
 pub use monkey_saddle::MonkeySaddle;
 pub use rastrigin::Rastrigin;
@@ -78,6 +84,9 @@ registry! {
         "moat" => Moat(Moat),
         "abs_power" => AbsPower(AbsPower),
         "diabetes_linear" => DiabetesLinear(DiabetesLinear),
+        "breast_cancer_logistic" => BreastCancerLogistic(BreastCancerLogistic),
+        "chain" => Chain(Chain),
+        "matrix_factorisation" => MatrixFactorisation(MatrixFactorisation),
         "digits_mlp" => DigitsMlp(DigitsMlp),
         "audio" => Audio(Audio),
         "noisy" => Noisy(Noisy),

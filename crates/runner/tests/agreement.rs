@@ -45,7 +45,7 @@ fn everything_fused() -> String {
     };
     let losses = Loss::all()
         .into_iter()
-        .filter(|loss| loss.check().is_ok())
+        .filter(|loss| loss.check().is_ok() && loss.kernel::<f64>().is_some())
         .filter(|loss| loss.targets() == Targets::Values);
     let losses = list(losses.map(|loss| loss.name()));
     let optimizers = Optimizer::all().into_iter().filter(|optimizer| optimizer.stepper::<f32>(1).is_some());

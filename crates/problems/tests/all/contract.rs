@@ -19,7 +19,7 @@ fn read(toml: &str) -> Problem {
 }
 
 /// Problem, option, values out of its range, values at the ends of it.
-const RANGES: [(&str, &str, &[&str], &[&str]); 41] = [
+const RANGES: [(&str, &str, &[&str], &[&str]); 48] = [
     ("direct_fit", "dim", &["0", "1000001"], &["1", "1000000"]),
     ("direct_fit", "spread", &["0.0", "-1.0", "nan", "inf"], &["1e-300"]),
     ("line_fit", "slope", &["nan", "inf", "-inf"], &["0", "-1e10"]),
@@ -56,6 +56,13 @@ const RANGES: [(&str, &str, &[&str], &[&str]); 41] = [
     ("noisy", "gaussian", &["-0.1", "nan", "inf"], &["0"]),
     ("noisy", "heavy_tailed", &["-0.1", "nan", "inf"], &["0"]),
     ("noisy", "sparse", &["-0.1", "nan", "inf"], &["0"]),
+    ("chain", "depth", &["0", "1001"], &["1", "1000"]),
+    ("chain", "gain", &["0", "-1", "101", "nan"], &["1e-300", "100"]),
+    ("chain", "spread", &["-0.1", "1.5", "nan"], &["0", "1"]),
+    ("matrix_factorisation", "rows", &["0", "1001"], &["1", "1000"]),
+    ("matrix_factorisation", "columns", &["0", "1001"], &["1", "1000"]),
+    ("matrix_factorisation", "rank", &["0", "101"], &["1", "100"]),
+    ("matrix_factorisation", "spread", &["0", "-1", "nan", "inf"], &["1e-300"]),
     ("audio", "partials", &["0", "65"], &["1", "64"]),
     ("audio", "samples", &["1", "1000001"], &["2", "1000000"]),
     ("audio", "sample_rate", &["999", "192001", "nan", "inf"], &["1000", "192000"]),
@@ -98,7 +105,7 @@ fn every_option_has_a_range_or_is_a_switch() {
         for (option, value) in problem.options().as_object().unwrap() {
             let known = RANGES.iter().any(|(name, range, ..)| *name == problem.name() && range == option);
             assert!(
-                known || value.is_boolean() || option == "problem",
+                known || value.is_boolean() || ["problem", "activation"].contains(&option.as_str()),
                 "{} says nothing about {option}",
                 problem.name()
             );

@@ -83,6 +83,16 @@ fn every_problem_is_covered_at_its_defaults_or_with_every_option_changed() {
 }
 
 #[test]
+fn maximum_likelihood_has_error_0_at_scipys_solution() {
+    let at_solution =
+        cases().into_iter().filter(|case| case.problem == problem("\"breast_cancer_logistic\""));
+    let case = at_solution.min_by(|a, b| a.errors[0].total_cmp(&b.errors[0])).unwrap();
+    let said = tensors::<f64>(&case.problem, case.loss.as_ref(), &case.seeds, &case.points, 0);
+    assert!(said.error[0] < 1e-10, "{}", said.error[0]);
+    assert!(said.gradient[0].iter().all(|slope| slope.abs() < 1e-13), "{:?}", said.gradient);
+}
+
+#[test]
 fn least_squares_has_error_0_at_numpys_solution() {
     let at_solution = cases().into_iter().filter(|case| case.problem == problem("\"diabetes_linear\""));
     let errors: Vec<f64> = at_solution.map(|case| case.errors[0]).collect();
