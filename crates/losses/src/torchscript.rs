@@ -159,6 +159,9 @@ impl Module {
         shape[0] = lanes;
         let target = target.expand(&shape, false);
         let values = self.forward(0, &prediction.flatten(0, 1), &target.flatten(0, 1))?;
+        if values.dim() == 0 || values.numel() as i64 % lanes != 0 {
+            return Err(format!("{} values for {lanes} lanes", values.numel()));
+        }
         Ok(values.reshape([lanes, -1]))
     }
 
@@ -170,7 +173,10 @@ impl Module {
         let (prediction, target) = (prediction.detach(), target.detach());
         let apart = self.one_by_one(&prediction, &target)?;
         if apart.dim() == 1 {
-            return Ok(prediction.size()[1] == 1 && self.at_once(&prediction, &target).is_ok());
+            // One value a lane: of a single element, if it has a dimension, or a single number.
+            let single = self.forward(0, &prediction.get(0), &of_lane(&target, 0))?.dim() == 0;
+            let element = !single && prediction.size()[1] == 1;
+            return Ok(element && self.at_once(&prediction, &target).is_ok());
         }
         // Vector and scalar code may round differently; lanes that leak into one another differ by more.
         let same = |all: Tensor| all.size() == apart.size() && all.allclose(&apart, 1e-4, 1e-7, true);

@@ -188,6 +188,8 @@ pub struct Evidence {
     pub paths: Vec<Path>,
     /// Whether those paths are of single parameters.
     pub single: bool,
+    /// Whether the loss draws random numbers of its own.
+    pub random: bool,
     /// See [`Noise`].
     pub noise: Option<Noise>,
     /// See [`Fall`].

@@ -173,7 +173,9 @@ fn unbounded_below(e: &Evidence, _: &[Cause]) -> Option<String> {
 
 fn biased_minimiser(e: &Evidence, fired: &[Cause]) -> Option<String> {
     let bias = e.bias?;
-    if fired.contains(&Cause::UnboundedBelow) || fired.contains(&Cause::ShapeBroadcast) {
+    // The mean of a few draws has its minimum beside that of all.
+    let frozen = fired.contains(&Cause::NoisyGradient) && e.random;
+    if fired.contains(&Cause::UnboundedBelow) || fired.contains(&Cause::ShapeBroadcast) || frozen {
         return None;
     }
     let far = (bias.error - bias.unavoidable) / e.baseline.start_error;

@@ -56,6 +56,8 @@ pub(super) struct Model {
     body: Body,
     /// Gradient evaluations so far.
     pub evaluations: Cell<u64>,
+    /// Whether the loss draws random numbers of its own: then a point's draws must not depend on its neighbours.
+    random: Cell<bool>,
     /// The first failure of the loss, in words.
     pub failure: RefCell<Option<String>>,
 }
@@ -114,7 +116,7 @@ impl Model {
     }
 
     fn new(kind: Kind, start: Vec<f64>, body: Body) -> Self {
-        Self { kind, start, body, evaluations: Cell::new(0), failure: RefCell::new(None) }
+        Self { kind, start, body, evaluations: Cell::new(0), random: Cell::new(false), failure: RefCell::new(None) }
     }
 
     /// The number of parameters.
@@ -146,8 +148,26 @@ impl Model {
         }
     }
 
-    /// Values and gradients at points that lie one after another.
+    /// Whether the loss draws random numbers of its own.
+    pub fn is_random(&self) -> bool {
+        self.random.get()
+    }
+
+    /// Finds out whether a single-step draw differs from another where the config adds no noise.
+    pub fn find_randomness(&self) -> bool {
+        let own = |step| self.at(&self.start, Draw::Step(step));
+        let differs = (1..4).any(|step| own(step) != own(0));
+        let random = matches!(&self.body, Body::Fit { fit, .. } if fit.noise == 0.0) && differs;
+        self.random.set(random && !own(0).0.is_nan());
+        self.random.get()
+    }
+
+    /// Values and gradients at points that lie one after another. Where the loss draws random numbers, a frozen
+    /// one is the mean of the same few draws everywhere.
     pub fn evaluate(&self, points: &[f64], draw: Draw) -> Evaluated {
+        if self.random.get() && draw == Draw::Frozen {
+            return self.mean_of_draws(points);
+        }
         self.evaluate_term(points, draw, None)
     }
 
@@ -157,6 +177,7 @@ impl Model {
         let mut all = Evaluated { values: Vec::new(), gradients: Vec::with_capacity(points.len()) };
         let at_once = match &self.body {
             Body::Problem { blocks, .. } if !blocks.exist() => 1,
+            _ if self.random.get() => 1,
             _ => (AT_ONCE / size).max(1),
         };
         for chunk in points.chunks(size * at_once) {
@@ -181,6 +202,20 @@ impl Model {
             all.gradients.extend(gradients);
         }
         all
+    }
+
+    fn mean_of_draws(&self, points: &[f64]) -> Evaluated {
+        const DRAWS: u64 = 16;
+        let mut mean = self.evaluate(points, Draw::Step(0));
+        for draw in 1..DRAWS {
+            let next = self.evaluate(points, Draw::Step(draw));
+            mean.values.iter_mut().zip(next.values).for_each(|(mean, next)| *mean += next);
+            mean.gradients.iter_mut().zip(next.gradients).for_each(|(mean, next)| *mean += next);
+        }
+        for number in mean.values.iter_mut().chain(&mut mean.gradients) {
+            *number /= DRAWS as f64;
+        }
+        mean
     }
 
     /// The same in fused loops, where there are any.

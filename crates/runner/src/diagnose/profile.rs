@@ -132,10 +132,11 @@ impl Profile {
                 _ if high <= low => BARS[1],
                 v => BARS[1 + ((v - low) / (high - low) * 7.0).round() as usize],
             };
-            (values.iter().map(bar).collect::<String>(), low, high)
+            let ends = if low <= high { format!("{low:.3} … {high:.3}") } else { "not finite".into() };
+            (values.iter().map(bar).collect::<String>(), ends)
         };
-        let (value, low, high) = bars(&|row| row[1]);
-        let (slope, flat, steep) = bars(&|row| row[2].abs());
+        let (value, values) = bars(&|row| row[1]);
+        let (slope, slopes) = bars(&|row| row[2].abs());
         let (first, last) = (self.rows[0][0], self.rows[self.rows.len() - 1][0]);
         let ends = [format!("{first:.3}"), format!("{last:.3}")];
         let gap = COLUMNS.saturating_sub(ends[0].chars().count() + ends[1].chars().count());
@@ -143,7 +144,7 @@ impl Profile {
         let left = gap.saturating_sub(middle.len()) / 2;
         let right = gap.saturating_sub(middle.len() + left);
         format!(
-            "loss        {value}  {low:.3} … {high:.3}\n|gradient|  {slope}  {flat:.3} … {steep:.3}\n            {}{:left$}{middle}{:right$}{}\n",
+            "loss        {value}  {values}\n|gradient|  {slope}  {slopes}\n            {}{:left$}{middle}{:right$}{}\n",
             ends[0], "", "", ends[1]
         )
     }

@@ -70,6 +70,11 @@ pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
         })),
     };
     let (model, exact) = (subject.model(kind_of(case.dtype))?, subject.model(Kind::Double)?);
+    for model in [&model, &exact] {
+        if model.find_randomness() && notes.is_empty() {
+            notes.push("the loss draws random numbers; frozen, it is the mean of 16 draws".into());
+        }
+    }
     let start_error = exact.error(&exact.start);
     if !start_error.is_finite() {
         let failure = exact.failure.take().unwrap_or_else(|| format!("it is {start_error}"));

@@ -50,7 +50,7 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
             variants.extend(without_odd_part(fit));
         }
         variants.extend(transformed(setup, probes, fit, causes));
-        if has(&[SaturatedActivation]) {
+        if has(&[SaturatedActivation, NonFinite]) && fit.readout != Readout::Identity {
             variants.extend(not_saturated(fit));
         }
         if has(&[NoisyGradient]) && fit.noise > 0.0 {
@@ -152,7 +152,7 @@ fn transformed(setup: &Setup, probes: &Probes, fit: &FitModel, causes: &[Cause])
 /// The logits form, and a start where the activation has a slope.
 fn not_saturated(fit: &FitModel) -> Vec<Variant> {
     let mut list = Vec::new();
-    let mends = vec![SaturatedActivation];
+    let mends = vec![SaturatedActivation, NonFinite];
     if fit.readout == Readout::Sigmoid && fit.target.values.iter().all(|y| (0.0..=1.0).contains(y)) {
         let loss = with_loss(Loss::BceWithLogits(BceWithLogits::default()), fit);
         let fit = FitModel { sees: Sees::Prediction, ..loss };

@@ -61,6 +61,7 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
         no_gradient: setup.no_gradient.clone(),
         constant: minimum::is_constant(setup),
         single: setup.exact.as_fit().is_some(),
+        random: setup.exact.is_random(),
         noise: noisy.then(|| runs::noise(setup, &lane, rules, finish)),
         fall,
         bias: minimum::bias(setup),
