@@ -116,7 +116,14 @@ impl Model {
     }
 
     fn new(kind: Kind, start: Vec<f64>, body: Body) -> Self {
-        Self { kind, start, body, evaluations: Cell::new(0), random: Cell::new(false), failure: RefCell::new(None) }
+        Self {
+            kind,
+            start,
+            body,
+            evaluations: Cell::new(0),
+            random: Cell::new(false),
+            failure: RefCell::new(None),
+        }
     }
 
     /// The number of parameters.
