@@ -54,7 +54,9 @@ fn scan(loss: &Loss) -> Vec<Row> {
     };
     let mut rows: Vec<Row> = distances().into_iter().map(at).collect();
     let most = rows.iter().map(|row| row.slope).fold(0.0, f64::max);
-    rows.iter_mut().for_each(|row| row.slope /= most);
+    for row in &mut rows {
+        row.slope /= most;
+    }
     rows
 }
 

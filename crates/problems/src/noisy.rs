@@ -56,7 +56,9 @@ impl Noisy {
         let mut add = |purpose: &str, scale: f64, draw: fn(&mut Stream) -> f64| {
             if scale > 0.0 {
                 let mut stream = Stream::new(purpose, &[seed, step]);
-                noise.iter_mut().for_each(|noise| *noise += scale * draw(&mut stream));
+                for noise in &mut noise {
+                    *noise += scale * draw(&mut stream);
+                }
             }
         };
         add("noise: gaussian", self.gaussian, Stream::normal);
