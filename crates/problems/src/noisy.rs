@@ -56,7 +56,7 @@ impl Noisy {
         let mut add = |purpose: &str, scale: f64, draw: fn(&mut Stream) -> f64| {
             if scale > 0.0 {
                 let mut stream = Stream::new(purpose, &[seed, step]);
-                for noise in &mut *noise {
+                for noise in &mut noise {
                     *noise += scale * draw(&mut stream);
                 }
             }
