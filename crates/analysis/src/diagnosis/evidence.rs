@@ -110,6 +110,8 @@ pub struct Saddle {
     pub steepest: f64,
     /// The distance from the minimum, along the direction of the most negative curvature.
     pub distance: f64,
+    /// What a Newton step uphill, along that direction, leaves of the gradient along it.
+    pub left: f64,
     /// The step at which the run is there.
     pub step: u64,
 }
@@ -151,6 +153,8 @@ pub struct Term {
     pub at_minimum: f64,
     /// ‖g‖ at the start.
     pub at_start: f64,
+    /// Whether it has a minimum of its own: a goal, which may be at odds with another's.
+    pub is_goal: bool,
 }
 
 /// Curvatures where the run must end.
@@ -186,8 +190,10 @@ pub struct Evidence {
     pub constant: bool,
     /// From the minimum to the start: single parameters one at a time, or all together.
     pub paths: Vec<Path>,
-    /// Whether those paths are of single parameters.
+    /// Whether those paths are of single parameters: of free predictions.
     pub single: bool,
+    /// How many free predictions there are; 0 for a model.
+    pub parameters: usize,
     /// Whether the loss draws random numbers of its own.
     pub random: bool,
     /// See [`Noise`].

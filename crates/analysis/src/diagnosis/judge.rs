@@ -17,7 +17,7 @@ pub struct Finding {
 type Rule = fn(&Evidence, &[Cause]) -> Option<String>;
 
 /// Cause and rule, in order. A rule is told what fired before it.
-const RULES: [(Cause, Rule); 20] = [
+const RULES: [(Cause, Rule); 21] = [
     (Cause::ShapeBroadcast, shape_broadcast),
     (Cause::NonFinite, non_finite),
     (Cause::DetachedGradient, detached_gradient),
@@ -25,6 +25,7 @@ const RULES: [(Cause, Rule); 20] = [
     (Cause::Cliff, cliff),
     (Cause::NoisyGradient, noisy_gradient),
     (Cause::UnboundedBelow, unbounded_below),
+    (Cause::TermConflict, goals_at_odds),
     (Cause::BiasedMinimiser, biased_minimiser),
     (Cause::PrecisionFloor, precision_floor),
     (Cause::SaddlePoint, saddle_point),
@@ -218,7 +219,10 @@ fn saddle_point(e: &Evidence, _: &[Cause]) -> Option<String> {
     let curved = saddle.least < -at::SADDLE_CURVATURE * saddle.scale;
     let flat = saddle.gradient < at::SADDLE_GRADIENT * -saddle.least * saddle.distance;
     let still = saddle.gradient < at::SADDLE_GRADIENT * saddle.steepest;
-    (curved && flat && still && !is_quick(e)).then(|| {
+    let stationary = saddle.left < at::SADDLE_LEFT;
+    // A model's start often has some negative curvature, which slows nothing.
+    let shown = e.single || !is_quick(e);
+    (curved && flat && still && stationary && shown).then(|| {
         let place = if saddle.step == 0 { "at the start".into() } else { format!("at step {}", saddle.step) };
         format!(
             "{place} the gradient is {} though the minimum is {} away, and curvatures reach from {} to {}",
@@ -351,7 +355,17 @@ fn term_imbalance(e: &Evidence, _: &[Cause]) -> Option<String> {
     })
 }
 
-fn term_conflict(e: &Evidence, _: &[Cause]) -> Option<String> {
+/// Where every term has a minimum of its own, a biased minimiser is the compromise between them.
+fn goals_at_odds(e: &Evidence, fired: &[Cause]) -> Option<String> {
+    let goals = e.terms.iter().all(|term| term.is_goal);
+    biased_minimiser(e, fired).filter(|_| goals)?;
+    term_conflict(e, fired)
+}
+
+fn term_conflict(e: &Evidence, fired: &[Cause]) -> Option<String> {
+    if fired.contains(&Cause::TermConflict) {
+        return None;
+    }
     let (at_minimum, at_start) =
         e.terms.iter().fold((0.0, 0.0), |sum, term| (sum.0 + term.at_minimum, sum.1 + term.at_start));
     let ratio = at_minimum / at_start;
@@ -425,7 +439,10 @@ fn lr_too_large(e: &Evidence, fired: &[Cause]) -> Option<String> {
 fn lr_too_small(e: &Evidence, fired: &[Cause]) -> Option<String> {
     let best = e.best_rate?;
     let explained = fired.iter().any(|cause| SLOWING.contains(cause) || *cause == Cause::LrTooLarge);
-    let larger = best.factor >= at::LARGER && gain(e, best) >= at::LARGER_GAINS;
+    // The mean over free predictions divides their rate by their number: where the run arrives, that isn't held
+    // against the author.
+    let divided = if e.baseline.reached.is_some() { e.parameters.max(1) as f64 } else { 1.0 };
+    let larger = best.factor / divided >= at::LARGER && gain(e, best) >= at::LARGER_GAINS;
     (larger && !is_quick(e) && !explained)
         .then(|| format!("at {} times the rate the same run takes {} steps", short(best.factor), best.steps))
 }

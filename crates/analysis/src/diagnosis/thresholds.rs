@@ -46,6 +46,11 @@ pub const SADDLE_CURVATURE: f64 = 0.02;
 /// the largest of the run.
 pub const SADDLE_GRADIENT: f64 = 0.1;
 
+/// What a Newton step towards a stationary point may leave of the gradient. At a saddle of degree m it is
+/// ((m − 2)/(m − 1))^(m − 1): 0, ¼, 0.296, … below 1/e; in the tails of redescending losses, which have no such
+/// point, it is 1/e or more.
+pub const SADDLE_LEFT: f64 = 0.33;
+
 /// The share of a path's movement that goes uphill on the way to the minimum.
 pub const UPHILL: f64 = 0.02;
 

@@ -9,7 +9,7 @@ use clap::Args;
 #[group(conflicts_with_all = ["config", "suite"], multiple = true, required = false)]
 pub(super) struct Line {
     /// A loss as a formula over prediction, target and d = prediction − target
-    #[arg(long, value_name = "FORMULA", group = "what")]
+    #[arg(long, value_name = "FORMULA", group = "what", allow_hyphen_values = true)]
     formula: Option<String>,
     /// A loss exported from PyTorch: forward(prediction, target)
     #[arg(long, value_name = "FILE", group = "what")]

@@ -52,6 +52,7 @@ fn of_one_element(setup: &Setup) -> Option<Profile> {
     let fit =
         FitModel { start: one(origin), target: one(fit.target.values[middle]), noise: 0.0, ..fit.clone() };
     let model = Model::fit(&fit, Kind::Double).ok()?;
+    model.find_randomness();
     let offset = if identity { 0.0 } else { origin };
     let at = |k: usize| reach * (2.0 * k as f64 / (POINTS - 1) as f64 - 1.0);
     let points: Vec<f64> = (0..POINTS).map(|k| origin + at(k)).collect();

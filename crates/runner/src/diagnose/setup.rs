@@ -11,6 +11,7 @@ use super::fit::{FitModel, Shape};
 use super::minimise::{Limits, Minimum, lbfgs};
 use super::model::{Draw, Model, ProblemModel, kind_of};
 use super::numbers;
+use super::race::{Lane, Rules, race};
 use crate::config::diagnose::{Case, Fit, Readout, Sees, Subject};
 
 /// A case, ready to be probed.
@@ -88,17 +89,34 @@ pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
     if let Some(failure) = no_gradient.as_ref().filter(|failure| !failure.contains("has no gradient")) {
         return Err(format!("the loss can't be computed at the start: {failure}"));
     }
-    let tolerance = case.tolerance.unwrap_or(start_error / 20.0);
-    if tolerance >= start_error {
+    if case.tolerance.is_some_and(|tolerance| tolerance >= start_error) {
         return Err(format!(
-            "the error at the start is {start_error:.3}, which is within `tolerance` = {tolerance} already: lower it"
+            "the error at the start is {start_error:.3}, which is within `tolerance` = {} already: lower it",
+            case.tolerance.unwrap_or_default()
         ));
     }
     let star = star(&exact, case.seed);
+    let tolerance = case.tolerance.unwrap_or_else(|| default_tolerance(case, &model, &star, start_error));
     let distance: f64 = exact.start.iter().zip(&star.point).map(|(a, b)| (a - b) * (a - b)).sum();
     let unit = (distance / exact.size() as f64).sqrt();
     let unit = if unit > 0.0 { unit } else { start_error };
     Ok(Setup { model, exact, subject, tolerance, start_error, unit, star, no_gradient, notes })
+}
+
+/// A twentieth of the error at the start; more where a single step of the author's is longer than that near the
+/// minimum, as a constant rate on an absolute error goes to and fro by right. At most a fifth.
+fn default_tolerance(case: &Case, model: &Model, star: &Star, start_error: f64) -> f64 {
+    let near: Vec<f64> = star.point.iter().zip(&model.start).map(|(p, s)| p + 0.05 * (s - p)).collect();
+    let lane = Lane {
+        optimizer: case.optimizer.clone(),
+        schedule: case.schedule.clone(),
+        lr: case.lr,
+        start: near.clone(),
+    };
+    let rules = Rules { budget: 1, tolerance: 0.0, noisy: false, first_wins: false, keep: false };
+    let step = rms(&race(model, &[lane], rules)[0].end, &near);
+    let wanted = if step.is_finite() { 0.6 * step } else { 0.0 };
+    wanted.clamp(0.05 * start_error, 0.2 * start_error)
 }
 
 /// Numbers for the generators, and what the prediction is, where the config doesn't say.
@@ -170,12 +188,19 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
     Ok(model)
 }
 
-/// The error at the minimum that is found from the solution.
+/// The least error of the minima that are found from the solution, the start and 0.
 fn error_of_minimum(model: &FitModel) -> Result<f64, String> {
     let exact = Model::fit(model, Kind::Double)?;
-    let from = model.solution().unwrap_or_else(|| exact.start.clone());
     let start_error = exact.error(&exact.start);
-    Ok(search(&exact, &from, start_error, 100).map_or(f64::INFINITY, |found| exact.error(&found.point)))
+    let from = [model.solution(), Some(exact.start.clone()), Some(vec![0.0; exact.size()])];
+    let error =
+        |from: Vec<f64>| search(&exact, &from, start_error, 100).map(|found| exact.error(&found.point));
+    Ok(from
+        .into_iter()
+        .flatten()
+        .filter_map(error)
+        .filter(|error| !error.is_nan())
+        .fold(f64::INFINITY, f64::min))
 }
 
 /// A loss belongs behind the readout or before it, wherever its minimum is nearer to the target.
@@ -218,7 +243,7 @@ fn star(model: &Model, seed: u64) -> Star {
     let at_start = model.at(&model.start, Draw::Frozen).0;
     let unit = match &solution {
         Some(solution) => rms(&model.start, solution),
-        None => rms(&model.start, &vec![0.0; model.size()]).max(1e-3),
+        None => rms(&model.start, &vec![0.0; model.size()]),
     };
     let unit = if unit > 0.0 { unit } else { 1.0 };
     let small = model.size() <= 2000;
@@ -235,7 +260,8 @@ fn star(model: &Model, seed: u64) -> Star {
     let mut found: Vec<(Vec<f64>, f64)> = Vec::new();
     for start in &starts {
         let minimum = search(model, start, unit, evaluations);
-        found.extend(minimum.filter(|m| !m.ran_away).map(|m| (m.point, m.value)));
+        let has_end = |m: &Minimum| !m.ran_away || levels_off(model, start, m);
+        found.extend(minimum.filter(has_end).map(|m| (m.point, m.value)));
     }
     let solution = solution.map(|point| {
         let value = model.at(&point, Draw::Frozen).0;
@@ -255,6 +281,13 @@ fn star(model: &Model, seed: u64) -> Star {
     };
     let error = model.error(&point);
     Star { point, value, error, solution }
+}
+
+/// Whether a search that went far has hardly gained anything over its second half: a minimum at infinity.
+fn levels_off(model: &Model, start: &[f64], minimum: &Minimum) -> bool {
+    let half: Vec<f64> = start.iter().zip(&minimum.point).map(|(s, p)| 0.5 * (s + p)).collect();
+    let (start, half) = (model.at(start, Draw::Frozen).0, model.at(&half, Draw::Frozen).0);
+    half - minimum.value <= 1e-3 * (start - minimum.value)
 }
 
 /// √ mean (a − b)²

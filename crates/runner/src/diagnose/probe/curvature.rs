@@ -60,11 +60,14 @@ pub(super) fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
     let looked = sample(candidates.len(), looks).into_iter().filter_map(|k| {
         let (point, step) = candidates[k];
         let spectrum = spectrum(model, point, setup.unit, None)?;
+        let least = spectrum.least()?;
+        let gradient = model.at(point, Draw::Frozen).1;
         Some(Saddle {
-            least: spectrum.least()?,
+            least,
             greatest: spectrum.greatest()?,
             scale,
-            gradient: norm(&model.at(point, Draw::Frozen).1),
+            gradient: norm(&gradient),
+            left: left_by_newton(model, point, &gradient, least, &spectrum.least_direction),
             steepest,
             distance: away(point, &spectrum.least_direction),
             step,
@@ -74,6 +77,16 @@ pub(super) fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
     let clear = |saddle: &Saddle| saddle.least < -thresholds::SADDLE_CURVATURE * scale;
     let flat = |saddle: &Saddle| saddle.gradient / (-saddle.least * saddle.distance);
     looked.filter(clear).min_by(|a, b| flat(a).total_cmp(&flat(b)))
+}
+
+/// What a Newton step along a direction leaves of the gradient along it.
+fn left_by_newton(model: &Model, point: &[f64], gradient: &[f64], curvature: f64, direction: &[f64]) -> f64 {
+    let along = dot(gradient, direction);
+    if along.abs() <= 1e-9 * norm(gradient) || along == 0.0 {
+        return 0.0;
+    }
+    let next: Vec<f64> = point.iter().zip(direction).map(|(p, v)| p - along / curvature * v).collect();
+    (dot(&model.at(&next, Draw::Frozen).1, direction) / along).abs()
 }
 
 pub(super) fn curvature(setup: &Setup, point: &[f64], finish: f64) -> Option<Curvature> {

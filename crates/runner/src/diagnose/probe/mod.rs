@@ -61,11 +61,15 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
         no_gradient: setup.no_gradient.clone(),
         constant: minimum::is_constant(setup),
         single: setup.exact.as_fit().is_some(),
+        parameters: setup.exact.as_fit().map_or(0, |_| setup.exact.size()),
         random: setup.exact.is_random(),
         noise: noisy.then(|| runs::noise(setup, &lane, rules, finish)),
         fall,
         bias: minimum::bias(setup),
-        precision: (case.dtype == Dtype::Float32).then(|| way::precision(setup, finish)).flatten(),
+        // Random numbers differ between number types.
+        precision: (case.dtype == Dtype::Float32 && !setup.exact.is_random())
+            .then(|| way::precision(setup, finish))
+            .flatten(),
         saddle,
         sides: (!far).then(|| residual::sides(setup)).flatten(),
         plateau: Some(plateau),

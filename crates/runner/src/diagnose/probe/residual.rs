@@ -7,6 +7,7 @@ use super::way::moved;
 use super::{WALK, along, displacement, dot, norm, sample, singles, with};
 use crate::config::diagnose::Readout;
 use crate::diagnose::fit::FitModel;
+use crate::diagnose::minimise::{Limits, lbfgs};
 use crate::diagnose::model::{Draw, Model};
 use crate::diagnose::numbers::Array;
 use crate::diagnose::setup::{Probed, Setup};
@@ -202,12 +203,19 @@ fn normal_quantile(p: f64) -> f64 {
 }
 
 pub(super) fn terms(setup: &Setup) -> Vec<Term> {
+    let model = &setup.exact;
     let shares = [0.0, 1.0, 0.25, 0.5, 0.75];
     let points: Vec<f64> = shares.iter().flat_map(|share| along(setup, *share)).collect();
     let of = |(k, name): (usize, String)| {
-        let gradients = setup.exact.evaluate_term(&points, Draw::Frozen, Some(k)).gradients;
-        let norms: Vec<f64> = gradients.chunks(setup.exact.size()).map(norm).collect();
-        Term { name, at_minimum: norms[0], at_start: norms[1], on_path: norms[1..].to_vec() }
+        let gradients = model.evaluate_term(&points, Draw::Frozen, Some(k)).gradients;
+        let norms: Vec<f64> = gradients.chunks(model.size()).map(norm).collect();
+        let alone = |point: &[f64]| {
+            let at = model.evaluate_term(point, Draw::Frozen, Some(k));
+            (at.values[0], at.gradients)
+        };
+        let limits = Limits { evaluations: 100, unit: setup.unit * (model.size() as f64).sqrt(), reach: 1e3 };
+        let is_goal = !lbfgs(alone, |_| false, &model.start, limits).ran_away;
+        Term { name, at_minimum: norms[0], at_start: norms[1], on_path: norms[1..].to_vec(), is_goal }
     };
-    setup.exact.term_names().into_iter().enumerate().map(of).collect()
+    model.term_names().into_iter().enumerate().map(of).collect()
 }
