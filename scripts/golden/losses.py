@@ -25,8 +25,10 @@ PROBABILITIES = [(logit, label) for logit in LOGITS for label in (0.0, 0.3, 1.0)
 SOME = [0.0, 1e-6, 1e-3, 0.1, 0.3, 0.5, 1.0, 2.0, 3.7, 10.0, 100.0, 1e6]
 RESIDUES = [(sign * d, 0.0) for d in SOME for sign in (-1, 1)] + [(0.3, 0.8), (-7.25, -7.25), (-2.0, 3.5)]
 TAME = [(p, t) for p, t in RESIDUES if abs(p) <= 10]
-SCORES = [(x, y) for x in (-100.0, -3.0, -1.0, -1e-3, 0.0, 0.7, 1.0, 3.0, 20.0) for y in (0.0, 0.3, 1.0)]
-COUNTS = [(x, t) for x in (-30.0, -2.0, -1e-3, 0.0, 0.5, 1.6, 3.0, 20.0) for t in (0.0, 0.25, 1.0, 5.0, 40.0)]
+SCORES = [(x, y) for x in (-80.0, -3.0, -1.0, -1e-3, 0.0, 0.7, 1.0, 3.0, 20.0) for y in (0.0, 0.3, 1.0)]
+# A mean of both classes' slopes cancels where they are alike: not there.
+LABELLED = [(x, y) for x, y in SCORES if y != 0.3] + [(3.0, 0.3), (-3.0, 0.3)]
+COUNTS = [(x, t) for x in (-30.0, -2.0, -1.0, 0.0, 0.5, 1.0, 3.0, 20.0) for t in (0.0, 0.25, 1.0, 5.0, 40.0)]
 CLASSES = [
     ([0.0, 0.0, 0.0, 0.0], 2),
     ([0.3, -1.2, 2.5, 0.1], 0),
@@ -159,12 +161,11 @@ def dead_zone(p, t, width=0.1):
 @in_double
 def focal(p, t, alpha=0.25, gamma=2.0):
     def of(label):
-        ce = F.binary_cross_entropy_with_logits(p, torch.full_like(p, label), reduction="none")
         # 1 − p_t is the other class's probability.
-        weight = alpha if label else 1 - alpha
-        return weight * torch.sigmoid(-p if label else p) ** gamma * ce
+        right, weight = (p, alpha) if label else (-p, 1 - alpha)
+        return -weight * torch.sigmoid(-right) ** gamma * F.logsigmoid(right)
 
-    return t * of(1.0) + (1 - t) * of(0.0)
+    return t * of(1) + (1 - t) * of(0)
 
 
 def hinge(p, t):
@@ -252,10 +253,10 @@ LOSSES = [
     ("epsilon_insensitive", epsilon_insensitive, RESIDUES, [{}, {"epsilon": 0.5}]),
     ("dead_zone", dead_zone, RESIDUES, [{}, {"width": 0.5}]),
     ("cross_entropy", unreduced(F.cross_entropy), CLASSES, [{}, {"label_smoothing": 0.1}]),
-    ("focal", focal, SCORES, [{}, {"alpha": 0.5, "gamma": 0.0}, {"gamma": 1.5}]),
+    ("focal", focal, LABELLED, [{}, {"alpha": 0.5, "gamma": 0.0}, {"gamma": 1.5}]),
     ("hinge", hinge, SCORES, [{}]),
     ("squared_hinge", squared_hinge, SCORES, [{}]),
-    ("dice", dice, SCORES, [{}, {"smooth": 0.1}]),
+    ("dice", dice, [(x, y) for x, y in SCORES if abs(x) <= 3], [{}, {"smooth": 0.1}]),
     ("gaussian_nll", gaussian_nll, RESIDUES, [{}, {"variance": 0.25}]),
     ("poisson_nll", unreduced(F.poisson_nll_loss), COUNTS, [{}]),
     ("kl", kl, COUNTS, [{}]),

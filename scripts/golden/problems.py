@@ -17,6 +17,9 @@ import math
 import pathlib
 
 import numpy as np
+import scipy.optimize
+import scipy.special
+import scipy.stats
 import sklearn.datasets
 import sklearn.metrics
 import torch
@@ -84,6 +87,7 @@ def plateau(p, t):
 
 
 LOSSES = {"mse": F.mse_loss, "l1": F.l1_loss, "plateau": plateau, "cross_entropy": F.cross_entropy}
+LOSSES["bce_with_logits"] = F.binary_cross_entropy_with_logits
 HUBER = {"huber": {"delta": 0.3}}
 
 
@@ -261,6 +265,25 @@ def landscapes(seeds):
     yield landscape("rastrigin", seeds[:1], dim=33)
 
 
+def noise(seed, step, n, gaussian=1.0, heavy_tailed=0.0, sparse=0.0):
+    total = gaussian * Stream("noise: gaussian", seed, step).normals(n)
+    uniforms = Stream("noise: heavy-tailed", seed, step)
+    u = np.array([uniforms.uniform() for _ in range(n)])
+    if heavy_tailed:
+        total += heavy_tailed * scipy.stats.t(2).ppf(u)
+    stream = Stream("noise: sparse", seed, step)
+    pairs = [(stream.uniform(), stream.normal()) for _ in range(n)]
+    return total + sparse * np.array([10 * size if hit < 0.01 else 0.0 for hit, size in pairs])
+
+
+def noisy(exact, **options):
+    """A case with noise added to its gradients."""
+    drawn = [noise(seed, exact["step"], len(p), **options) for seed, p in zip(exact["seeds"], exact["points"])]
+    gradients = [(np.array(g) + xi).tolist() for g, xi in zip(exact["gradients"], drawn)]
+    options = {"problem": exact["problem"]} | options
+    return exact | {"problem": {"noisy": options}, "gradients": gradients}
+
+
 def diabetes_linear(loss, seeds, at_solution=False):
     data = sklearn.datasets.load_diabetes(scaled=False)
     x, y = ((table - table.mean(0)) / table.std(0) for table in (data.data, data.target))
@@ -277,7 +300,72 @@ def diabetes_linear(loss, seeds, at_solution=False):
     return case("diabetes_linear", loss, seeds, starts, at, points=points)
 
 
-def digits_mlp(loss, seed, lanes, step, hidden, batch):
+def breast_cancer_logistic(loss, seeds, at_solution=False):
+    data = sklearn.datasets.load_breast_cancer()
+    x, y = data.data[:, :10], data.target.astype(float)
+    design = np.column_stack([(x - x.mean(0)) / x.std(0), np.ones(len(x))])
+    p = lambda w: scipy.special.expit(design @ w)
+    hessian = lambda w: (design * (p(w) * (1 - p(w)))[:, None]).T @ design / len(y)
+    # Newton's method within a trust region, and three steps more, until the gradient is rounding.
+    solution = scipy.optimize.minimize(
+        lambda w: np.logaddexp(0, (1 - 2 * y) * (design @ w)).mean(),
+        np.zeros(11),
+        method="trust-exact",
+        jac=lambda w: design.T @ (p(w) - y) / len(y),
+        hess=hessian,
+        options={"gtol": 1e-10, "maxiter": 200},
+    ).x
+    for _ in range(3):
+        solution = solution - np.linalg.solve(hessian(solution), design.T @ (p(solution) - y) / len(y))
+    bound = 1 / math.sqrt(10)
+    uniform = lambda stream: np.array([bound * (2 * stream.uniform() - 1) for _ in range(11)])
+    starts = [uniform(Stream("breast cancer: start", seed)) for seed in seeds]
+    at = lambda _, p: (
+        *differentiate(lambda q: loss_of(loss)(torch.tensor(design) @ q, torch.tensor(y)), p),
+        rms(design @ p, design @ solution),
+    )
+    points = [solution for _ in seeds] if at_solution else None
+    return case("breast_cancer_logistic", loss, seeds, starts, at, points=points)
+
+
+def chain(loss, seeds, **options):
+    o = {"depth": 10, "gain": 0.65, "spread": 0.05} | options
+    starts = [o["gain"] * (1 + o["spread"] * Stream("chain: start", seed).normals(o["depth"])) for seed in seeds]
+    at = lambda _, p: (
+        *differentiate(lambda q: loss_of(loss)(q.prod(), torch.tensor(1.0)), p),
+        abs(float(np.prod(p)) - 1),
+    )
+    return case({"chain": options} if options else "chain", loss, seeds, starts, at)
+
+
+def matrix_factorisation(loss, seeds, rows=20, columns=15, rank=3, spread=0.1):
+    normals = lambda purpose, seed: Stream(f"matrix factorisation: {purpose}", seed).normals((rows + columns) * rank)
+    starts = [spread * normals("start", seed) for seed in seeds]
+
+    def product(q):
+        factors = q.reshape(-1, rank)
+        return factors[:rows] @ factors[rows:].T
+
+    targets = [product(normals("target", seed)) / math.sqrt(rank) for seed in seeds]
+    at = lambda lane, p: (
+        *differentiate(lambda q: loss_of(loss)(product(q), torch.tensor(targets[lane])), p),
+        math.sqrt(np.mean((product(p) - targets[lane]) ** 2)),
+    )
+    options = {"rows": rows, "columns": columns, "rank": rank, "spread": spread}
+    return case({"matrix_factorisation": options}, loss, seeds, starts, at)
+
+
+ACTIVATIONS = {
+    "relu": torch.nn.ReLU,
+    "tanh": torch.nn.Tanh,
+    "sigmoid": torch.nn.Sigmoid,
+    "gelu": torch.nn.GELU,
+    "silu": torch.nn.SiLU,
+    "identity": torch.nn.Identity,
+}
+
+
+def digits_mlp(loss, seed, lanes, step, hidden, batch, activation="relu"):
     data = sklearn.datasets.load_digits()
     images, classes = torch.tensor(data.data / 16), torch.tensor(data.target)
     order = Stream("digits: split").permutation(len(images))
@@ -286,7 +374,7 @@ def digits_mlp(loss, seed, lanes, step, hidden, batch):
     shuffled = train[Stream("digits: minibatches", seed, epoch).permutation(len(train))]
     picked = shuffled[within * batch : (within + 1) * batch]
     targets = classes[picked] if loss == "cross_entropy" else F.one_hot(classes, 10)[picked].double()
-    net = torch.nn.Sequential(torch.nn.Linear(64, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 10))
+    net = torch.nn.Sequential(torch.nn.Linear(64, hidden), ACTIVATIONS[activation](), torch.nn.Linear(hidden, 10))
     stream = Stream("digits: start", seed)
     bound = lambda i: 1 / math.sqrt(64 if i < 2 else hidden)
     sizes = [bound(i) for i, p in enumerate(net.parameters()) for _ in range(p.numel())]
@@ -301,7 +389,7 @@ def digits_mlp(loss, seed, lanes, step, hidden, batch):
         guesses = net(images[test]).argmax(1)
         return value.item(), gradient.numpy(), float(sklearn.metrics.zero_one_loss(classes[test], guesses))
 
-    problem = {"digits_mlp": {"hidden": hidden, "batch": batch}}
+    problem = {"digits_mlp": {"hidden": hidden, "batch": batch, "activation": activation}}
     return case(problem, loss, [seed] * lanes, [start] * lanes, at, step)
 
 
@@ -348,11 +436,20 @@ def main():
     cases += [quadratic([1], dim=1), quadratic([1, 2], dim=33, rotated=True)]
     cases += [rosenbrock(seeds, dim) for dim in (2, 3, 5, 32)] + [rosenbrock([1, 2], dim=33, spread=0.5)]
     cases += landscapes(seeds)
+    cases += [noisy(rosenbrock(seeds)), noisy(rosenbrock(seeds, 5) | {"step": 3}, gaussian=0.5)]
+    cases += [noisy(line_fit("mse", seeds) | {"step": 2}, gaussian=0.0, heavy_tailed=0.1)]
+    # Enough elements that some noise isn't 0.
+    cases += [noisy(direct_fit("mse", seeds[:2], dim=200), gaussian=0.0, sparse=0.3)]
     cases += [diabetes_linear(loss, seeds) for loss in ("mse", "l1", "plateau", HUBER)]
     cases += [diabetes_linear("mse", [1], at_solution=True)]
     # Steps 0 and 13 are the first and the last of an epoch of 14 minibatches; 14 is the next one's first.
     cases += [digits_mlp("cross_entropy", 7, 2, step, hidden=3, batch=100) for step in (0, 13, 14)]
     cases += [digits_mlp("mse", 8, 2, 1, hidden=2, batch=1437)]
+    cases += [digits_mlp("cross_entropy", 9, 1, 2, hidden=2, batch=64, activation=name) for name in ACTIVATIONS]
+    cases += [breast_cancer_logistic(loss, seeds[:2]) for loss in ("bce_with_logits", "mse")]
+    cases += [breast_cancer_logistic("bce_with_logits", [1], at_solution=True)]
+    cases += [chain("mse", seeds), chain("l1", seeds[:2], depth=3, gain=1.5, spread=0.2)]
+    cases += [matrix_factorisation("mse", [1]), matrix_factorisation("l1", seeds[:2], 4, 3, 2, 1.0)]
     cases += [audio(loss, seeds, samples=100) for loss in ("mse", "l1")]
     cases += [audio("mse", [1], partials=3, samples=200, sample_rate=16000.0, detune=3.0, spread=0.1)]
     head = {"generator": "scripts/golden/problems.py", "torch": "2.13.0"}

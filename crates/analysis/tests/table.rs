@@ -3,7 +3,7 @@
 mod common;
 
 use analysis::records::{Cell, Hit, Outcome, Role};
-use analysis::table::{Builder, Edge, Row, Table};
+use analysis::table::{Builder, Edge, Row, Table, Trouble};
 use common::End::{Budget, Diverged, Failed, Reached};
 use common::{End, cell, seeds, table};
 
@@ -246,4 +246,36 @@ fn the_file_is_read_back() {
         "table.csv:2: best is `yes`, which is not `true` or `false`"
     );
     assert!(complaint(text.trim_end().to_owned()).contains("the file ends within this row"));
+}
+
+/// A run that never reached its target, by its loss and error at the start, at its end, and at its best.
+fn missed(loss: [f64; 3], error: [f64; 3]) -> Trouble {
+    let mut run = cell(FIT, 0.1, Role::Reporting, 1, Budget(error[1]));
+    [run.start_loss, run.final_loss, run.best_loss] = loss;
+    [run.start_error, run.final_error, run.best_error] = error;
+    table(&[run]).rows.remove(0).trouble
+}
+
+#[test]
+fn what_kept_runs_from_their_target_is_named() {
+    assert_eq!(missed([1.0, 0.9, 0.9], [2.0, 1.9, 1.9]), Trouble::Stalls);
+    assert_eq!(missed([1.0, 0.5, 0.1], [2.0, 1.0, 0.2]), Trouble::Oscillates);
+    // The loss is at its lowest, and the error was lower before.
+    assert_eq!(missed([1.0, -25.0, -25.0], [2.0, 50.0, 0.1]), Trouble::Drifts);
+    assert_eq!(missed([1.0, 0.01, 0.01], [2.0, 0.1, 0.1]), Trouble::None);
+    let diverged = cell(FIT, 0.1, Role::Reporting, 1, Diverged(7));
+    assert_eq!(table(&[diverged]).rows[0].trouble, Trouble::Diverges);
+    let reached = cell(FIT, 0.1, Role::Reporting, 1, Reached(7));
+    assert_eq!(table(&[reached]).rows[0].trouble, Trouble::None);
+}
+
+#[test]
+fn a_loss_that_is_slow_everywhere_is_named() {
+    let one = |problem, loss, end| cell([problem, loss, "sgd", "constant"], 0.1, Role::Reporting, 1, end);
+    let slow =
+        [one("fit", "plateau", Reached(500)), one("fit", "mse", Reached(9)), one("line", "mse", Reached(9))];
+    assert_eq!(table(&slow).slow_losses(), ["plateau"]);
+    let elsewhere = [&slow[..], &[one("line", "plateau", Reached(20))]].concat();
+    assert_eq!(table(&elsewhere).slow_losses(), [""; 0]);
+    assert_eq!(table(&[one("fit", "plateau", Reached(500))]).slow_losses(), [""; 0]);
 }

@@ -17,8 +17,7 @@ use crate::{Elementwise, options};
 /// Source: Lin, Goyal, Girshick, He & Dollár 2017, “Focal Loss for Dense Object Detection”, with its best
 /// constants as defaults. Differs from the paper: only the binary form, which is the one it defines.
 ///
-/// Checked against: alpha_t·(1 − p_t)^gamma·BCE in PyTorch 2.13 with `binary_cross_entropy_with_logits`, value and
-/// gradient.
+/// Checked against: the formula by `sigmoid` and `logsigmoid` in PyTorch 2.13, value and gradient.
 ///
 /// ```
 /// use losses::{Elementwise, Focal};

@@ -14,7 +14,7 @@ use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
 /// A multilayer perceptron that reads handwritten digits.
 ///
 /// ```text
-/// logits = W₂·relu(W₁·x + b₁) + b₂,  x: 64 pixels scaled to [0, 1]
+/// logits = W₂·σ(W₁·x + b₁) + b₂,  σ the activation,  x: 64 pixels scaled to [0, 1]
 /// loss  = mean over the minibatch of ℓ(logits, class), or over the ten outputs of ℓ(logits, one-hot)
 /// error = share of the 360 test images in which another logit is as large as the class's
 /// start: as `torch.nn.Linear`, U(−1/√fan-in, 1/√fan-in), for each seed
@@ -31,11 +31,45 @@ pub struct DigitsMlp {
     pub hidden: usize,
     /// Images in a minibatch.
     pub batch: usize,
+    /// What the hidden units do; `identity` makes it a deep linear network.
+    pub activation: Activation,
+}
+
+/// What a hidden unit makes of its input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// max(0, x)
+    #[default]
+    Relu,
+    /// tanh x
+    Tanh,
+    /// 1/(1 + e⁻ˣ)
+    Sigmoid,
+    /// x·Φ(x)
+    Gelu,
+    /// x/(1 + e⁻ˣ)
+    Silu,
+    /// x
+    Identity,
+}
+
+impl Activation {
+    fn apply(self, x: &Tensor) -> Tensor {
+        match self {
+            Self::Relu => x.relu(),
+            Self::Tanh => x.tanh(),
+            Self::Sigmoid => x.sigmoid(),
+            Self::Gelu => x.gelu("none"),
+            Self::Silu => x.silu(),
+            Self::Identity => x.shallow_clone(),
+        }
+    }
 }
 
 impl Default for DigitsMlp {
     fn default() -> Self {
-        Self { hidden: 32, batch: 64 }
+        Self { hidden: 32, batch: 64, activation: Activation::Relu }
     }
 }
 
@@ -63,7 +97,7 @@ impl Described for DigitsMlp {
     fn info(&self) -> Info {
         Info {
             summary: "a multilayer perceptron that reads handwritten digits, in minibatches",
-            formula: "logits = W₂·relu(W₁·x + b₁) + b₂;  error = error rate on 360 test images",
+            formula: "logits = W₂·activation(W₁·x + b₁) + b₂;  error = error rate on 360 test images",
             source: "Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits",
         }
     }
@@ -140,14 +174,14 @@ impl Model for OnTensors {
         let (images, targets) = self.minibatch(step);
         // One after another in memory are the images, whichever way the dimensions are told.
         let targets = if targets.dim() == 2 { targets.tr() } else { targets };
-        (logits(&images, parameters).transpose(1, 2), targets.unsqueeze(0))
+        (self.logits(&images, parameters).transpose(1, 2), targets.unsqueeze(0))
     }
 
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
         let _guard = tch::no_grad_guard();
         // An image is read wrongly if another logit is as large as its class's, or larger. (`amax`
         // over the middle dimension takes a hundredth of the time of `argmax`, and NaN counts as wrong.)
-        let logits = logits(&self.test, parameters);
+        let logits = self.logits(&self.test, parameters);
         let classes = self.test_classes.expand([self.lanes, 1, -1], false);
         let own = logits.gather(1, &classes, false);
         let others = logits.scatter_value(1, &classes, f64::NEG_INFINITY).amax([1], true);
@@ -198,14 +232,14 @@ impl OnTensors {
             self.targets.index_select(self.targets.dim() as i64 - 1, &picked),
         )
     }
-}
 
-/// `[lanes, classes, images]` for images `[pixels, images]` that all lanes share: the first layer is one
-/// large matrix product, the second one a lane.
-fn logits(images: &Tensor, parameters: &[Tensor]) -> Tensor {
-    let [w1, b1, w2, b2] = parameters else { panic!("four parameters") };
-    let hidden = (w1.flatten(0, 1).matmul(images).view([w1.size()[0], w1.size()[1], -1]) + b1).relu();
-    w2.bmm(&hidden) + b2
+    /// `[lanes, classes, images]` for images `[pixels, images]` that all lanes share: the first layer is one
+    /// large matrix product, the second one a lane.
+    fn logits(&self, images: &Tensor, parameters: &[Tensor]) -> Tensor {
+        let [w1, b1, w2, b2] = parameters else { panic!("four parameters") };
+        let inputs = w1.flatten(0, 1).matmul(images).view([w1.size()[0], w1.size()[1], -1]) + b1;
+        w2.bmm(&self.model.activation.apply(&inputs)) + b2
+    }
 }
 
 #[cfg(test)]

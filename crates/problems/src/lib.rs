@@ -10,6 +10,8 @@ mod abs_power;
 mod ackley;
 mod audio;
 mod beale;
+mod breast_cancer_logistic;
+mod chain;
 mod data;
 mod dataset;
 mod diabetes_linear;
@@ -20,10 +22,12 @@ mod landscape;
 mod levy;
 mod line_fit;
 mod linear;
+mod matrix_factorisation;
 mod minibatches;
 mod moat;
 mod module;
 mod monkey_saddle;
+mod noisy;
 mod quadratic;
 mod rastrigin;
 mod rosenbrock;
@@ -36,13 +40,16 @@ pub use abs_power::AbsPower;
 pub use ackley::Ackley;
 pub use audio::Audio;
 pub use beale::Beale;
+pub use breast_cancer_logistic::BreastCancerLogistic;
+pub use chain::Chain;
 pub use dataset::Names;
 pub use diabetes_linear::DiabetesLinear;
-pub use digits_mlp::DigitsMlp;
+pub use digits_mlp::{Activation, DigitsMlp};
 pub use direct_fit::DirectFit;
 pub use himmelblau::Himmelblau;
 pub use levy::Levy;
 pub use line_fit::LineFit;
+pub use matrix_factorisation::MatrixFactorisation;
 pub use moat::Moat;
 pub use monkey_saddle::MonkeySaddle;
 pub use rastrigin::Rastrigin;
@@ -51,6 +58,7 @@ use std::borrow::Borrow;
 pub use styblinski_tang::StyblinskiTang;
 
 use losses::{File, Loss, Term};
+pub use noisy::Noisy;
 use numeric::{Float, InBoth, Row, Rows};
 pub use quadratic::Quadratic;
 use registry::{Described, registry};
@@ -76,8 +84,12 @@ registry! {
         "moat" => Moat(Moat),
         "abs_power" => AbsPower(AbsPower),
         "diabetes_linear" => DiabetesLinear(DiabetesLinear),
+        "breast_cancer_logistic" => BreastCancerLogistic(BreastCancerLogistic),
+        "chain" => Chain(Chain),
+        "matrix_factorisation" => MatrixFactorisation(MatrixFactorisation),
         "digits_mlp" => DigitsMlp(DigitsMlp),
         "audio" => Audio(Audio),
+        "noisy" => Noisy(Noisy),
         "torchscript" => TorchScript(TorchScript),
     }
 }
@@ -180,6 +192,10 @@ pub trait Block<F: Float>: Send {
         loss: &mut [Row<F>],
         measure: &mut [Row<F>],
     );
+
+    /// Adds to the gradients of a step the noise that the problem has in it, which depends on seed and step
+    /// alone. Most have none.
+    fn disturb(&mut self, _step: u64, _gradient: &mut [Row<F>]) {}
 
     /// The error that a measure stands for: a non-decreasing function, such as the square root that
     /// the loops leave out.

@@ -8,7 +8,9 @@ use std::thread::available_parallelism;
 
 use analysis::table::RenderOptions;
 use clap::{Args, Parser, Subcommand};
+use losses::Loss;
 use miette::{Diagnostic, Report};
+use serde::Serialize;
 
 use crate::compare::{self, CompareArgs};
 use crate::config::{self, Config};
@@ -200,11 +202,30 @@ fn run(args: &RunArgs) -> ExitCode {
     if summary.removed > 0 {
         eprintln!("{} parts of another build or config were removed", summary.removed);
     }
+    for loss in summary.table.slow_losses() {
+        if let Some(command) = diagnosis_of(&config, loss) {
+            eprintln!("`{loss}` is slow whatever trains it: `{command}` says why");
+        }
+    }
     if counts.failed > 0 {
         eprintln!("{} cells failed: the column `message` of cells.csv says why", counts.failed);
         return ExitCode::from(1);
     }
     ExitCode::SUCCESS
+}
+
+/// The command that diagnoses a loss of a config, by the label that it has in the results.
+fn diagnosis_of(config: &Config, label: &str) -> Option<String> {
+    let loss = config.grids.iter().flat_map(|grid| &grid.losses).find(|loss| loss.label() == label)?;
+    if let Loss::TorchScript(module) = loss {
+        return Some(format!("runner diagnose --torchscript {}", module.file.path().display()));
+    }
+    if label == loss.name() {
+        return Some(format!("runner diagnose --loss {label}"));
+    }
+    let mut toml = String::new();
+    loss.serialize(toml::ser::ValueSerializer::new(&mut toml)).ok()?;
+    Some(format!("runner diagnose --loss '{toml}'"))
 }
 
 fn plan(args: &PlanArgs) -> ExitCode {

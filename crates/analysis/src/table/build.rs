@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::choose::{Rate, Run, basin_decades, choose, edge, rates};
-use super::{Row, Table};
+use super::{Row, Table, Trouble};
 use crate::records::{Cell, Outcome, Role};
 use crate::statistics::{expected_running_time, median, quantile};
 
@@ -146,6 +146,7 @@ impl Group {
             diverged_rate: share(count(Outcome::Diverged)),
             failed: count(Outcome::Failed) as u64,
             basin_decades: basin_decades(&grid),
+            trouble: Trouble::common(&reported.iter().map(|run| run.trouble).collect::<Vec<_>>()),
             best: false,
         };
         (row, grid)

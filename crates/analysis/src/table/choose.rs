@@ -1,6 +1,6 @@
 //! The learning rate of a row: chosen from its grid, and how good its neighbours are.
 
-use super::Edge;
+use super::{Edge, Trouble};
 use crate::records::{Cell, Outcome};
 use crate::statistics::{expected_running_time, median};
 
@@ -21,6 +21,7 @@ pub(super) struct Run {
     /// The same as a share of its error at the start; 1 if it didn't fall.
     pub(super) remaining: f64,
     pub(super) outcome: Outcome,
+    pub(super) trouble: Trouble,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -43,6 +44,7 @@ impl Run {
             // An error that was 0 from the start didn't fall.
             remaining: if share < 1.0 { share } else { 1.0 },
             outcome: cell.outcome,
+            trouble: Trouble::of(cell),
         }
     }
 
@@ -152,6 +154,7 @@ mod tests {
             error,
             remaining,
             outcome,
+            trouble: Trouble::None,
         }
     }
 

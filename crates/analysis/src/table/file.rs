@@ -8,7 +8,7 @@ use crate::records::rows::{self, Rows};
 use crate::records::write::{integer, text};
 use crate::records::{Dtype, RecordError, float};
 
-pub(crate) const COLUMNS: [&str; 23] = [
+pub(crate) const COLUMNS: [&str; 24] = [
     "problem",
     "loss",
     "optimizer",
@@ -31,6 +31,7 @@ pub(crate) const COLUMNS: [&str; 23] = [
     "diverged_rate",
     "failed",
     "basin_decades",
+    "trouble",
     "best",
 ];
 
@@ -108,6 +109,7 @@ pub(crate) fn write_row(out: &mut Vec<u8>, row: &Row) {
     }
     line.integer(row.failed);
     line.float(row.basin_decades);
+    line.text(row.trouble.as_str());
     out.extend_from_slice(if row.best { b"true\n" } else { b"false\n" });
 }
 
@@ -136,10 +138,11 @@ fn read_row(line: &rows::Row) -> Result<Row, RecordError> {
         diverged_rate: line.float(19)?,
         failed: line.integer(20)?,
         basin_decades: line.float(21)?,
-        best: match line.text(22) {
+        trouble: line.word(22)?,
+        best: match line.text(23) {
             "true" => true,
             "false" => false,
-            _ => return Err(line.error(22, "`true` or `false`")),
+            _ => return Err(line.error(23, "`true` or `false`")),
         },
     })
 }

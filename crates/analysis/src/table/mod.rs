@@ -27,6 +27,7 @@ mod columns;
 mod file;
 mod number;
 mod render;
+mod trouble;
 
 pub use build::{Builder, Tuned};
 pub use choose::Rate;
@@ -36,6 +37,7 @@ pub use number::short;
 pub(crate) use number::{NONE, steps};
 pub use render::RenderOptions;
 pub(crate) use render::wrapped;
+pub use trouble::Trouble;
 
 use std::cmp::Ordering;
 
@@ -101,6 +103,8 @@ pub struct Row {
     /// at most twice as large. 0 for one rate, or if every rate diverged. By the seeds that the rate
     /// was chosen on.
     pub basin_decades: f64,
+    /// What kept most of the reporting runs from the target.
+    pub trouble: Trouble,
     /// It has the lowest ERT of its problem, then the lowest final error; equal rows share the mark,
     /// and no row has it where none reached the target or ended on a finite error.
     pub best: bool,

@@ -38,12 +38,11 @@ fn compare<F: Float>(loss: &Loss, points: &Value, relative: f64) {
     match loss.targets() {
         Targets::Values => {
             let rows = [&prediction, &target].map(|numbers| in_rows::<F>(numbers));
-            match fused(loss, 1, &rows[0], &rows[1]) {
-                Some((values, slopes)) => check("the fused kernel", &widened(&values), &widened(&slopes)),
-                None => {
-                    let coupled = loss.label().contains("product") || loss.name() == "dice";
-                    assert!(coupled, "{} is fused", loss.label());
-                }
+            if let Some((values, slopes)) = fused(loss, 1, &rows[0], &rows[1]) {
+                check("the fused kernel", &widened(&values), &widened(&slopes));
+            } else {
+                let coupled = loss.label().contains("product") || loss.name() == "dice";
+                assert!(coupled, "{} is fused", loss.label());
             }
             // A lane for each point: what a loss makes of several elements is tested elsewhere.
             let lane = |numbers: &[f64]| Tensor::from_slice(numbers).to_kind(F::KIND).unsqueeze(1);

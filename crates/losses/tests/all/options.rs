@@ -45,9 +45,11 @@ proptest! {
             };
             let [left, middle, right, ..] = values[0];
             // Where the slopes of the two sides differ, there is a kink or a jump in between.
-            let kink = ((right - middle) - (middle - left)).abs() > 1e-3 * h;
+            let bend = ((right - middle) - (middle - left)).abs();
+            let kink = bend > 1e-3 * h;
             let (slope, estimate) = (slopes[0][1], (right - left) / (2.0 * h));
-            let near = (slope - estimate).abs() < 1e-7 * slope.abs().max(1.0);
+            // Near a cusp the bend itself changes within h, by up to a hundredth.
+            let near = (slope - estimate).abs() < 1e-7 * slope.abs().max(1.0) + 0.01 * bend / h;
             prop_assert!(kink || near, "{} at {prediction}, {target}: {slope}, and should be {estimate}", loss.label());
         }
     }

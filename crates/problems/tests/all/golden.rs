@@ -4,7 +4,7 @@ use losses::Loss;
 use problems::Problem;
 use serde::Deserialize;
 
-use crate::{Lanes, Said, assert_near, fused, fused_start, name, problem, tensors, tensors_start};
+use crate::{Lanes, Said, assert_near, fused_at, fused_start, name, problem, tensors, tensors_start};
 
 #[derive(Deserialize)]
 struct File {
@@ -59,9 +59,11 @@ fn starts_losses_gradients_and_errors_are_the_published_implementations() {
         assert_near(&format!("{what} on libtorch in f32"), &on_tensors, &golden, 3e-6);
         if let Some([start, _]) = fused_start::<f64>(problem, loss, seeds) {
             assert_starts(&what, &start, &case.starts, 1e-14);
-            let fused_64 = fused::<f64>(problem, loss, seeds, points).expect("as it was just now");
+            let fused_64 =
+                fused_at::<f64>(problem, loss, seeds, points, case.step).expect("as it was just now");
             assert_near(&format!("{what} fused"), &fused_64, &golden, 1e-13);
-            let fused_32 = fused::<f32>(problem, loss, seeds, points).expect("it is fused in both types");
+            let fused_32 =
+                fused_at::<f32>(problem, loss, seeds, points, case.step).expect("it is fused in both types");
             assert_near(&format!("{what} fused in f32"), &fused_32, &golden, 3e-6);
         }
     }
@@ -78,6 +80,16 @@ fn every_problem_is_covered_at_its_defaults_or_with_every_option_changed() {
             assert!(changed, "no golden values of {} with another {option}", entry.name());
         }
     }
+}
+
+#[test]
+fn maximum_likelihood_has_error_0_at_scipys_solution() {
+    let at_solution =
+        cases().into_iter().filter(|case| case.problem == problem("\"breast_cancer_logistic\""));
+    let case = at_solution.min_by(|a, b| a.errors[0].total_cmp(&b.errors[0])).unwrap();
+    let said = tensors::<f64>(&case.problem, case.loss.as_ref(), &case.seeds, &case.points, 0);
+    assert!(said.error[0] < 1e-10, "{}", said.error[0]);
+    assert!(said.gradient[0].iter().all(|slope| slope.abs() < 1e-13), "{:?}", said.gradient);
 }
 
 #[test]

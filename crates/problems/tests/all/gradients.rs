@@ -11,7 +11,7 @@ use crate::{
 
 #[test]
 fn gradients_are_central_differences() {
-    for problem in variants() {
+    for problem in variants().into_iter().filter(|problem| !matches!(problem, Problem::Noisy(_))) {
         let seeds = seeds_for(&problem, 2);
         for loss in losses_of(&problem) {
             let loss = loss.as_ref();
@@ -51,7 +51,8 @@ fn gradients_are_central_differences() {
 
 /// Every landscape, at its defaults and at other options.
 fn landscapes() -> impl Iterator<Item = Problem> {
-    variants().into_iter().filter(|problem| !problem.minimisers().is_empty())
+    let is_noisy = |problem: &Problem| matches!(problem, Problem::Noisy(_));
+    variants().into_iter().filter(move |problem| !problem.minimisers().is_empty() && !is_noisy(problem))
 }
 
 #[test]
@@ -104,6 +105,46 @@ fn minimisers_are_least_and_the_gradient_is_0_there() {
             assert!(said.loss.iter().all(|loss| *loss > least), "{}", problem.label());
         }
     }
+}
+
+#[test]
+fn noise_is_all_that_noise_changes() {
+    for inner in [r#""rosenbrock""#, r#""diabetes_linear""#, r#"{"digits_mlp": {"hidden": 2}}"#] {
+        let exact = problem(inner);
+        let noisy = problem(&format!(r#"{{"noisy": {{"problem": {inner}, "gaussian": 0.5}}}}"#));
+        let seeds = seeds_for(&exact, 2);
+        let loss = losses_of(&exact).swap_remove(0);
+        let loss = loss.as_ref();
+        let points = tensors_start::<f64>(&exact, loss, &seeds);
+        assert_eq!(points, tensors_start::<f64>(&noisy, loss, &seeds), "{inner}");
+        let noise_at = |step: u64| {
+            let [exact, noisy] =
+                [&exact, &noisy].map(|problem| tensors::<f64>(problem, loss, &seeds, &points, step));
+            assert_eq!((exact.loss, exact.error), (noisy.loss, noisy.error), "{inner}");
+            let difference = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a - b).collect();
+            noisy.gradient.iter().zip(&exact.gradient).map(difference).collect::<Lanes>()
+        };
+        let (one, two) = (noise_at(7), noise_at(8));
+        let apart = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() > 1e-9);
+        assert!(apart(&one[0], &two[0]), "{inner}: every step has its own");
+        // Lanes of one seed have the same, others have not.
+        let same = one[0].iter().zip(&one[1]).all(|(a, b)| (a - b).abs() < 1e-12);
+        assert_eq!(same, seeds[0] == seeds[1], "{inner}");
+        assert!(same || apart(&one[0], &one[1]), "{inner}");
+    }
+}
+
+#[test]
+fn second_derivatives_have_no_noise() {
+    let product = |json: &str| {
+        let mut batch = problem(json).batch(&[5], None, (Kind::Double, Device::Cpu));
+        let parameters: Vec<Tensor> = batch.start().into_iter().map(|p| p.set_requires_grad(true)).collect();
+        let loss = batch.loss(3, &parameters);
+        let gradients = batch.gradients(&loss, &parameters, Graph::Extend);
+        let along = gradients[0].sum(None::<Kind>);
+        per_lane(&batch.gradients(&along, &parameters, Graph::Spend))
+    };
+    assert_eq!(product(r#""noisy""#), product(r#""rosenbrock""#));
 }
 
 /// The Hessian of a quadratic: row i is the gradient one unit along axis i from the minimiser.

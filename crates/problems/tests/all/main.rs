@@ -57,6 +57,12 @@ fn variants() -> Vec<Problem> {
             r#"{"saddle": {"dim": 5, "spread": 0.5}}"#,
             r#"{"moat": {"dim": 3, "steepness": 1.0}}"#,
             r#"{"abs_power": {"dim": 3, "exponent": 1.5}}"#,
+            r#"{"noisy": {"problem": "line_fit", "heavy_tailed": 0.1, "sparse": 0.5}}"#,
+            r#"{"noisy": {"problem": {"himmelblau": {"spread": 0.0}}, "gaussian": 0.0, "sparse": 0.0}}"#,
+            r#"{"chain": {"depth": 1, "gain": 0.5}}"#,
+            r#"{"chain": {"spread": 0.0}}"#,
+            r#"{"matrix_factorisation": {"rows": 2, "columns": 5, "rank": 1, "spread": 1.0}}"#,
+            r#"{"digits_mlp": {"hidden": 2, "activation": "identity"}}"#,
             r#"{"digits_mlp": {"hidden": 3, "batch": 100}}"#,
             r#"{"audio": {"partials": 1, "samples": 2, "spread": 1.5}}"#,
             r#"{"audio": {"partials": 3, "samples": 100, "sample_rate": 16000, "detune": 5.0}}"#,
@@ -81,6 +87,11 @@ fn any_loss(problem: &Problem) -> Option<Loss> {
     losses_of(problem).swap_remove(0)
 }
 
+/// Whether a loss is flat over regions, so that a residual may not show in it.
+fn is_flat(loss: Option<&Loss>) -> bool {
+    matches!(loss, Some(Loss::Tukey(_) | Loss::EpsilonInsensitive(_) | Loss::DeadZone(_)))
+}
+
 /// What a test is about, for its message.
 fn name(problem: &Problem, loss: Option<&Loss>) -> String {
     format!("{} by {}", problem.label(), loss.map_or_else(|| "itself".into(), Loss::label))
@@ -101,6 +112,17 @@ fn fused_start<F: Float>(problem: &Problem, loss: Option<&Loss>, seeds: &[u64]) 
 
 /// What a problem says at points, fused. The places behind the last lane are NaN: they must not matter.
 fn fused<F: Float>(problem: &Problem, loss: Option<&Loss>, seeds: &[u64], points: &Lanes) -> Option<Said> {
+    fused_at::<F>(problem, loss, seeds, points, 0)
+}
+
+/// The same at a step, which matters where there is noise.
+fn fused_at<F: Float>(
+    problem: &Problem,
+    loss: Option<&Loss>,
+    seeds: &[u64],
+    points: &Lanes,
+    step: u64,
+) -> Option<Said> {
     let mut block = problem.block::<F>(seeds, loss)?;
     let elements = block.elements();
     let chunks = rows::chunks(seeds.len());
@@ -110,6 +132,7 @@ fn fused<F: Float>(problem: &Problem, loss: Option<&Loss>, seeds: &[u64], points
     let mut gradient = vec![old; elements * chunks];
     let (mut loss, mut measure) = (vec![old; chunks], vec![old; chunks]);
     block.evaluate(&p, &mut gradient, &mut loss, &mut measure);
+    block.disturb(step, &mut gradient);
     let keep = |mut lanes: Lanes| {
         lanes.truncate(seeds.len());
         lanes

@@ -112,6 +112,7 @@ fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
     let mut step = 0;
     loop {
         block.evaluate(&parameters, &mut gradient, &mut loss, &mut measure);
+        block.disturb(step, &mut gradient);
         let seen = Seen { step, loss: &loss, measure: &measure };
         ledger.observe(seen, &*block, &mut diverged);
         if rates.advance(step) {

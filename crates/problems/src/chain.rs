@@ -1,0 +1,104 @@
+use losses::Loss;
+use numeric::{Float, Stream};
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::linear::draws;
+use crate::supervised::{Model, Supervised};
+use crate::{Batch, Block, Entry, Fuse, require};
+
+/// A product of weights that is to be 1: a deep linear network with one unit a layer.
+///
+/// ```text
+/// prediction = Π wᵢ,  i = 1 … depth
+/// loss  = ℓ(Π wᵢ, 1)
+/// error = |Π wᵢ − 1|
+/// start: wᵢ = gain·(1 + spread·N(0, 1))   for each seed
+/// ```
+/// The gradient by a weight is the product of the others: gain^(depth − 1), which vanishes for a gain below 1 (by
+/// default 0.02) and explodes above (1.5 gives 38, and a first step that lands far off).
+///
+/// Source: Bengio, Simard & Frasconi 1994, “Learning Long-Term Dependencies with Gradient Descent Is Difficult”; Saxe,
+/// McClelland & Ganguli 2014, “Exact Solutions to the Nonlinear Dynamics of Learning in Deep Linear Neural Networks”.
+///
+/// Checked against: `torch.prod` of PyTorch 2.13, loss and gradient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chain {
+    /// How many weights there are.
+    pub depth: usize,
+    /// What a weight is about at the start.
+    pub gain: f64,
+    /// By what share of that weights differ.
+    pub spread: f64,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { depth: 10, gain: 0.65, spread: 0.05 }
+    }
+}
+
+impl Described for Chain {
+    fn info(&self) -> Info {
+        Info {
+            summary: "a product of weights that is to be 1: gradients vanish or explode",
+            formula: "prediction = Π wᵢ, target 1;  error = |Π wᵢ − 1|",
+            source: "Bengio, Simard & Frasconi 1994, Learning Long-Term Dependencies with Gradient Descent Is Difficult",
+        }
+    }
+}
+
+impl Entry for Chain {
+    fn check(&self) -> Result<(), String> {
+        require((1..=1000).contains(&self.depth), "depth", "from 1 to 1000", self.depth)?;
+        require(self.gain > 0.0 && self.gain <= 100.0, "gain", "above 0, and at most 100", self.gain)?;
+        require((0.0..=1.0).contains(&self.spread), "spread", "from 0 to 1", self.spread)
+    }
+
+    fn depends_on_seed(&self) -> bool {
+        self.spread > 0.0
+    }
+
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, (kind, device): (Kind, Device)) -> Box<dyn Batch> {
+        let starts = draws(seeds, |seed| {
+            let mut stream = Stream::new("chain: start", &[seed]);
+            let weight = |_| self.gain * (1.0 + self.spread * stream.normal());
+            (0..self.depth).map(weight).collect::<Vec<f64>>()
+        });
+        let all: Vec<f64> = starts.iter().flat_map(|start| start.to_vec()).collect();
+        let start = Tensor::from_slice(&all).reshape([seeds.len() as i64, -1]);
+        let model = OnTensors { start: start.to_kind(kind).to_device(device) };
+        Supervised::boxed(model, loss, seeds.len(), (kind, device))
+    }
+}
+
+impl<F: Float> Fuse<F> for Chain {
+    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+        None
+    }
+}
+
+struct OnTensors {
+    /// `[lanes, depth]`
+    start: Tensor,
+}
+
+impl Model for OnTensors {
+    fn start(&self) -> Vec<Tensor> {
+        vec![self.start.copy()]
+    }
+    fn forward(&mut self, _step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
+        // Factor by factor, left to right.
+        let product = parameters[0].split(1, 1).into_iter().reduce(|a, b| a * b);
+        let product = product.expect("a chain has a weight");
+        (product, self.start.new_ones([1, 1], (self.start.kind(), self.start.device())))
+    }
+    fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
+        let _guard = tch::no_grad_guard();
+        let (product, target) = self.forward(0, parameters);
+        let error = (product - target).abs().squeeze_dim(1);
+        Vec::try_from(error.to_kind(Kind::Double)).expect("a vector of lanes")
+    }
+}
