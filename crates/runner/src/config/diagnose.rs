@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Source;
-use super::generators::{Draws, Values};
+use super::generators::{Classes, Draws, Normal, Values};
 use super::{ConfigError, DtypeChoice, check_name};
 
 /// How a prediction becomes what the target is given as.
@@ -333,21 +333,38 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         let message = format!("`noise` must be 0 or above, and is {noise}");
         source.require(place, noise >= 0.0 && noise.is_finite(), &message, "it is a standard deviation")?;
     }
-    let default = Fit::default();
+    let mut default = Fit::default();
+    let target = generator(&entry.target)?;
+    if terms.iter().any(|term| term.loss.targets() == Targets::Classes) {
+        default.set_classes(target.as_ref());
+    }
     Ok(Fit {
         terms,
         start: generator(&entry.start)?.unwrap_or(default.start),
-        target: generator(&entry.target)?.unwrap_or(default.target),
+        target: target.unwrap_or(default.target),
         readout: entry.readout.as_ref().map(|readout| *readout.as_ref()),
         sees: entry.sees.as_ref().map(|sees| *sees.as_ref()),
         noise,
     })
 }
 
+impl Fit {
+    /// Sixteen of ten classes, or as many as the target says, and logits for each.
+    fn set_classes(&mut self, target: Option<&Values>) {
+        let (count, shape) = match target {
+            Some(Values::Draws(Draws::Classes(Classes { count, shape }))) => (*count, shape.clone()),
+            _ => (10, None),
+        };
+        let shape = shape.unwrap_or_else(|| vec![16]);
+        let logits = shape.iter().copied().chain([count]).collect();
+        self.target = Values::Draws(Draws::Classes(Classes { count, shape: Some(shape) }));
+        self.start = Values::Draws(Draws::Normal(Normal { mean: 0.0, std: 1.0, shape: Some(logits) }));
+    }
+}
+
 impl Default for Fit {
     /// Sixteen predictions around sixteen targets.
     fn default() -> Self {
-        use super::generators::Normal;
         let normal = |std, shape| Values::Draws(Draws::Normal(Normal { mean: 0.0, std, shape }));
         Self {
             terms: Vec::new(),

@@ -32,6 +32,9 @@ pub(super) struct Line {
     /// Your optimizer [default: sgd]
     #[arg(long, value_name = "OPTIMIZER")]
     optimizer: Option<String>,
+    /// Its schedule [default: constant]
+    #[arg(long, value_name = "SCHEDULE")]
+    schedule: Option<String>,
     /// Your learning rate [default: 0.1]
     #[arg(long)]
     lr: Option<String>,
@@ -73,6 +76,7 @@ impl Line {
             ("target", &self.target),
             ("readout", &self.readout),
             ("optimizer", &self.optimizer),
+            ("schedule", &self.schedule),
             ("lr", &self.lr),
             ("steps", &self.steps),
             ("tolerance", &self.tolerance),

@@ -240,13 +240,21 @@ impl Model {
 
     /// Rates between two powers of ten, for a sweep; fewer where an evaluation is dear.
     pub fn grid(&self, from: i32, to: i32) -> Vec<f64> {
-        let each = if self.is_fused() { 3 } else { 2 };
+        let each = match self.is_fused() {
+            _ if self.size() > 20_000 => 1,
+            true => 3,
+            false => 2,
+        };
         (from * each..=to * each).map(|k| libm::pow(10.0, f64::from(k) / f64::from(each))).collect()
     }
 
     /// The most steps of a run in such a sweep.
     pub fn most_in_a_grid(&self) -> u64 {
-        if self.is_fused() && self.size() <= 1000 { 1000 } else { 300 }
+        match self.size() {
+            0..=1000 if self.is_fused() => 1000,
+            0..=20_000 => 300,
+            _ => 60,
+        }
     }
 
     fn is_fused(&self) -> bool {
@@ -394,8 +402,7 @@ impl Model {
                     .map(String::as_str)
                     .or_else(|| panic.downcast_ref::<&str>().copied())
                     .unwrap_or("it panicked");
-                // libtorch appends its C++ stack; the first lines say what happened.
-                let first = message.lines().next().unwrap_or(message).to_owned();
+                let first = losses::reason(&message);
                 self.failure.borrow_mut().get_or_insert(first);
                 None
             }

@@ -155,6 +155,12 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
     } else {
         counts.0 == counts.1 || (counts.1 > 0 && counts.0 % counts.1 == 0)
     };
+    if !fits && classes {
+        return Err(format!(
+            "a loss of classes needs logits [n, classes] for targets [n]; the predictions' shape is {:?} and the targets' {:?}",
+            model.start.shape, model.target.shape
+        ));
+    }
     if !fits {
         return Err(format!(
             "predictions of shape {:?} can't be compared with targets of shape {:?}",

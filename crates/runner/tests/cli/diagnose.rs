@@ -68,6 +68,9 @@ fn any_loss_gets_an_answer() {
     assert_eq!(cause(&["--formula", "log(-1 - d**2)"]), "non_finite");
     assert_eq!(cause(&["--formula", "0*d"]), "detached_gradient");
     assert_eq!(cause(&["--formula", "d**2", "--target", "1", "--start", "0"]), "healthy");
+    // Its minimum is at infinity, and its start and target are chosen for it.
+    assert_eq!(cause(&["--loss", "cross_entropy", "--lr", "3"]), "healthy");
+    assert_eq!(cause(&["--formula", "-d"]), "unbounded_below");
     let many = "{ normal = { shape = [100000] } }";
     assert_eq!(cause(&["--loss", "mse", "--target", many, "--lr", "30000", "--steps", "100"]), "healthy");
 }

@@ -43,14 +43,15 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     let run = race(&setup.model, std::slice::from_ref(&lane), rules).swap_remove(0);
     progress("the way from the minimum to the start");
     let finish = way::finish(setup);
-    let paths = way::paths(setup, finish);
+    // A minimum at infinity has an exponential tail, no curvature and no sides: then it is where the run may end
+    // that counts.
+    let far = finish >= 0.5;
+    let paths = way::paths(setup, if far { 1.0 } else { finish });
     let non_finite = way::non_finite(case, setup, &run, &paths);
     progress("how far the loss falls");
     let fall = minimum::fall(setup, &run);
     let plateau = residual::plateau(setup, &paths);
     progress("curvatures");
-    // A minimum at infinity has no curvature and no sides: then it is where the run may end that counts.
-    let far = finish >= 0.5;
     let end = along(setup, if far { finish } else { 0.0 });
     let scale = curvature::spectrum(&setup.exact, &end, setup.unit, None).map_or(0.0, |s| s.largest_size());
     let saddle = curvature::saddle(setup, &run, scale);
