@@ -119,7 +119,7 @@ fn one_sided_outcomes() {
             _ => {
                 let step = (50 + number).to_string();
                 line.replace(",reached,", &format!(",{outcome},"))
-                    .replace(&format!(",0.1,0.1,{step},"), &format!(",{error},0.1,inf,"))
+                    .replace(&format!(",0.1,0.1,{step},{step},"), &format!(",{error},0.1,inf,inf,"))
             }
         };
         good.lines().enumerate().map(change).map(|line| line + "\n").collect()

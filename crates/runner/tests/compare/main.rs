@@ -18,7 +18,8 @@ use place::{Place, text};
 
 /// What stands before the rows of a `cells.csv`.
 const HEADER: &str = "key,problem,loss,optimizer,schedule,lr,seed,role,engine,dtype,outcome,budget,steps,\
-evaluations,start_loss,final_loss,best_loss,start_error,final_error,best_error,steps_to_0.1,message\n";
+evaluations,start_loss,final_loss,best_loss,start_error,final_error,best_error,steps_to_0.1,\
+evaluations_to_0.1,message\n";
 
 /// A `cells.csv` of eight seeds for each optimizer, which reach their target around this step.
 fn cells(optimizers: &[(&str, u64)]) -> String {
@@ -29,7 +30,7 @@ fn cells(optimizers: &[(&str, u64)]) -> String {
             let _ = writeln!(
                 file,
                 "{key:016x},fit,mse,{optimizer},constant,0.1,{seed},reporting,fused,float64,reached,500,\
-                 {step},{step},1,0.01,0.01,1,0.1,0.1,{step},"
+                 {step},{step},1,0.01,0.01,1,0.1,0.1,{step},{step},"
             );
         }
     }

@@ -133,7 +133,7 @@ fn other_configs_are_refused_unless_forced() {
     let rest: String = good.lines().take(8).map(|line| line.to_owned() + "\n").collect();
     for (content, what) in [
         (good.replace(",500,", ",600,"), "budget: only the left has 500, only the right has 600"),
-        (good.replace("steps_to_0.1", "steps_to_0.2"), "targets: only the left has 0.1"),
+        (good.replace("_to_0.1", "_to_0.2"), "targets: only the left has 0.1"),
         (good.replace(",float64,", ",float32,"), "type: only the left has float64"),
         (good.replace(",fused,", ",libtorch,"), "engine: only the left has fused"),
         (good.replace(",constant,0.1,", ",constant,0.3,"), "learning rates: only the left has 0.1"),
