@@ -130,6 +130,66 @@ FIT_FORMS = {
 }
 
 
+def pixel(unroll):
+    """One run of the map: a function of its start."""
+    books = Books([2 * shapes.MAP_TARGET**2])
+    minimisers = jnp.asarray(shapes.MINIMISERS, jnp.float32)
+    rule = optax.sgd(shapes.MAP_LR, momentum=shapes.MAP_MOMENTUM)
+
+    def evaluate(p):
+        x, y = p
+        return jnp.square(x * x + y - 11) + jnp.square(x + y * y - 7)
+
+    def square_error(p):
+        return jnp.min(jnp.sum(jnp.square(minimisers - p), axis=1))
+
+    def run(start):
+        def step(carry, i):
+            p, state, kept = carry
+            value, gradient = jax.value_and_grad(evaluate)(p)
+            kept = books.note(kept, i, value, square_error(p))
+            update, state = rule.update(gradient, state, p)
+            return (optax.apply_updates(p, update), state, kept), None
+
+        carry = start, rule.init(start), books.open()
+        (p, _, kept), _ = jax.lax.scan(step, carry, jnp.arange(shapes.MAP_STEPS), unroll=unroll)
+        _, _, hits = books.note(kept, shapes.MAP_STEPS, evaluate(p), square_error(p))
+        nearest = jnp.argmin(jnp.sum(jnp.square(minimisers - p), axis=1))
+        return jnp.sqrt(square_error(p) / 2), nearest, hits
+
+    return run
+
+
+def whole_map(unroll):
+    program = jax.jit(jax.vmap(pixel(unroll)))
+    return lambda inputs: [program(inputs)]
+
+
+def map_in_blocks(lanes, unroll):
+    """Blocks of lanes that fit the cache, one after the other."""
+    run = jax.vmap(pixel(unroll))
+
+    def blocks(inputs):
+        results = jax.lax.map(run, inputs.reshape(-1, lanes, 2))
+        return [jax.tree.map(lambda result: result.reshape(-1, *result.shape[2:]), results)]
+
+    return jax.jit(blocks)
+
+
+MAP_FORMS = {
+    "jit(vmap(scan))": partial(whole_map, 1),
+    "jit(vmap(scan)), unroll=8": partial(whole_map, 8),
+    "blocks of 1024": partial(map_in_blocks, 1024, 1),
+    "blocks of 1024, unroll=8": partial(map_in_blocks, 1024, 8),
+    "blocks of 8192": partial(map_in_blocks, 8192, 1),
+}
+
+
+def map_starts():
+    middles = ((np.arange(shapes.MAP_PIXELS) + 0.5) / shapes.MAP_PIXELS * 2 - 1) * shapes.MAP_SIDE
+    return jnp.asarray(np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2), jnp.float32)
+
+
 def mlp_start():
     generator = np.random.default_rng(2)
     hidden, classes = shapes.HIDDEN, shapes.CLASSES
@@ -221,6 +281,8 @@ def works():
     for suffix, pick in (("", first), ("/fastest", lambda forms: forms)):
         for dim in DIMS:
             found[f"direct_fit/{dim}{suffix}"] = lambda dim=dim, pick=pick: prepare(pick(FIT_FORMS), draw(dim)), fits
+        pixels = shapes.MAP_PIXELS**2 * shapes.MAP_STEPS
+        found[f"map{suffix}"] = lambda pick=pick: prepare(pick(MAP_FORMS), map_starts()), pixels
         found[f"digits_mlp{suffix}"] = lambda pick=pick: prepare_mlp(pick(MLP_FORMS)), mlps
     return found
 

@@ -99,6 +99,7 @@ fn measure(work: &str, least_s: f64) -> Value {
             grid(work, if form == "scalar" { &few } else { &text }, least_s)
         }
         ["digits_mlp"] => grid(work, DIGITS_MLP, least_s),
+        ["map"] => map(work, least_s),
         ["step", optimizer, size] => {
             let optimizer = if optimizer == "momentum" { "heavy_ball" } else { optimizer };
             let optimizer = Optimizer::named(optimizer).expect("an optimizer of the registry");
@@ -142,6 +143,17 @@ fn grid(work: &str, text: &str, least_s: f64) -> Value {
     let reached: Vec<f64> = (0..plan.targets.len()).map(share).collect();
     let lane_steps = lanes.len() as u64 * steps;
     json!({ "work": work, "seconds": seconds, "lane_steps": lane_steps, "checks": { "reached": reached } })
+}
+
+/// A map from its config to its pixels, without the files: the one of the README, with fewer pixels.
+fn map(work: &str, least_s: f64) -> Value {
+    let text = include_str!("../../../configs/map-himmelblau.toml").replace("pixels = 2048", "pixels = 512");
+    let map = runner::config::map::parse(work, text).expect("the config is ours");
+    let (seconds, pixels) = repeat(least_s, || runner::map::train(&map, |_| ()).expect("nothing fails"));
+    let reached = pixels.iter().filter(|pixel| pixel.steps.is_finite()).count() as f64 / pixels.len() as f64;
+    assert!(pixels.iter().all(|pixel| !pixel.steps.is_nan()), "a lane that diverges ends early");
+    let lane_steps = pixels.len() as u64 * map.steps;
+    json!({ "work": work, "seconds": seconds, "lane_steps": lane_steps, "checks": { "reached": [reached] } })
 }
 
 /// One optimizer step over a large tensor, as the libtorch engine takes it, on this thread alone.

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::compare::{self, CompareArgs};
 use crate::config::{self, Config};
 use crate::diagnose::{self, DiagnoseArgs};
+use crate::map::{self, MapArgs};
 use crate::plan::Plan;
 use crate::run::{self, Options, RunError};
 use crate::table::{self, TableArgs};
@@ -70,6 +71,9 @@ Examples:
     /// Say why a loss decreases slowly, with evidence, and run the fixes
     #[command(after_help = diagnose::HELP)]
     Diagnose(Box<DiagnoseArgs>),
+    /// Draw steps to a target, or the error, over two things that vary: one training run a pixel
+    #[command(after_help = map::HELP)]
+    Map(MapArgs),
     /// Name the losses, optimizers, schedules and problems; or show one's formula and options
     List(ListArgs),
 }
@@ -90,10 +94,10 @@ struct RunArgs {
 }
 
 #[derive(Args)]
-struct Place {
+pub(crate) struct Place {
     /// The folder that the results folder goes into
     #[arg(long, value_name = "DIR", default_value = "results")]
-    out: PathBuf,
+    pub out: PathBuf,
     /// Worker threads [default: the config's, or one a core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
@@ -128,6 +132,7 @@ pub fn main() -> ExitCode {
         Some(Command::Table(args)) => table::table(&args),
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Diagnose(args)) => diagnose::command(&args),
+        Some(Command::Map(args)) => map::command(&args),
         Some(Command::List(args)) => list::list(args.what.as_deref()),
     }
 }
@@ -150,10 +155,29 @@ fn prepare(path: &std::path::Path) -> Result<(Config, Plan), ExitCode> {
     Ok((config, plan))
 }
 
+impl Place {
+    /// How many threads to work with, where the config asks for so many.
+    pub(crate) fn jobs(&self, config: Option<usize>) -> usize {
+        let cores = || available_parallelism().map_or(1, std::num::NonZero::get);
+        self.jobs.map(usize::from).or(config).unwrap_or_else(cores)
+    }
+}
+
 fn options(place: &Place, config: &Config, fresh: bool) -> Options {
-    let cores = || available_parallelism().map_or(1, std::num::NonZero::get);
-    let jobs = place.jobs.map(usize::from).or(config.jobs).unwrap_or_else(cores);
-    Options { out: place.out.clone(), jobs, fresh }
+    Options { out: place.out.clone(), jobs: place.jobs(config.jobs), fresh }
+}
+
+/// The first Ctrl-C asks to stop, with these words; the second one stops.
+pub(crate) fn on_ctrl_c(words: &'static str) {
+    let stop = ctrlc::set_handler(move || {
+        if run::STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("{words}");
+    });
+    if let Err(error) = stop {
+        eprintln!("Ctrl-C will not be waited for: {error}");
+    }
 }
 
 fn run(args: &RunArgs) -> ExitCode {
@@ -163,15 +187,7 @@ fn run(args: &RunArgs) -> ExitCode {
         Err(code) => return code,
     };
     let options = options(&args.place, &config, args.fresh);
-    let stop = ctrlc::set_handler(|| {
-        if run::STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("stopping after the batches that have begun; Ctrl-C again stops at once");
-    });
-    if let Err(error) = stop {
-        eprintln!("Ctrl-C will not be waited for: {error}");
-    }
+    on_ctrl_c("stopping after the batches that have begun; Ctrl-C again stops at once");
     let folder = options.out.join(&config.name);
     let (cells, batches) = (plan.cells(), plan.batches.len());
     eprintln!("{}: {cells} cells in {batches} batches, on {} threads", config.name, options.jobs);

@@ -10,6 +10,7 @@ pub mod config;
 mod diagnose;
 pub mod engine;
 mod list;
+pub mod map;
 pub mod parts;
 pub mod plan;
 pub mod run;

@@ -202,7 +202,11 @@ fn losses_of(grid: &Grid) -> Vec<Option<&Loss>> {
     if grid.losses.is_empty() { vec![None] } else { grid.losses.iter().map(Some).collect() }
 }
 
-fn engine(
+/// What runs it.
+///
+/// # Errors
+/// If the fused engine is asked for and can't.
+pub(crate) fn engine(
     choice: EngineChoice,
     problem: &Problem,
     loss: Option<&Loss>,

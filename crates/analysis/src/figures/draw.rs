@@ -16,7 +16,7 @@ use super::{Figure, FigureError, Line, Mark, Panel, Scale, WIDTH};
 pub(super) const TITLE: u32 = 44;
 /// The width of the legend in pixels.
 const LEGEND: u32 = 230;
-const FONT: &str = "optbench Sans";
+pub(super) const FONT: &str = "optbench Sans";
 
 /// Okabe & Ito 2008, “Color universal design”, without the yellow, which is pale on white.
 const COLOURS: [RGBColor; 7] = [
@@ -48,15 +48,20 @@ pub(super) fn png(figure: &Figure, path: &Path) -> Result<(), FigureError> {
     })
 }
 
-fn draw<B: DrawingBackend>(
-    figure: &Figure,
-    area: &Area<B>,
-) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+/// Makes the font known to plotters.
+pub(super) fn ready_font() {
     static FONT_READY: Once = Once::new();
     FONT_READY.call_once(|| {
         // The font is part of the program, and sound.
         let _ = register_font(FONT, FontStyle::Normal, include_bytes!("font.ttf"));
     });
+}
+
+fn draw<B: DrawingBackend>(
+    figure: &Figure,
+    area: &Area<B>,
+) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    ready_font();
     area.fill(&WHITE)?;
     let title = (FONT, 20).into_font().color(&BLACK);
     area.draw(&Text::new(figure.title.clone(), (16, 14), title))?;

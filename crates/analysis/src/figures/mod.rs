@@ -4,6 +4,7 @@
 //! program, so that a figure is the same on every machine.
 
 mod draw;
+pub mod raster;
 mod scale;
 
 use std::io;

@@ -32,6 +32,12 @@ impl Scale {
         Self { low: low - room, high: high + room, log }
     }
 
+    /// Exactly from one number to another.
+    pub(super) fn between(low: f64, high: f64, log: bool) -> Self {
+        let [low, high] = [low, high].map(|end| if log { libm::log10(end) } else { end });
+        Self { low, high, log }
+    }
+
     /// Whether a number can be shown.
     #[must_use]
     pub fn shows(&self, value: f64) -> bool {
@@ -53,8 +59,9 @@ impl Scale {
             let decade = libm::pow(10.0, libm::log10(raw).floor());
             [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * decade).find(|s| *s >= raw).unwrap_or(10.0 * decade)
         };
-        let first = (self.low / step).ceil() as i64;
-        let last = (self.high / step).floor() as i64;
+        // An end that is a tick but for rounding is one.
+        let first = (self.low / step - 1e-9).ceil() as i64;
+        let last = (self.high / step + 1e-9).floor() as i64;
         (first..=last)
             .map(|k| k as f64 * step)
             .map(|tick| if self.log { libm::pow(10.0, tick) } else { tick })

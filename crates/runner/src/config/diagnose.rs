@@ -171,7 +171,7 @@ pub fn read_suite(path: &Path) -> Result<Vec<Case>, ConfigError> {
     suite.case.iter().map(|entry| check(&source, entry.as_ref(), true)).collect()
 }
 
-fn read_text(path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
@@ -236,7 +236,7 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
     })
 }
 
-fn checked<T: Clone>(
+pub(super) fn checked<T: Clone>(
     source: &Source,
     value: Option<&Spanned<T>>,
     check: impl Fn(&T) -> Result<(), String>,
@@ -266,7 +266,6 @@ pub(crate) fn terms_of(loss: Loss) -> Vec<Term> {
 }
 
 fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Result<Subject, ConfigError> {
-    let name = problem.as_ref().name();
     checked(source, Some(problem), |problem| {
         problem.files().into_iter().for_each(|file| file.locate(source.folder()));
         problem.check()
@@ -284,7 +283,18 @@ fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Res
         }
     }
     let loss = checked_loss(source, entry)?;
-    match (problem.as_ref().losses(), &entry.loss) {
+    check_pair(source, problem, entry.loss.as_ref())?;
+    Ok(Subject::Problem(Box::new(problem.as_ref().clone()), loss))
+}
+
+/// A problem must be trainable with its loss.
+pub(super) fn check_pair(
+    source: &Source,
+    problem: &Spanned<Problem>,
+    loss: Option<&Spanned<Loss>>,
+) -> Result<(), ConfigError> {
+    let name = problem.as_ref().name();
+    match (problem.as_ref().losses(), loss) {
         (Losses::Own, Some(loss)) => Err(source.at(
             loss.span(),
             &format!("`{name}` is a landscape and its own loss"),
@@ -300,7 +310,7 @@ fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Res
             &format!("`{}` needs classes, which `{name}` hasn't", loss.as_ref().name()),
             "use it with a classification, such as problem = \"digits_mlp\"",
         )),
-        _ => Ok(Subject::Problem(Box::new(problem.as_ref().clone()), loss)),
+        _ => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod diagnose;
 mod error;
 pub mod generators;
+pub mod map;
 mod values;
 
 use std::path::Path;

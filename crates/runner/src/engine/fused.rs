@@ -31,13 +31,35 @@ impl<F: Float> Metric<F> for dyn Block<F> {
 }
 
 pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
+    in_blocks::<F, _>(batch, |_, lanes| run_block::<F>(batch, lanes, &|_, _| None).0)
+}
+
+/// Where lanes start, by lane and element, if not where their seeds say.
+pub(super) type Start<'a> = dyn Fn(usize, usize) -> Option<f64> + Sync + 'a;
+
+/// As [`run`], from other starts; with where every lane ended.
+pub(super) fn run_from<F: Float>(batch: &Batch, start: &Start) -> Vec<(LaneResult, Vec<f64>)> {
+    in_blocks::<F, _>(batch, |first, lanes| {
+        let (results, ends) = run_block::<F>(batch, lanes, &|lane, element| start(first + lane, element));
+        let elements = ends.len() / rows::chunks(lanes.len());
+        let end_of = |lane: usize| {
+            let own = lane / LANES * elements..(lane / LANES + 1) * elements;
+            ends[own].iter().map(|row| row[lane % LANES].to_f64()).collect()
+        };
+        results.into_iter().enumerate().map(|(lane, result)| (result, end_of(lane))).collect()
+    })
+}
+
+/// Runs the lanes in blocks that fit the cache, each with the number of its first lane.
+fn in_blocks<F: Float, T: Send>(batch: &Batch, run: impl Fn(usize, &[Lane]) -> Vec<T> + Sync) -> Vec<T> {
     let one = problem_block::<F>(batch, &batch.lanes[..1]).elements();
     let chunk_bytes = one * LANES * size_of::<F>() * ROWS_A_PARAMETER;
     let lanes = (BLOCK_BYTES / chunk_bytes).clamp(1, MOST_CHUNKS) * LANES;
     if batch.lanes.len() <= lanes {
-        return run_block::<F>(batch, &batch.lanes);
+        return run(0, &batch.lanes);
     }
-    let blocks: Vec<_> = batch.lanes.par_chunks(lanes).map(|lanes| run_block::<F>(batch, lanes)).collect();
+    let blocks = batch.lanes.par_chunks(lanes).enumerate();
+    let blocks: Vec<_> = blocks.map(|(block, own)| run(block * lanes, own)).collect();
     blocks.into_iter().flatten().collect()
 }
 
@@ -93,11 +115,18 @@ impl<F: Float> Parts<F> {
     }
 }
 
-fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
+fn run_block<F: Float>(batch: &Batch, lanes: &[Lane], elsewhere: &Start) -> (Vec<LaneResult>, Rows<F>) {
     let settings = &*batch.settings;
     let mut block = problem_block::<F>(batch, lanes);
     let (elements, chunks) = (block.elements(), rows::chunks(lanes.len()));
-    let start = block.start();
+    let mut start = block.start();
+    for lane in 0..lanes.len() {
+        for element in 0..elements {
+            if let Some(value) = elsewhere(lane, element) {
+                start[lane / LANES * elements + element][lane % LANES] = F::from_f64(value);
+            }
+        }
+    }
     let mut parameters = start.clone();
     let mut gradient = Rows::<F>::zero(start.len());
     let [mut loss, mut measure, mut norm, mut lr] = [(); 4].map(|()| Rows::<F>::zero(chunks));
@@ -153,7 +182,7 @@ fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
         rates.listen(|lane| loss[lane / LANES][lane % LANES].to_f64());
         step += 1;
     }
-    ledger.finish(Seen { step, loss: &loss, measure: &measure }, &*block)
+    (ledger.finish(Seen { step, loss: &loss, measure: &measure }, &*block), parameters)
 }
 
 /// Writes the rates of the lanes into rows; places behind the last lane keep 0.

@@ -273,13 +273,17 @@ impl<'a, F: Float> Ledger<'a, F> {
         self.aim(lane, metric);
     }
 
-    /// Sets the measure below which there may be news: the next target, or, where targets must hold
-    /// for several steps, anything.
+    /// Sets the measure below which there may be news: the next target; or anything while one holds that must
+    /// hold for several steps, since leaving it is news, too.
     fn aim(&mut self, lane: usize, metric: &(impl Metric<F> + ?Sized)) {
-        let open = self.hits_of(lane).iter().position(Option::is_none);
+        let targets = self.settings.targets.len();
+        let own = lane * targets..(lane + 1) * targets;
+        let open = self.hits[own.clone()].iter().position(Option::is_none);
+        let mut states = self.hits[own.clone()].iter().zip(&self.since[own]);
+        let holds = states.any(|(hit, since)| hit.is_none() && since.is_some());
         self.next[lane / LANES][lane % LANES] = match open {
             None => F::from_f64(-1.0),
-            Some(_) if self.settings.hold > 1 => F::MAX,
+            Some(_) if holds => F::MAX,
             // A little wider, as above.
             Some(next) => metric.measure(F::from_f64(self.settings.targets[next] * 1.001)),
         };

@@ -26,6 +26,34 @@ thread_local! {
 /// memory) is an outcome of its lanes and stops nothing else.
 #[must_use]
 pub fn run(batch: &Batch) -> Vec<LaneResult> {
+    let run = match (batch.engine, batch.settings.dtype) {
+        (Engine::Fused, Dtype::Float32) => fused::run::<f32>,
+        (Engine::Fused, Dtype::Float64) => fused::run::<f64>,
+        (Engine::Libtorch, Dtype::Float32) => libtorch::run::<f32>,
+        (Engine::Libtorch, Dtype::Float64) => libtorch::run::<f64>,
+    };
+    guarded(|| run(batch)).unwrap_or_else(|message| {
+        vec![LaneResult::failed(&message, batch.settings.targets.len()); batch.lanes.len()]
+    })
+}
+
+/// Runs a batch on the fused engine with lanes that start, by lane and element, where `start` says, or, if it
+/// doesn't, where their seeds say; with the parameters that every lane ended at.
+///
+/// # Errors
+/// What a panic said.
+pub fn run_from(
+    batch: &Batch,
+    start: &(dyn Fn(usize, usize) -> Option<f64> + Sync),
+) -> Result<Vec<(LaneResult, Vec<f64>)>, String> {
+    guarded(|| match batch.settings.dtype {
+        Dtype::Float32 => fused::run_from::<f32>(batch, start),
+        Dtype::Float64 => fused::run_from::<f64>(batch, start),
+    })
+}
+
+/// What `run` gives, or what its panic said.
+fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let default = std::panic::take_hook();
@@ -35,22 +63,16 @@ pub fn run(batch: &Batch) -> Vec<LaneResult> {
             }
         }));
     });
-    let run = match (batch.engine, batch.settings.dtype) {
-        (Engine::Fused, Dtype::Float32) => fused::run::<f32>,
-        (Engine::Fused, Dtype::Float64) => fused::run::<f64>,
-        (Engine::Libtorch, Dtype::Float32) => libtorch::run::<f32>,
-        (Engine::Libtorch, Dtype::Float64) => libtorch::run::<f64>,
-    };
     let before = IN_CELL.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(|| run(batch)));
+    let result = catch_unwind(AssertUnwindSafe(run));
     IN_CELL.set(before);
-    result.unwrap_or_else(|panic| {
+    result.map_err(|panic| {
         let message = panic
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("it panicked");
-        vec![LaneResult::failed(&said(message), batch.settings.targets.len()); batch.lanes.len()]
+        said(message)
     })
 }
 

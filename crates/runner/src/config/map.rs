@@ -1,0 +1,472 @@
+//! What a map shows: one training run a pixel, and the two things that vary over the picture.
+
+use std::fmt;
+use std::path::Path;
+
+use analysis::records::Dtype;
+use losses::Loss;
+use optimizers::{Optimizer, Schedule};
+use problems::Problem;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use toml::Spanned;
+
+use super::diagnose::{check_pair, checked, read_text};
+use super::error::Source;
+use super::{ConfigError, DtypeChoice, check_name};
+
+/// A map as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: Spanned<String>,
+    problem: Spanned<Problem>,
+    #[serde(default)]
+    loss: Option<Spanned<Loss>>,
+    optimizer: Spanned<Optimizer>,
+    #[serde(default)]
+    schedule: Option<Spanned<Schedule>>,
+    #[serde(default)]
+    lr: Option<Spanned<f64>>,
+    #[serde(default)]
+    steps: Option<Spanned<u64>>,
+    #[serde(default)]
+    target: Option<Spanned<f64>>,
+    #[serde(default)]
+    hold: Option<Spanned<u64>>,
+    #[serde(default)]
+    divergence: Option<Spanned<f64>>,
+    #[serde(default)]
+    dtype: DtypeChoice,
+    #[serde(default)]
+    seed: u64,
+    #[serde(default)]
+    show: Option<Spanned<Show>>,
+    #[serde(default)]
+    csv: bool,
+    x: Spanned<Side>,
+    y: Spanned<Side>,
+}
+
+/// An axis as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Side {
+    vary: Spanned<String>,
+    from: f64,
+    to: f64,
+    #[serde(default)]
+    scale: Scale,
+    #[serde(default = "pixels")]
+    pixels: Spanned<u32>,
+}
+
+fn pixels() -> Spanned<u32> {
+    Spanned::new(0..0, 512)
+}
+
+/// What the colours stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Show {
+    /// The steps until the error is at the target.
+    #[default]
+    Steps,
+    /// The error at the end.
+    Error,
+    /// Which minimiser of a landscape was reached, darker the more steps it took.
+    Minimiser,
+}
+
+/// How the pixels are spread over an axis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scale {
+    /// Evenly.
+    #[default]
+    Linear,
+    /// Evenly in the logarithm.
+    Log,
+    /// Evenly in the logarithm of the distance from 1, for momentum and its like.
+    Complement,
+}
+
+/// What varies along an axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Vary {
+    /// The learning rate.
+    Lr,
+    /// A coordinate of the start, from 0.
+    Start(usize),
+    /// An option, by the path to it, such as `optimizer`, `momentum`.
+    Option(Vec<String>),
+}
+
+impl Vary {
+    /// Whether pixels that differ in it alone can be lanes of one batch.
+    #[must_use]
+    pub fn in_lanes(&self) -> bool {
+        !matches!(self, Self::Option(_))
+    }
+}
+
+impl fmt::Display for Vary {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Lr => formatter.write_str("learning rate"),
+            Self::Start(element) => write!(formatter, "start x{}", element + 1),
+            Self::Option(path) => formatter.write_str(&path[1..].join(".")),
+        }
+    }
+}
+
+/// An axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// What varies.
+    pub vary: Vary,
+    /// The lower end, at the edge of the first pixel.
+    pub from: f64,
+    /// The upper end, at the edge of the last pixel.
+    pub to: f64,
+    /// How the pixels are spread.
+    pub scale: Scale,
+    /// How many there are.
+    pub pixels: usize,
+}
+
+impl Axis {
+    /// The value in the middle of a pixel.
+    #[must_use]
+    pub fn value(&self, pixel: usize) -> f64 {
+        let share = (pixel as f64 + 0.5) / self.pixels as f64;
+        let between = |from: f64, to: f64| from + share * (to - from);
+        match self.scale {
+            Scale::Linear => between(self.from, self.to),
+            Scale::Log => libm::pow(10.0, between(libm::log10(self.from), libm::log10(self.to))),
+            Scale::Complement => {
+                let [from, to] = [self.from, self.to].map(|end| libm::log10(1.0 - end));
+                1.0 - libm::pow(10.0, between(from, to))
+            }
+        }
+    }
+}
+
+/// What is trained with what, at one place of the map.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The problem.
+    pub problem: Problem,
+    /// Its loss; `None` for a landscape.
+    pub loss: Option<Loss>,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// The schedule.
+    pub schedule: Schedule,
+}
+
+impl Setting {
+    /// The same with an option set to a number.
+    ///
+    /// # Errors
+    /// If there is no such option, or the number is out of its range.
+    pub fn with(&self, path: &[String], number: f64) -> Result<Self, String> {
+        let mut setting = self.clone();
+        let (part, rest) = path.split_first().ok_or("no option is named")?;
+        match part.as_str() {
+            "problem" => setting.problem = replaced(&self.problem, rest, number)?,
+            "optimizer" => setting.optimizer = replaced(&self.optimizer, rest, number)?,
+            "schedule" => setting.schedule = replaced(&self.schedule, rest, number)?,
+            _ => {
+                let loss = self.loss.as_ref().ok_or("a landscape has no loss")?;
+                setting.loss = Some(replaced(loss, rest, number)?);
+            }
+        }
+        setting.problem.check()?;
+        setting.optimizer.check()?;
+        setting.schedule.check()?;
+        setting.loss.as_ref().map_or(Ok(()), |loss| loss.check())?;
+        Ok(setting)
+    }
+}
+
+/// An entry of a registry with one number in it replaced.
+fn replaced<T: Serialize + DeserializeOwned>(entry: &T, path: &[String], number: f64) -> Result<T, String> {
+    let mut value = serde_json::to_value(entry).map_err(|error| error.to_string())?;
+    let whole = serde_json::from_value::<T>(with(value.clone(), path, number.round().into()));
+    value = with(value, path, number.into());
+    // An option that counts something takes no fractions.
+    serde_json::from_value(value).or(whole).map_err(|error| error.to_string())
+}
+
+/// A serialised entry (its name, or its name and the options that aren't the default) with an option set.
+fn with(entry: Value, path: &[String], number: Value) -> Value {
+    let Some((key, rest)) = path.split_first() else { return number };
+    let mut options = match entry {
+        Value::String(name) => {
+            return json_of(&name, with(Value::Object(serde_json::Map::new()), path, number));
+        }
+        Value::Object(options) => options,
+        _ => serde_json::Map::new(),
+    };
+    let tag = (options.len() == 1).then(|| options.keys().next().cloned()).flatten();
+    if let Some(tag) = tag.filter(|tag| tag != key && options[tag].is_object()) {
+        let inner = options.remove(&tag).unwrap_or_default();
+        return json_of(&tag, with(inner, path, number));
+    }
+    let inner = options.remove(key).unwrap_or(Value::Null);
+    options.insert(key.clone(), with(inner, rest, number));
+    Value::Object(options)
+}
+
+fn json_of(key: &str, value: Value) -> Value {
+    Value::Object([(key.to_owned(), value)].into_iter().collect())
+}
+
+/// A checked map.
+#[derive(Clone, Debug)]
+pub struct Map {
+    /// The folder's name under `results/`.
+    pub name: String,
+    /// What doesn't vary.
+    pub setting: Setting,
+    /// The learning rate, where no axis is.
+    pub lr: f64,
+    /// The seed of all runs.
+    pub seed: u64,
+    /// The budget.
+    pub steps: u64,
+    /// The error that is good enough.
+    pub target: f64,
+    /// The consecutive steps that it must hold for.
+    pub hold: u64,
+    /// A run has diverged when its error is this many times the error it started with.
+    pub divergence: f64,
+    /// The type of the parameters.
+    pub dtype: Dtype,
+    /// What the colours stand for.
+    pub show: Show,
+    /// Whether to write a line a pixel, too.
+    pub csv: bool,
+    /// From left to right.
+    pub x: Axis,
+    /// From bottom to top.
+    pub y: Axis,
+    /// The text of the file.
+    pub text: String,
+}
+
+/// Reads and checks a map's config.
+///
+/// # Errors
+/// If the file can't be read, or for the first mistake in it.
+pub fn read(path: &Path) -> Result<Map, ConfigError> {
+    let text = read_text(path)?;
+    parse(&path.display().to_string(), text)
+}
+
+/// Checks the text of a map's config; `file` is what messages call it.
+///
+/// # Errors
+/// For the first mistake in it.
+///
+/// # Panics
+/// Never: the registry has a constant schedule.
+pub fn parse(file: &str, text: String) -> Result<Map, ConfigError> {
+    let source = Source::new(file, &text);
+    let entry: Entry = toml::from_str(&text).map_err(|error| source.toml(&error))?;
+    let name = check_name(&source, &entry.name)?;
+    let files = |files: Vec<&losses::File>| files.into_iter().for_each(|f| f.locate(source.folder()));
+    checked(&source, Some(&entry.problem), |problem| {
+        files(problem.files());
+        problem.check()
+    })?;
+    let loss = checked(&source, entry.loss.as_ref(), |loss| {
+        files(loss.files());
+        loss.check()
+    })?;
+    check_pair(&source, &entry.problem, entry.loss.as_ref())?;
+    checked(&source, Some(&entry.optimizer), |optimizer| optimizer.check())?;
+    let schedule = checked(&source, entry.schedule.as_ref(), |schedule| schedule.check())?;
+    let setting = Setting {
+        problem: entry.problem.as_ref().clone(),
+        loss,
+        optimizer: entry.optimizer.as_ref().clone(),
+        schedule: schedule.unwrap_or_else(|| Schedule::named("constant").expect("the registry has it")),
+    };
+    let number = |value: &Option<Spanned<f64>>, what: &str, above: f64, default: f64| {
+        let Some(value) = value else { return Ok(default) };
+        let number = *value.as_ref();
+        let message = format!("`{what}` must be above {above} and finite, and is {number}");
+        source.require(value, number > above && number.is_finite(), &message, "").map(|()| number)
+    };
+    let count = |value: &Option<Spanned<u64>>, what: &str, default: u64| {
+        let Some(value) = value else { return Ok(default) };
+        let message = format!("`{what}` must be from 1 to 10000000, and is {}", value.as_ref());
+        let holds = (1..=10_000_000).contains(value.as_ref());
+        source.require(value, holds, &message, "").map(|()| *value.as_ref())
+    };
+    let axes = [&entry.x, &entry.y].map(|side| axis(&source, side, &setting));
+    let [x, y] = axes;
+    let (x, y) = (x?, y?);
+    if x.vary == y.vary {
+        let place = entry.y.as_ref().vary.span();
+        return Err(source.at(place, "both axes vary the same", "vary something else along one of them"));
+    }
+    if entry.lr.is_none() && x.vary != Vary::Lr && y.vary != Vary::Lr {
+        return Err(source.whole(
+            "there is no learning rate",
+            "add a line such as lr = 0.01, or vary = \"lr\" along an axis",
+        ));
+    }
+    let show = entry.show.as_ref().map_or(Show::Steps, |show| *show.as_ref());
+    if let Some(place) = entry.show.as_ref().filter(|_| show == Show::Minimiser) {
+        let named = setting.problem.minimisers().len() > 1;
+        source.require(
+            place,
+            named,
+            &format!("`{}` hasn't several minimisers to tell apart", setting.problem.name()),
+            "use show = \"steps\", or a landscape such as himmelblau",
+        )?;
+    }
+    let hardest = setting.problem.targets().last().copied().unwrap_or(1e-3);
+    Ok(Map {
+        name,
+        lr: number(&entry.lr, "lr", 0.0, 1.0)?,
+        seed: entry.seed,
+        steps: count(&entry.steps, "steps", 500)?,
+        target: number(&entry.target, "target", 0.0, hardest)?,
+        hold: count(&entry.hold, "hold", 1)?,
+        divergence: number(&entry.divergence, "divergence", 1.0, 1e6)?,
+        dtype: entry.dtype.into(),
+        show,
+        csv: entry.csv,
+        x,
+        y,
+        setting,
+        text,
+    })
+}
+
+/// The most pixels along an axis.
+const MOST: u32 = 8192;
+
+fn axis(source: &Source, side: &Spanned<Side>, setting: &Setting) -> Result<Axis, ConfigError> {
+    let Side { vary, from, to, scale, pixels } = side.as_ref();
+    let sized = (1..=MOST).contains(pixels.as_ref());
+    source.require(pixels, sized, &format!("`pixels` must be from 1 to {MOST}"), "the default is 512")?;
+    let ordered = from.is_finite() && to.is_finite() && from < to;
+    let range = match scale {
+        Scale::Linear => ordered,
+        Scale::Log => ordered && *from > 0.0,
+        Scale::Complement => ordered && *to < 1.0,
+    };
+    let needs = match scale {
+        Scale::Linear => "an axis goes from a smaller to a larger number",
+        Scale::Log => "a logarithmic axis goes from a number above 0 to a larger one",
+        Scale::Complement => "an axis of scale complement goes from a smaller to a larger number below 1",
+    };
+    source.require(side, range, &format!("{needs}, and this from {from} to {to}"), "")?;
+    let help = "vary lr; a coordinate of the start: start.x1, start.x2; or an option: optimizer.momentum, \
+                schedule.NAME, loss.NAME, problem.NAME (`runner list NAME` shows them)";
+    let place = || vary.span();
+    let text: &str = vary.as_ref();
+    let known = match text.split('.').collect::<Vec<_>>()[..] {
+        ["lr"] => Vary::Lr,
+        ["start", coordinate] => {
+            let number = coordinate.strip_prefix('x').and_then(|number| number.parse::<usize>().ok());
+            let Some(element) = number.and_then(|number| number.checked_sub(1)) else {
+                return Err(source.at(place(), &format!("`{coordinate}` is no coordinate"), help));
+            };
+            let block = setting.problem.block::<f64>(&[0], setting.loss.as_ref());
+            let fused = block.filter(|_| setting.optimizer.stepper::<f32>(1).is_some());
+            let Some(block) = fused else {
+                let message = "the start can only be varied where the fused engine runs";
+                return Err(source.at(place(), message, "`runner list NAME` says which engines run what"));
+            };
+            let elements = block.elements();
+            let message = format!("there is no x{}: there are {elements} parameters", element + 1);
+            source.require(vary, element < elements, &message, "the first is start.x1")?;
+            Vary::Start(element)
+        }
+        ["problem" | "loss" | "optimizer" | "schedule", _, ..] => {
+            Vary::Option(text.split('.').map(str::to_owned).collect())
+        }
+        _ => return Err(source.at(place(), &format!("`{text}` is nothing to vary"), help)),
+    };
+    let pixels = *pixels.as_ref() as usize;
+    let axis = Axis { vary: known, from: *from, to: *to, scale: *scale, pixels };
+    match &axis.vary {
+        Vary::Lr => source.require(side, *from >= 0.0, "a learning rate can't be below 0", "")?,
+        Vary::Start(_) => {}
+        Vary::Option(path) => {
+            for pixel in 0..pixels {
+                let value = axis.value(pixel);
+                let wrong = |message: String| source.at(place(), &format!("at {value}: {message}"), help);
+                setting.with(path, value).map_err(wrong)?;
+            }
+        }
+    }
+    Ok(axis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(optimizer: &str) -> Setting {
+        let optimizer = serde_json::from_str(optimizer).unwrap();
+        let [problem, schedule] = ["himmelblau", "constant"];
+        Setting {
+            problem: Problem::named(problem).unwrap(),
+            loss: Loss::named("huber"),
+            optimizer,
+            schedule: Schedule::named(schedule).unwrap(),
+        }
+    }
+
+    fn path(text: &str) -> Vec<String> {
+        text.split('.').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn options_are_reached_through_names_and_wrappers() {
+        for (optimizer, vary, number, label) in [
+            (r#""adam""#, "optimizer.beta1", 0.5, "adam(beta1=0.5)"),
+            (r#"{"adam": {"beta2": 0.9}}"#, "optimizer.beta1", 0.5, "adam(beta1=0.5, beta2=0.9)"),
+            (r#"{"adam": {"beta1": 0.1}}"#, "optimizer.beta1", 0.5, "adam(beta1=0.5)"),
+            (
+                r#"{"clipped": {"norm": 1.0, "optimizer": "adam"}}"#,
+                "optimizer.optimizer.beta1",
+                0.5,
+                "clipped(norm=1, optimizer=adam(beta1=0.5))",
+            ),
+        ] {
+            let setting = setting(optimizer).with(&path(vary), number).unwrap();
+            assert_eq!(setting.optimizer.label(), label);
+        }
+        let loss = setting(r#""adam""#).with(&path("loss.delta"), 2.5).unwrap().loss.unwrap();
+        assert_eq!(loss.label(), "huber(delta=2.5)");
+        let wrong = setting(r#""adam""#).with(&path("optimizer.momentum"), 0.5).unwrap_err();
+        assert!(wrong.contains("unknown field `momentum`"), "{wrong}");
+        let outside = setting(r#""adam""#).with(&path("optimizer.beta1"), 1.5).unwrap_err();
+        assert!(outside.contains("beta1"), "{outside}");
+    }
+
+    #[test]
+    fn an_axis_has_the_middles_of_its_pixels() {
+        let axis = |from, to, scale| Axis { vary: Vary::Lr, from, to, scale, pixels: 2 };
+        let values = |axis: Axis| [axis.value(0), axis.value(1)];
+        assert_eq!(values(axis(0.0, 4.0, Scale::Linear)), [1.0, 3.0]);
+        for (got, wanted) in [
+            (values(axis(1.0, 1e4, Scale::Log)), [10.0, 1000.0]),
+            (values(axis(0.0, 0.9999, Scale::Complement)), [0.9, 0.999]),
+        ] {
+            assert!(
+                got.iter().zip(wanted).all(|(got, wanted)| (got - wanted).abs() < 1e-9 * wanted),
+                "{got:?}"
+            );
+        }
+    }
+}

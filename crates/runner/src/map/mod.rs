@@ -1,0 +1,187 @@
+//! `runner map`: convergence over a plane, one training run a pixel.
+
+mod picture;
+mod pixels;
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use analysis::figures::FigureError;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use miette::Diagnostic;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::cli::{Place, on_ctrl_c, print, wrong};
+use crate::config::map::{self, Map, Show};
+use crate::parts::write_whole;
+use crate::plan::BUILD;
+use picture::{Counts, picture, write_csv, write_npy};
+pub use pixels::{Pixel, train};
+
+/// What `--help` adds.
+pub(crate) const HELP: &str = "\
+Examples:
+  runner map configs/map-himmelblau.toml     which minimum a start leads to
+  runner map configs/map-momentum.toml       steps to the target over learning rate and momentum
+
+Both axes take lr, a coordinate of the start (start.x1) or an option (optimizer.momentum, loss.delta), from one
+number to another, on a linear or logarithmic scale. To zoom in, change `from` and `to`.
+
+Into results/<name>/ go map.png, steps.npy and error.npy (float32, a row a line from the bottom: infinite where the
+target wasn't reached, NaN where the run diverged; numpy.load reads them), minimiser.npy where it is shown, map.csv
+with `csv = true`, and manifest.json.
+
+Exit codes: 0 fine; 1 a run failed or a file couldn't be written; 2 the input is wrong; 130 stopped by Ctrl-C.";
+
+/// What `runner map` is asked for.
+#[derive(Args)]
+pub(crate) struct MapArgs {
+    /// The map, a TOML file
+    config: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Error, Diagnostic)]
+enum MapError {
+    #[error("can't write {}", path.display())]
+    #[diagnostic(help("make room, or use --out DIR to write elsewhere"))]
+    Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Figure(#[from] FigureError),
+    #[error("a run failed: {message}")]
+    Failed { message: String },
+    #[error("stopped")]
+    #[diagnostic(help("a map is made in one go: nothing was written"))]
+    Stopped,
+}
+
+/// What `manifest.json` says.
+#[derive(Serialize)]
+struct Manifest<'a> {
+    name: &'a str,
+    version: &'a str,
+    build: &'a str,
+    runs: u64,
+    reached: u64,
+    budget: u64,
+    diverged: u64,
+    files: Vec<(&'a str, String)>,
+    config: &'a str,
+}
+
+/// Makes a map; what it returns is the exit code.
+pub(crate) fn command(args: &MapArgs) -> ExitCode {
+    let map = match map::read(&args.config) {
+        Ok(map) => map,
+        Err(error) => return wrong(error, 2),
+    };
+    on_ctrl_c("stopping; Ctrl-C again stops at once");
+    let jobs = args.place.jobs(None);
+    let folder = args.place.out.join(&map.name);
+    let runs = map.x.pixels * map.y.pixels;
+    eprintln!("{}: {runs} runs of up to {} steps, on {jobs} threads", map.name, map.steps);
+    let begin = Instant::now();
+    let made = fs::create_dir_all(&folder)
+        .map_err(|source| MapError::Write { path: folder.clone(), source })
+        .and_then(|()| make(&map, &folder, jobs));
+    match made {
+        Ok(counts) => {
+            print(&said(&map, counts));
+            let wall = begin.elapsed().as_secs_f64();
+            eprintln!("{runs} runs in {wall:.1} s; {} is the picture", folder.join("map.png").display());
+            ExitCode::SUCCESS
+        }
+        Err(error @ MapError::Stopped) => wrong(error, 130),
+        Err(error) => wrong(error, 1),
+    }
+}
+
+fn said(map: &Map, counts: Counts) -> String {
+    format!(
+        "an error of {} is reached by {} of the runs; {} take more than {} steps, {} diverge\n",
+        map.target,
+        counts.share(counts.reached),
+        counts.share(counts.budget),
+        map.steps,
+        counts.share(counts.diverged)
+    )
+}
+
+fn make(map: &Map, folder: &Path, jobs: usize) -> Result<Counts, MapError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(jobs)
+        .start_handler(|_| tch::set_num_threads(1))
+        .build()
+        .expect("threads can be started");
+    let progress = progress_bar((map.x.pixels * map.y.pixels) as u64);
+    let pixels = pool.install(|| train(map, |runs| progress.inc(runs as u64)));
+    progress.finish_and_clear();
+    let pixels = pixels
+        .map_err(|message| message.map_or(MapError::Stopped, |message| MapError::Failed { message }))?;
+    write(map, folder, &pixels)
+}
+
+fn write(map: &Map, folder: &Path, pixels: &[Pixel]) -> Result<Counts, MapError> {
+    let shape = (map.y.pixels, map.x.pixels);
+    let mut files = Vec::new();
+    let mut save = |name: &'static str, bytes: &[u8]| {
+        let path = folder.join(name);
+        files.push((name, base16ct::lower::encode_string(&Sha256::digest(bytes))));
+        write_whole(&path, |file| file.write_all(bytes)).map_err(|source| MapError::Write { path, source })
+    };
+    let npy = |of: fn(&Pixel) -> f32| {
+        let mut bytes = Vec::with_capacity(128 + 4 * pixels.len());
+        write_npy(&mut bytes, shape, pixels.iter().map(of)).expect("memory takes all");
+        bytes
+    };
+    save("steps.npy", &npy(|pixel| pixel.steps))?;
+    save("error.npy", &npy(|pixel| pixel.error))?;
+    if map.show == Show::Minimiser {
+        save("minimiser.npy", &npy(|pixel| pixel.minimiser))?;
+    }
+    if map.csv {
+        let mut bytes = Vec::new();
+        write_csv(&mut bytes, map, pixels).expect("memory takes all");
+        save("map.csv", &bytes)?;
+    }
+    // Under another name first, so that there is never half a picture.
+    let (unfinished, picture_path) = (folder.join(".writing-map.png"), folder.join("map.png"));
+    picture(map, pixels).png(&unfinished)?;
+    fs::rename(&unfinished, &picture_path)
+        .map_err(|source| MapError::Write { path: picture_path.clone(), source })?;
+    let counts = Counts::of(pixels);
+    let manifest = Manifest {
+        name: &map.name,
+        version: env!("CARGO_PKG_VERSION"),
+        build: BUILD,
+        runs: counts.runs(),
+        reached: counts.reached,
+        budget: counts.budget,
+        diverged: counts.diverged,
+        files,
+        config: &map.text,
+    };
+    let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";
+    let path = folder.join("manifest.json");
+    write_whole(&path, |file| file.write_all(json.as_bytes()))
+        .map_err(|source| MapError::Write { path, source })?;
+    Ok(counts)
+}
+
+fn progress_bar(runs: u64) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} runs  {elapsed} gone, {eta} left");
+    let bar = ProgressBar::new(runs).with_style(style.expect("the template is well formed"));
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

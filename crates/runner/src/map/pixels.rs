@@ -1,0 +1,146 @@
+//! The runs of a map: one a pixel.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use analysis::records::{Engine, Outcome, Role};
+use rayon::prelude::*;
+
+use crate::config::EngineChoice;
+use crate::config::map::{Axis, Map, Setting, Vary};
+use crate::engine;
+use crate::plan::{self, Batch, Lane, Settings};
+use crate::run::STOP;
+
+/// What became of the run of a pixel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pixel {
+    /// The steps until the target was reached; infinite if it wasn't within the budget, NaN if the run diverged
+    /// before.
+    pub steps: f32,
+    /// The error at the end; NaN if the run diverged.
+    pub error: f32,
+    /// The nearest minimiser at the end, from 0; NaN if the target wasn't reached.
+    pub minimiser: f32,
+}
+
+/// Trains all pixels, row by row from the bottom, on rayon's threads; `done` is told how many more are.
+///
+/// # Errors
+/// None if it was stopped; else why a run failed.
+pub fn train(map: &Map, done: impl Fn(usize) + Sync) -> Result<Vec<Pixel>, Option<String>> {
+    // Along the inner axis pixels are lanes of one batch, if they can be.
+    let transposed = map.y.vary.in_lanes() && !map.x.vary.in_lanes();
+    let (outer, inner) = if transposed { (&map.x, &map.y) } else { (&map.y, &map.x) };
+    let painter = Painter::new(map, outer, inner);
+    let line = |i: usize| {
+        if STOP.load(Ordering::Relaxed) {
+            return Err(None);
+        }
+        let line = painter.line(outer.value(i)).map_err(Some)?;
+        done(line.len());
+        Ok(line)
+    };
+    let lines: Vec<Vec<Pixel>> = (0..outer.pixels).into_par_iter().map(line).collect::<Result<_, _>>()?;
+    if !transposed {
+        return Ok(lines.concat());
+    }
+    let rows = (0..inner.pixels).flat_map(|row| lines.iter().map(move |column| column[row]));
+    Ok(rows.collect())
+}
+
+struct Painter<'a> {
+    map: &'a Map,
+    outer: &'a Axis,
+    inner: &'a Axis,
+    settings: Arc<Settings>,
+    minimisers: Vec<Vec<f64>>,
+}
+
+impl<'a> Painter<'a> {
+    fn new(map: &'a Map, outer: &'a Axis, inner: &'a Axis) -> Self {
+        let settings = Settings {
+            steps: map.steps,
+            targets: vec![map.target],
+            hold: map.hold,
+            record: Vec::new(),
+            divergence: map.divergence,
+            dtype: map.dtype,
+        };
+        let minimisers = map.setting.problem.minimisers();
+        Self { map, outer, inner, settings: Arc::new(settings), minimisers }
+    }
+
+    /// The pixels of a line along the inner axis.
+    fn line(&self, outer: f64) -> Result<Vec<Pixel>, String> {
+        let at = |setting: &Setting, axis: &Axis, value: f64| match &axis.vary {
+            Vary::Option(path) => setting.with(path, value),
+            _ => Ok(setting.clone()),
+        };
+        let setting = at(&self.map.setting, self.outer, outer)?;
+        let values = (0..self.inner.pixels).map(|pixel| self.inner.value(pixel));
+        if self.inner.vary.in_lanes() {
+            return self.lanes(&setting, outer, &values.collect::<Vec<_>>());
+        }
+        let mut line = Vec::with_capacity(self.inner.pixels);
+        for value in values {
+            line.extend(self.lanes(&at(&setting, self.inner, value)?, outer, &[value])?);
+        }
+        Ok(line)
+    }
+
+    /// Lanes at values of the inner axis.
+    fn lanes(&self, setting: &Setting, outer: f64, inner: &[f64]) -> Result<Vec<Pixel>, String> {
+        // What an axis says of a lane, if it is about this.
+        let said = |vary: &Vary, lane: usize| {
+            let of = |axis: &Axis, value: f64| (axis.vary == *vary).then_some(value);
+            of(self.inner, inner[lane]).or_else(|| of(self.outer, outer))
+        };
+        let lr = |lane: usize| said(&Vary::Lr, lane).unwrap_or(self.map.lr);
+        let seed = self.map.seed;
+        let lanes = (0..inner.len()).map(|lane| Lane { lr: lr(lane), seed, role: Role::Reporting }).collect();
+        let Setting { problem, loss, optimizer, schedule } = setting.clone();
+        let engine = plan::engine(EngineChoice::Auto, &problem, loss.as_ref(), &optimizer)
+            .map_err(|error| error.to_string())?;
+        let settings = self.settings.clone();
+        let batch = Batch { problem, loss, optimizer, schedule, lanes, settings, engine, grid: 0 };
+        let pixel = |(result, end): (engine::LaneResult, Vec<f64>)| match result.outcome {
+            Outcome::Failed => Err(result.message),
+            outcome => Ok(self.pixel(outcome, &result, &end)),
+        };
+        if engine == Engine::Fused {
+            let start = |lane: usize, element: usize| said(&Vary::Start(element), lane);
+            return engine::run_from(&batch, &start)?.into_iter().map(pixel).collect();
+        }
+        let most = batch.problem.batching().lanes;
+        let most = batch.loss.as_ref().map_or(most, |loss| most.min(loss.lanes_at_once()));
+        let mut line = Vec::with_capacity(inner.len());
+        for own in batch.lanes.chunks(most) {
+            let results = engine::run(&Batch { lanes: own.to_vec(), ..batch.clone() });
+            for result in results {
+                line.push(pixel((result, Vec::new()))?);
+            }
+        }
+        Ok(line)
+    }
+
+    fn pixel(&self, outcome: Outcome, result: &engine::LaneResult, end: &[f64]) -> Pixel {
+        let hit = result.hits.first().copied().flatten();
+        let diverged = outcome == Outcome::Diverged;
+        let steps = match hit {
+            Some(step) => step as f32,
+            None if diverged => f32::NAN,
+            None => f32::INFINITY,
+        };
+        let error = if diverged { f32::NAN } else { result.error[1] as f32 };
+        let minimiser = if hit.is_some() && !diverged { nearest(&self.minimisers, end) } else { None };
+        Pixel { steps, error, minimiser: minimiser.map_or(f32::NAN, |index| index as f32) }
+    }
+}
+
+/// The nearest of these points.
+fn nearest(points: &[Vec<f64>], to: &[f64]) -> Option<usize> {
+    let distance = |point: &[f64]| point.iter().zip(to).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+    let by_distance = |a: &usize, b: &usize| distance(&points[*a]).total_cmp(&distance(&points[*b]));
+    if to.is_empty() { None } else { (0..points.len()).min_by(by_distance) }
+}
