@@ -13,6 +13,7 @@
 //! assert_eq!(Loss::named("plateau").unwrap().label(), "plateau");
 //! ```
 
+pub mod archive;
 mod asymmetric;
 mod barron;
 mod bce_with_logits;

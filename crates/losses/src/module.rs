@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
-use crate::File;
+use crate::{File, archive};
 
 /// A TorchScript module for each lane, whose parameters are views of tensors `[lanes, …]`; or one for
 /// all lanes where it has no parameters.
@@ -33,12 +33,14 @@ fn load(file: &File, (kind, device): (Kind, Device)) -> Result<Loaded, String> {
     }
     file.check()?;
     let name = file.name();
-    let mut module = CModule::load_on_device(file.path(), device).map_err(|error| {
+    let no_module = |message: String| {
         format!(
-            "`{name}` is no TorchScript module: {}; write it with torch.jit.script(module).save({name:?})",
-            reason(&error)
+            "`{name}` is no TorchScript module: {message}; write it with torch.jit.script(module).save({name:?})"
         )
-    })?;
+    };
+    archive::open(file.path()).map_err(no_module)?;
+    let mut module =
+        CModule::load_on_device(file.path(), device).map_err(|error| no_module(reason(&error)))?;
     let list = |module: &CModule| {
         module
             .named_parameters()

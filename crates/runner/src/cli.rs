@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +18,9 @@ use crate::config::{self, Config};
 use crate::diagnose::{self, DiagnoseArgs};
 use crate::map::{self, MapArgs};
 use crate::plan::Plan;
-use crate::run::{self, Options, RunError};
+use crate::run::{self, Options, RunError, Summary};
+use crate::shard::{MOST, Shard};
+use crate::slurm::{self, SlurmArgs};
 use crate::table::{self, TableArgs};
 use crate::{list, survey};
 
@@ -57,6 +60,13 @@ enum Command {
     Run(RunArgs),
     /// Show what a grid would run: cells, batches, engines, estimated time
     Plan(PlanArgs),
+    /// Put the parts that shards made together, or say which are missing
+    Merge(MergeArgs),
+    /// Say how far a grid is, by the files in its folder
+    Status(StatusArgs),
+    /// Print or submit the scripts that run a grid as a job array on a Slurm cluster
+    #[command(after_help = slurm::HELP)]
+    Slurm(SlurmArgs),
     /// Show and write the convergence table, scores, tests and intervals of a results folder
     Table(TableArgs),
     /// Show what changed in convergence between two commits or folders; exit code 1 on a regression
@@ -88,9 +98,40 @@ struct RunArgs {
     /// Make every part anew, instead of going on where an earlier run stopped
     #[arg(long)]
     fresh: bool,
+    /// Make the parts of one share of the grid, I of 0 to N - 1, and leave the rest to others; see `runner merge`
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// Print at most so many rows of each problem and loss (0 for all); table.csv always has all
     #[arg(long, value_name = "ROWS", default_value_t = 3)]
     top: usize,
+}
+
+#[derive(Args)]
+struct MergeArgs {
+    /// The grid, a TOML file
+    config: PathBuf,
+    #[command(flatten)]
+    place: Place,
+    /// How many shards there are, to say which of them lack parts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST as i64))]
+    shards: Option<u32>,
+    /// Print at most so many rows of each problem and loss (0 for all); table.csv always has all
+    #[arg(long, value_name = "ROWS", default_value_t = 3)]
+    top: usize,
+}
+
+#[derive(Args)]
+struct StatusArgs {
+    /// The grid, a TOML file
+    config: PathBuf,
+    #[command(flatten)]
+    place: Place,
+    /// How many shards there are, to say which of them lack parts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST as i64))]
+    shards: Option<u32>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -98,7 +139,7 @@ pub(crate) struct Place {
     /// The folder that the results folder goes into
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub out: PathBuf,
-    /// Worker threads [default: the config's, or one a core]
+    /// Worker threads [default: the config's, or one a core; in a Slurm job, the cores it has there]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
 }
@@ -129,6 +170,9 @@ pub fn main() -> ExitCode {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),
         Some(Command::Plan(args)) => plan(&args),
+        Some(Command::Merge(args)) => merge(&args),
+        Some(Command::Status(args)) => status(&args),
+        Some(Command::Slurm(args)) => slurm::command(&args),
         Some(Command::Table(args)) => table::table(&args),
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Diagnose(args)) => diagnose::command(&args),
@@ -149,7 +193,7 @@ pub(crate) fn print(text: &str) {
 }
 
 /// A config and its plan, or the exit code after showing what is wrong with it.
-fn prepare(path: &std::path::Path) -> Result<(Config, Plan), ExitCode> {
+pub(crate) fn prepare(path: &std::path::Path) -> Result<(Config, Plan), ExitCode> {
     let config = config::read(path).map_err(|error| wrong(error, 2))?;
     let plan = Plan::new(&config).map_err(|error| wrong(error, 2))?;
     Ok((config, plan))
@@ -158,8 +202,10 @@ fn prepare(path: &std::path::Path) -> Result<(Config, Plan), ExitCode> {
 impl Place {
     /// How many threads to work with, where the config asks for so many.
     pub(crate) fn jobs(&self, config: Option<usize>) -> usize {
+        let said = |key| std::env::var(key).ok()?.parse::<usize>().ok().filter(|cores| *cores > 0);
+        let slurm = || said("SLURM_CPUS_PER_TASK").or_else(|| said("SLURM_CPUS_ON_NODE"));
         let cores = || available_parallelism().map_or(1, std::num::NonZero::get);
-        self.jobs.map(usize::from).or(config).unwrap_or_else(cores)
+        self.jobs.map(usize::from).or(config).or_else(slurm).unwrap_or_else(cores)
     }
 }
 
@@ -188,16 +234,100 @@ fn run(args: &RunArgs) -> ExitCode {
     };
     let options = options(&args.place, &config, args.fresh);
     on_ctrl_c("stopping after the batches that have begun; Ctrl-C again stops at once");
-    let folder = options.out.join(&config.name);
     let (cells, batches) = (plan.cells(), plan.batches.len());
-    eprintln!("{}: {cells} cells in {batches} batches, on {} threads", config.name, options.jobs);
-    let summary = match run::run(&config, &plan, &options) {
-        Ok(summary) => summary,
-        Err(error @ RunError::Folder { .. }) => return wrong(error, 2),
-        Err(error @ RunError::Stopped { .. }) => return wrong(error, 130),
-        Err(error) => return wrong(error, 1),
+    let share = args.shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
+    eprintln!("{}: {cells} cells in {batches} batches{share}, on {} threads", config.name, options.jobs);
+    let Some(shard) = args.shard else {
+        return report(&config, run::run(&config, &plan, &options), &options, args.top);
     };
-    let top = (args.top > 0).then_some(args.top);
+    match run::run_shard(&config, &plan, shard, &options) {
+        Ok(done) => {
+            let made = done.parts - done.reused;
+            eprintln!(
+                "shard {shard}: {made} parts made, {} were there; `runner merge` puts all together",
+                done.reused
+            );
+            failed_cells(done.counts.failed)
+        }
+        Err(error) => failed(error),
+    }
+}
+
+fn merge(args: &MergeArgs) -> ExitCode {
+    match prepare(&args.config) {
+        Ok((config, plan)) => {
+            let options = options(&args.place, &config, false);
+            let shards = args.shards.map(|shards| shards as usize);
+            report(&config, run::merge(&config, &plan, shards, &options), &options, args.top)
+        }
+        Err(code) => code,
+    }
+}
+
+fn status(args: &StatusArgs) -> ExitCode {
+    let (config, plan) = match prepare(&args.config) {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    let options = options(&args.place, &config, false);
+    let status = match run::status(&config, &plan, args.shards.map(|shards| shards as usize), &options) {
+        Ok(status) => status,
+        Err(error) => return failed(error),
+    };
+    if args.json {
+        print(&(serde_json::to_string_pretty(&status).expect("plain data") + "\n"));
+        return ExitCode::SUCCESS;
+    }
+    let mut text = format!(
+        "{}: {} of {} parts are there, with {} of {} cells",
+        config.name,
+        status.done,
+        status.parts,
+        status.cells,
+        plan.cells().max(status.cells)
+    );
+    if status.failed > 0 {
+        let _ = write!(text, ", of which {} failed", status.failed);
+    }
+    if let Some(array) = &status.missing {
+        let _ = write!(text, "; shards that lack parts: {array}");
+    }
+    text += match (status.done == status.parts, status.merged) {
+        (true, true) => "; the result files are there\n",
+        (true, false) => "; `runner merge` puts them together\n",
+        (false, _) => "\n",
+    };
+    print(&text);
+    ExitCode::SUCCESS
+}
+
+/// Shows why there are no results; the exit code.
+fn failed(error: RunError) -> ExitCode {
+    let code = match error {
+        RunError::Folder { .. } => 2,
+        RunError::Stopped { .. } => 130,
+        _ => 1,
+    };
+    wrong(error, code)
+}
+
+/// Points to cells that failed; the exit code.
+fn failed_cells(count: u64) -> ExitCode {
+    if count == 0 {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{count} cells failed: the column `message` of cells.csv says why");
+    ExitCode::from(1)
+}
+
+/// Prints what a grid came to; the exit code.
+fn report(config: &Config, run: Result<Summary, RunError>, options: &Options, top: usize) -> ExitCode {
+    let summary = match run {
+        Ok(summary) => summary,
+        Err(error) => return failed(error),
+    };
+    let folder = options.out.join(&config.name);
+    let top = (top > 0).then_some(top);
     let terminal = std::io::stdout().is_terminal();
     print(&summary.table.render(&RenderOptions { terminal, top }));
     let counts = summary.counts;
@@ -219,15 +349,11 @@ fn run(args: &RunArgs) -> ExitCode {
         eprintln!("{} parts of another build or config were removed", summary.removed);
     }
     for loss in summary.table.slow_losses() {
-        if let Some(command) = diagnosis_of(&config, loss) {
+        if let Some(command) = diagnosis_of(config, loss) {
             eprintln!("`{loss}` is slow whatever trains it: `{command}` says why");
         }
     }
-    if counts.failed > 0 {
-        eprintln!("{} cells failed: the column `message` of cells.csv says why", counts.failed);
-        return ExitCode::from(1);
-    }
-    ExitCode::SUCCESS
+    failed_cells(counts.failed)
 }
 
 /// The command that diagnoses a loss of a config, by the label that it has in the results.

@@ -14,5 +14,7 @@ pub mod map;
 pub mod parts;
 pub mod plan;
 pub mod run;
+pub mod shard;
+mod slurm;
 mod survey;
 mod table;

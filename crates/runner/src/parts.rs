@@ -6,7 +6,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use analysis::records::{self, Cell, Hit, Outcome, Point, Targets, Term};
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,14 @@ pub struct Counts {
     pub diverged: u64,
     /// Those that failed.
     pub failed: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.cells += other.cells;
+        self.diverged += other.diverged;
+        self.failed += other.failed;
+    }
 }
 
 /// Where and how long a batch ran.
@@ -228,6 +238,9 @@ pub fn write_whole(
     Ok(())
 }
 
+/// So long after its last byte a file that is being written has been given up: another run may be at work here.
+const GIVEN_UP: Duration = Duration::from_secs(3600);
+
 /// Removes what an interrupted run left half-written, and parts that no batch of this run has.
 ///
 /// Returns how many parts were removed.
@@ -241,7 +254,10 @@ pub fn sweep(folder: &Path, is_known: impl Fn(&str) -> bool) -> io::Result<usize
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let foreign = name.strip_suffix(".part").is_some_and(|key| !is_known(key));
-        if (foreign || name.starts_with(".writing-")) && fs::remove_file(entry.path()).is_ok() {
+        // A clock that was set back makes an age an error, and then the file stays.
+        let age = || entry.metadata().and_then(|data| data.modified()).ok()?.elapsed().ok();
+        let half = name.starts_with(".writing-") && age().is_some_and(|age| age > GIVEN_UP);
+        if (foreign || half) && fs::remove_file(entry.path()).is_ok() {
             removed += usize::from(foreign);
         }
     }

@@ -1,6 +1,6 @@
 //! Running a plan: the parts that are missing, then the result files.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::engine;
 use crate::parts::{self, Counts, Part, Timing, sweep, write_whole};
 use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
+use crate::shard::{Remedy, Shard, array, shards_of};
 
 /// Set by Ctrl-C: batches that have begun are finished, and no other begins.
 pub static STOP: AtomicBool = AtomicBool::new(false);
@@ -59,6 +60,17 @@ pub enum RunError {
         done: usize,
         /// Parts altogether.
         batches: usize,
+    },
+    /// Parts of other shards aren't there.
+    #[error("{missing} of {parts} parts are missing or damaged")]
+    #[diagnostic(help("{remedy}"))]
+    Missing {
+        /// How many.
+        missing: usize,
+        /// Of how many.
+        parts: usize,
+        /// What to do.
+        remedy: Remedy,
     },
     /// A part was removed or changed under our hands.
     #[error("part {key} in {} has gone or changed while the run was being finished", folder.display())]
@@ -106,48 +118,221 @@ pub struct Options {
 ///
 /// # Errors
 /// If results can't be written, or on Ctrl-C.
-///
-/// # Panics
-/// If worker threads can't be started.
 pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, RunError> {
     let begin = Instant::now();
-    let folder = options.out.join(&config.name);
-    let parts = folder.join("parts");
-    let unusable = |source| RunError::Folder { path: folder.clone(), source };
-    fs::create_dir_all(&parts).map_err(unusable)?;
-    // Found out now rather than after the first batch.
-    tempfile::Builder::new().prefix(".writing-").tempfile_in(&parts).map_err(unusable)?;
+    let workshop = Workshop::new(config, plan, options)?;
+    let maker = workshop.maker();
+    let mut reused = 0;
+    let laid_out = workshop.lay_out(|batches, keys| {
+        reused += maker.make(batches, keys)?.1;
+        Ok(true)
+    })?;
+    workshop.finish(&laid_out, reused, begin)
+}
 
-    let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.jobs)
-        .start_handler(|_| tch::set_num_threads(1))
-        .build()
-        .expect("threads can be started");
-    let maker = Maker { parts: &parts, targets: &targets, pool: &pool, fresh: options.fresh };
-    let mut plan = plan.clone();
-    let (mut keys, mut reused) = (Vec::new(), 0);
-    for round in 0.. {
-        let more: Vec<String> =
-            plan.batches[keys.len()..].par_iter().map(|batch| batch.key(&plan.targets)).collect();
-        reused += maker.make(&plan.batches[keys.len()..], &more)?;
-        keys.extend(more);
-        if !config.extend || round == EXTENSIONS {
-            break;
-        }
-        let extension = plan.extension(config, &maker.tabulate(&keys)?);
-        if extension.is_empty() {
-            break;
-        }
-        plan.batches.extend(extension);
+/// What a shard's run says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardSummary {
+    /// The shard's parts.
+    pub parts: usize,
+    /// Those that were there before.
+    pub reused: usize,
+    /// What their cells came to.
+    pub counts: Counts,
+}
+
+/// Runs the parts of a shard that are missing, and no other. A learning-rate grid can only extend itself where the
+/// parts of all shards are there, so that such a shard is run once more then.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_shard(
+    config: &Config,
+    plan: &Plan,
+    shard: Shard,
+    options: &Options,
+) -> Result<ShardSummary, RunError> {
+    let workshop = Workshop::new(config, plan, options)?;
+    let maker = workshop.maker();
+    let mut summary = ShardSummary::default();
+    workshop.lay_out(|batches, keys| {
+        let own = shard.own(keys);
+        let batches: Vec<Batch> = own.iter().map(|i| batches[*i].clone()).collect();
+        let own: Vec<String> = own.into_iter().map(|i| keys[i].clone()).collect();
+        let (counts, reused) = maker.make(&batches, &own)?;
+        summary.parts += own.len();
+        summary.reused += reused;
+        summary.counts += counts;
+        Ok(config.extend && workshop.missing(keys).is_empty())
+    })?;
+    Ok(summary)
+}
+
+/// Puts the parts of all shards together.
+///
+/// # Errors
+/// If parts are missing or damaged: how many, and of which of `shards` shards.
+pub fn merge(
+    config: &Config,
+    plan: &Plan,
+    shards: Option<usize>,
+    options: &Options,
+) -> Result<Summary, RunError> {
+    let begin = Instant::now();
+    let workshop = Workshop::new(config, plan, options)?;
+    let (mut missing, mut of) = (0, BTreeSet::new());
+    let laid_out = workshop.lay_out(|_, keys| {
+        let lost = workshop.missing(keys);
+        missing += lost.len();
+        of.extend(shards.iter().flat_map(|count| shards_of(keys, &lost, *count)));
+        Ok(lost.is_empty())
+    })?;
+    if missing > 0 {
+        let (parts, array) = (laid_out.keys.len(), (!of.is_empty()).then(|| array(&of)));
+        return Err(RunError::Missing { missing, parts, remedy: Remedy { array, shards } });
     }
-    let counts = assemble(config, &plan, &keys, &folder, &targets)?;
-    let known: HashSet<&str> = keys.iter().map(String::as_str).collect();
-    let removed = sweep(&parts, |key| known.contains(key)).unwrap_or(0);
-    let table = tabulate(&folder)?;
-    let written = write_whole(&folder.join("table.csv"), |file| table.write_csv(file));
-    written.map_err(|source| RunError::Write { path: folder.join("table.csv"), source })?;
-    Ok(Summary { table, counts, batches: keys.len(), reused, removed, wall: begin.elapsed() })
+    let reused = laid_out.keys.len();
+    workshop.finish(&laid_out, reused, begin)
+}
+
+/// How far a grid is, by what lies in its folder alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The parts there are, extensions included as far as they are known.
+    pub parts: usize,
+    /// Those that are there and whole.
+    pub done: usize,
+    /// The cells of those.
+    pub cells: u64,
+    /// Cells of those that failed.
+    pub failed: u64,
+    /// Shards with parts that are missing, as an `--array=` string, where their number is known.
+    pub missing: Option<String>,
+    /// Whether the result files are there.
+    pub merged: bool,
+}
+
+/// Looks how far a grid is; nothing is written.
+///
+/// # Errors
+/// If a part vanishes meanwhile.
+pub fn status(
+    config: &Config,
+    plan: &Plan,
+    shards: Option<usize>,
+    options: &Options,
+) -> Result<Status, RunError> {
+    let workshop = Workshop::at(config, plan, options);
+    let (mut counts, mut done, mut of) = (Counts::default(), 0, BTreeSet::new());
+    let laid_out = workshop.lay_out(|_, keys| {
+        let loaded = workshop.load(keys);
+        let lost: Vec<usize> = (0..keys.len()).filter(|i| loaded[*i].is_none()).collect();
+        loaded.iter().flatten().for_each(|part| counts += *part);
+        done += keys.len() - lost.len();
+        of.extend(shards.iter().flat_map(|count| shards_of(keys, &lost, *count)));
+        Ok(lost.is_empty())
+    })?;
+    let missing = (!of.is_empty()).then(|| array(&of));
+    let merged = workshop.folder.join("manifest.json").exists();
+    let parts = laid_out.keys.len();
+    Ok(Status { parts, done, cells: counts.cells, failed: counts.failed, missing, merged })
+}
+
+/// A grid's folder, and what parts are made with.
+struct Workshop<'a> {
+    config: &'a Config,
+    plan: &'a Plan,
+    folder: PathBuf,
+    parts: PathBuf,
+    targets: Targets,
+    pool: rayon::ThreadPool,
+    fresh: bool,
+}
+
+/// A plan with its extensions, and the keys of its parts.
+struct LaidOut {
+    plan: Plan,
+    keys: Vec<String>,
+}
+
+impl<'a> Workshop<'a> {
+    /// Makes the folder, if need be.
+    fn new(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
+        let workshop = Self::at(config, plan, options);
+        let unusable = |source| RunError::Folder { path: workshop.folder.clone(), source };
+        fs::create_dir_all(&workshop.parts).map_err(unusable)?;
+        // Found out now rather than after the first batch.
+        tempfile::Builder::new().prefix(".writing-").tempfile_in(&workshop.parts).map_err(unusable)?;
+        Ok(workshop)
+    }
+
+    fn at(config: &'a Config, plan: &'a Plan, options: &Options) -> Self {
+        let folder = options.out.join(&config.name);
+        let parts = folder.join("parts");
+        let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.jobs)
+            .start_handler(|_| tch::set_num_threads(1))
+            .build()
+            .expect("threads can be started");
+        Self { config, plan, folder, parts, targets, pool, fresh: options.fresh }
+    }
+
+    fn maker(&self) -> Maker<'_> {
+        Maker { parts: &self.parts, targets: &self.targets, pool: &self.pool, fresh: self.fresh }
+    }
+
+    /// Goes through the plan and, while `each` says that all parts so far are there, its extensions.
+    fn lay_out(
+        &self,
+        mut each: impl FnMut(&[Batch], &[String]) -> Result<bool, RunError>,
+    ) -> Result<LaidOut, RunError> {
+        let mut plan = self.plan.clone();
+        let mut keys = Vec::new();
+        for round in 0.. {
+            let batches = &plan.batches[keys.len()..];
+            let more: Vec<String> = batches.par_iter().map(|batch| batch.key(&plan.targets)).collect();
+            let complete = each(batches, &more)?;
+            keys.extend(more);
+            if !complete || !self.config.extend || round == EXTENSIONS {
+                break;
+            }
+            let extension = plan.extension(self.config, &self.maker().tabulate(&keys)?);
+            if extension.is_empty() {
+                break;
+            }
+            plan.batches.extend(extension);
+        }
+        Ok(LaidOut { plan, keys })
+    }
+
+    /// What the parts came to; none for those that aren't there or aren't whole.
+    fn load(&self, keys: &[String]) -> Vec<Option<Counts>> {
+        let load = |key: &String| Part::load(&self.parts, key).map(|part| part.counts);
+        self.pool.install(|| keys.par_iter().map(load).collect())
+    }
+
+    fn missing(&self, keys: &[String]) -> Vec<usize> {
+        let loaded = self.load(keys);
+        (0..keys.len()).filter(|i| loaded[*i].is_none()).collect()
+    }
+
+    /// Writes the result files.
+    fn finish(
+        &self,
+        LaidOut { plan, keys }: &LaidOut,
+        reused: usize,
+        begin: Instant,
+    ) -> Result<Summary, RunError> {
+        let counts = assemble(self.config, plan, keys, &self.folder, &self.targets)?;
+        let known: HashSet<&str> = keys.iter().map(String::as_str).collect();
+        let removed = sweep(&self.parts, |key| known.contains(key)).unwrap_or(0);
+        let table = tabulate(&self.folder)?;
+        let path = self.folder.join("table.csv");
+        let written = write_whole(&path, |file| table.write_csv(file));
+        written.map_err(|source| RunError::Write { path, source })?;
+        Ok(Summary { table, counts, batches: keys.len(), reused, removed, wall: begin.elapsed() })
+    }
 }
 
 /// Makes parts.
@@ -159,8 +344,8 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Makes the parts of these batches that aren't there; returns how many were.
-    fn make(&self, batches: &[Batch], keys: &[String]) -> Result<usize, RunError> {
+    /// Makes the parts of these batches that aren't there; returns what all came to, and how many were there.
+    fn make(&self, batches: &[Batch], keys: &[String]) -> Result<(Counts, usize), RunError> {
         let loaded = |key: &String| if self.fresh { None } else { Part::load(self.parts, key) };
         let there: Vec<Option<Counts>> =
             self.pool.install(|| keys.par_iter().map(|key| loaded(key).map(|part| part.counts)).collect());
@@ -168,6 +353,7 @@ impl Maker<'_> {
         progress.inc(there.iter().flatten().map(|counts| counts.cells).sum());
         progress.reset_eta();
         let failure: Mutex<Option<RunError>> = Mutex::new(None);
+        let made = Mutex::new(Counts::default());
         let missing: Vec<usize> = (0..keys.len()).filter(|i| there[*i].is_none()).collect();
         let host = host_name();
         let run_one = |&i: &usize| {
@@ -185,6 +371,7 @@ impl Maker<'_> {
                 return;
             }
             progress.inc(part.counts.cells);
+            *made.lock().expect("no worker panics while it holds this") += part.counts;
         };
         // In the plan's order, one by one: the work left when threads run out of it is one batch.
         self.pool.install(|| missing.par_iter().with_max_len(1).for_each(run_one));
@@ -196,7 +383,9 @@ impl Maker<'_> {
             let done = keys.iter().filter(|key| parts::path(self.parts, key).exists()).count();
             return Err(RunError::Stopped { done, batches: keys.len() });
         }
-        Ok(there.iter().flatten().count())
+        let mut counts = made.into_inner().expect("no worker panics while it holds this");
+        there.iter().flatten().for_each(|part| counts += *part);
+        Ok((counts, there.iter().flatten().count()))
     }
 
     /// The convergence table of parts that aren't put together yet.
@@ -291,9 +480,7 @@ fn assemble(
                     };
                     append([&part.cells, &part.curves, &part.terms])?;
                     has_terms |= !part.terms.is_empty();
-                    counts.cells += part.counts.cells;
-                    counts.diverged += part.counts.diverged;
-                    counts.failed += part.counts.failed;
+                    counts += part.counts;
                     let Timing { host, wall_us } = part.timing;
                     let _ = writeln!(timings, "{key},{host},{},{wall_us}", part.counts.cells);
                 }

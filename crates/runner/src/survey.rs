@@ -20,6 +20,9 @@ const TRIAL_S: f64 = 0.1;
 /// The most batches of a kind that are tried: losses and optimizers of a problem cost differently.
 const TRIALS: usize = 12;
 
+/// A task of a cluster should run so long, so that starting it costs little, and losing it too.
+const SHARD_S: f64 = 600.0;
+
 /// Batches of one problem on one engine.
 #[derive(Default)]
 struct Kind<'a> {
@@ -65,6 +68,13 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
         let _ = writeln!(text, "\n{there} parts are there already in {}", parts.display());
     }
     let _ = writeln!(text, "\nabout {} on {} threads, from short trials", words(seconds), options.jobs);
+    let shards = (seconds * options.jobs as f64 / SHARD_S).ceil().min((plan.batches.len() - there) as f64);
+    if shards > 1.0 {
+        let _ = writeln!(
+            text,
+            "on a cluster: `runner slurm CONFIG --shards {shards}` makes tasks of ten minutes a core"
+        );
+    }
     text
 }
 

@@ -64,8 +64,12 @@ pub(crate) fn integer(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Appends a text, in quotes if it has to be.
+/// Appends a text, in quotes if it has to be. One that a spreadsheet would take for a formula gets an apostrophe in
+/// front: messages come from files that others wrote.
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        return self::text(out, &format!("'{text}"));
+    }
     if text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
         out.push(b'"');
         for byte in text.bytes() {
@@ -216,6 +220,15 @@ mod tests {
         let single = |value: f32| written(f64::from(value), Dtype::Float32);
         assert_eq!([0.3, 100.0, 1e-45].map(single), ["0.3", "100", "1e-45"]);
         assert_eq!([f32::NAN, f32::INFINITY].map(single), ["NaN", "inf"]);
+    }
+
+    #[test]
+    fn no_text_is_a_formula_to_a_spreadsheet() {
+        for wrong in ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\tx", "\r=1"] {
+            let mut out = Vec::new();
+            text(&mut out, wrong);
+            assert_eq!(out.iter().find(|byte| **byte != b'"'), Some(&b'\''), "{wrong}");
+        }
     }
 
     #[test]

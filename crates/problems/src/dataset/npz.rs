@@ -3,25 +3,24 @@
 //! tch has a reader, which trusts the header about the length of the data and takes no array in Fortran's
 //! order, which is how a transposed matrix is stored.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
+use losses::archive;
 use tch::{Kind, Tensor};
-use zip::ZipArchive;
 
 /// Every array of an archive, by name.
 pub(super) fn read(path: &Path) -> Result<Vec<(String, Tensor)>, String> {
-    let no_archive =
-        |error: zip::result::ZipError| format!("it is no npz file ({error}): write it with numpy.savez");
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(no_archive)?;
+    let remedy = |message: String| format!("{message}: write it with numpy.savez");
+    let mut archive = archive::open(path).map_err(remedy)?;
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
-        let mut entry = archive.by_index(index).map_err(no_archive)?;
+        let entry = archive.by_index(index).map_err(|error| remedy(error.to_string()))?;
         let name = entry.name().strip_suffix(".npy").unwrap_or(entry.name()).to_owned();
         let mut bytes = Vec::new();
-        let read = entry.read_to_end(&mut bytes).map_err(|error| error.to_string());
+        // No more than was announced, whatever comes out.
+        let announced = entry.size();
+        let read = entry.take(announced).read_to_end(&mut bytes).map_err(|error| error.to_string());
         let array = read.and_then(|_| array(&bytes)).map_err(|message| format!("`{name}`: {message}"))?;
         arrays.push((name, array));
     }

@@ -6,4 +6,5 @@ mod mistakes;
 mod place;
 mod reference;
 mod resume;
+mod shards;
 mod table;
