@@ -193,3 +193,43 @@ fn scripts_for_slurm_are_sound() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("a shard is I/N"), "{}", text(&output.stderr));
 }
+
+/// Starts a run of a second or so, and waits until it has made a part.
+fn started(place: &Place) -> std::process::Child {
+    let mut child = place
+        .command(&["g.toml", "--jobs", "1"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let parts = place.results("g").join("parts");
+    let made = || {
+        fs::read_dir(&parts)
+            .into_iter()
+            .flatten()
+            .any(|file| file.unwrap().path().extension().is_some_and(|ending| ending == "part"))
+    };
+    for _ in 0..6000 {
+        if made() {
+            return child;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    panic!("no part was made in a minute");
+}
+
+#[test]
+fn a_folder_that_is_removed_under_a_run_is_said_and_the_next_run_makes_all_anew() {
+    let config = GRID.replace("steps = 60", "steps = 20000");
+    let place = place(&config);
+    let child = started(&place);
+    fs::remove_dir_all(place.results("g")).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("can't write") && said.contains("run the same command to go on"), "{said}");
+    ok(&place.run(&["g.toml"]));
+    assert_eq!(result_files(&place.results("g")), whole(&config));
+}
