@@ -227,7 +227,7 @@ fn a_folder_that_is_removed_under_a_run_is_said_and_the_next_run_makes_all_anew(
     let child = started(&place);
     fs::remove_dir_all(place.results("g")).unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = text(&output.stderr);
+    let said = text(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("can't write") && said.contains("run the same command to go on"), "{said}");
     ok(&place.run(&["g.toml"]));
