@@ -3,7 +3,7 @@
 
 use numeric::{Float, LANES, Row, Stream, rows};
 use optimizers::{Clip, Entry, Fuse, Optimizer, Oracle, Stepper, TensorStepper};
-use serde_json::json;
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 /// An entry from the JSON of its options.
@@ -63,31 +63,36 @@ pub fn variants() -> Vec<Optimizer> {
 /// The optimizer at random options, such as its check finds valid.
 fn random_options(optimizer: &Optimizer, stream: &mut Stream) -> Optimizer {
     for _ in 0..1000 {
-        let mut options = optimizer.options();
-        for (name, value) in options.as_object_mut().expect("options are a table") {
-            let draw = |size: f64, stream: &mut Stream| match stream.below(2) {
-                0 => size,
-                // Options that are 0 by default are decays, mostly.
-                _ if size == 0.0 => 0.1 * stream.uniform(),
-                // A decay stays one.
-                _ if size < 1.0 => (size * (0.5 + stream.uniform())).min(0.5 + 0.5 * size),
-                _ => size * (0.5 + stream.uniform()),
-            };
-            if value.is_boolean() {
-                *value = json!(stream.below(2) == 1);
-            } else if let Some(count) = value.as_u64() {
-                *value = json!(1 + stream.below(2 * count + 1));
-            } else if let Some(size) = value.as_f64() {
-                // A denominator of nothing but rounding shows rounding.
-                *value = json!(if name == "eps" { size.max(1e-8) } else { draw(size, stream) });
-            }
-        }
+        let options = redrawn(optimizer.options(), stream);
         let drawn: Optimizer = serde_json::from_value(json!({ optimizer.name(): options })).expect("options");
         if drawn.check().is_ok() {
             return drawn;
         }
     }
     panic!("no random options of `{}` are valid", optimizer.name())
+}
+
+/// A table of options with every number and switch drawn anew.
+pub fn redrawn(mut options: Value, stream: &mut Stream) -> Value {
+    for (name, value) in options.as_object_mut().expect("options are a table") {
+        let draw = |size: f64, stream: &mut Stream| match stream.below(2) {
+            0 => size,
+            // Options that are 0 by default are decays, mostly.
+            _ if size == 0.0 => 0.1 * stream.uniform(),
+            // A decay stays one.
+            _ if size < 1.0 => (size * (0.5 + stream.uniform())).min(0.5 + 0.5 * size),
+            _ => size * (0.5 + stream.uniform()),
+        };
+        if value.is_boolean() {
+            *value = json!(stream.below(2) == 1);
+        } else if let Some(count) = value.as_u64() {
+            *value = json!(1 + stream.below(2 * count + 1));
+        } else if let Some(size) = value.as_f64() {
+            // A denominator of nothing but rounding shows rounding.
+            *value = json!(if name == "eps" { size.max(1e-8) } else { draw(size, stream) });
+        }
+    }
+    options
 }
 
 /// Normal numbers, sixteen in a row.
