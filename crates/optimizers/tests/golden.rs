@@ -182,9 +182,8 @@ fn optimizers_follow_their_references_in_single_precision() {
             // The eigenvalues of the quadratic's matrices differ by more than single precision has digits for.
             "shampoo" => 6e-3,
             "soap" if case.problem == "quadratic" => f64::INFINITY,
-            "soap" => 0.2,
-            // A search ends where the loss has fallen enough, which rounding may tell otherwise.
-            "nonlinear_cg" => 0.2,
+            // And a search ends where the loss has fallen enough, which rounding may tell otherwise.
+            "soap" | "nonlinear_cg" => 0.2,
             _ => 1e-3,
         }
     }
