@@ -1,5 +1,6 @@
 //! Elements per second of one optimizer step, on one thread: every optimizer of the registry, fused, as
-//! the same rule on libtorch tensors, and as libtorch's own C++ optimizer where there is one.
+//! the same rule on libtorch tensors, and as libtorch's own C++ optimizer where there is one. What isn't
+//! elementwise steps a square matrix.
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use tch::nn::{self, OptimizerConfig, VarStore};
 use tch::{Device, Kind, Tensor};
 
 const SIZES: [usize; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+/// Of square matrices: eigenvectors of larger ones take minutes.
+const SIDES: [usize; 2] = [100, 1_000];
 
 fn main() {
     tch::set_num_threads(1);
@@ -29,8 +32,12 @@ fn main() {
                 bench(&mut group, "libtorch C++", &optimizer, size, || cpp.step());
                 continue;
             }
-            fused(&mut group, &optimizer, size);
-            rule(&mut group, &optimizer, size);
+            if optimizer.stepper::<f32>(1).is_some() {
+                fused(&mut group, &optimizer, size);
+                tensors(&mut group, "libtorch rule", &optimizer, &[size]);
+            } else if let Some(side) = SIDES.into_iter().find(|side| side * side == size) {
+                tensors(&mut group, "libtorch matrix", &optimizer, &[side, side]);
+            }
         }
         group.finish();
     }
@@ -64,19 +71,26 @@ fn fused(group: &mut BenchmarkGroup<WallTime>, optimizer: &Optimizer, size: usiz
     });
 }
 
-/// The same rule, operation by operation.
-fn rule(group: &mut BenchmarkGroup<WallTime>, optimizer: &Optimizer, size: usize) {
+/// An optimizer on one libtorch tensor, operation by operation.
+fn tensors(group: &mut BenchmarkGroup<WallTime>, form: &str, optimizer: &Optimizer, shape: &[usize]) {
+    let size = shape.iter().product();
+    let shape: Vec<i64> = [1].iter().chain(shape).map(|n| i64::try_from(*n).expect("small")).collect();
+    let draw = |purpose: &str| draw(purpose, size).reshape(&shape);
     let mut stepper = optimizer.tensor();
-    let mut parameters = [draw("parameter", size).unsqueeze(0)];
-    let gradients = [draw("gradient", size).unsqueeze(0)];
+    let mut parameters = [draw("parameter")];
+    // Every second gradient points back, so that there is a curvature to learn, and no end to come to.
+    let gradients = [[draw("gradient")], [draw("gradient") * -0.5]];
     let lr = Tensor::from_slice(&[1e-3_f32]);
-    let mut answers = Answers { loss: lr.ones_like(), gradients: gradients[0].shallow_clone() };
-    bench(group, "libtorch rule", optimizer, size, || {
-        stepper.step_with(&lr, &mut parameters, &gradients, &mut answers);
+    let mut answers = Answers { loss: lr.ones_like(), gradients: gradients[0][0].zeros_like() };
+    let mut steps = 0;
+    bench(group, form, optimizer, size, || {
+        steps += 1;
+        stepper.step_with(&lr, &mut parameters, &gradients[steps % 2], &mut answers);
     });
 }
 
-/// Answers that cost nothing, so that what is measured is the optimizer's own work.
+/// Answers that cost nothing, so that what is measured is the optimizer's own work: wherever it asks, the loss is
+/// less and the gradient 0.
 struct Answers {
     loss: Tensor,
     gradients: Tensor,

@@ -187,6 +187,20 @@ def gaussian_nll(p, t, variance=1.0):
     return F.gaussian_nll_loss(p, t, torch.full_like(p, variance), reduction="none")
 
 
+def learnt_gaussian_nll(p, t, least=1e-6):
+    # One element a lane, whose likeliest variance is its square.
+    variance = (p - t).detach().square().clamp(min=least)
+    return F.gaussian_nll_loss(p, t, variance, eps=least, reduction="none")
+
+
+def multiclass_focal(p, t, gamma=2.0):
+    logarithms = F.log_softmax(p.double(), 1)
+    of_class = logarithms.gather(1, t[:, None])[:, 0]
+    # 1 − p is the sum of the others.
+    others = logarithms.masked_fill(F.one_hot(t, p.shape[1]).bool(), -torch.inf).logsumexp(1)
+    return (-torch.exp(others) ** gamma * of_class).to(p.dtype)
+
+
 @in_double
 def kl(p, t):
     return F.kl_div(p, t, reduction="none") - t + torch.exp(p)
@@ -253,11 +267,13 @@ LOSSES = [
     ("epsilon_insensitive", epsilon_insensitive, RESIDUES, [{}, {"epsilon": 0.5}]),
     ("dead_zone", dead_zone, RESIDUES, [{}, {"width": 0.5}]),
     ("cross_entropy", unreduced(F.cross_entropy), CLASSES, [{}, {"label_smoothing": 0.1}]),
+    ("multiclass_focal", multiclass_focal, CLASSES, [{}, {"gamma": 0.5}]),
     ("focal", focal, LABELLED, [{}, {"alpha": 0.5, "gamma": 0.0}, {"gamma": 1.5}]),
     ("hinge", hinge, SCORES, [{}]),
     ("squared_hinge", squared_hinge, SCORES, [{}]),
     ("dice", dice, [(x, y) for x, y in SCORES if abs(x) <= 3], [{}, {"smooth": 0.1}]),
     ("gaussian_nll", gaussian_nll, RESIDUES, [{}, {"variance": 0.25}]),
+    ("learnt_gaussian_nll", learnt_gaussian_nll, RESIDUES, [{}, {"least": 0.25}]),
     ("poisson_nll", unreduced(F.poisson_nll_loss), COUNTS, [{}]),
     ("kl", kl, COUNTS, [{}]),
     ("bce_with_logits", unreduced(F.binary_cross_entropy_with_logits), PROBABILITIES, [{}]),

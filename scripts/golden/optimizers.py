@@ -22,11 +22,12 @@ import prodigyopt
 import pytorch_optimizer as po
 import schedulefree
 import torch
-from references import Double, Optax, Scaled, Split, Torch
+from pytorch_optimizer.optimizer.psgd import precondition_update_prob_schedule
+from references import ConjugateGradients, Double, Optax, Scaled, Split, Torch, probed
 from torch import optim
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-PACKAGES = ("torch", "optax", "pytorch_optimizer", "schedulefree", "prodigyopt", "dadaptation", "dog-optimizer")
+PACKAGES = ("torch", "optax", "scipy", "pytorch_optimizer", "schedulefree", "prodigyopt", "dadaptation", "dog-optimizer")
 STEPS, EVERY = 100, 10
 FOLDER = Path(__file__).resolve().parents[2] / "crates/optimizers/tests/golden"
 
@@ -66,6 +67,15 @@ def separable(w, b):
     return (torch.arange(1.0, 8.0) * (0.5 * (p - 1) ** 2 + 0.25 * p**4)).sum()
 
 
+def convolution(w, b):
+    """Three kernels of 2 × 1 over an image of two channels and 3 × 2 pixels: a tensor of four dimensions and a vector."""
+    x = torch.tensor([(7 * k % 11 - 5) / 4 for k in range(12)]).reshape(1, 2, 3, 2)
+    y = torch.tensor([(5 * k % 7 - 3) / 4 for k in range(12)]).reshape(1, 3, 2, 2)
+    return ((torch.tanh(torch.nn.functional.conv2d(x, w, b)) - y) ** 2).mean()
+
+
+KERNELS = [[[[-0.375], [0.0]], [[0.375], [-0.125]]], [[[0.25], [-0.25]], [[0.125], [-0.375]]], [[[0.0], [0.375]], [[-0.125], [0.25]]]]
+
 # Name: the function, and where it starts.
 PROBLEMS = {
     "quadratic": (quadratic, [[[1.0, -1.0, 2.0], [-2.0, 0.5, 3.0]]]),
@@ -73,13 +83,19 @@ PROBLEMS = {
     "logistic": (logistic, [[0.3, -0.2], 0.1]),
     "separable": (separable, [[[2.0, -1.0], [0.5, 1.5]], [-2.0, 0.1, 3.0]]),
     "network": (network, [[[0.5, -0.3], [0.2, 0.8], [-0.6, 0.1]], [0.1, -0.2, 0.3], [0.7, -0.5, 0.4]]),
+    "convolution": (convolution, [KERNELS, [0.1, -0.2, 0.0]]),
 }
 
 
-def rates(quadratic, rosenbrock, logistic, network, separable=None):
+def rates(quadratic, rosenbrock, logistic, network, separable=None, convolution=None):
     """Rates for each problem; one without any is left out."""
     named = {"quadratic": quadratic, "rosenbrock": rosenbrock, "logistic": logistic, "network": network}
-    return {**named, "separable": separable}
+    return {**named, "separable": separable, "convolution": convolution}
+
+
+def shaped(of, convolution):
+    """The same, and rates for the tensor of four dimensions, which matters where shapes do."""
+    return {**of, "convolution": convolution}
 
 
 # Rates for methods that go along the gradient, that go about lr a step, and Adagrad's.
@@ -295,7 +311,7 @@ OPTIMIZERS = {
         ({"lambd": 0.1, "alpha": 0.5, "t0": 30, "l2": 0.01},
          Torch(optim.ASGD, lambd=0.1, alpha=0.5, t0=29, weight_decay=0.01, answer=average, constant=True)),
     ]),
-    "novograd": (ADAM, [
+    "novograd": (shaped(ADAM, (0.02, 0.05)), [
         ({}, optaxed("novograd", optax.novograd, b1=0.95, b2=0.98, eps=1e-8)),
         ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1},
          optaxed("novograd", optax.novograd, b1=0.8, b2=0.9, eps=1e-3, weight_decay=0.1)),
@@ -306,7 +322,7 @@ OPTIMIZERS = {
          Torch(po.MARS, optimize_1d=True, foreach=False, betas=(0.9, 0.95), gamma=0.1, eps=1e-12, weight_decay=0.1,
                tolerance=1e-7)),
     ]),
-    "lars": (rates((10.0, 3.0), (1.0, 3.0), (10.0, 3.0), (10.0, 3.0)), [
+    "lars": (shaped(rates((10.0, 3.0), (1.0, 3.0), (10.0, 3.0), (10.0, 3.0)), (10.0, 3.0)), [
         ({}, optaxed("lars", optax.lars)),
         ({"momentum": 0.5, "trust_coefficient": 0.002},
          optaxed("lars", optax.lars, momentum=0.5, trust_coefficient=0.002)),
@@ -314,32 +330,40 @@ OPTIMIZERS = {
          Torch(po.LARS, momentum=0.8, trust_coefficient=0.002, weight_decay=0.1, nesterov=False, foreach=False,
                constant=True, problems=["quadratic"])),
     ]),
-    "lamb": (rates((0.02, 0.05), (0.01, 0.02), (0.02, 0.05), (0.02, 0.05)), [
+    "lamb": (shaped(rates((0.02, 0.05), (0.01, 0.02), (0.02, 0.05), (0.02, 0.05)), (0.02, 0.05)), [
         ({}, optaxed("lamb", optax.lamb)),
         ({"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1},
          optaxed("lamb", optax.lamb, b1=0.8, b2=0.95, eps=1e-3, weight_decay=0.1)),
     ]),
-    "adafactor": (rates((0.02, 0.3), (0.02, 0.05), (0.02, 0.1), (0.02, 0.1)), [
-        ({}, Torch(optim.Adafactor)),
+    "adafactor": (shaped(rates((0.02, 0.3), (0.02, 0.05), (0.02, 0.1), (0.02, 0.1)), (0.02, 0.1)), [
+        ({}, Torch(optim.Adafactor, tolerance=1e-8)),
         ({"beta2_decay": -0.5, "eps1": 1e-3, "eps2": 0.01, "d": 1.5, "weight_decay": 0.1},
          Torch(optim.Adafactor, beta2_decay=-0.5, eps=(1e-3, 0.01), d=1.5, weight_decay=0.1, tolerance=1e-7)),
     ]),
-    "muon": (rates((0.02, 0.05), (0.01, 0.03), (0.02, 0.1), (0.02, 0.01)), [
-        ({}, Torch(Split, named="torch.optim.Muon and AdamW", of=optim.Muon)),
+    "muon": (shaped(rates((0.02, 0.05), (0.01, 0.03), (0.02, 0.1), (0.02, 0.01)), (0.02, 0.01)), [
+        ({}, Torch(Split, named="torch.optim.Muon and AdamW", of=optim.Muon, matrices=True)),
         ({"momentum": 0.8, "nesterov": False, "weight_decay": 0.3, "ns_steps": 3, "adjust": "match_rms_adamw",
           "adamw_lr": 0.5, "adamw": {"beta1": 0.8, "weight_decay": 0.0}},
-         Torch(Split, named="torch.optim.Muon and AdamW", of=optim.Muon, momentum=0.8, nesterov=False,
+         Torch(Split, named="torch.optim.Muon and AdamW", of=optim.Muon, matrices=True, momentum=0.8, nesterov=False,
                weight_decay=0.3, ns_steps=3, adjust_lr_fn="match_rms_adamw", adamw_lr=0.5,
                adamw={"betas": (0.8, 0.999), "weight_decay": 0.0})),
     ]),
-    "shampoo": (rates((0.3, 0.1), (0.1, 0.05), (0.3, 0.1), (0.1, 0.05)), [
-        ({}, Torch(po.Shampoo, problems=["quadratic", "rosenbrock", "network"])),
-        ({"eps": 0.01}, Torch(po.Shampoo, matrix_eps=0.01, problems=["quadratic", "rosenbrock", "network"])),
+    "shampoo": (shaped(rates((0.3, 0.1), (0.1, 0.05), None, (0.1, 0.05)), (0.1, 0.05)), [
+        ({}, Torch(po.Shampoo, matrices=True)),
+        ({"eps": 0.01}, Torch(po.Shampoo, matrix_eps=0.01, matrices=True)),
     ]),
-    "soap": (ADAM, [
-        ({}, Torch(po.SOAP)),
+    "soap": (shaped(ADAM, (0.02, 0.05)), [
+        ({}, Torch(po.SOAP, matrices=True, tolerance=1e-8)),
         ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1, "every": 3},
-         Torch(po.SOAP, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.1, precondition_frequency=3)),
+         Torch(po.SOAP, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.1, precondition_frequency=3, matrices=True)),
+    ]),
+    "psgd_kron": (shaped(rates((0.01, 0.03), (0.01, 0.003), (0.03, 0.1), (0.03, 0.01)), (0.03, 0.01)), [
+        ({}, Torch(probed(po.Kron), named="pytorch_optimizer.Kron, our probes", matrices=True)),
+        ({"momentum": 0.5, "weight_decay": 0.1, "flat": 20, "decay": 0.05, "least": 0.1},
+         Torch(probed(po.Kron), named="pytorch_optimizer.Kron, our probes", matrices=True, momentum=0.5, weight_decay=0.1,
+               pre_conditioner_update_probability=precondition_update_prob_schedule(1.0, 0.1, 0.05, 20))),
+        ({"max_dim": 2}, Torch(probed(po.Kron), named="pytorch_optimizer.Kron, our probes", matrices=True,
+                               max_size_triangular=2)),
     ]),
     "schedule_free_sgd": (SGD, [
         ({}, Torch(schedulefree.SGDScheduleFreeReference, answer=evaluated)),
@@ -416,6 +440,10 @@ OPTIMIZERS = {
         ({}, Torch(optim.LBFGS, closure=True, max_iter=1, max_eval=100, line_search_fn="strong_wolfe")),
         ({"history": 2}, Torch(optim.LBFGS, closure=True, max_iter=1, max_eval=100, line_search_fn="strong_wolfe",
                                history_size=2, tolerance=1e-4, problems=["quadratic", "separable", "network"])),
+    ]),
+    "nonlinear_cg": (rates((1.0, 0.3), (1.0, 0.3), (1.0, 0.3), (1.0, 0.3), (1.0, 0.3)), [
+        ({}, ConjugateGradients(tolerance=1e-4)),
+        ({"c1": 0.01, "c2": 0.1}, ConjugateGradients(tolerance=1e-4, c1=0.01, c2=0.1)),
     ]),
     "mechanic": (rates((0.1, 0.03), (0.03, 0.01), (1.0, 0.3), (1.0, 0.3)), [
         ({}, Optax("optax.contrib.mechanize(optax.sgd)", lambda rate: optax.contrib.mechanize(optax.sgd(rate)),

@@ -21,6 +21,7 @@ import scipy.optimize
 import scipy.special
 import scipy.stats
 import sklearn.datasets
+import sklearn.linear_model
 import sklearn.metrics
 import torch
 import torch.nn.functional as F
@@ -96,7 +97,8 @@ def loss_of(loss):
 
 
 def rms(a, b):
-    return float(sklearn.metrics.root_mean_squared_error(np.asarray(b), np.asarray(a)))
+    # Over all numbers: of several columns scikit-learn would average the roots.
+    return float(sklearn.metrics.root_mean_squared_error(np.ravel(b), np.ravel(a)))
 
 
 def points_around(starts):
@@ -393,6 +395,53 @@ def digits_mlp(loss, seed, lanes, step, hidden, batch, activation="relu"):
     return case(problem, loss, [seed] * lanes, [start] * lanes, at, step)
 
 
+def digits_autoencoder(loss, seed, step, hidden, batch, activation="tanh"):
+    images = torch.tensor(sklearn.datasets.load_digits().data / 16)
+    order = Stream("digits: split").permutation(len(images))
+    test, train = order[:360], np.array(order[360:])
+    epoch, within = divmod(step, len(train) // batch)
+    shuffled = train[Stream("digits: minibatches", seed, epoch).permutation(len(train))]
+    picked = images[shuffled[within * batch : (within + 1) * batch]]
+    net = torch.nn.Sequential(torch.nn.Linear(64, hidden), ACTIVATIONS[activation](), torch.nn.Linear(hidden, 64))
+    stream = Stream("digits autoencoder: start", seed)
+    bound = lambda i: 1 / math.sqrt(64 if i < 2 else hidden)
+    sizes = [bound(i) for i, p in enumerate(net.parameters()) for _ in range(p.numel())]
+    start = np.array([size * (2 * stream.uniform() - 1) for size in sizes])
+
+    def at(_, point):
+        torch.nn.utils.vector_to_parameters(torch.tensor(point), net.parameters())
+        net.zero_grad()
+        value = loss_of(loss)(net(picked), picked)
+        value.backward()
+        gradient = torch.cat([p.grad.flatten() for p in net.parameters()])
+        back = net(images[test]).detach()
+        mean = images[test].mean(0).expand(len(test), -1)
+        return value.item(), gradient.numpy(), rms(back, images[test]) / rms(mean, images[test])
+
+    problem = {"digits_autoencoder": {"hidden": hidden, "batch": batch, "activation": activation}}
+    return case(problem, loss, [seed], [start], at, step)
+
+
+def softmax_regression(loss, seeds, data="iris", ridge=0.01, at_solution=False):
+    table = {"iris": sklearn.datasets.load_iris, "wine": sklearn.datasets.load_wine}[data]()
+    x, classes = (table.data - table.data.mean(0)) / table.data.std(0), torch.tensor(table.target)
+    rows, columns = x.shape
+    model = sklearn.linear_model.LogisticRegression(
+        C=1 / (ridge * rows), tol=1e-14, max_iter=1000, solver="newton-cholesky"
+    ).fit(x, table.target)
+    centred = lambda z: z - z.mean(1, keepdims=True)
+    reference = centred(x @ model.coef_.T + model.intercept_)
+    targets = classes if loss == "cross_entropy" else F.one_hot(classes, 3).double()
+    uniform = lambda stream: np.array([(2 * stream.uniform() - 1) / math.sqrt(columns) for _ in range(3 * columns + 3)])
+    starts = [uniform(Stream("softmax regression: start", seed)) for seed in seeds]
+    logits = lambda q: torch.tensor(x) @ q[: 3 * columns].reshape(3, columns).T + q[3 * columns :]
+    total = lambda q: loss_of(loss)(logits(q), targets) + ridge / 2 * q[: 3 * columns].square().sum()
+    at = lambda _, p: (*differentiate(total, p), rms(centred(logits(torch.tensor(p)).numpy()), reference))
+    points = [np.concatenate([model.coef_.ravel(), model.intercept_]) for _ in seeds] if at_solution else None
+    problem = {"softmax_regression": {"data": data, "ridge": ridge}}
+    return case(problem, loss, seeds, starts, at, points=points)
+
+
 def audio(loss, seeds, partials=6, samples=2048, sample_rate=8000.0, detune=0.5, spread=0.5):
     k = torch.arange(1.0, partials + 1)[:, None]
     t = torch.arange(samples) / sample_rate
@@ -445,9 +494,14 @@ def main():
     # Steps 0 and 13 are the first and the last of an epoch of 14 minibatches; 14 is the next one's first.
     cases += [digits_mlp("cross_entropy", 7, 2, step, hidden=3, batch=100) for step in (0, 13, 14)]
     cases += [digits_mlp("mse", 8, 2, 1, hidden=2, batch=1437)]
-    cases += [digits_mlp("cross_entropy", 9, 1, 2, hidden=2, batch=64, activation=name) for name in ACTIVATIONS]
+    cases += [digits_mlp("cross_entropy", 9, 1, 2, hidden=1, batch=64, activation=name) for name in ACTIVATIONS]
     cases += [breast_cancer_logistic(loss, seeds[:2]) for loss in ("bce_with_logits", "mse")]
     cases += [breast_cancer_logistic("bce_with_logits", [1], at_solution=True)]
+    cases += [digits_autoencoder("mse", 7, 14, hidden=1, batch=100)]
+    cases += [digits_autoencoder("l1", 8, 0, hidden=1, batch=64, activation="sigmoid")]
+    cases += [softmax_regression("cross_entropy", seeds[:2]), softmax_regression("mse", [1])]
+    cases += [softmax_regression("cross_entropy", [1], at_solution=True)]
+    cases += [softmax_regression("cross_entropy", [1], "wine", 0.001, at_solution=at) for at in (False, True)]
     cases += [chain("mse", seeds), chain("l1", seeds[:2], depth=3, gain=1.5, spread=0.2)]
     cases += [matrix_factorisation("mse", [1]), matrix_factorisation("l1", seeds[:2], 4, 3, 2, 1.0)]
     cases += [audio(loss, seeds, samples=100) for loss in ("mse", "l1")]

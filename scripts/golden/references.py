@@ -4,10 +4,15 @@
 parameters hold, and a function that returns where the answer is (the parameters themselves, mostly).
 """
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.optimize
 import torch
+from problems import Stream
+from torch.optim.lbfgs import _strong_wolfe
 
 jax.config.update("jax_enable_x64", True)
 
@@ -18,17 +23,21 @@ def call(name, options):
 
 
 class Torch:
-    """A class with the interface of torch.optim; `constant` and `problems` say what it can be compared on."""
+    """A class with the interface of torch.optim; `constant` and `problems` say what it can be compared on. With
+    `matrices` it is given tensors of more dimensions as matrices, whose columns are all but the first."""
 
     def __init__(self, kind, *, closure=False, answer=None, named=None, clip=None, constant=False, problems=None,
-                 tolerance=None, graph=False, **options):
+                 tolerance=None, graph=False, matrices=False, **options):
+        self.matrices = matrices
         self.kind, self.options, self.closure, self.find, self.clip = kind, options, closure, answer, clip
         self.constant, self.problems, self.tolerance, self.graph = constant, problems, tolerance, graph
         package = kind.__module__.split(".")[0]
         self.label = call(named or f"{'torch.optim' if package == 'torch' else package}.{kind.__name__}", options)
 
     def make(self, parameters, rate):
-        optimizer = self.kind(parameters, lr=rate(0), **self.options)
+        flat = lambda p: torch.nn.Parameter(p.detach().view(p.shape[0], -1)) if self.matrices and p.dim() > 2 else p
+        given = [flat(p) for p in parameters]
+        optimizer = self.kind(given, lr=rate(0), **self.options)
 
         if hasattr(optimizer, "train"):
             optimizer.train()
@@ -38,6 +47,8 @@ class Torch:
                 group["lr"] = rate(k)
             if self.clip:
                 self.clip(parameters)
+            for p, of in zip(parameters, given):
+                of.grad = p.grad.view_as(of)
             optimizer.step(closure) if self.closure else optimizer.step()
 
         return step, lambda: self.find(optimizer, parameters) if self.find else parameters
@@ -111,6 +122,57 @@ class Split:
                 optimizer.step()
 
 
+class ConjugateGradients:
+    """scipy.optimize.fmin_cg, with another line search in the place of its own, which starts afresh where the
+    direction descends too little: all its points at once."""
+
+    graph, problems, constant = False, None, True
+
+    def __init__(self, search="torch.optim's strong Wolfe search", tolerance=None, c1=1e-4, c2=0.4):
+        self.label, self.tolerance, self.options = f"scipy.optimize.fmin_cg(c1={c1}, c2={c2}), {search}", tolerance, (c1, c2)
+
+    def make(self, parameters, rate):
+        points = []
+        sizes = [p.numel() for p in parameters]
+
+        def solve(function):
+            def both(x):
+                shaped = [part.reshape(p.shape) for part, p in zip(torch.as_tensor(x).split(sizes), parameters)]
+                leaves = [part.clone().requires_grad_() for part in shaped]
+                loss = function(*leaves)
+                return loss.item(), torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, leaves)])
+
+            def search(f, slope, x, d, g, loss, before, c1, c2, **_):
+                x, d, g = (torch.as_tensor(a) for a in (x, d, g))
+                if g.dot(d) > -0.01 * g.dot(g):
+                    # SciPy's own, in place.
+                    d.copy_(-g)
+                along = g.dot(d).item()
+                # SciPy's first step, times the rate.
+                first = 1.01 * 2 * (loss - before) / along
+                first = 1.0 if first < 0 else min(1.0, first)
+                found, at, t, _ = _strong_wolfe(lambda x, t, d: both(x + t * d), x, rate(0) * first, d, loss, g,
+                                                g.dot(d), c1=c1, c2=c2)
+                if t == 0:
+                    raise scipy.optimize._optimize._LineSearchError
+                return float(t), 0, 0, float(found), loss, at.numpy()
+
+            scipy.optimize._optimize._line_search_wolfe12 = search
+            start = torch.cat([p.detach().reshape(-1) for p in parameters]).numpy()
+            c1, c2 = self.options
+            return scipy.optimize.fmin_cg(lambda x: both(x)[0], start, lambda x: both(x)[1].numpy(), gtol=1e-7, c1=c1,
+                                          c2=c2, maxiter=1000, disp=False, retall=True)[1]
+
+        def step(k, closure):
+            points.extend([] if points else solve(closure.function))
+            now = torch.from_numpy(points[min(k + 1, len(points) - 1)])
+            with torch.no_grad():
+                for p, part in zip(parameters, now.split(sizes)):
+                    p.copy_(part.reshape(p.shape))
+
+        return step, lambda: parameters
+
+
 class Double:
     """torch, for a module that computes something in float32 whatever it is given."""
 
@@ -118,3 +180,29 @@ class Double:
 
     def __getattr__(self, name):
         return getattr(torch, name)
+
+
+class Probes(Double):
+    """torch for PSGD's module, in float64, with probes of ours."""
+
+    step = index = 0
+
+    def randn_like(self, like, dtype=None):
+        numbers = Stream("psgd: probe", self.step, self.index).normals(like.numel())
+        self.index += 1
+        return torch.from_numpy(numbers).reshape(like.shape)
+
+
+def probed(kind):
+    """An optimizer of PSGD's module whose probes are ours."""
+
+    class Probed(kind):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options, precondition_dtype=torch.float64, balance_prob=0.0)
+            self.probes = sys.modules[kind.__module__].torch = Probes()
+
+        def step(self, closure=None):
+            self.probes.step, self.probes.index = self.probes.step + 1, 0
+            return super().step(closure)
+
+    return Probed

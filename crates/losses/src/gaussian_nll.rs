@@ -11,8 +11,8 @@ use crate::{Elementwise, options};
 /// loss = ½·(ln variance + d²/variance)
 /// ```
 /// in nats, without the constant ½·ln 2π, as PyTorch has it. The variance is an option, not a prediction: a loss here
-/// is told one number an element. A learnt variance is a formula over a logarithm of one's own, or a
-/// TorchScript module.
+/// is told one number an element. One for all elements is learnt in `learnt_gaussian_nll`; one that depends on the
+/// inputs is a TorchScript module's.
 ///
 /// Source: Nix & Weigend 1994, “Estimating the Mean and Variance of the Target Probability Distribution”.
 ///

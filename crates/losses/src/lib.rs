@@ -36,10 +36,12 @@ mod kernel;
 mod kl;
 mod l1;
 mod lanes;
+mod learnt_gaussian_nll;
 mod linex;
 mod log_cosh;
 mod module;
 mod mse;
+mod multiclass_focal;
 mod options;
 mod plateau;
 mod poisson_nll;
@@ -79,10 +81,12 @@ pub use kernel::Kernel;
 pub use kl::Kl;
 pub use l1::L1;
 pub use lanes::{Lanes, Term, mean_of_lanes};
+pub use learnt_gaussian_nll::LearntGaussianNll;
 pub use linex::Linex;
 pub use log_cosh::LogCosh;
 pub use module::{Replicas, reason};
 pub use mse::Mse;
+pub use multiclass_focal::MulticlassFocal;
 use numeric::{Float, InBoth, Real, Traced};
 pub use plateau::Plateau;
 pub use poisson_nll::PoissonNll;
@@ -127,10 +131,12 @@ registry! {
         "cross_entropy" => CrossEntropy(CrossEntropy),
         "bce_with_logits" => BceWithLogits(BceWithLogits),
         "focal" => Focal(Focal),
+        "multiclass_focal" => MulticlassFocal(MulticlassFocal),
         "hinge" => Hinge(Hinge),
         "squared_hinge" => SquaredHinge(SquaredHinge),
         "dice" => Dice(Dice),
         "gaussian_nll" => GaussianNll(GaussianNll),
+        "learnt_gaussian_nll" => LearntGaussianNll(LearntGaussianNll),
         "poisson_nll" => PoissonNll(PoissonNll),
         "kl" => Kl(Kl),
         "composite" => Composite(Composite),

@@ -26,6 +26,8 @@ pub(crate) trait TensorRule: 'static {
 pub(crate) struct Now<'a> {
     /// Counted from 1.
     pub step: u64,
+    /// Which of the parameters it is.
+    pub index: u64,
     /// The rates `[lanes]`.
     pub rates: &'a Tensor,
     /// The rates with as many dimensions as the parameter.
@@ -58,9 +60,10 @@ impl<U: TensorRule> TensorStepper for Each<U> {
             self.states = parameters.iter().map(|p| self.rule.start(&p.detach())).collect();
         }
         self.step += 1;
-        for ((parameter, g), state) in parameters.iter_mut().zip(gradients).zip(&mut self.states) {
+        let tensors = parameters.iter_mut().zip(gradients).zip(&mut self.states);
+        for (index, ((parameter, g), state)) in (0..).zip(tensors) {
             let p = parameter.detach();
-            let now = Now { step: self.step, rates: lr, lr: spread(lr, &p), p: &p, g };
+            let now = Now { step: self.step, index, rates: lr, lr: spread(lr, &p), p: &p, g };
             let next = self.rule.update(&now, state);
             parameter.copy_(&next);
         }

@@ -5,9 +5,9 @@ use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::lanes::{joined, parted};
-use crate::wolfe::{Conditions, Next, Point, Search};
-use crate::{Entry, Fuse, Oracle, TensorStepper, check};
+use crate::along::{Along, Heading, Line, dot, searched};
+use crate::wolfe::Conditions;
+use crate::{Entry, Fuse, TensorStepper, check};
 
 /// Newton's direction with a curvature learnt from the last steps, and a search for how far to go along it.
 ///
@@ -66,25 +66,20 @@ impl<F: Float> Fuse<F> for Lbfgs {}
 
 impl Entry for Lbfgs {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        Box::new(Stepper { options: self.clone(), lanes: Vec::new() })
+        let Self { history, c1, c2, max_evaluations, tolerance } = *self;
+        let lane = move || Lane { history, last: None, pairs: VecDeque::new(), scale: 1.0 };
+        Box::new(Along::new(Conditions { c1, c2, most: max_evaluations, shortest: 1e-9 }, tolerance, lane))
     }
 
     fn check(&self) -> Result<(), String> {
         check::at_least_one("history", Some(self.history))?;
-        check::positive("c1", self.c1)?;
-        check::decay("c2", self.c2)?;
-        check::at_least_one("max_evaluations", Some(self.max_evaluations))?;
-        check::not_negative("tolerance", self.tolerance)?;
-        if self.c1 < self.c2 {
-            return Ok(());
-        }
-        Err(format!("`c1` must be below `c2`, and they are {} and {}", self.c1, self.c2))
+        searched(self.c1, self.c2, self.max_evaluations, self.tolerance)
     }
 }
 
 /// The last step made, the gradient before it, and the pairs learnt from. Vectors are in double precision.
-#[derive(Default)]
 struct Lane {
+    history: u64,
     last: Option<(Tensor, Tensor)>,
     pairs: VecDeque<Pair>,
     scale: f64,
@@ -97,12 +92,8 @@ struct Pair {
     rho: f64,
 }
 
-fn dot(a: &Tensor, b: &Tensor) -> f64 {
-    a.dot(b).double_value(&[])
-}
-
 impl Lane {
-    fn learn(&mut self, g: &Tensor, history: u64) {
+    fn learn(&mut self, g: &Tensor) {
         let Some((s, before)) = self.last.take() else {
             self.scale = 1.0;
             return;
@@ -110,7 +101,7 @@ impl Lane {
         let y = g - before;
         let curvature = dot(&y, &s);
         if curvature > 1e-10 {
-            if self.pairs.len() as u64 == history {
+            if self.pairs.len() as u64 == self.history {
                 self.pairs.pop_front();
             }
             self.scale = curvature / dot(&y, &y);
@@ -136,95 +127,20 @@ impl Lane {
     }
 }
 
-struct Stepper {
-    options: Lbfgs,
-    lanes: Vec<Lane>,
-}
-
-impl TensorStepper for Stepper {
-    fn step_with(
-        &mut self,
-        lr: &Tensor,
-        parameters: &mut [Tensor],
-        gradients: &[Tensor],
-        oracle: &mut dyn Oracle,
-    ) {
-        let _guard = tch::no_grad_guard();
-        let Lbfgs { history, c1, c2, max_evaluations, tolerance } = self.options;
-        let conditions = Conditions { c1, c2, most: max_evaluations, shortest: 1e-9 };
-        let (p, g) = (joined(parameters).to_kind(Kind::Double), joined(gradients).to_kind(Kind::Double));
-        let lr: Vec<f64> = Vec::try_from(lr.to_kind(Kind::Double)).expect("a rate for each lane");
-        let loss: Vec<f64> =
-            Vec::try_from(oracle.loss().to_kind(Kind::Double)).expect("a loss for each lane");
-        self.lanes.resize_with(lr.len(), Lane::default);
-        let directions = g.neg();
-        let (mut searches, mut steps) = (Vec::new(), vec![0.0; lr.len()]);
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
-            let g = g.get(index as i64);
-            searches.push(None);
-            let largest = |x: &Tensor| x.abs().max().double_value(&[]);
-            if largest(&g) <= tolerance || lr[index] == 0.0 {
-                continue;
-            }
-            let first = lane.last.is_none();
-            lane.learn(&g, history);
-            let d = lane.direction(&g);
-            directions.get(index as i64).copy_(&d);
-            let slope = dot(&g, &d);
-            // PyTorch's bound: a direction that hardly descends is not searched.
-            if slope > -1e-9 {
-                continue;
-            }
-            let shorter =
-                if first { (1.0 / g.abs().sum(Kind::Double).double_value(&[])).min(1.0) } else { 1.0 };
-            steps[index] = shorter * lr[index];
-            let start = Point { t: 0.0, loss: loss[index], slope };
-            searches[index] = Some(Search::new(conditions, start, largest(&d)));
-        }
-        search(&mut searches, &mut steps, (&p, &directions), parameters, oracle);
-        let moves = directions * Tensor::from_slice(&steps).unsqueeze(1);
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
-            if steps[index] != 0.0 {
-                let index = index as i64;
-                lane.last = Some((moves.get(index).copy(), g.get(index).copy()));
-            }
-        }
-        for (parameter, next) in parameters.iter_mut().zip(parted(&(p + moves), gradients)) {
-            parameter.copy_(&next);
-        }
+impl Heading for Lane {
+    fn choose(&mut self, _loss: f64, g: &Tensor) -> Option<Line> {
+        let first = match self.last {
+            None => (1.0 / g.abs().sum(Kind::Double).double_value(&[])).min(1.0),
+            Some(_) => 1.0,
+        };
+        self.learn(g);
+        let direction = self.direction(g);
+        let slope = dot(g, &direction);
+        // PyTorch's bound: a direction that hardly descends is not searched.
+        if slope > -1e-9 { None } else { Some(Line { direction, slope, first }) }
     }
-}
 
-/// Goes on with all searches until each is done, and leaves the steps found in `steps`.
-fn search(
-    searches: &mut [Option<Search>],
-    steps: &mut [f64],
-    (p, directions): (&Tensor, &Tensor),
-    like: &[Tensor],
-    oracle: &mut dyn Oracle,
-) {
-    loop {
-        let asking: Vec<bool> = searches.iter().map(Option::is_some).collect();
-        if !asking.contains(&true) {
-            return;
-        }
-        let points = p + directions * Tensor::from_slice(steps).unsqueeze(1);
-        let points: Vec<Tensor> =
-            parted(&points, like).iter().zip(like).map(|(x, p)| x.to_kind(p.kind())).collect();
-        let (loss, gradients) = oracle.evaluate(&points, &asking);
-        let loss: Vec<f64> = Vec::try_from(loss.to_kind(Kind::Double)).expect("a loss for each lane");
-        let slopes =
-            (joined(&gradients).to_kind(Kind::Double) * directions).sum_dim_intlist(1, false, Kind::Double);
-        let slopes: Vec<f64> = Vec::try_from(slopes).expect("a slope for each lane");
-        for (lane, place) in searches.iter_mut().enumerate() {
-            let Some(search) = place else { continue };
-            match search.tell(Point { t: steps[lane], loss: loss[lane], slope: slopes[lane] }) {
-                Next::Try(t) => steps[lane] = t,
-                Next::Done(t) => {
-                    steps[lane] = t;
-                    *place = None;
-                }
-            }
-        }
+    fn went(&mut self, t: f64, direction: &Tensor, _loss: f64, g: &Tensor) {
+        self.last = (t != 0.0).then(|| (direction * t, g.copy()));
     }
 }

@@ -34,6 +34,7 @@ mod adamw;
 mod adan;
 mod ademamix;
 mod adopt;
+mod along;
 mod amsgrad;
 mod asgd;
 mod averaged;
@@ -64,9 +65,11 @@ mod momo;
 mod muon;
 mod nadam;
 mod nesterov;
+mod nonlinear_cg;
 mod novograd;
 mod polyak;
 mod prodigy;
+mod psgd_kron;
 mod radam;
 mod rmsprop;
 mod rprop;
@@ -125,10 +128,12 @@ pub use momo::Momo;
 pub use muon::{Adjust, Muon};
 pub use nadam::NAdam;
 pub use nesterov::Nesterov;
+pub use nonlinear_cg::NonlinearCg;
 pub use novograd::NovoGrad;
 use numeric::{Float, InBoth};
 pub use polyak::Polyak;
 pub use prodigy::Prodigy;
+pub use psgd_kron::PsgdKron;
 pub use radam::RAdam;
 use registry::{Described, registry};
 pub use rmsprop::RmsProp;
@@ -182,6 +187,7 @@ registry! {
         "muon" => Muon(Muon),
         "shampoo" => Shampoo(Shampoo),
         "soap" => Soap(Soap),
+        "psgd_kron" => PsgdKron(PsgdKron),
         "schedule_free_sgd" => ScheduleFreeSgd(ScheduleFreeSgd),
         "schedule_free_adamw" => ScheduleFreeAdamW(ScheduleFreeAdamW),
         "prodigy" => Prodigy(Prodigy),
@@ -195,6 +201,7 @@ registry! {
         "sophia" => Sophia(Sophia),
         "gradient_descent" => GradientDescent(GradientDescent),
         "lbfgs" => Lbfgs(Lbfgs),
+        "nonlinear_cg" => NonlinearCg(NonlinearCg),
         "clipped" => Clipped(Clipped),
         "sam" => Sam(Sam),
         "lookahead" => Lookahead(Lookahead),

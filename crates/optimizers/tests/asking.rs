@@ -46,6 +46,9 @@ fn each_lane_pays_for_its_own_search() {
     let (counts, loss) = asked(r#""lbfgs""#, &rosenbrock, &ROSENBROCK, [1.0, 0.0], 60);
     assert!((30..120).contains(&counts[0]) && numbers(&loss)[0] < 1e-8, "{counts:?}, {loss}");
     assert_eq!(counts[1], 0, "a lane without a rate has ended");
+    let (counts, loss) = asked(r#""nonlinear_cg""#, &rosenbrock, &ROSENBROCK, [1.0, 0.0], 60);
+    assert!((30..180).contains(&counts[0]) && numbers(&loss)[0] < 1e-8, "{counts:?}, {loss}");
+    assert_eq!(counts[1], 0, "a lane without a rate has ended");
 }
 
 #[test]

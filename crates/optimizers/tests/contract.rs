@@ -266,6 +266,8 @@ fn bad_options_are_refused() {
         (r#"{"amsgrad": {"beta2": 1.0}}"#, "`beta2` must be from 0 up to, but not including, 1, and is 1"),
         (r#"{"adamw": {"eps": -1e-8}}"#, "`eps` must be 0 or more, and is -0.00000001"),
         (r#"{"libtorch_adamw": {"weight_decay": -1.0}}"#, "`weight_decay` must be 0 or more, and is -1"),
+        (r#"{"nonlinear_cg": {"c1": 0.5}}"#, "`c1` must be below `c2`, and they are 0.5 and 0.4"),
+        (r#"{"psgd_kron": {"precondition_lr": 1.5}}"#, "`precondition_lr` must be from 0 to 1, and is 1.5"),
         (r#"{"clipped": {"norm": 0.0}}"#, "`norm` must be more than 0, and is 0"),
         (r#"{"clipped": {"value": -1.0}}"#, "`value` must be more than 0, and is -1"),
         (

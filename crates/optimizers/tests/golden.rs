@@ -10,6 +10,7 @@ use std::path::Path;
 use common::{Asked, lane_of, numbers, problem, rows_of, splat, stepper, tensor_of};
 use numeric::{Float, LANES, Row};
 use optimizers::{Entry, Fuse, Optimizer};
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tch::Tensor;
@@ -127,34 +128,38 @@ fn worst(ours: &[Vec<f64>], theirs: &[Vec<f64>], least: f64) -> f64 {
     largest(&mut errors.into_iter())
 }
 
-fn hold(tolerance: f64, least: f64, runs: &[(&str, Run)]) {
-    tch::set_num_threads(1);
-    let (mut seen, mut off) = (BTreeSet::new(), Vec::new());
-    for name in Optimizer::NAMES {
+fn hold(tolerance: fn(&Optimizer, &Case) -> f64, least: f64, runs: &[(&str, Run)]) {
+    let of_name = |name: &&'static str| -> (BTreeSet<&str>, Vec<String>) {
+        tch::set_num_threads(1);
         let golden = golden(name);
         assert!(golden.steps >= 50 && golden.cases.iter().any(|case| case.options == json!({})));
+        let (mut seen, mut off) = (BTreeSet::new(), Vec::new());
         for case in &golden.cases {
             let entry: Optimizer = serde_json::from_value(json!({ *name: case.options })).expect("options");
             for (way, run) in runs {
                 let Some(ours) = run(&entry, case, &golden) else { continue };
                 let worst = worst(&ours, &case.points, least);
-                if worst > tolerance.max(case.tolerance) || worst.is_nan() {
-                    let (label, Case { problem, reference, .. }) = (entry.label(), case);
-                    off.push(format!("{label} on {problem}, {way}: {worst:e} off {reference}"));
+                if worst > tolerance(&entry, case) || worst.is_nan() {
+                    let (label, Case { problem, reference, lr, .. }) = (entry.label(), case);
+                    off.push(format!("{label} at {lr} on {problem}, {way}: {worst:e} off {reference}"));
                 }
                 seen.insert(*name);
             }
         }
-    }
+        (seen, off)
+    };
+    let (seen, off): (Vec<_>, Vec<_>) = Optimizer::NAMES.par_iter().map(of_name).unzip();
+    let off = off.concat();
     assert!(off.is_empty(), "too far, as a share of the movement:\n{}", off.join("\n"));
     let all: BTreeSet<_> = Optimizer::NAMES.iter().copied().collect();
-    assert_eq!(seen, all, "something was not compared");
+    assert_eq!(seen.into_iter().flatten().collect::<BTreeSet<_>>(), all, "something was not compared");
 }
 
 /// Slices get the same bits as rows (`agreement.rs`), so rows are enough.
 #[test]
 fn optimizers_follow_their_references_in_double_precision() {
-    hold(1e-9, 0.0, &[("rows", on_rows::<f64>), ("tensors", on_tensors::<f64>)]);
+    let runs: [(&str, Run); 2] = [("rows", on_rows::<f64>), ("tensors", on_tensors::<f64>)];
+    hold(|_, case| case.tolerance.max(1e-9), 0.0, &runs);
 }
 
 /// In single precision a rule on tensors is held to its fused form by `agreement.rs`.
@@ -162,16 +167,26 @@ fn optimizers_follow_their_references_in_double_precision() {
 fn optimizers_follow_their_references_in_single_precision() {
     fn on_whichever(entry: &Optimizer, case: &Case, golden: &Golden) -> Option<Vec<Vec<f64>>> {
         on_rows::<f32>(entry, case, golden).or_else(|| {
-            // Norms and matrices make much of rounding in time: only the beginning is compared. Of matrices
-            // of low rank rounding decides the eigenvectors at once, and of a millionth of the way the direction.
-            if ["shampoo", "soap", "prodigy", "mechanic"].contains(&entry.name()) {
-                return Some(case.points.clone());
-            }
+            // Norms and matrices make much of rounding in time: only the beginning is compared.
             let beginning = Golden { steps: 2 * golden.every, every: golden.every, cases: Vec::new() };
             let points = on_tensors::<f32>(entry, case, &beginning)?;
             Some(points.into_iter().chain(case.points[3..].iter().cloned()).collect())
         })
     }
+    // Shares of the movement, about twice what was found where it is more than a thousandth.
+    fn tolerance(entry: &Optimizer, case: &Case) -> f64 {
+        match entry.name() {
+            // Sums over the way so far, which is a millionth at first, tell how far to go.
+            "mechanic" => 3e-3,
+            "prodigy" => 0.1,
+            // The eigenvalues of the quadratic's matrices differ by more than single precision has digits for.
+            "shampoo" => 6e-3,
+            "soap" if case.problem == "quadratic" => f64::INFINITY,
+            // And a search ends where the loss has fallen enough, which rounding may tell otherwise.
+            "soap" | "nonlinear_cg" => 0.2,
+            _ => 1e-3,
+        }
+    }
     // A movement of a millionth is mostly rounding.
-    hold(1e-3, 1e-2, &[("rows or tensors", on_whichever)]);
+    hold(tolerance, 1e-2, &[("rows or tensors", on_whichever)]);
 }

@@ -1,8 +1,12 @@
 //! Every schedule against tables of `torch.optim.lr_scheduler` and others (written by `scripts/golden/schedules.py`),
 //! and what must hold for all of them.
 
+mod common;
+
 use std::collections::HashMap;
 
+use common::redrawn;
+use numeric::Stream;
 use optimizers::Schedule;
 use optimizers::schedules::{InverseSqrt, ReduceOnPlateau, Warmup};
 use serde::{Deserialize, Serialize};
@@ -89,12 +93,29 @@ fn after_its_warm_up_the_inverse_root_is_the_papers() {
     }
 }
 
+/// Every schedule at its defaults and at random valid options.
+fn variants() -> Vec<Schedule> {
+    let mut stream = Stream::new("options", &[]);
+    let mut drawn = |schedule: &Schedule| -> Schedule {
+        let options = redrawn(schedule.options(), &mut stream);
+        serde_json::from_value(serde_json::json!({ schedule.name(): options })).expect("options")
+    };
+    let all = Schedule::all();
+    let random: Vec<Schedule> = all
+        .iter()
+        .flat_map(|schedule| [0; 5].map(|_| drawn(schedule)))
+        .filter(|s| s.check().is_ok())
+        .collect();
+    assert!(all.iter().all(|schedule| random.iter().any(|drawn| drawn.name() == schedule.name())));
+    [all, random].concat()
+}
+
 #[test]
 fn every_schedule_fits_every_budget() {
-    for schedule in Schedule::all() {
+    for schedule in variants() {
         for inner in [
             schedule.clone(),
-            entry(&format!(r#"{{"warmup": {{"steps": 7, "schedule": "{}"}}}}"#, schedule.name())),
+            Schedule::Warmup(Warmup { steps: Some(7), start_factor: None, schedule: Box::new(schedule) }),
         ] {
             for budget in [0, 1, 2, 3, 7, 8, 1000] {
                 let factors = inner.factors(budget);
@@ -133,7 +154,7 @@ fn every_schedule_is_described_and_its_config_is_read_back() {
     struct Config {
         schedule: Schedule,
     }
-    let mut all = Schedule::all();
+    let mut all = variants();
     all.extend(golden().tables.into_iter().map(|table| table.schedule));
     all.push(entry(r#"{"reduce_on_plateau": {"threshold_mode": "abs", "min_lr": 1e-3}}"#));
     for schedule in all {

@@ -37,6 +37,16 @@ impl Table {
         Self::read(include_str!("../data/breast_cancer.csv"), 1)
     }
 
+    /// 150 flowers: four lengths in cm, then the kind.
+    pub(crate) fn iris() -> Self {
+        Self::read(include_str!("../data/iris.csv"), 1)
+    }
+
+    /// 178 wines: thirteen measurements, then the grower.
+    pub(crate) fn wine() -> Self {
+        Self::read(include_str!("../data/wine.csv"), 1)
+    }
+
     pub(crate) fn rows(&self) -> impl Iterator<Item = &[f64]> {
         self.values.chunks_exact(self.columns)
     }
@@ -123,6 +133,51 @@ pub(crate) fn logistic_regression(x: &[f64], y: &[f64]) -> Vec<f64> {
     solution
 }
 
+/// Softmax regression with ½·ridge·Σ W² added to the mean: weights and intercept of each class, by Newton's method
+/// from 0.
+///
+/// From a ridge of 1e-4 on, on the data shipped, it takes thirteen steps at most until nothing but rounding changes.
+pub(crate) fn softmax_regression(x: &[f64], classes: &[i64], count: usize, ridge: f64) -> Vec<f64> {
+    let n = classes.len();
+    let k = x.len() / n + 1;
+    let row = |i: usize| x[i * (k - 1)..(i + 1) * (k - 1)].iter().copied().chain([1.0]);
+    let mut solution = vec![0.0; count * k];
+    for _ in 0..20 {
+        let mut hessian = vec![vec![0.0; count * k]; count * k];
+        let mut right = vec![0.0; count * k];
+        for (i, class) in classes.iter().enumerate() {
+            let logit = |w: &[f64]| row(i).zip(w).map(|(x, w)| x * w).sum::<f64>();
+            let logits: Vec<f64> = solution.chunks_exact(k).map(logit).collect();
+            let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sizes: Vec<f64> = logits.iter().map(|z| libm::exp(z - largest)).collect();
+            let p: Vec<f64> = sizes.iter().map(|size| size / sizes.iter().sum::<f64>()).collect();
+            for c in 0..count {
+                let off = f64::from(u8::from(*class == c as i64)) - p[c];
+                row(i).enumerate().for_each(|(a, xa)| right[c * k + a] += xa * off / n as f64);
+                for d in 0..count {
+                    let share = p[c] * (f64::from(u8::from(c == d)) - p[d]) / n as f64;
+                    for (a, xa) in row(i).enumerate() {
+                        row(i)
+                            .enumerate()
+                            .for_each(|(b, xb)| hessian[c * k + a][d * k + b] += share * xa * xb);
+                    }
+                }
+            }
+        }
+        for (at, w) in solution.iter().enumerate().filter(|(at, _)| at % k != k - 1) {
+            hessian[at][at] += ridge;
+            right[at] -= ridge * w;
+        }
+        // All intercepts together are free: no step is to move them.
+        for (c, d) in (0..count).flat_map(|c| (0..count).map(move |d| (c, d))) {
+            hessian[c * k + k - 1][d * k + k - 1] += 1.0;
+        }
+        let step = solve(hessian, right);
+        solution.iter_mut().zip(step).for_each(|(w, step)| *w += step);
+    }
+    solution
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +198,11 @@ mod tests {
         let cancer = Table::breast_cancer();
         assert_eq!((cancer.columns, cancer.rows().count()), (11, 569));
         assert_eq!(cancer.rows().filter(|row| row[10] == 1.0).count(), 357);
+        for (table, columns, sizes) in [(Table::iris(), 5, [50, 50, 50]), (Table::wine(), 14, [59, 71, 48])] {
+            assert_eq!(table.columns, columns);
+            let of = |class: f64| table.rows().filter(|row| row[columns - 1] == class).count();
+            assert_eq!([0.0, 1.0, 2.0].map(of), sizes);
+        }
     }
 
     #[test]

@@ -1,12 +1,10 @@
-use std::sync::LazyLock;
-
 use losses::{Loss, Targets};
-use numeric::{Float, Stream};
+use numeric::Float;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::data::Table;
+use crate::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::minibatches::Minibatches;
 use crate::supervised::{Model, Supervised};
 use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
@@ -35,63 +33,13 @@ pub struct DigitsMlp {
     pub activation: Activation,
 }
 
-/// What a hidden unit makes of its input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// max(0, x)
-    #[default]
-    Relu,
-    /// tanh x
-    Tanh,
-    /// 1/(1 + e⁻ˣ)
-    Sigmoid,
-    /// x·Φ(x)
-    Gelu,
-    /// x/(1 + e⁻ˣ)
-    Silu,
-    /// x
-    Identity,
-}
-
-impl Activation {
-    fn apply(self, x: &Tensor) -> Tensor {
-        match self {
-            Self::Relu => x.relu(),
-            Self::Tanh => x.tanh(),
-            Self::Sigmoid => x.sigmoid(),
-            Self::Gelu => x.gelu("none"),
-            Self::Silu => x.silu(),
-            Self::Identity => x.shallow_clone(),
-        }
-    }
-}
-
 impl Default for DigitsMlp {
     fn default() -> Self {
         Self { hidden: 32, batch: 64, activation: Activation::Relu }
     }
 }
 
-const PIXELS: usize = 64;
 const CLASSES: usize = 10;
-const TEST: usize = 360;
-
-/// Images and digits, in the order of the split: the test set first.
-struct Data {
-    images: Vec<f64>,
-    classes: Vec<i64>,
-}
-
-static DATA: LazyLock<Data> = LazyLock::new(|| {
-    let table = Table::digits();
-    let rows: Vec<&[f64]> = table.rows().collect();
-    let order = Stream::new("digits: split", &[]).permutation(rows.len());
-    Data {
-        images: order.iter().flat_map(|i| rows[*i][..PIXELS].iter().map(|pixel| pixel / 16.0)).collect(),
-        classes: order.iter().map(|i| rows[*i][PIXELS] as i64).collect(),
-    }
-});
 
 impl Described for DigitsMlp {
     fn info(&self) -> Info {
@@ -149,25 +97,8 @@ struct OnTensors {
 
 impl Model for OnTensors {
     fn start(&self) -> Vec<Tensor> {
-        let mut stream = Stream::new("digits: start", &[self.seed]);
-        let hidden = self.model.hidden;
-        // Shapes, and the fan-in that bounds the values, in the order of torch.nn.Linear's parameters.
-        let layers = [
-            (vec![hidden, PIXELS], PIXELS),
-            (vec![hidden, 1], PIXELS),
-            (vec![CLASSES, hidden], hidden),
-            (vec![CLASSES, 1], hidden),
-        ];
-        let mut draw = |(shape, fan_in): (Vec<usize>, usize)| {
-            let bound = 1.0 / (fan_in as f64).sqrt();
-            let count = shape.iter().product();
-            let values: Vec<f64> = (0..count).map(|_| bound * (2.0 * stream.uniform() - 1.0)).collect();
-            let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
-            let one = Tensor::from_slice(&values).reshape(&shape).to_kind(self.train.kind());
-            let lanes: Vec<i64> = [self.lanes].into_iter().chain(shape).collect();
-            one.to_device(self.train.device()).unsqueeze(0).expand(lanes, false).contiguous()
-        };
-        layers.into_iter().map(&mut draw).collect()
+        let sizes = [PIXELS, self.model.hidden, CLASSES];
+        digits::start("digits: start", self.seed, sizes, self.lanes, (self.train.kind(), self.train.device()))
     }
 
     fn forward(&mut self, step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
@@ -233,12 +164,9 @@ impl OnTensors {
         )
     }
 
-    /// `[lanes, classes, images]` for images `[pixels, images]` that all lanes share: the first layer is one
-    /// large matrix product, the second one a lane.
+    /// `[lanes, classes, images]` for images `[pixels, images]` that all lanes share.
     fn logits(&self, images: &Tensor, parameters: &[Tensor]) -> Tensor {
-        let [w1, b1, w2, b2] = parameters else { panic!("four parameters") };
-        let inputs = w1.flatten(0, 1).matmul(images).view([w1.size()[0], w1.size()[1], -1]) + b1;
-        w2.bmm(&self.model.activation.apply(&inputs)) + b2
+        digits::network(images, parameters, self.model.activation)
     }
 }
 
@@ -247,6 +175,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::data::Table;
 
     fn on_tensors(batch: usize, seed: u64) -> OnTensors {
         let model = DigitsMlp { batch, ..DigitsMlp::default() };

@@ -15,6 +15,8 @@ mod chain;
 mod data;
 mod dataset;
 mod diabetes_linear;
+mod digits;
+mod digits_autoencoder;
 mod digits_mlp;
 mod direct_fit;
 mod himmelblau;
@@ -32,6 +34,7 @@ mod quadratic;
 mod rastrigin;
 mod rosenbrock;
 mod saddle;
+mod softmax_regression;
 mod styblinski_tang;
 mod supervised;
 mod torchscript;
@@ -44,7 +47,9 @@ pub use breast_cancer_logistic::BreastCancerLogistic;
 pub use chain::Chain;
 pub use dataset::Names;
 pub use diabetes_linear::DiabetesLinear;
-pub use digits_mlp::{Activation, DigitsMlp};
+pub use digits::Activation;
+pub use digits_autoencoder::DigitsAutoencoder;
+pub use digits_mlp::DigitsMlp;
 pub use direct_fit::DirectFit;
 pub use himmelblau::Himmelblau;
 pub use levy::Levy;
@@ -54,6 +59,7 @@ pub use moat::Moat;
 pub use monkey_saddle::MonkeySaddle;
 pub use rastrigin::Rastrigin;
 pub use saddle::Saddle;
+pub use softmax_regression::{SoftmaxRegression, ThreeClasses};
 use std::borrow::Borrow;
 pub use styblinski_tang::StyblinskiTang;
 
@@ -85,9 +91,11 @@ registry! {
         "abs_power" => AbsPower(AbsPower),
         "diabetes_linear" => DiabetesLinear(DiabetesLinear),
         "breast_cancer_logistic" => BreastCancerLogistic(BreastCancerLogistic),
+        "softmax_regression" => SoftmaxRegression(SoftmaxRegression),
         "chain" => Chain(Chain),
         "matrix_factorisation" => MatrixFactorisation(MatrixFactorisation),
         "digits_mlp" => DigitsMlp(DigitsMlp),
+        "digits_autoencoder" => DigitsAutoencoder(DigitsAutoencoder),
         "audio" => Audio(Audio),
         "noisy" => Noisy(Noisy),
         "torchscript" => TorchScript(TorchScript),

@@ -17,6 +17,11 @@ pub(crate) trait Model {
     /// The error of every lane, without a graph.
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64>;
 
+    /// What is added to the loss of every lane, `[lanes]`, whatever the loss.
+    fn penalty(&self, _parameters: &[Tensor]) -> Option<Tensor> {
+        None
+    }
+
     /// The modules that hold the parameters, where the model is TorchScript.
     fn modules(&mut self) -> Option<&mut Replicas> {
         None
@@ -72,7 +77,11 @@ impl<M: Model + 'static> Batch for Supervised<M> {
     fn loss(&mut self, step: u64, parameters: &[Tensor]) -> Tensor {
         let own = self.bind(parameters);
         let (prediction, target) = self.model.forward(step, own);
-        mean_of_lanes(&self.loss.values(&prediction, &target))
+        let loss = mean_of_lanes(&self.loss.values(&prediction, &target));
+        match self.model.penalty(own) {
+            Some(penalty) => loss + penalty,
+            None => loss,
+        }
     }
 
     fn terms(&mut self, step: u64, parameters: &[Tensor]) -> Vec<Term> {

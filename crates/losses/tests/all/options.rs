@@ -122,6 +122,8 @@ fn options_out_of_range_are_refused() {
         ("epsilon_insensitive = { epsilon = -0.1 }", "`epsilon` must be 0 or above, and is -0.1"),
         ("cross_entropy = { label_smoothing = 1.5 }", "`label_smoothing` must be from 0 to 1, and is 1.5"),
         ("focal = { alpha = 1 }", "`alpha` must be between 0 and 1, without the ends, and is 1"),
+        ("multiclass_focal = { gamma = -1 }", "`gamma` must be 0 or above, and is -1"),
+        ("learnt_gaussian_nll = { least = 0 }", "`least` must be above 0, and is 0"),
         ("focal = { gamma = -1 }", "`gamma` must be 0 or above, and is -1"),
     ] {
         assert_eq!(read(&format!("loss = {{ {text} }}")).check(), Err(message.to_owned()));

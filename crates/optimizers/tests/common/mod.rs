@@ -3,7 +3,7 @@
 
 use numeric::{Float, LANES, Row, Stream, rows};
 use optimizers::{Clip, Entry, Fuse, Optimizer, Oracle, Stepper, TensorStepper};
-use serde_json::json;
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 /// An entry from the JSON of its options.
@@ -42,6 +42,7 @@ pub fn variants() -> Vec<Optimizer> {
             r#"{"muon": {"adjust": "match_rms_adamw", "nesterov": false}}"#,
             r#"{"shampoo": {"max_dim": 2}}"#,
             r#"{"soap": {"max_dim": 2, "every": 2}}"#,
+            r#"{"psgd_kron": {"max_dim": 2, "flat": 2, "decay": 0.5, "weight_decay": 0.1}}"#,
             r#"{"prodigy": {"beta3": 0.9, "growth_rate": 1.5}}"#,
             r#"{"d_adaptation": {"growth_rate": 1.5}}"#,
             r#"{"sam": {"optimizer": "adam", "adaptive": true}}"#,
@@ -62,31 +63,36 @@ pub fn variants() -> Vec<Optimizer> {
 /// The optimizer at random options, such as its check finds valid.
 fn random_options(optimizer: &Optimizer, stream: &mut Stream) -> Optimizer {
     for _ in 0..1000 {
-        let mut options = optimizer.options();
-        for (name, value) in options.as_object_mut().expect("options are a table") {
-            let draw = |size: f64, stream: &mut Stream| match stream.below(2) {
-                0 => size,
-                // Options that are 0 by default are decays, mostly.
-                _ if size == 0.0 => 0.1 * stream.uniform(),
-                // A decay stays one.
-                _ if size < 1.0 => (size * (0.5 + stream.uniform())).min(0.5 + 0.5 * size),
-                _ => size * (0.5 + stream.uniform()),
-            };
-            if value.is_boolean() {
-                *value = json!(stream.below(2) == 1);
-            } else if let Some(count) = value.as_u64() {
-                *value = json!(1 + stream.below(2 * count + 1));
-            } else if let Some(size) = value.as_f64() {
-                // A denominator of nothing but rounding shows rounding.
-                *value = json!(if name == "eps" { size.max(1e-8) } else { draw(size, stream) });
-            }
-        }
+        let options = redrawn(optimizer.options(), stream);
         let drawn: Optimizer = serde_json::from_value(json!({ optimizer.name(): options })).expect("options");
         if drawn.check().is_ok() {
             return drawn;
         }
     }
     panic!("no random options of `{}` are valid", optimizer.name())
+}
+
+/// A table of options with every number and switch drawn anew.
+pub fn redrawn(mut options: Value, stream: &mut Stream) -> Value {
+    for (name, value) in options.as_object_mut().expect("options are a table") {
+        let draw = |size: f64, stream: &mut Stream| match stream.below(2) {
+            0 => size,
+            // Options that are 0 by default are decays, mostly.
+            _ if size == 0.0 => 0.1 * stream.uniform(),
+            // A decay stays one.
+            _ if size < 1.0 => (size * (0.5 + stream.uniform())).min(0.5 + 0.5 * size),
+            _ => size * (0.5 + stream.uniform()),
+        };
+        if value.is_boolean() {
+            *value = json!(stream.below(2) == 1);
+        } else if let Some(count) = value.as_u64() {
+            *value = json!(1 + stream.below(2 * count + 1));
+        } else if let Some(size) = value.as_f64() {
+            // A denominator of nothing but rounding shows rounding.
+            *value = json!(if name == "eps" { size.max(1e-8) } else { draw(size, stream) });
+        }
+    }
+    options
 }
 
 /// Normal numbers, sixteen in a row.
@@ -148,6 +154,7 @@ pub fn problem(name: &str) -> Problem {
         "logistic" => Problem { shapes: &[&[2], &[]], loss: Box::new(logistic) },
         "separable" => Problem { shapes: &[&[2, 2], &[3]], loss: Box::new(separable) },
         "network" => Problem { shapes: &[&[3, 2], &[3], &[3]], loss: Box::new(network) },
+        "convolution" => Problem { shapes: &[&[3, 2, 2, 1], &[3]], loss: Box::new(convolution) },
         other => panic!("there is no problem {other}"),
     }
 }
@@ -268,6 +275,20 @@ fn network(parameters: &[Tensor]) -> Tensor {
     let [w, b, v] = parameters else { panic!("the network has three parameters") };
     let hidden = (x.matmul(&w.transpose(1, 2)) + b.unsqueeze(1)).tanh();
     (hidden.matmul(&v.unsqueeze(2)).squeeze_dim(2) - y).square().mean_dim(1, false, None::<Kind>)
+}
+
+fn convolution(parameters: &[Tensor]) -> Tensor {
+    let quarters = |count: i64, times: i64, modulus: i64, shift: f64| -> Tensor {
+        let numbers = (Tensor::arange(count, (Kind::Int64, tch::Device::Cpu)) * times).remainder(modulus);
+        (numbers.to_kind(Kind::Double) - shift) / 4.0
+    };
+    // Every place of the kernel over the image is a column of what it meets there.
+    let x = quarters(12, 7, 11, 5.0).reshape([2, 3, 2]).unfold(1, 2, 1);
+    let x = x.permute([0, 3, 1, 2]).reshape([4, 4]);
+    let y = quarters(12, 5, 7, 3.0).reshape([3, 4]);
+    let [w, b] = parameters else { panic!("the convolution has two parameters") };
+    let outputs = (w.flatten(2, -1).matmul(&x) + b.unsqueeze(2)).tanh();
+    (outputs - y).square().mean_dim([1, 2].as_slice(), false, None::<Kind>)
 }
 
 /// A row with the same number in every lane.

@@ -19,7 +19,7 @@ fn read(toml: &str) -> Problem {
 }
 
 /// Problem, option, values out of its range, values at the ends of it.
-const RANGES: [(&str, &str, &[&str], &[&str]); 48] = [
+const RANGES: [(&str, &str, &[&str], &[&str]); 51] = [
     ("direct_fit", "dim", &["0", "1000001"], &["1", "1000000"]),
     ("direct_fit", "spread", &["0.0", "-1.0", "nan", "inf"], &["1e-300"]),
     ("line_fit", "slope", &["nan", "inf", "-inf"], &["0", "-1e10"]),
@@ -53,6 +53,9 @@ const RANGES: [(&str, &str, &[&str], &[&str]); 48] = [
     ("abs_power", "exponent", &["0", "-1", "101", "nan"], &["1e-300", "100"]),
     ("digits_mlp", "hidden", &["0", "4097"], &["1", "4096"]),
     ("digits_mlp", "batch", &["0", "1438"], &["1", "1437"]),
+    ("digits_autoencoder", "hidden", &["0", "4097"], &["1", "4096"]),
+    ("digits_autoencoder", "batch", &["0", "1438"], &["1", "1437"]),
+    ("softmax_regression", "ridge", &["0.00009", "101", "nan"], &["1e-4", "100"]),
     ("noisy", "gaussian", &["-0.1", "nan", "inf"], &["0"]),
     ("noisy", "heavy_tailed", &["-0.1", "nan", "inf"], &["0"]),
     ("noisy", "sparse", &["-0.1", "nan", "inf"], &["0"]),
@@ -105,7 +108,7 @@ fn every_option_has_a_range_or_is_a_switch() {
         for (option, value) in problem.options().as_object().unwrap() {
             let known = RANGES.iter().any(|(name, range, ..)| *name == problem.name() && range == option);
             assert!(
-                known || value.is_boolean() || ["problem", "activation"].contains(&option.as_str()),
+                known || value.is_boolean() || ["problem", "activation", "data"].contains(&option.as_str()),
                 "{} says nothing about {option}",
                 problem.name()
             );

@@ -93,6 +93,18 @@ fn maximum_likelihood_has_error_0_at_scipys_solution() {
 }
 
 #[test]
+fn softmax_regression_has_error_0_at_sklearns_solution() {
+    let all = cases().into_iter().filter(|case| case.problem.name() == "softmax_regression");
+    let at_solution: Vec<Case> = all.filter(|case| case.errors[0] < 1e-12).collect();
+    assert_eq!(at_solution.len(), 2);
+    for case in at_solution {
+        let said = tensors::<f64>(&case.problem, case.loss.as_ref(), &case.seeds, &case.points, 0);
+        assert!(said.error[0] < 1e-10, "{}", said.error[0]);
+        assert!(said.gradient[0].iter().all(|slope| slope.abs() < 1e-13), "{:?}", said.gradient);
+    }
+}
+
+#[test]
 fn least_squares_has_error_0_at_numpys_solution() {
     let at_solution = cases().into_iter().filter(|case| case.problem == problem("\"diabetes_linear\""));
     let errors: Vec<f64> = at_solution.map(|case| case.errors[0]).collect();

@@ -10,6 +10,7 @@ mod seeds;
 use losses::{Loss, Targets};
 use numeric::{Float, LANES, Row, Stream, rows};
 use problems::{Losses, Problem};
+use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
 /// A vector for each lane.
@@ -28,7 +29,7 @@ fn problem(json: &str) -> Problem {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
 }
 
-/// Every problem at its defaults but those that need a file, and at options that take every branch.
+/// Every problem at its defaults but those that need a file, at options that take every branch, and at random ones.
 fn variants() -> Vec<Problem> {
     let mut all: Vec<Problem> = Problem::all();
     all.retain(|problem| problem.files().is_empty());
@@ -64,12 +65,32 @@ fn variants() -> Vec<Problem> {
             r#"{"matrix_factorisation": {"rows": 2, "columns": 5, "rank": 1, "spread": 1.0}}"#,
             r#"{"digits_mlp": {"hidden": 2, "activation": "identity"}}"#,
             r#"{"digits_mlp": {"hidden": 3, "batch": 100}}"#,
+            r#"{"softmax_regression": {"data": "wine", "ridge": 1.0}}"#,
+            r#"{"digits_autoencoder": {"hidden": 2, "batch": 100, "activation": "sigmoid"}}"#,
             r#"{"audio": {"partials": 1, "samples": 2, "spread": 1.5}}"#,
             r#"{"audio": {"partials": 3, "samples": 100, "sample_rate": 16000, "detune": 5.0}}"#,
         ]
         .map(problem),
     );
+    all.extend((0..).zip(Problem::all()).filter_map(|(index, problem)| random_options(&problem, index)));
     all
+}
+
+/// The problem with every number and switch among its options drawn anew; none where nothing is to be drawn.
+fn random_options(problem: &Problem, index: u64) -> Option<Problem> {
+    let (mut stream, mut options) = (Stream::new("options", &[index]), problem.options());
+    for value in options.as_object_mut().expect("options are a table").values_mut() {
+        if value.is_boolean() {
+            *value = json!(stream.below(2) == 1);
+        } else if let Some(count) = value.as_u64() {
+            // Not more, which would only take longer.
+            *value = json!(count.div_ceil(2) + stream.below(count.div_ceil(2)));
+        } else if let Some(size) = value.as_f64() {
+            *value = json!(size * (0.5 + stream.uniform()));
+        }
+    }
+    let drawn: Problem = serde_json::from_value(json!({ problem.name(): options })).expect("options");
+    (drawn != *problem && drawn.files().is_empty() && drawn.check().is_ok()).then_some(drawn)
 }
 
 /// The losses that a problem is trained with.

@@ -116,7 +116,8 @@ fn steps_pick_minibatches_and_nothing_else() {
         let said = |step| tensors::<f64>(&problem, loss.as_ref(), &seeds, &points, step);
         let all: HashSet<_> =
             [0, 1, 13, 14, 21, 22, 23, 1000].map(|step| said(step).loss[0].to_bits()).into();
-        let expected = if matches!(problem, Problem::DigitsMlp(_)) { 8 } else { 1 };
+        let in_batches = matches!(problem, Problem::DigitsMlp(_) | Problem::DigitsAutoencoder(_));
+        let expected = if in_batches { 8 } else { 1 };
         assert_eq!(all.len(), expected, "{}", problem.label());
         assert_eq!(said(0).error, said(1000).error, "{}", problem.label());
     }
