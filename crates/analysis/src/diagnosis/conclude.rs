@@ -34,6 +34,15 @@ pub struct Tried {
     pub mends: Vec<Cause>,
 }
 
+impl Tried {
+    /// Its place in the table: what arrives in a model, too, goes before what only a free fit likes.
+    #[must_use]
+    pub fn rank(&self) -> (bool, bool, Option<u64>) {
+        let flattered = self.line_fit.is_some_and(|line| line.steps.is_none());
+        (self.steps.is_none(), flattered, self.steps)
+    }
+}
+
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Diagnosis {
@@ -57,11 +66,7 @@ pub fn conclude(
     mut fixes: Vec<Tried>,
     region: String,
 ) -> Diagnosis {
-    // What arrives in a model, too, goes before what only a free fit likes.
-    fixes.sort_by_key(|fix| {
-        let flattered = fix.line_fit.is_some_and(|line| line.steps.is_none());
-        (fix.steps.is_none(), flattered, fix.steps)
-    });
+    fixes.sort_by_key(Tried::rank);
     let (slowing, others): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| slows(evidence, finding.cause, &fixes));
     let slows_descent = !slowing.is_empty();

@@ -15,7 +15,7 @@ mod words;
 pub use cause::Cause;
 pub use conclude::{Diagnosis, LineFit, Tried, conclude};
 pub use evidence::{
-    Baseline, Bias, Curvature, Evidence, Fall, Noise, NonFinite, Plateau, Precision, Rate, Saddle, Shapes,
+    Asleep, Baseline, Bias, Curvature, Evidence, Fall, Noise, NonFinite, Plateau, Precision, Rate, Saddle, Shapes,
     Sides, Term,
 };
 pub use judge::{Finding, judge};

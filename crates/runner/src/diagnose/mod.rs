@@ -11,6 +11,7 @@ mod numbers;
 mod probe;
 mod profile;
 mod race;
+mod reader;
 mod render;
 mod setup;
 mod suite;

@@ -14,7 +14,7 @@ use super::race::Run;
 use super::setup::Setup;
 use crate::config::diagnose::Case;
 
-pub(super) use line_fit::line_fit;
+pub(super) use line_fit::{fitted_line, line_fit, noisy_intercepts};
 
 /// A remedy, and how to run it.
 struct Candidate {

@@ -70,7 +70,7 @@ fn restarted(
     let mut spent = 0;
     for start in starts {
         let lane = Lane { start: start.clone(), ..own_lane(case, setup) };
-        let each = Rules { budget: (rules.budget / 5).max(1), ..rules };
+        let each = Rules { budget: (rules.budget / starts.len() as u64).max(1), ..rules };
         let run = race(&setup.model, &[lane], each).swap_remove(0);
         spent += run.steps;
         if run.reached.is_some() {
