@@ -1,8 +1,8 @@
 //! The rules over measured numbers: each fires on what it is for, and on nothing healthy.
 
 use analysis::diagnosis::{
-    Asleep, Baseline, Bias, Cause, Curvature, Evidence, Fall, Finding, LineFit, Noise, NonFinite, Path, Plateau,
-    Precision, Rate, Saddle, Shapes, Sides, Term, Tried, conclude, judge,
+    Asleep, Baseline, Bias, Cause, Curvature, Evidence, Fall, Finding, LineFit, Noise, NonFinite, Path,
+    Plateau, Precision, Rate, Saddle, Shapes, Sides, Term, Tried, conclude, judge,
 };
 
 /// A path from a minimum at 0, by value and slope.
@@ -223,8 +223,14 @@ fn numbers_that_are_not_finite_fire_nothing_by_themselves() {
     let nan = f64::NAN;
     let broken = |e: &mut Evidence| {
         e.paths = vec![path(|_| nan, |_| nan), Path::default()];
-        e.bias =
-            Some(Bias { error: nan, unavoidable: nan, least: nan, at_target: Some(nan), shift: Some(nan), line: Some((nan, nan)) });
+        e.bias = Some(Bias {
+            error: nan,
+            unavoidable: nan,
+            least: nan,
+            at_target: Some(nan),
+            shift: Some(nan),
+            line: Some((nan, nan)),
+        });
         e.precision = Some(Precision { parting: nan, at_error: nan, resolution: nan });
         e.saddle = Some(Saddle { least: nan, gradient: nan, left: nan, ..SADDLE });
         e.sides = Some(Sides { distance: nan, ratio: nan, bias: Some(nan), intercepts: Some((nan, nan)) });

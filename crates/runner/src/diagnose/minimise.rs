@@ -11,6 +11,8 @@ pub(super) struct Minimum {
     pub ran_away: bool,
     /// Whether `until` held.
     pub arrived: bool,
+    /// The share of the fall that the last fifth of the evaluations made, where they ran out.
+    pub late: f64,
 }
 
 /// How long a search may take, and how far it may go.
@@ -48,6 +50,8 @@ pub(super) fn lbfgs(
     let (mut value, mut gradient) = evaluate(start);
     let mut point = start.to_vec();
     let mut pairs: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
+    let first = value;
+    let mut before_the_last_fifth = value;
     let mut ran_away = false;
     // Whether the last step was cut short by numbers that aren't finite, while the loss was still falling.
     let mut at_an_edge = false;
@@ -100,6 +104,9 @@ pub(super) fn lbfgs(
             continue;
         };
         at_an_edge = cut;
+        if 5 * evaluations <= 4 * limits.evaluations {
+            before_the_last_fifth = next_value;
+        }
         let s: Vec<f64> = direction.iter().map(|d| step * d).collect();
         let y: Vec<f64> = next_gradient.iter().zip(&gradient).map(|(a, b)| a - b).collect();
         let curvature = dot(&s, &y);
@@ -117,7 +124,9 @@ pub(super) fn lbfgs(
             break;
         }
     }
-    Minimum { point, value, evaluations, ran_away: ran_away || at_an_edge, arrived }
+    let ran_out = evaluations >= limits.evaluations && value < first;
+    let late = if ran_out { (before_the_last_fifth - value) / (first - value) } else { 0.0 };
+    Minimum { point, value, evaluations, ran_away: ran_away || at_an_edge, arrived, late }
 }
 
 /// −H·g, H from the pairs.

@@ -200,6 +200,14 @@ impl Model {
         self.random.get()
     }
 
+    /// Draws as another model of the same modules does.
+    pub fn draw_like(&self, other: &Self) {
+        if self.modules {
+            self.random.set(other.random.get());
+            self.frozen.set(other.frozen.get());
+        }
+    }
+
     /// Finds out whether draws differ though the config adds no noise; if so, the frozen draw is the one of a few
     /// whose gradient at the start is nearest to their mean.
     pub fn find_randomness(&self) -> bool {
@@ -274,7 +282,7 @@ impl Model {
     /// Rates between two powers of ten, for a sweep; fewer where an evaluation is dear.
     pub fn grid(&self, from: i32, to: i32) -> Vec<f64> {
         let each = match self.is_fused() {
-            _ if self.size() > 20_000 => 1,
+            _ if self.size() > 20_000 || self.random.get() => 1,
             true => 3,
             false => 2,
         };

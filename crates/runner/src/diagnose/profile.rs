@@ -34,10 +34,8 @@ fn of_one_element(setup: &Setup) -> Option<Profile> {
     let Probed::Fit(fit) = &setup.subject else { return None };
     let predictions = setup.exact.predictions();
     let ((star, own), start) = (setup.star.point.split_at(predictions), &setup.exact.start[..predictions]);
-    let joined = matches!(
-        fit.readout,
-        Readout::Softmax | Readout::Product | Readout::First | Readout::TorchScript(_)
-    );
+    let joined =
+        matches!(fit.readout, Readout::Softmax | Readout::Product | Readout::First | Readout::TorchScript(_));
     if joined || fit.seen_shape() != fit.target.shape {
         return None;
     }
@@ -137,8 +135,11 @@ impl Profile {
                 v => BARS[1 + ((v - low) / (high - low) * 7.0).round() as usize],
             };
             let number = |v: f64| if v.abs() < 1e6 { format!("{v:.3}") } else { format!("{v:.2e}") };
-            let ends =
-                if low <= high { format!("{} … {}", number(low), number(high)) } else { "not finite".into() };
+            let ends = if low <= high {
+                format!("{} … {}", number(low), number(high))
+            } else {
+                "not finite".into()
+            };
             (values.iter().map(bar).collect::<String>(), ends)
         };
         let (value, values) = bars(&|row| row[1]);

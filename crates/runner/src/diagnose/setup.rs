@@ -261,10 +261,7 @@ fn find_link(model: &FitModel) -> Result<Option<Readout>, String> {
         let varied = linked.target.values.iter().any(|y| *y != linked.target.values[0]);
         // A start of 1000 is no logarithm.
         let sound = linked.error(&exact.start).is_finite();
-        if varied
-            && sound
-            && linked.solution().is_some()
-            && error_of_minimum(&linked)? <= 1e-3 * start_error
+        if varied && sound && linked.solution().is_some() && error_of_minimum(&linked)? <= 1e-3 * start_error
         {
             return Ok(Some(link));
         }
@@ -278,6 +275,9 @@ pub(super) fn search(model: &Model, from: &[f64], unit: f64, evaluations: u64) -
     let found = lbfgs(|point| model.at(point, Draw::Frozen), |_| false, from, limits);
     found.value.is_finite().then_some(found)
 }
+
+/// The share of a search's fall in its last fifth, from which on it isn't over.
+const UNSETTLED: f64 = 0.05;
 
 /// The best of the solution and of searches from several points.
 fn star(model: &Model, seed: u64) -> Star {
@@ -302,7 +302,9 @@ fn star(model: &Model, seed: u64) -> Star {
     let mut found: Vec<(Vec<f64>, f64)> = Vec::new();
     for start in &starts {
         let minimum = search(model, start, unit, evaluations);
-        let has_end = |m: &Minimum| !m.ran_away || levels_off(model, start, m);
+        // A search that is still under way says nothing where the solution is known.
+        let settled = |m: &Minimum| solution.is_none() || m.late < UNSETTLED;
+        let has_end = |m: &Minimum| (!m.ran_away && settled(m)) || levels_off(model, start, m);
         found.extend(minimum.filter(has_end).map(|m| (m.point, m.value)));
     }
     let solution = solution.map(|point| {

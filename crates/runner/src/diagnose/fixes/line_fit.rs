@@ -49,7 +49,8 @@ pub(in crate::diagnose) fn line_fit(
 ) -> Option<LineFit> {
     let Line { model, s } = line(setup, fit, &[])?;
     // The mean over free predictions divides the rate of each by their number; a model's isn't.
-    let lane = Lane { lr: lane.lr / setup.exact.predictions() as f64, start: model.start.clone(), ..lane.clone() };
+    let lane =
+        Lane { lr: lane.lr / setup.exact.predictions() as f64, start: model.start.clone(), ..lane.clone() };
     let rules = Rules { budget: MOST, tolerance: 0.05 * s, noisy, first_wins: false, keep: false };
     Some(LineFit { steps: race(&model, &[lane], rules).swap_remove(0).reached })
 }

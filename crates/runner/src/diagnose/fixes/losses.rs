@@ -65,12 +65,13 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         }
     }
     let candidate = |(name, change, mends, fit): Variant| {
+        let rates = if fit.draws > 1 { Rates::Smaller } else { Rates::Multiples };
         let training = Training {
             fit: Some(fit),
             double: false,
             optimizer: case.optimizer.clone(),
             schedule: case.schedule.clone(),
-            rates: Rates::Multiples,
+            rates,
         };
         Candidate { name, change, mends, how: How::Train(Box::new(training)) }
     };

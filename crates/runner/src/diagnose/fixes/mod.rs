@@ -50,6 +50,8 @@ struct Training {
 enum Rates {
     /// The author's, and 10⁻³ … 10⁵ times it.
     Multiples,
+    /// The author's, and 10⁻³ … 1 times it.
+    Smaller,
     /// The author's, and those that suit steps of the length of the rate.
     Lengths,
     /// Other rates than the author's only.

@@ -95,6 +95,9 @@ fn trained(
         None if training.double => setup.subject.model(kind).ok(),
         None => None,
     };
+    if let Some(other) = &other {
+        other.draw_like(&setup.model);
+    }
     let model = other.as_ref().unwrap_or(&setup.model);
     let Training { optimizer, schedule, .. } = training;
     let lane = |lr: f64| Lane {
@@ -121,6 +124,9 @@ fn trained(
     let mut own_steps = None;
     if training.rates != Rates::Others {
         let own = lane(case.lr);
+        // A step of many draws is dear, and one that takes longer than this mends nothing.
+        let dear = training.rates == Rates::Smaller;
+        let rules = Rules { budget: if dear { (rules.budget / 5).max(1) } else { rules.budget }, ..rules };
         let run = race(model, std::slice::from_ref(&own), rules).swap_remove(0);
         own_steps = run.reached;
         rows.push(row(run, &own, false));
@@ -149,6 +155,7 @@ fn grid(model: &Model, rates: Rates, lr: f64, unit: f64) -> Vec<f64> {
     let (base, factors) = match rates {
         Rates::Own | Rates::Others => return Vec::new(),
         Rates::Multiples => (lr, model.grid(-3, 5)),
+        Rates::Smaller => (lr, model.grid(-3, 0)),
         Rates::Lengths => (unit, model.grid(-3, 1)),
     };
     factors.into_iter().map(|factor| round(base * factor)).filter(|rate| *rate != lr).collect()

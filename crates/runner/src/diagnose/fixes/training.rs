@@ -86,7 +86,8 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
     );
     let baseline = &probes.evidence.baseline;
     let rise = (baseline.reached.unwrap_or(baseline.budget.min(MOST)) / 10).max(1);
-    let early = baseline.overshoot > thresholds::OVERSHOOT || baseline.diverged.is_some_and(|step| step <= rise);
+    let early =
+        baseline.overshoot > thresholds::OVERSHOOT || baseline.diverged.is_some_and(|step| step <= rise);
     let warmed = Warmup { steps: Some(rise), schedule: Box::new(case.schedule.clone()), ..Warmup::default() };
     add(
         // A rise mends what goes wrong at the start.

@@ -73,7 +73,8 @@ pub(super) fn fall(setup: &Setup, run: &Run) -> Option<Fall> {
             .collect();
         let values = model.evaluate(&all, Draw::Frozen).values;
         let last = values.iter().rfind(|value| !value.is_nan());
-        (last.is_some_and(|last| *last < below) && is_endless(&values)).then_some(Fall { direction: words, values })
+        (last.is_some_and(|last| *last < below) && is_endless(&values))
+            .then_some(Fall { direction: words, values })
     })
 }
 
