@@ -75,26 +75,23 @@ impl FitModel {
         term: Option<usize>,
     ) -> Tensor {
         let seen = self.seen(prediction);
-        let step = match draw {
-            Draw::Step(step) if self.noise > 0.0 => step,
-            Draw::Step(_) => {
-                // A module that draws random numbers draws new ones at every call.
-                let once = |_| self.reduced(&seen, losses, &target.unsqueeze(0), term);
-                let sum = (0..self.draws).map(once).reduce(|a, b| a + b).expect("at least one draw");
-                return if self.draws > 1 { sum / self.draws as f64 } else { sum };
-            }
-            Draw::Frozen => return self.reduced(&seen, losses, &target.unsqueeze(0), term),
+        let Draw::Step(step) = draw else {
+            return self.reduced(&seen, losses, &target.unsqueeze(0), term);
         };
-        let draws = self.draws as i64;
-        let noise = self.noise_of(step);
-        let shape = [&[draws], &*target.size()].concat();
-        let noisy = target + Tensor::from_slice(&noise).reshape(&shape).to_kind(target.kind());
         // Every lane meets the same draws, which lie side by side as lanes do.
-        let lanes = seen.size()[0];
-        let seen = seen.repeat_interleave_self_int(draws, 0, None);
-        let repeats: Vec<i64> = [lanes].into_iter().chain(target.size().iter().map(|_| 1)).collect();
-        let values = self.reduced(&seen, losses, &noisy.repeat(&repeats), term);
-        values.reshape([lanes, draws]).mean_dim(1, false, None::<Kind>)
+        let (lanes, draws) = (seen.size()[0], self.draws as i64);
+        let seen = if draws > 1 { seen.repeat_interleave_self_int(draws, 0, None) } else { seen };
+        let target = if self.noise > 0.0 {
+            let shape = [&[draws], &*target.size()].concat();
+            let noise = Tensor::from_slice(&self.noise_of(step)).reshape(&shape).to_kind(target.kind());
+            let repeats: Vec<i64> = [lanes].into_iter().chain(target.size().iter().map(|_| 1)).collect();
+            (target + noise).repeat(&repeats)
+        } else {
+            // A module that draws random numbers draws new ones for each of the draws.
+            target.unsqueeze(0)
+        };
+        let values = self.reduced(&seen, losses, &target, term);
+        if draws > 1 { values.reshape([lanes, draws]).mean_dim(1, false, None::<Kind>) } else { values }
     }
 
     /// What is added to the targets at a step.
@@ -175,7 +172,27 @@ impl FitModel {
             let w = (y[y.len() - 1] - y[0]) / (x[x.len() - 1] - x[0]);
             return (point[0] - w).abs().max((point[1] - (y[0] - w * x[0])).abs());
         }
-        let readout = self.read_out_numbers(point);
+        self.error_of(&self.read_out_numbers(point))
+    }
+
+    /// The errors of points of that many numbers.
+    pub fn errors(&self, points: &[f64], size: usize) -> Vec<f64> {
+        let predictions = self.start.values.len();
+        match &self.reader {
+            Some(reader) if self.line.is_none() => {
+                let own: Vec<f64> =
+                    points.chunks(size).flat_map(|point| &point[..predictions]).copied().collect();
+                let shape = [&[-1], &*self.start.shape].concat();
+                let read = reader.lanes(&Tensor::from_slice(&own).reshape(shape));
+                let numbers: Vec<f64> = Vec::try_from(read.flatten(0, -1)).expect("numbers");
+                let each = numbers.len() / (points.len() / size);
+                numbers.chunks(each).map(|readout| self.error_of(readout)).collect()
+            }
+            _ => points.chunks(size).map(|point| self.error(point)).collect(),
+        }
+    }
+
+    fn error_of(&self, readout: &[f64]) -> f64 {
         let classes = self.has_classes();
         let target = &self.target.values;
         let count = readout.len();

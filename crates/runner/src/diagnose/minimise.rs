@@ -11,8 +11,6 @@ pub(super) struct Minimum {
     pub ran_away: bool,
     /// Whether `until` held.
     pub arrived: bool,
-    /// The share of the fall that the last fifth of the evaluations made, where they ran out.
-    pub late: f64,
 }
 
 /// How long a search may take, and how far it may go.
@@ -50,11 +48,7 @@ pub(super) fn lbfgs(
     let (mut value, mut gradient) = evaluate(start);
     let mut point = start.to_vec();
     let mut pairs: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
-    let first = value;
-    let mut before_the_last_fifth = value;
     let mut ran_away = false;
-    // Whether the last step was cut short by numbers that aren't finite, while the loss was still falling.
-    let mut at_an_edge = false;
     let mut arrived = until(&point);
     while evaluations < limits.evaluations && !arrived {
         let size = dot(&gradient, &gradient).sqrt();
@@ -71,7 +65,6 @@ pub(super) fn lbfgs(
         let mut step = if pairs.is_empty() { limits.unit / size } else { 1.0 };
         let (mut low, mut high) = (0.0, f64::INFINITY);
         let mut found = None;
-        let mut cut = false;
         for _ in 0..60 {
             let next = moved(&point, &direction, step);
             let (next_value, next_gradient) = evaluate(&next);
@@ -82,13 +75,11 @@ pub(super) fn lbfgs(
                 let flat = dot(&next_gradient, &direction) >= 0.9 * descent;
                 found = Some((next, next_value, next_gradient, step));
                 if flat {
-                    cut = false;
                     break;
                 }
                 low = step;
             } else {
                 high = step;
-                cut = !next_value.is_finite();
             }
             step = if high.is_finite() { 0.5 * (low + high) } else { 4.0 * low };
             if evaluations >= limits.evaluations || step == low || step == high || !step.is_finite() {
@@ -103,10 +94,6 @@ pub(super) fn lbfgs(
             pairs.clear();
             continue;
         };
-        at_an_edge = cut;
-        if 5 * evaluations <= 4 * limits.evaluations {
-            before_the_last_fifth = next_value;
-        }
         let s: Vec<f64> = direction.iter().map(|d| step * d).collect();
         let y: Vec<f64> = next_gradient.iter().zip(&gradient).map(|(a, b)| a - b).collect();
         let curvature = dot(&s, &y);
@@ -124,9 +111,7 @@ pub(super) fn lbfgs(
             break;
         }
     }
-    let ran_out = evaluations >= limits.evaluations && value < first;
-    let late = if ran_out { (before_the_last_fifth - value) / (first - value) } else { 0.0 };
-    Minimum { point, value, evaluations, ran_away: ran_away || at_an_edge, arrived, late }
+    Minimum { point, value, evaluations, ran_away, arrived }
 }
 
 /// −H·g, H from the pairs.
@@ -177,9 +162,6 @@ mod tests {
         assert!((found.point[0] + 50.0).abs() < 1e-6 && (found.value + 25.0).abs() < 1e-9);
         let endless = lbfgs(|p: &[f64]| (p[0], vec![1.0]), |_| false, &[0.0], LIMITS);
         assert!(endless.ran_away);
-        // A fall that ends where numbers do is one without end.
-        let overflows = |p: &[f64]| (0.0 * libm::exp(-p[0]) + p[0], vec![1.0]);
-        assert!(lbfgs(overflows, |_| false, &[0.0], LIMITS).ran_away);
         let broken = lbfgs(|_: &[f64]| (f64::NAN, vec![f64::NAN]), |_| false, &[1.0], LIMITS);
         assert_eq!((broken.point, broken.evaluations), (vec![1.0], 1));
     }

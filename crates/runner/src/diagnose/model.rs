@@ -413,7 +413,7 @@ impl Model {
         let run = || {
             let _guard = tch::no_grad_guard();
             match &self.body {
-                Body::Fit { fit, .. } => points.chunks(size).map(|point| fit.error(point)).collect(),
+                Body::Fit { fit, .. } => fit.errors(points, size),
                 Body::Problem { blocks, .. } if blocks.exist() => blocks.errors(points, size),
                 Body::Problem { steps, shapes, .. } => {
                     let error = |point: &[f64]| {

@@ -12,6 +12,7 @@ use super::fit::{FitModel, Shape};
 use super::minimise::{Limits, Minimum, lbfgs};
 use super::model::{Draw, Model, ProblemModel, kind_of};
 use super::numbers;
+use super::probe::is_endless;
 use super::race::{Lane, Rules, race};
 use super::reader::Reader;
 use crate::config::diagnose::{Case, Fit, Readout, Sees, Subject};
@@ -276,9 +277,6 @@ pub(super) fn search(model: &Model, from: &[f64], unit: f64, evaluations: u64) -
     found.value.is_finite().then_some(found)
 }
 
-/// The share of a search's fall in its last fifth, from which on it isn't over.
-const UNSETTLED: f64 = 0.05;
-
 /// The best of the solution and of searches from several points.
 fn star(model: &Model, seed: u64) -> Star {
     let solution = model.solution();
@@ -299,12 +297,12 @@ fn star(model: &Model, seed: u64) -> Star {
             starts.push(centre.iter().map(|p| p + unit * stream.normal()).collect());
         }
     }
+    // Where a log-variance runs away from the solution, searches end anywhere.
+    let endless = solution.as_ref().is_some_and(|solution| falls_for_ever(model, solution, unit));
     let mut found: Vec<(Vec<f64>, f64)> = Vec::new();
-    for start in &starts {
+    for start in starts.iter().filter(|_| !endless) {
         let minimum = search(model, start, unit, evaluations);
-        // A search that is still under way says nothing where the solution is known.
-        let settled = |m: &Minimum| solution.is_none() || m.late < UNSETTLED;
-        let has_end = |m: &Minimum| (!m.ran_away && settled(m)) || levels_off(model, start, m);
+        let has_end = |m: &Minimum| !m.ran_away || levels_off(model, start, m);
         found.extend(minimum.filter(has_end).map(|m| (m.point, m.value)));
     }
     let solution = solution.map(|point| {
@@ -325,6 +323,20 @@ fn star(model: &Model, seed: u64) -> Star {
     };
     let error = model.error(&point);
     Star { point, value, error, solution }
+}
+
+/// Whether the loss falls without end from a point along its gradient.
+fn falls_for_ever(model: &Model, point: &[f64], unit: f64) -> bool {
+    let gradient = model.at(point, Draw::Frozen).1;
+    let size = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+    let whole = unit * (point.len() as f64).sqrt();
+    let at = |k: i32| {
+        let far = whole * libm::pow(10.0, f64::from(k)) / size;
+        point.iter().zip(&gradient).map(move |(p, g)| p - far * g).collect::<Vec<_>>()
+    };
+    size > 0.0
+        && size.is_finite()
+        && is_endless(&model.evaluate(&(0..6).flat_map(at).collect::<Vec<_>>(), Draw::Frozen).values)
 }
 
 /// Whether a search that went far has hardly gained anything over its second half: a minimum at infinity.

@@ -79,7 +79,7 @@ pub(super) fn fall(setup: &Setup, run: &Run) -> Option<Fall> {
 }
 
 /// Whether values at 10⁰ … 10⁵ fall by as much a decade as in the one before, or more; up to where 0 · ∞ is met.
-fn is_endless(values: &[f64]) -> bool {
+pub(in crate::diagnose) fn is_endless(values: &[f64]) -> bool {
     let known = values.iter().position(|value| value.is_nan()).unwrap_or(values.len());
     let values = &values[..known];
     if values.len() < 3 || values.contains(&f64::INFINITY) {

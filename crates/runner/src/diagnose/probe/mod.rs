@@ -11,6 +11,7 @@ use analysis::diagnosis::{Baseline, Evidence, LineFit};
 use analysis::records::Dtype;
 
 pub(super) use activation::usual_start;
+pub(super) use minimum::is_endless;
 
 use super::fixes::line_fit;
 use super::model::Draw;
@@ -146,7 +147,9 @@ fn sample(count: usize, most: usize) -> Vec<usize> {
 /// The parameters that are looked at one by one; none in a model, where they mean nothing alone.
 fn singles(setup: &Setup, evaluations: usize) -> Vec<usize> {
     let n = setup.exact.predictions();
-    sample(n, (4_000_000 / (evaluations * n.max(1))).clamp(2, 16))
+    // A loss with random numbers is evaluated point by point.
+    let most = if setup.exact.is_random() { 4 } else { 16 };
+    sample(n, (4_000_000 / (evaluations * n.max(1))).clamp(2, most))
 }
 
 fn with(point: &[f64], place: usize, value: f64) -> Vec<f64> {
