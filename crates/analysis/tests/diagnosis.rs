@@ -280,6 +280,13 @@ fn what_slows_comes_first_and_what_only_flatters_comes_late() {
     let healthy = conclude(&parabola(), Vec::new(), Vec::new(), "here".into());
     assert_eq!(healthy.findings[0].cause, Cause::Healthy);
     assert_eq!(healthy.verdict, "Healthy: the run reaches the tolerance of 0.05 at step 1000.");
+    let mut stuck = parabola();
+    (stuck.baseline.reached, stuck.baseline.end_error) = (None, 0.4);
+    let unknown = conclude(&stuck, Vec::new(), Vec::new(), "here".into());
+    assert_eq!(
+        unknown.verdict,
+        "No cause was found: the run doesn't reach the tolerance of 0.05 within 2000 steps; its error ends at 0.4."
+    );
 }
 
 #[test]

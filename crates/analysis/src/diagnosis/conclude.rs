@@ -95,7 +95,7 @@ fn healthy(evidence: &Evidence) -> String {
     match run.reached {
         Some(steps) => format!("the run reaches the tolerance of {} at step {steps}", short(run.tolerance)),
         None => format!(
-            "the run doesn't reach the tolerance of {} within {} steps (its error ends at {}), and no cause in the loss was found",
+            "the run doesn't reach the tolerance of {} within {} steps; its error ends at {}",
             short(run.tolerance),
             run.budget,
             short(run.end_error)
@@ -113,6 +113,9 @@ fn verdict(evidence: &Evidence, main: &Finding, slows: bool, best: Option<&Tried
         None => format!("your run doesn't arrive within {} steps", evidence.baseline.budget),
     };
     match (main.cause, slows, best) {
+        (Cause::Healthy, ..) if evidence.baseline.reached.is_none() => {
+            format!("No cause was found: {}.", main.evidence)
+        }
         (Cause::Healthy, ..) => format!("Healthy: {}.", main.evidence),
         (cause, true, Some(best)) if best.reached => format!(
             "Slow by {}: {}. Now {run}; {} takes {}.",

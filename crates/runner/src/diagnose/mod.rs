@@ -4,6 +4,7 @@ mod blocks;
 mod fit;
 mod fixes;
 mod fused;
+mod graph;
 mod line;
 mod minimise;
 mod model;

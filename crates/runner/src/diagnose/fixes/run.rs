@@ -16,7 +16,10 @@ pub(super) fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: &Candi
     let budget = match baseline.reached {
         Some(steps) => (2 * steps).max(100).min(baseline.budget),
         // Of many parameters every step is dear.
-        None => baseline.budget.min(MOST).min((50_000_000 / setup.exact.size() as u64).max(100)),
+        None => {
+            let most = if setup.exact.is_random() { MOST / 5 } else { MOST };
+            baseline.budget.min(most).min((50_000_000 / setup.exact.size() as u64).max(100))
+        }
     };
     let rules =
         Rules { budget, tolerance: setup.tolerance, noisy: probes.noisy, first_wins: false, keep: false };

@@ -54,7 +54,8 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         by(adam, or_own(Rates::Lengths)),
     );
     add(
-        case.optimizer.name() == "sgd" && !wrong,
+        // Momentum averages no noise away, and random numbers make runs dear.
+        case.optimizer.name() == "sgd" && !wrong && !setup.exact.is_random(),
         "momentum",
         "momentum of 0.9",
         &[IllConditioning, LocalMinima, SaddlePoint, Plateau],
