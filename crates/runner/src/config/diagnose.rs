@@ -35,7 +35,7 @@ pub enum Readout {
     /// The first along the last dimension, such as the mean of a mean and a log-variance.
     First,
     /// What a module of your own returns: forward(prediction).
-    TorchScript(Exported),
+    TorchScript(Box<Exported>),
 }
 
 impl Readout {
@@ -359,9 +359,9 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         default.set_classes(target.as_ref());
     }
     let readout = checked(source, entry.readout.as_ref(), |readout| match readout {
-        Readout::TorchScript(Exported { file }) => {
-            file.locate(source.folder());
-            file.check()
+        Readout::TorchScript(exported) => {
+            exported.file.locate(source.folder());
+            exported.file.check()
         }
         _ => Ok(()),
     })?;

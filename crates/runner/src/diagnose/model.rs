@@ -41,8 +41,8 @@ enum Body {
         /// The sizes of the parameters that the losses have of their own, which are trained along.
         own: Vec<Vec<i64>>,
         target: Tensor,
-        single: Option<Fused<f32>>,
-        double: Option<Fused<f64>>,
+        single: Option<Box<Fused<f32>>>,
+        double: Option<Box<Fused<f64>>>,
     },
     Problem {
         steps: RefCell<Box<dyn Batch>>,
@@ -103,8 +103,8 @@ impl Model {
                 losses,
                 own: own.iter().map(Tensor::size).collect(),
                 target,
-                single: if kind == Kind::Float { Fused::new(fit) } else { None },
-                double: if kind == Kind::Double { Fused::new(fit) } else { None },
+                single: if kind == Kind::Float { Fused::new(fit).map(Box::new) } else { None },
+                double: if kind == Kind::Double { Fused::new(fit).map(Box::new) } else { None },
             },
             fit.reader.is_some() || fit.terms.iter().any(|term| !term.loss.files().is_empty()),
         ))

@@ -49,8 +49,12 @@ fn of_one_element(setup: &Setup) -> Option<Profile> {
     let (typical, furthest) = (distances[distances.len() / 2], distances[distances.len() - 1].abs());
     let reach = 1.25 * furthest;
     let one = |value: f64| Array { values: vec![value], shape: vec![1] };
-    let fit =
-        FitModel { start: one(origin), target: one(fit.target.values[middle]), noise: 0.0, ..fit.clone() };
+    let fit = FitModel {
+        start: one(origin),
+        target: one(fit.target.values[middle]),
+        noise: 0.0,
+        ..(**fit).clone()
+    };
     let model = Model::fit(&fit, Kind::Double).ok()?;
     model.find_randomness();
     let offset = if identity { 0.0 } else { origin };

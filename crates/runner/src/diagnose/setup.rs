@@ -37,7 +37,7 @@ pub(super) struct Setup {
 
 /// What is probed, in a form that models can be made of again.
 pub(super) enum Probed {
-    Fit(FitModel),
+    Fit(Box<FitModel>),
     Problem(Box<ProblemModel>),
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Star {
 pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
     let mut notes = Vec::new();
     let subject = match &case.subject {
-        Subject::Fit(fit) => Probed::Fit(resolve(fit, case.seed, folder, &mut notes)?),
+        Subject::Fit(fit) => Probed::Fit(Box::new(resolve(fit, case.seed, folder, &mut notes)?)),
         Subject::Problem(problem, loss) => Probed::Problem(Box::new(ProblemModel {
             problem: (**problem).clone(),
             loss: loss.clone(),

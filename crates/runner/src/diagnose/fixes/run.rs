@@ -13,13 +13,12 @@ use crate::diagnose::setup::{Probed, Setup};
 
 pub(super) fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: &Candidate) -> Vec<Outcome> {
     let baseline = &probes.evidence.baseline;
-    let budget = match baseline.reached {
-        Some(steps) => (2 * steps).max(100).min(baseline.budget),
-        // Of many parameters every step is dear.
-        None => {
-            let most = if setup.exact.is_random() { MOST / 5 } else { MOST };
-            baseline.budget.min(most).min((50_000_000 / setup.exact.size() as u64).max(100))
-        }
+    let budget = if let Some(steps) = baseline.reached {
+        (2 * steps).max(100).min(baseline.budget)
+    } else {
+        // Of many parameters every step is dear, and of a loss with random numbers.
+        let most = if setup.exact.is_random() { MOST / 5 } else { MOST };
+        baseline.budget.min(most).min((50_000_000 / setup.exact.size() as u64).max(100))
     };
     let rules =
         Rules { budget, tolerance: setup.tolerance, noisy: probes.noisy, first_wins: false, keep: false };
@@ -110,7 +109,8 @@ fn trained(
         start: model.start.clone(),
     };
     let fit = match (&training.fit, &setup.subject) {
-        (Some(fit), _) | (None, Probed::Fit(fit)) => Some(fit),
+        (Some(fit), _) => Some(fit),
+        (None, Probed::Fit(fit)) => Some(&**fit),
         _ => None,
     };
     let row = |run: Run, lane: &Lane, tuned: bool| {

@@ -85,16 +85,14 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         &[LrTooLarge, NoisyGradient, Cliff],
         scheduled(own(), Schedule::named("cosine").expect("the registry has it"), Rates::Own),
     );
-    let baseline = &probes.evidence.baseline;
-    let rise = (baseline.reached.unwrap_or(baseline.budget.min(MOST)) / 10).max(1);
-    let early =
-        baseline.overshoot > thresholds::OVERSHOOT || baseline.diverged.is_some_and(|step| step <= rise);
-    let warmed = Warmup { steps: Some(rise), schedule: Box::new(case.schedule.clone()), ..Warmup::default() };
+    let rise = early_trouble(probes);
+    let warmed = Warmup { steps: rise, schedule: Box::new(case.schedule.clone()), ..Warmup::default() };
     add(
-        // A rise mends what goes wrong at the start.
-        early && !matches!(case.schedule, Schedule::Warmup(_)) && has(&[LrTooLarge, Cliff, NonFinite, Jump]),
+        rise.is_some()
+            && !matches!(case.schedule, Schedule::Warmup(_))
+            && has(&[LrTooLarge, Cliff, NonFinite, Jump]),
         "warm-up",
-        &format!("let the rate rise from 0 over the first {rise} steps"),
+        &format!("let the rate rise from 0 over the first {} steps", rise.unwrap_or(0)),
         &[LrTooLarge, Cliff, NonFinite],
         scheduled(own(), Schedule::Warmup(warmed), Rates::Own),
     );
@@ -112,24 +110,47 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         &[PrecisionFloor],
         How::Train(Box::new(double)),
     );
-    let starts = (0..5_u64).map(|attempt| {
+    list.extend(other_starts(case, setup, probes, causes));
+    list
+}
+
+/// Over how many steps the rate should rise where a run goes wrong at once: a tenth of them.
+fn early_trouble(probes: &Probes) -> Option<u64> {
+    let baseline = &probes.evidence.baseline;
+    let rise = (baseline.reached.unwrap_or(baseline.budget.min(MOST)) / 10).max(1);
+    let early =
+        baseline.overshoot > thresholds::OVERSHOOT || baseline.diverged.is_some_and(|step| step <= rise);
+    early.then_some(rise)
+}
+
+/// Other places to begin at.
+fn other_starts(case: &Case, setup: &Setup, probes: &Probes, causes: &[Cause]) -> Vec<Candidate> {
+    let stuck = vec![SaddlePoint, LocalMinima, SaturatedActivation];
+    let mut list = Vec::new();
+    if stuck.iter().any(|cause| causes.contains(cause)) {
+        list.push(Candidate {
+            name: "restarts".into(),
+            change: "start again from points around the start (the steps of all starts are counted)".into(),
+            mends: stuck,
+            how: How::Restarts(starts_around(case, setup)),
+        });
+    }
+    if causes.contains(&SaturatedActivation) && probes.evidence.asleep.is_some() {
+        list.push(Candidate {
+            name: "usual start".into(),
+            change: "draw the weights from N(0, 1/fan-in), and start biases at 0".into(),
+            mends: vec![SaturatedActivation],
+            how: How::Restarts(vec![usual_start(&setup.model, None)]),
+        });
+    }
+    list
+}
+
+/// Points as far from the start as that is from the minimum.
+fn starts_around(case: &Case, setup: &Setup) -> Vec<Vec<f64>> {
+    let start = |attempt: u64| {
         let mut stream = Stream::new("diagnose: restart", &[case.seed, attempt]);
         setup.exact.start.iter().map(|p| p + setup.unit * stream.normal()).collect()
-    });
-    let stuck = [SaddlePoint, LocalMinima, SaturatedActivation];
-    add(
-        has(&stuck),
-        "restarts",
-        "start again from points around the start (the steps of all starts are counted)",
-        &stuck,
-        How::Restarts(starts.collect()),
-    );
-    add(
-        has(&[SaturatedActivation]) && probes.evidence.asleep.is_some(),
-        "usual start",
-        "draw the weights from N(0, 1/fan-in), and start biases at 0",
-        &[SaturatedActivation],
-        How::Restarts(vec![usual_start(&setup.model, None)]),
-    );
-    list
+    };
+    (0..5).map(start).collect()
 }

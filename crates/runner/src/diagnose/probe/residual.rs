@@ -20,7 +20,8 @@ pub(super) fn shapes(setup: &Setup) -> Option<Shapes> {
     if prediction == target || count(&prediction) != count(&target) {
         return None;
     }
-    let same = FitModel { target: Array { shape: prediction.clone(), ..fit.target.clone() }, ..fit.clone() };
+    let same =
+        FitModel { target: Array { shape: prediction.clone(), ..fit.target.clone() }, ..(**fit).clone() };
     let same = Model::fit(&same, Kind::Double).ok()?;
     let (a, b) = (setup.exact.at(&setup.exact.start, Draw::Frozen), same.at(&same.start, Draw::Frozen));
     let matters = norm(&a.1.iter().zip(&b.1).map(|(a, b)| a - b).collect::<Vec<_>>()) > 1e-9 * norm(&b.1);
@@ -123,7 +124,7 @@ fn whatever_target(setup: &Setup, flat: &[usize], paths: &[Path]) -> Option<f64>
     for shift in [-1.0, -0.3, -0.1, 0.1, 0.3, 1.0] {
         let values = here.iter().map(|value| value + shift * reach).collect();
         let target = Array { values, shape: fit.target.shape.clone() };
-        let moved = Model::fit(&FitModel { target, ..fit.clone() }, Kind::Double).ok()?;
+        let moved = Model::fit(&FitModel { target, ..(**fit).clone() }, Kind::Double).ok()?;
         let gradient = moved.at(&moved.start, Draw::Frozen).1;
         for i in flat.iter().filter(|i| gradient[**i].is_finite()) {
             largest = largest.max((gradient[*i] * (setup.exact.start[*i] - setup.star.point[*i])).abs());
