@@ -1,12 +1,14 @@
-"""Makes the TorchScript losses that crates/runner/tests/planted/torchscript.toml plants causes with.
+"""Makes the TorchScript losses that the suites in crates/runner/tests/planted plant causes with.
 
     python scripts/planted.py
 
 Needs torch (written with 2.13.0). The results are committed.
 """
 
+import zipfile
 from pathlib import Path
 
+import numpy
 import torch
 from torch import nn
 
@@ -101,5 +103,140 @@ class Tilted(nn.Module):
         return torch.where(d > 0, 12 * d.square(), d.square()).mean()
 
 
-for module in [Mse, Logits, SmoothL1, Rounded, Detached, Entropy, Redescending, Saturated, Random, Dropout, Quartic, Pull, Unequal, Tilted]:
-    torch.jit.script(module()).save(FOLDER / f"{module.__name__.lower()}.pt")
+class Summed(nn.Module):
+    def forward(self, prediction, target):
+        return nn.functional.huber_loss(prediction, target, reduction="sum", delta=2.0)
+
+
+class Relative(nn.Module):
+    def forward(self, prediction, target):
+        return ((prediction - target) / target).square().mean()
+
+
+class Threshold(nn.Module):
+    """Hits, with a gradient of zero so that training runs."""
+
+    def forward(self, prediction, target):
+        return ((prediction > 0.5).to(target.dtype) - target).square().mean() + 0 * prediction.sum()
+
+
+class Reweighted(nn.Module):
+    def forward(self, prediction, target):
+        d = prediction - target
+        return (d.square() / (d.detach().abs() + 0.1)).mean()
+
+
+class Floors(nn.Module):
+    def forward(self, prediction, target):
+        d = (prediction - target).abs()
+        return (d + 0.5 * torch.floor(d)).mean()
+
+
+class Repelled(nn.Module):
+    def forward(self, prediction, target):
+        return ((prediction - target).square() - 1.2 * prediction.square()).mean()
+
+
+class Eightfold(nn.Module):
+    def forward(self, prediction, target):
+        d = prediction - target
+        return torch.where(d > 0, 8 * d, -d).mean()
+
+
+class Exponential(nn.Module):
+    def forward(self, prediction, target):
+        return (1 - torch.exp(-(prediction - target).abs())).mean()
+
+
+class Probabilities(nn.Module):
+    def forward(self, prediction, target):
+        return (torch.sigmoid(prediction) - target).abs().mean()
+
+
+class Cumulative(nn.Module):
+    def forward(self, prediction, target):
+        return (prediction - target).cumsum(0).square().mean()
+
+
+class Nll(nn.Module):
+    """Of a mean and a log-variance that has a floor."""
+
+    def __init__(self, floor: float):
+        super().__init__()
+        self.floor = floor
+
+    def forward(self, prediction, target):
+        s = prediction[..., 1].clamp(min=self.floor)
+        return 0.5 * (s + (prediction[..., 0] - target).square() * torch.exp(-s)).mean()
+
+
+class Weighted(nn.Module):
+    """A weight that is learnt, as in Kendall, Gal & Cipolla 2018."""
+
+    def __init__(self, floor: float):
+        super().__init__()
+        self.floor = floor
+        self.log_variance = nn.Parameter(torch.tensor([1.0]))
+
+    def forward(self, prediction, target):
+        s = self.log_variance.clamp(min=self.floor).sum()
+        return 0.5 * (torch.exp(-s) * (prediction - target).square().mean() + s)
+
+
+class Five(nn.Module):
+    """A readout between 0 and 5."""
+
+    def forward(self, prediction):
+        return 5 * torch.sigmoid(prediction)
+
+
+class Pair(nn.Module):
+    """A readout of two numbers for each of the target's."""
+
+    def forward(self, prediction):
+        return prediction[..., 0] + 0.5 * prediction[..., 1]
+
+
+def perceptron(activation, scale=1.0, bias=None):
+    """One hidden layer, whose weights are made too large, or its biases too small."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(1, 16), activation, nn.Linear(16, 1))
+    with torch.no_grad():
+        model[0].weight *= scale
+        if bias is not None:
+            model[0].bias.fill_(bias)
+    return model
+
+
+LOSSES = [Mse, Logits, SmoothL1, Rounded, Detached, Entropy, Redescending, Saturated, Random, Dropout, Quartic, Pull]
+LOSSES += [Unequal, Tilted, Summed, Relative, Threshold, Reweighted, Floors, Repelled, Eightfold, Exponential]
+LOSSES += [Probabilities, Cumulative]
+
+
+
+def write(module, name):
+    """As TorchScript, without the places in the sources, which name this machine's folders, and a hash of them."""
+    path = FOLDER / f"{name}.pt"
+    module.save(path)
+    with zipfile.ZipFile(path) as whole:
+        records = [(entry, whole.read(entry)) for entry in whole.infolist()]
+    with zipfile.ZipFile(path, "w") as bare:
+        for entry, data in records:
+            if not entry.filename.endswith((".debug_pkl", "/serialization_id")):
+                bare.writestr(entry, data)
+
+
+for loss in LOSSES:
+    write(torch.jit.script(loss()), loss.__name__.lower())
+
+write(torch.jit.script(Nll(-1.0)), "nll")
+write(torch.jit.script(Nll(-1e30)), "nll_without_floor")
+write(torch.jit.script(Weighted(-1.0)), "weighted")
+write(torch.jit.script(Weighted(-1e30)), "weighted_without_floor")
+write(torch.jit.script(Five()), "five")
+write(torch.jit.script(Pair()), "pair")
+write(torch.jit.script(perceptron(nn.Tanh())), "tanh_model")
+write(torch.jit.script(perceptron(nn.Tanh(), scale=1000)), "saturated_model")
+write(torch.jit.script(perceptron(nn.ReLU(), bias=-30)), "dead_model")
+x = torch.linspace(-2, 2, 64).unsqueeze(1)
+numpy.savez(FOLDER / "wave.npz", x=x.numpy(), y=torch.sin(2 * x).numpy())

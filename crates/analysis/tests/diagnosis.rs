@@ -1,8 +1,8 @@
 //! The rules over measured numbers: each fires on what it is for, and on nothing healthy.
 
 use analysis::diagnosis::{
-    Baseline, Bias, Cause, Curvature, Evidence, Fall, Finding, LineFit, Noise, NonFinite, Path, Plateau,
-    Precision, Rate, Saddle, Shapes, Sides, Term, Tried, conclude, judge,
+    Asleep, Baseline, Bias, Cause, Curvature, Evidence, Fall, Finding, LineFit, Noise, NonFinite, Path,
+    Plateau, Precision, Rate, Saddle, Shapes, Sides, Term, Tried, conclude, judge,
 };
 
 /// A path from a minimum at 0, by value and slope.
@@ -43,7 +43,7 @@ fn parabola() -> Evidence {
         parameters: 1,
         bias: Some(Bias { at_target: Some(0.0), ..Bias::default() }),
         precision: Some(Precision { parting: 1e-6, at_error: 0.05, resolution: 1e-8 }),
-        sides: Some(Sides { distance: 1.0, ratio: 1.0, bias: Some(0.0) }),
+        sides: Some(Sides { distance: 1.0, ratio: 1.0, bias: Some(0.0), intercepts: None }),
         plateau: Some(Plateau { joint: 2.0, elements: vec![2.0; 4], ..Plateau::default() }),
         exponent: Some(2.0),
         curvature: Some(Curvature { condition: 1.0, scaled: 1.0 }),
@@ -115,13 +115,20 @@ fires! {
     resolution: PrecisionFloor, |e| e.precision = Some(Precision { resolution: 0.1, ..Precision::default() });
     a_saddle: SaddlePoint, |e| e.saddle = Some(SADDLE);
     hills: LocalMinima, |e| e.paths = vec![ripples()];
-    sides: Asymmetry, |e| e.sides = Some(Sides { distance: 1.0, ratio: 0.1, bias: None });
+    sides: Asymmetry, |e| e.sides = Some(Sides { ratio: 0.1, ..Sides::default() });
     all_flat: Plateau, |e| e.plateau = Some(Plateau { joint: 0.004, ..Plateau::default() });
     a_quarter_flat: Plateau, |e| {
         e.plateau = Some(Plateau { joint: 1.0, elements: vec![0.01, 1.0, 1.0, 1.0], ..Plateau::default() });
     };
     an_activation: SaturatedActivation, |e| {
         e.plateau = Some(Plateau { joint: 0.004, whatever_target: Some(0.01), ..Plateau::default() });
+    };
+    a_dead_layer: SaturatedActivation, |e| {
+        e.asleep = Some(Asleep { shape: vec![16, 1], share: 0.0, wakes: f64::INFINITY });
+        // What straight lines through such a model show is no finding.
+        (e.single, e.baseline.reached, e.baseline.trapped) = (false, None, 1.0);
+        e.paths = vec![ripples()];
+        e.saddle = Some(SADDLE);
     };
     a_fourth_power: FlatMinimum, |e| e.exponent = Some(4.0);
     unequal_terms: TermImbalance, |e| e.terms = vec![term(100.0, 0.0, true), term(1.0, 0.0, true)];
@@ -142,6 +149,13 @@ fn what_looks_like_a_cause_and_is_none_is_left_alone() {
     for q in [1.0, 1.5, 3.0] {
         assert_eq!(causes(|e| e.paths = vec![power(q)]), [], "{q}");
     }
+    // A tensor that has little to say at any size, and one that sleeps in a run that is quick.
+    assert_eq!(causes(|e| e.asleep = Some(Asleep { share: 1e-4, wakes: 2.0, ..Asleep::default() })), []);
+    let quick = |e: &mut Evidence| {
+        e.asleep = Some(Asleep { share: 1e-4, wakes: 50.0, ..Asleep::default() });
+        e.baseline.reached = Some(100);
+    };
+    assert_eq!(causes(quick), []);
     // A minimum that is lower than the target's loss by rounding is no bias.
     let rounding = Bias { error: 0.3, least: -1e-9, at_target: Some(0.0), ..Bias::default() };
     assert_eq!(causes(|e| e.bias = Some(rounding)), []);
@@ -209,11 +223,17 @@ fn numbers_that_are_not_finite_fire_nothing_by_themselves() {
     let nan = f64::NAN;
     let broken = |e: &mut Evidence| {
         e.paths = vec![path(|_| nan, |_| nan), Path::default()];
-        e.bias =
-            Some(Bias { error: nan, unavoidable: nan, least: nan, at_target: Some(nan), shift: Some(nan) });
+        e.bias = Some(Bias {
+            error: nan,
+            unavoidable: nan,
+            least: nan,
+            at_target: Some(nan),
+            shift: Some(nan),
+            line: Some((nan, nan)),
+        });
         e.precision = Some(Precision { parting: nan, at_error: nan, resolution: nan });
         e.saddle = Some(Saddle { least: nan, gradient: nan, left: nan, ..SADDLE });
-        e.sides = Some(Sides { distance: nan, ratio: nan, bias: Some(nan) });
+        e.sides = Some(Sides { distance: nan, ratio: nan, bias: Some(nan), intercepts: Some((nan, nan)) });
         e.plateau = Some(Plateau { joint: nan, way: nan, whatever_target: Some(nan), ..Plateau::default() });
         e.exponent = Some(nan);
         e.terms = vec![term(nan, nan, true), term(nan, nan, true)];
@@ -260,6 +280,13 @@ fn what_slows_comes_first_and_what_only_flatters_comes_late() {
     let healthy = conclude(&parabola(), Vec::new(), Vec::new(), "here".into());
     assert_eq!(healthy.findings[0].cause, Cause::Healthy);
     assert_eq!(healthy.verdict, "Healthy: the run reaches the tolerance of 0.05 at step 1000.");
+    let mut stuck = parabola();
+    (stuck.baseline.reached, stuck.baseline.end_error) = (None, 0.4);
+    let unknown = conclude(&stuck, Vec::new(), Vec::new(), "here".into());
+    assert_eq!(
+        unknown.verdict,
+        "No cause was found: the run doesn't reach the tolerance of 0.05 within 2000 steps; its error ends at 0.4."
+    );
 }
 
 #[test]

@@ -34,6 +34,15 @@ pub struct Tried {
     pub mends: Vec<Cause>,
 }
 
+impl Tried {
+    /// Its place in the table: what arrives in a model, too, goes before what only a free fit likes.
+    #[must_use]
+    pub fn rank(&self) -> (bool, bool, Option<u64>) {
+        let flattered = self.line_fit.is_some_and(|line| line.steps.is_none());
+        (self.steps.is_none(), flattered, self.steps)
+    }
+}
+
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Diagnosis {
@@ -57,11 +66,7 @@ pub fn conclude(
     mut fixes: Vec<Tried>,
     region: String,
 ) -> Diagnosis {
-    // What arrives in a model, too, goes before what only a free fit likes.
-    fixes.sort_by_key(|fix| {
-        let flattered = fix.line_fit.is_some_and(|line| line.steps.is_none());
-        (fix.steps.is_none(), flattered, fix.steps)
-    });
+    fixes.sort_by_key(Tried::rank);
     let (slowing, others): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| slows(evidence, finding.cause, &fixes));
     let slows_descent = !slowing.is_empty();
@@ -90,7 +95,7 @@ fn healthy(evidence: &Evidence) -> String {
     match run.reached {
         Some(steps) => format!("the run reaches the tolerance of {} at step {steps}", short(run.tolerance)),
         None => format!(
-            "the run doesn't reach the tolerance of {} within {} steps (its error ends at {}), and no cause in the loss was found",
+            "the run doesn't reach the tolerance of {} within {} steps; its error ends at {}",
             short(run.tolerance),
             run.budget,
             short(run.end_error)
@@ -108,6 +113,9 @@ fn verdict(evidence: &Evidence, main: &Finding, slows: bool, best: Option<&Tried
         None => format!("your run doesn't arrive within {} steps", evidence.baseline.budget),
     };
     match (main.cause, slows, best) {
+        (Cause::Healthy, ..) if evidence.baseline.reached.is_none() => {
+            format!("No cause was found: {}.", main.evidence)
+        }
         (Cause::Healthy, ..) => format!("Healthy: {}.", main.evidence),
         (cause, true, Some(best)) if best.reached => format!(
             "Slow by {}: {}. Now {run}; {} takes {}.",

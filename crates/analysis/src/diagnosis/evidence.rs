@@ -82,6 +82,8 @@ pub struct Bias {
     pub at_target: Option<f64>,
     /// The mean of minimiser − target, where both are known.
     pub shift: Option<f64>,
+    /// Slope and intercept that a line fit without noise ends with; 3 and 2 are the truth.
+    pub line: Option<(f64, f64)>,
 }
 
 /// float32 against float64.
@@ -125,6 +127,8 @@ pub struct Sides {
     pub ratio: f64,
     /// The bias of a noisy fit, in standard deviations of Gaussian noise.
     pub bias: Option<f64>,
+    /// The intercepts of a noisy line fit, by this loss and by the squared error; 2 is the truth.
+    pub intercepts: Option<(f64, f64)>,
 }
 
 /// Where the loss promises more than its gradient delivers.
@@ -140,6 +144,17 @@ pub struct Plateau {
     pub edge: Option<(f64, f64)>,
     /// The largest slope at the start's flat predictions, whatever the target, over that on their way.
     pub whatever_target: Option<f64>,
+}
+
+/// A tensor of a model that gets hardly any gradient, for its own size.
+#[derive(Clone, Debug, Default)]
+pub struct Asleep {
+    /// Its shape.
+    pub shape: Vec<i64>,
+    /// ‖g‖ of it over ‖g‖ of all, at the start.
+    pub share: f64,
+    /// How many times larger its gradient is where it is drawn anew at the usual size; infinite if it was 0.
+    pub wakes: f64,
 }
 
 /// One of the losses that are added.
@@ -208,6 +223,8 @@ pub struct Evidence {
     pub saddle: Option<Saddle>,
     /// See [`Sides`].
     pub sides: Option<Sides>,
+    /// See [`Asleep`].
+    pub asleep: Option<Asleep>,
     /// See [`Plateau`].
     pub plateau: Option<Plateau>,
     /// The exponent of the loss in the error, near the minimum.

@@ -17,9 +17,10 @@ pub struct Finding {
 type Rule = fn(&Evidence, &[Cause]) -> Option<String>;
 
 /// Cause and rule, in order. A rule is told what fired before it.
-const RULES: [(Cause, Rule); 21] = [
+const RULES: [(Cause, Rule); 22] = [
     (Cause::ShapeBroadcast, shape_broadcast),
     (Cause::NonFinite, non_finite),
+    (Cause::SaturatedActivation, sleeping_layer),
     (Cause::DetachedGradient, detached_gradient),
     (Cause::Jump, jump),
     (Cause::Cliff, cliff),
@@ -78,7 +79,11 @@ fn non_finite(e: &Evidence, _: &[Cause]) -> Option<String> {
 }
 
 /// The fits of the paths, pooled: their typical mismatch, and how concentrated it is where there is one.
-fn pooled(e: &Evidence) -> Option<(Fit, f64)> {
+fn pooled(e: &Evidence, fired: &[Cause]) -> Option<(Fit, f64)> {
+    // A layer that was saturated by its size has steps for slopes.
+    if fired.contains(&Cause::SaturatedActivation) {
+        return None;
+    }
     let fits: Vec<(Fit, f64)> =
         e.paths.iter().filter_map(|path| path.fit().map(|fit| (fit, path.stays))).collect();
     if fits.is_empty() {
@@ -97,14 +102,14 @@ fn pooled(e: &Evidence) -> Option<(Fit, f64)> {
     Some((fit, over(&off, |(_, stays)| *stays)))
 }
 
-fn detached_gradient(e: &Evidence, _: &[Cause]) -> Option<String> {
+fn detached_gradient(e: &Evidence, fired: &[Cause]) -> Option<String> {
     if let Some(said) = &e.no_gradient {
         return Some(format!("the loss has no gradient by the prediction: {said}"));
     }
     if e.constant {
         return Some("the loss is the same number whatever the prediction, and its gradient is 0".into());
     }
-    let (fit, _) = pooled(e)?;
+    let (fit, _) = pooled(e, fired)?;
     if fit.mismatch <= at::MISMATCH {
         return None;
     }
@@ -123,7 +128,7 @@ fn detached_gradient(e: &Evidence, _: &[Cause]) -> Option<String> {
 }
 
 fn jump(e: &Evidence, fired: &[Cause]) -> Option<String> {
-    let (fit, stays) = pooled(e)?;
+    let (fit, stays) = pooled(e, fired)?;
     let few = fit.concentration <= at::FEW_SEGMENTS && stays > at::JUMP_STAYS;
     (fit.mismatch > at::MISMATCH && few && !fired.contains(&Cause::DetachedGradient)).then(|| {
         format!(
@@ -134,7 +139,7 @@ fn jump(e: &Evidence, fired: &[Cause]) -> Option<String> {
 }
 
 fn cliff(e: &Evidence, fired: &[Cause]) -> Option<String> {
-    if fired.contains(&Cause::DetachedGradient) {
+    if [Cause::DetachedGradient, Cause::SaturatedActivation].iter().any(|cause| fired.contains(cause)) {
         return None;
     }
     let steepest = e.paths.iter().map(super::Path::steepening).max_by(|a, b| a.0.total_cmp(&b.0))?;
@@ -168,11 +173,12 @@ fn noisy_gradient(e: &Evidence, _: &[Cause]) -> Option<String> {
 
 fn unbounded_below(e: &Evidence, _: &[Cause]) -> Option<String> {
     let fall = e.fall.as_ref()?;
-    let last = fall.values.last()?;
+    let decades = fall.values.iter().rposition(|value| !value.is_nan())?;
     Some(format!(
-        "{}, the loss falls without end: {} at 10⁵ times the distance of the start",
+        "{}, the loss falls without end: {} at 10{} times the distance of the start",
         fall.direction,
-        short(*last)
+        short(fall.values[decades]),
+        ["⁰", "¹", "²", "³", "⁴", "⁵"][decades.min(5)]
     ))
 }
 
@@ -195,7 +201,17 @@ fn biased_minimiser(e: &Evidence, fired: &[Cause]) -> Option<String> {
             format!("; its value there is {}, and {} at the target", short(bias.least), short(at_target))
         })
         .unwrap_or_default();
-    Some(format!("the loss is least where the error is {}{shift}{value}", short(bias.error)))
+    let line = bias
+        .line
+        .map(|(slope, intercept)| {
+            format!(
+                "; a line fit of y = 3x + 2 ends at slope {} and intercept {}",
+                short(slope),
+                short(intercept)
+            )
+        })
+        .unwrap_or_default();
+    Some(format!("the loss is least where the error is {}{shift}{value}{line}", short(bias.error)))
 }
 
 fn precision_floor(e: &Evidence, _: &[Cause]) -> Option<String> {
@@ -216,8 +232,8 @@ fn precision_floor(e: &Evidence, _: &[Cause]) -> Option<String> {
     })
 }
 
-fn saddle_point(e: &Evidence, _: &[Cause]) -> Option<String> {
-    let saddle = e.saddle?;
+fn saddle_point(e: &Evidence, fired: &[Cause]) -> Option<String> {
+    let saddle = e.saddle.filter(|_| !fired.contains(&Cause::SaturatedActivation))?;
     let curved = saddle.least < -at::SADDLE_CURVATURE * saddle.scale;
     let flat = saddle.gradient < at::SADDLE_GRADIENT * -saddle.least * saddle.distance;
     let still = saddle.gradient < at::SADDLE_GRADIENT * saddle.steepest;
@@ -237,13 +253,14 @@ fn saddle_point(e: &Evidence, _: &[Cause]) -> Option<String> {
 }
 
 /// Causes that make every path look hilly or flat.
-const BROKEN: [Cause; 6] = [
+const BROKEN: [Cause; 7] = [
     Cause::NonFinite,
     Cause::DetachedGradient,
     Cause::Jump,
     Cause::UnboundedBelow,
     Cause::PrecisionFloor,
     Cause::SaddlePoint,
+    Cause::SaturatedActivation,
 ];
 
 fn local_minima(e: &Evidence, fired: &[Cause]) -> Option<String> {
@@ -271,11 +288,19 @@ fn asymmetry(e: &Evidence, fired: &[Cause]) -> Option<String> {
         let (steep, flat) = if sides.ratio > 1.0 { ("above", "below") } else { ("below", "above") };
         let bias =
             sides.bias.map(|bias| format!("; a noisy fit would be off by {} σ of its noise", short(bias)));
+        let line = sides.intercepts.map(|(own, squares)| {
+            format!(
+                " (a line with intercept 2 and σ = 1 is fitted with {}, by squares with {})",
+                short(own),
+                short(squares)
+            )
+        });
         format!(
-            "at {} from the minimum the slope {steep} is {} times that {flat}{}",
+            "at {} from the minimum the slope {steep} is {} times that {flat}{}{}",
             short(sides.distance),
             short(ratio),
-            bias.unwrap_or_default()
+            bias.unwrap_or_default(),
+            line.unwrap_or_default()
         )
     })
 }
@@ -306,6 +331,24 @@ fn flatness(e: &Evidence, fired: &[Cause]) -> Option<String> {
             "{}{share}γ is {} at the start (1 or more for every convex loss)",
             edge.unwrap_or_default(),
             short(plateau.joint)
+        )
+    })
+}
+
+/// A layer of a model behind a flat activation.
+fn sleeping_layer(e: &Evidence, _: &[Cause]) -> Option<String> {
+    let tensor = e.asleep.as_ref()?;
+    let asleep = tensor.share < at::ASLEEP && tensor.wakes > at::WAKES;
+    (asleep && !is_quick(e)).then(|| {
+        let more = if tensor.wakes.is_finite() {
+            format!("{} times as much", short(tensor.wakes))
+        } else {
+            "some".into()
+        };
+        format!(
+            "at the start the parameters {:?} get {} of the gradient, and {more} where they are drawn anew at the usual size: the activation behind them is saturated or dead",
+            tensor.shape,
+            percent(tensor.share)
         )
     })
 }
@@ -381,7 +424,7 @@ fn term_conflict(e: &Evidence, fired: &[Cause]) -> Option<String> {
 
 fn ill_conditioning(e: &Evidence, fired: &[Cause]) -> Option<String> {
     let curvature = e.curvature?;
-    let hidden = [Cause::FlatMinimum, Cause::Plateau, Cause::SaturatedActivation];
+    let hidden = [Cause::FlatMinimum, Cause::Plateau];
     let explained = fired.iter().any(|cause| BROKEN.contains(cause) || hidden.contains(cause));
     (curvature.condition > at::CONDITION && !is_quick(e) && !explained).then(|| {
         let remedy = if curvature.scaled < curvature.condition / 10.0 {

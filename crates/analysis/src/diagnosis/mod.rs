@@ -15,8 +15,8 @@ mod words;
 pub use cause::Cause;
 pub use conclude::{Diagnosis, LineFit, Tried, conclude};
 pub use evidence::{
-    Baseline, Bias, Curvature, Evidence, Fall, Noise, NonFinite, Plateau, Precision, Rate, Saddle, Shapes,
-    Sides, Term,
+    Asleep, Baseline, Bias, Curvature, Evidence, Fall, Noise, NonFinite, Plateau, Precision, Rate, Saddle,
+    Shapes, Sides, Term,
 };
 pub use judge::{Finding, judge};
 pub use path::{Fit, Path, exponent, gamma};

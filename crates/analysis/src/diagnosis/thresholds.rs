@@ -67,6 +67,14 @@ pub const ON_PLATEAU: f64 = 0.2;
 /// The largest slope at a saturated prediction over that on its way, whatever the target.
 pub const SATURATED: f64 = 0.1;
 
+/// The share of a model's gradient below which one of its tensors sleeps. Layers of a usual start are a decade or
+/// two apart.
+pub const ASLEEP: f64 = 0.01;
+
+/// How many times larger the gradient of a sleeping tensor must be where that tensor is drawn anew: its own size,
+/// and nothing else, keeps its activation flat. What merely has little to say stays as it is.
+pub const WAKES: f64 = 10.0;
+
 /// The exponent of the loss in the error. 2 is a parabola; 3 and less are mild.
 pub const FLAT_EXPONENT: f64 = 3.1;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use analysis::diagnosis::Cause;
 use analysis::records::Dtype;
-use losses::{Combine, Composite, Loss, Targets};
+use losses::{Combine, Composite, File, Loss, Targets};
 use optimizers::{Optimizer, Schedule};
 use problems::{Losses, Problem};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use super::generators::{Classes, Draws, Normal, Values};
 use super::{ConfigError, DtypeChoice, check_name};
 
 /// How a prediction becomes what the target is given as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Readout {
     /// It is that already.
@@ -32,6 +32,26 @@ pub enum Readout {
     Exp,
     /// The product over the last dimension, such as a·b of pairs (a, b).
     Product,
+    /// The first along the last dimension, such as the mean of a mean and a log-variance.
+    First,
+    /// What a module of your own returns: forward(prediction).
+    TorchScript(Box<Exported>),
+}
+
+impl Readout {
+    /// Whether it may be flat.
+    #[must_use]
+    pub fn is_activation(&self) -> bool {
+        !matches!(self, Self::Identity | Self::Product | Self::First)
+    }
+}
+
+/// See [`Readout::TorchScript`].
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exported {
+    /// As `torch.jit.save` writes it, relative to the config's folder.
+    pub file: File,
 }
 
 /// What the loss is handed.
@@ -348,11 +368,18 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
     if terms.iter().any(|term| term.loss.targets() == Targets::Classes) {
         default.set_classes(target.as_ref());
     }
+    let readout = checked(source, entry.readout.as_ref(), |readout| match readout {
+        Readout::TorchScript(exported) => {
+            exported.file.locate(source.folder());
+            exported.file.check()
+        }
+        _ => Ok(()),
+    })?;
     Ok(Fit {
         terms,
         start: generator(&entry.start)?.unwrap_or(default.start),
         target: target.unwrap_or(default.target),
-        readout: entry.readout.as_ref().map(|readout| *readout.as_ref()),
+        readout,
         sees: entry.sees.as_ref().map(|sees| *sees.as_ref()),
         noise,
     })

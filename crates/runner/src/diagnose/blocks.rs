@@ -29,26 +29,31 @@ impl Blocks {
         !matches!(self, Self::None)
     }
 
-    /// Values and gradients at points that lie one after another.
-    pub fn evaluate(&self, points: &[f64], size: usize) -> Option<Evaluated> {
-        self.all(points, size).map(|(evaluated, _)| evaluated)
+    /// Values and gradients at points that lie one after another; of a step, with the noise of its gradient.
+    pub fn evaluate(&self, points: &[f64], size: usize, step: Option<u64>) -> Option<Evaluated> {
+        self.all(points, size, step).map(|(evaluated, _)| evaluated)
     }
 
     /// The errors there.
     pub fn errors(&self, points: &[f64], size: usize) -> Vec<f64> {
-        self.all(points, size).map_or_else(Vec::new, |(_, errors)| errors)
+        self.all(points, size, None).map_or_else(Vec::new, |(_, errors)| errors)
     }
 
-    fn all(&self, points: &[f64], size: usize) -> Option<(Evaluated, Vec<f64>)> {
+    fn all(&self, points: &[f64], size: usize, step: Option<u64>) -> Option<(Evaluated, Vec<f64>)> {
         match self {
-            Self::Single(block) => Some(all(&mut **block.borrow_mut(), points, size)),
-            Self::Double(block) => Some(all(&mut **block.borrow_mut(), points, size)),
+            Self::Single(block) => Some(all(&mut **block.borrow_mut(), points, size, step)),
+            Self::Double(block) => Some(all(&mut **block.borrow_mut(), points, size, step)),
             Self::None => None,
         }
     }
 }
 
-fn all<F: Float>(block: &mut dyn Block<F>, points: &[f64], size: usize) -> (Evaluated, Vec<f64>) {
+fn all<F: Float>(
+    block: &mut dyn Block<F>,
+    points: &[f64],
+    size: usize,
+    step: Option<u64>,
+) -> (Evaluated, Vec<f64>) {
     let mut evaluated = Evaluated { values: Vec::new(), gradients: Vec::with_capacity(points.len()) };
     let mut errors = Vec::new();
     let mut gradient = vec![rows::zero::<F>(); size];
@@ -59,6 +64,9 @@ fn all<F: Float>(block: &mut dyn Block<F>, points: &[f64], size: usize) -> (Eval
             (0..size).map(|element| std::array::from_fn(|lane| at(element, lane))).collect();
         let (mut loss, mut measure) = ([rows::zero::<F>()], [rows::zero::<F>()]);
         block.evaluate(&parameters, &mut gradient, &mut loss, &mut measure);
+        if let Some(step) = step {
+            block.disturb(step, &mut gradient);
+        }
         for lane in 0..count {
             evaluated.values.push(loss[0][lane].to_f64());
             evaluated.gradients.extend(gradient.iter().map(|row| row[lane].to_f64()));

@@ -1,6 +1,7 @@
 //! Free predictions, or a line, against a target.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use losses::{Lanes, Targets, mean_of_lanes};
 use numeric::Stream;
@@ -8,6 +9,7 @@ use tch::{Kind, Tensor};
 
 use super::model::Draw;
 use super::numbers::Array;
+use super::reader::Reader;
 use crate::config::diagnose::{Readout, Sees, Term};
 
 /// Free predictions against a target.
@@ -15,6 +17,8 @@ use crate::config::diagnose::{Readout, Sees, Term};
 pub(super) struct FitModel {
     pub terms: Vec<Term>,
     pub readout: Readout,
+    /// The module of a readout that is one.
+    pub reader: Option<Rc<Reader>>,
     pub sees: Sees,
     pub start: Array,
     pub target: Array,
@@ -55,7 +59,8 @@ impl FitModel {
     pub fn readout_shape(&self) -> Vec<i64> {
         let shape = &self.start.shape;
         match self.readout {
-            Readout::Product => shape[..shape.len() - 1].to_vec(),
+            Readout::Product | Readout::First => shape[..shape.len() - 1].to_vec(),
+            Readout::TorchScript(_) => self.reader().shape.clone(),
             _ => shape.clone(),
         }
     }
@@ -70,26 +75,23 @@ impl FitModel {
         term: Option<usize>,
     ) -> Tensor {
         let seen = self.seen(prediction);
-        let step = match draw {
-            Draw::Step(step) if self.noise > 0.0 => step,
-            Draw::Step(_) => {
-                // A module that draws random numbers draws new ones at every call.
-                let once = |_| self.reduced(&seen, losses, &target.unsqueeze(0), term);
-                let sum = (0..self.draws).map(once).reduce(|a, b| a + b).expect("at least one draw");
-                return if self.draws > 1 { sum / self.draws as f64 } else { sum };
-            }
-            Draw::Frozen => return self.reduced(&seen, losses, &target.unsqueeze(0), term),
+        let Draw::Step(step) = draw else {
+            return self.reduced(&seen, losses, &target.unsqueeze(0), term);
         };
-        let draws = self.draws as i64;
-        let noise = self.noise_of(step);
-        let shape = [&[draws], &*target.size()].concat();
-        let noisy = target + Tensor::from_slice(&noise).reshape(&shape).to_kind(target.kind());
         // Every lane meets the same draws, which lie side by side as lanes do.
-        let lanes = seen.size()[0];
-        let seen = seen.repeat_interleave_self_int(draws, 0, None);
-        let repeats: Vec<i64> = [lanes].into_iter().chain(target.size().iter().map(|_| 1)).collect();
-        let values = self.reduced(&seen, losses, &noisy.repeat(&repeats), term);
-        values.reshape([lanes, draws]).mean_dim(1, false, None::<Kind>)
+        let (lanes, draws) = (seen.size()[0], self.draws as i64);
+        let seen = if draws > 1 { seen.repeat_interleave_self_int(draws, 0, None) } else { seen };
+        let target = if self.noise > 0.0 {
+            let shape = [&[draws], &*target.size()].concat();
+            let noise = Tensor::from_slice(&self.noise_of(step)).reshape(&shape).to_kind(target.kind());
+            let repeats: Vec<i64> = [lanes].into_iter().chain(target.size().iter().map(|_| 1)).collect();
+            (target + noise).repeat(&repeats)
+        } else {
+            // A module that draws random numbers draws new ones for each of the draws.
+            target.unsqueeze(0)
+        };
+        let values = self.reduced(&seen, losses, &target, term);
+        if draws > 1 { values.reshape([lanes, draws]).mean_dim(1, false, None::<Kind>) } else { values }
     }
 
     /// What is added to the targets at a step.
@@ -102,7 +104,7 @@ impl FitModel {
     /// What the loss is handed.
     pub fn seen(&self, prediction: &Tensor) -> Tensor {
         match self.sees {
-            Sees::Readout => read_out(self.readout, prediction),
+            Sees::Readout => self.read_out(prediction),
             Sees::Prediction => prediction.shallow_clone(),
         }
     }
@@ -162,13 +164,35 @@ impl FitModel {
 
     /// √ mean (readout − target)², in float64. Equal counts are compared number by number, whatever the shapes.
     pub fn error(&self, point: &[f64]) -> f64 {
+        // What comes after the predictions belongs to the loss.
+        let point = &point[..self.start.values.len()];
         if let Some(x) = &self.line {
             // The target of a line is a line, through its first and last point.
             let y = &self.target.values;
             let w = (y[y.len() - 1] - y[0]) / (x[x.len() - 1] - x[0]);
             return (point[0] - w).abs().max((point[1] - (y[0] - w * x[0])).abs());
         }
-        let readout = self.read_out_numbers(point);
+        self.error_of(&self.read_out_numbers(point))
+    }
+
+    /// The errors of points of that many numbers.
+    pub fn errors(&self, points: &[f64], size: usize) -> Vec<f64> {
+        let predictions = self.start.values.len();
+        match &self.reader {
+            Some(reader) if self.line.is_none() => {
+                let own: Vec<f64> =
+                    points.chunks(size).flat_map(|point| &point[..predictions]).copied().collect();
+                let shape = [&[-1], &*self.start.shape].concat();
+                let read = reader.lanes(&Tensor::from_slice(&own).reshape(shape));
+                let numbers: Vec<f64> = Vec::try_from(read.flatten(0, -1)).expect("numbers");
+                let each = numbers.len() / (points.len() / size);
+                numbers.chunks(each).map(|readout| self.error_of(readout)).collect()
+            }
+            _ => points.chunks(size).map(|point| self.error(point)).collect(),
+        }
+    }
+
+    fn error_of(&self, readout: &[f64]) -> f64 {
         let classes = self.has_classes();
         let target = &self.target.values;
         let count = readout.len();
@@ -190,6 +214,12 @@ impl FitModel {
         let width = *self.start.shape.last().unwrap_or(&1) as usize;
         let each = |f: fn(f64) -> f64| point.iter().map(|p| f(*p)).collect();
         match self.readout {
+            Readout::TorchScript(_) => {
+                let _guard = tch::no_grad_guard();
+                let prediction = Tensor::from_slice(point).reshape(&self.start.shape).unsqueeze(0);
+                Vec::try_from(self.reader().lanes(&prediction).flatten(0, -1)).expect("numbers")
+            }
+            Readout::First => point.iter().step_by(width).copied().collect(),
             Readout::Identity => point.to_vec(),
             Readout::Sigmoid => each(|p| 1.0 / (1.0 + libm::exp(-p))),
             Readout::Relu => each(|p| if p > 0.0 || p.is_nan() { p } else { 0.0 }),
@@ -208,6 +238,15 @@ impl FitModel {
         }
     }
 
+    /// How many neighbours one number of the readout is made of, of which the first answers for the target.
+    pub fn outputs(&self) -> usize {
+        if self.readout == Readout::First { *self.start.shape.last().unwrap_or(&1) as usize } else { 1 }
+    }
+
+    fn reader(&self) -> &Reader {
+        self.reader.as_deref().expect("a module was read")
+    }
+
     /// The predictions whose readout is the target, where that can be said.
     pub fn solution(&self) -> Option<Vec<f64>> {
         if self.has_classes() {
@@ -219,23 +258,32 @@ impl FitModel {
             Readout::Sigmoid => target.iter().map(|y| libm::log(y / (1.0 - y))).collect(),
             Readout::Tanh => target.iter().map(|y| libm::atanh(*y)).collect(),
             Readout::Exp | Readout::Softmax => target.iter().map(|y| libm::log(*y)).collect(),
-            Readout::Product => return None,
+            // What else a loss is told stays as it starts.
+            Readout::First => {
+                let outputs = self.outputs();
+                let start = self.start.values.iter().enumerate();
+                let solved = |(i, p): (usize, &f64)| {
+                    if i % outputs == 0 { target.get(i / outputs).copied() } else { Some(*p) }
+                };
+                start.map(solved).collect::<Option<_>>()?
+            }
+            Readout::Product | Readout::TorchScript(_) => return None,
         };
         (point.len() == self.start.values.len() && point.iter().all(|p| p.is_finite())).then_some(point)
     }
-}
 
-pub(super) fn read_out(readout: Readout, prediction: &Tensor) -> Tensor {
-    match readout {
-        Readout::Identity => prediction.shallow_clone(),
-        Readout::Sigmoid => prediction.sigmoid(),
-        Readout::Softmax => prediction.softmax(-1, None::<Kind>),
-        Readout::Relu => prediction.relu(),
-        Readout::Tanh => prediction.tanh(),
-        Readout::Exp => prediction.exp(),
-        Readout::Product => {
-            let last = prediction.dim() as i64 - 1;
-            prediction.prod_dim_int(last, false, None::<Kind>)
+    fn read_out(&self, prediction: &Tensor) -> Tensor {
+        let last = prediction.dim() as i64 - 1;
+        match self.readout {
+            Readout::Identity => prediction.shallow_clone(),
+            Readout::Sigmoid => prediction.sigmoid(),
+            Readout::Softmax => prediction.softmax(-1, None::<Kind>),
+            Readout::Relu => prediction.relu(),
+            Readout::Tanh => prediction.tanh(),
+            Readout::Exp => prediction.exp(),
+            Readout::Product => prediction.prod_dim_int(last, false, None::<Kind>),
+            Readout::First => prediction.select(last, 0),
+            Readout::TorchScript(_) => self.reader().lanes(prediction),
         }
     }
 }

@@ -19,7 +19,7 @@ impl Link {
     /// The value and the slope for each parameter.
     fn apply<F: Float>(&self, point: &[F]) -> (Vec<F>, Vec<F>) {
         match self {
-            Self::Each(readout) => point.iter().map(|p| readout_of(*readout, *p)).unzip(),
+            Self::Each(readout) => point.iter().map(|p| readout_of(readout, *p)).unzip(),
             Self::Product(width) => {
                 let product =
                     |factors: &[F]| factors.iter().fold(F::from_f64(1.0), |product, p| product * *p);
@@ -40,7 +40,7 @@ impl Link {
     }
 }
 
-fn readout_of<F: Float>(readout: Readout, p: F) -> (F, F) {
+fn readout_of<F: Float>(readout: &Readout, p: F) -> (F, F) {
     let (zero, one) = (F::default(), F::from_f64(1.0));
     match readout {
         Readout::Sigmoid => {
@@ -74,11 +74,11 @@ impl<F: Float> Fused<F> {
         if !plain || fit.line.is_none() && fit.seen_shape() != fit.target.shape {
             return None;
         }
-        let readout = if fit.sees == Sees::Prediction { Readout::Identity } else { fit.readout };
-        let link = match readout {
+        let link = match &fit.readout {
+            _ if fit.sees == Sees::Prediction => Link::Each(Readout::Identity),
             Readout::Product => Link::Product(*fit.start.shape.last()? as usize),
-            Readout::Softmax => return None,
-            other => Link::Each(other),
+            Readout::Softmax | Readout::First | Readout::TorchScript(_) => return None,
+            other => Link::Each(other.clone()),
         };
         let kernel = |term: &crate::config::diagnose::Term| Some((term.loss.kernel::<F>()?, term.weight));
         let kernels = fit.terms.iter().map(kernel).collect::<Option<_>>()?;

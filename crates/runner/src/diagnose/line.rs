@@ -26,7 +26,8 @@ pub(super) struct Line {
     /// Where they should end [default: '{ normal = { shape = [16] } }']
     #[arg(long, value_name = "NUMBERS", allow_hyphen_values = true)]
     target: Option<String>,
-    /// From prediction to target: identity, sigmoid, softmax, relu, tanh, exp, product [default: found out]
+    /// From prediction to target: identity, sigmoid, softmax, relu, tanh, exp, product, first, or
+    /// '{ torchscript = { file = "readout.pt" } }' [default: found out]
     #[arg(long, value_name = "NAME")]
     readout: Option<String>,
     /// Your optimizer [default: sgd]

@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 use super::blocks::Blocks;
 use super::fit::{FitModel, Ready};
 use super::fused::Fused;
+use super::graph::{Traced, bind, split, to_f64};
 use crate::config::diagnose::Term;
 
 /// Which of the loss's random draws is meant.
@@ -37,9 +38,11 @@ enum Body {
     Fit {
         fit: Box<FitModel>,
         losses: Vec<Ready>,
+        /// The sizes of the parameters that the losses have of their own, which are trained along.
+        own: Vec<Vec<i64>>,
         target: Tensor,
-        single: Option<Fused<f32>>,
-        double: Option<Fused<f64>>,
+        single: Option<Box<Fused<f32>>>,
+        double: Option<Box<Fused<f64>>>,
     },
     Problem {
         steps: RefCell<Box<dyn Batch>>,
@@ -47,6 +50,7 @@ enum Body {
         shapes: Vec<Vec<i64>>,
         period: u64,
         blocks: Blocks,
+        minimisers: Vec<Vec<f64>>,
     },
 }
 
@@ -86,18 +90,23 @@ impl Model {
     pub fn fit(fit: &FitModel, kind: Kind) -> Result<Self, String> {
         let target = fit.target.tensor(if fit.has_classes() { Kind::Int64 } else { kind });
         let lanes = |term: &Term| Ok(RefCell::new(term.loss.lanes(1, (kind, Device::Cpu))?));
-        let losses = fit.terms.iter().map(lanes).collect::<Result<_, String>>()?;
+        let losses = fit.terms.iter().map(lanes).collect::<Result<Vec<Ready>, String>>()?;
+        let of_losses = |loss: &Ready| -> Vec<Tensor> {
+            loss.borrow_mut().modules().iter().flat_map(|modules| modules.start()).collect()
+        };
+        let own: Vec<Tensor> = losses.iter().flat_map(of_losses).collect();
         Ok(Self::new(
             kind,
-            fit.start.values.clone(),
+            fit.start.values.iter().copied().chain(own.iter().flat_map(to_f64)).collect(),
             Body::Fit {
                 fit: Box::new(fit.clone()),
                 losses,
+                own: own.iter().map(Tensor::size).collect(),
                 target,
-                single: if kind == Kind::Float { Fused::new(fit) } else { None },
-                double: if kind == Kind::Double { Fused::new(fit) } else { None },
+                single: if kind == Kind::Float { Fused::new(fit).map(Box::new) } else { None },
+                double: if kind == Kind::Double { Fused::new(fit).map(Box::new) } else { None },
             },
-            fit.terms.iter().any(|term| !term.loss.files().is_empty()),
+            fit.reader.is_some() || fit.terms.iter().any(|term| !term.loss.files().is_empty()),
         ))
     }
 
@@ -117,6 +126,7 @@ impl Model {
                 shapes,
                 period: problem.error_period(),
                 blocks: Blocks::new(problem, loss.as_ref(), *seed, kind),
+                minimisers: problem.minimisers(),
             },
             !problem.files().is_empty() || loss.as_ref().is_some_and(|loss| !loss.files().is_empty()),
         )
@@ -148,6 +158,26 @@ impl Model {
         }
     }
 
+    /// How many free predictions there are: the first of the parameters, before those that the losses have of their
+    /// own; 0 in a model.
+    pub fn predictions(&self) -> usize {
+        self.as_fit().map_or(0, |fit| fit.start.values.len())
+    }
+
+    /// Where the error is 0, as far as that is known; the nearest to the start of several such points.
+    pub fn solution(&self) -> Option<Vec<f64>> {
+        match &self.body {
+            Body::Fit { fit, .. } => {
+                let own = &self.start[self.predictions()..];
+                fit.solution().map(|solution| [&*solution, own].concat())
+            }
+            Body::Problem { minimisers, .. } => {
+                let away = |point: &Vec<f64>| super::setup::rms(point, &self.start);
+                minimisers.iter().min_by(|a, b| away(a).total_cmp(&away(b))).cloned()
+            }
+        }
+    }
+
     /// The error costs more than a step where it is over other data: it is taken every so many steps.
     pub fn error_period(&self) -> u64 {
         match &self.body {
@@ -159,7 +189,9 @@ impl Model {
     /// The sizes of the parameter tensors, which some optimizers treat one by one.
     pub fn tensors(&self) -> Vec<Vec<i64>> {
         match &self.body {
-            Body::Fit { fit, .. } => vec![[&[1], &*fit.start.shape].concat()],
+            Body::Fit { fit, own, .. } => {
+                [[&[1], &*fit.start.shape].concat()].into_iter().chain(own.iter().cloned()).collect()
+            }
             Body::Problem { shapes, .. } => shapes.clone(),
         }
     }
@@ -167,6 +199,14 @@ impl Model {
     /// Whether the loss draws random numbers of its own.
     pub fn is_random(&self) -> bool {
         self.random.get()
+    }
+
+    /// Draws as another model of the same modules does.
+    pub fn draw_like(&self, other: &Self) {
+        if self.modules {
+            self.random.set(other.random.get());
+            self.frozen.set(other.frozen.get());
+        }
     }
 
     /// Finds out whether draws differ though the config adds no noise; if so, the frozen draw is the one of a few
@@ -200,6 +240,8 @@ impl Model {
         let mut all = Evaluated { values: Vec::new(), gradients: Vec::with_capacity(points.len()) };
         let at_once = match &self.body {
             Body::Problem { blocks, .. } if !blocks.exist() => 1,
+            // A module holds the parameters of one lane.
+            Body::Fit { own, .. } if !own.is_empty() => 1,
             _ if self.random.get() => 1,
             _ => (AT_ONCE / size).max(1),
         };
@@ -241,7 +283,7 @@ impl Model {
     /// Rates between two powers of ten, for a sweep; fewer where an evaluation is dear.
     pub fn grid(&self, from: i32, to: i32) -> Vec<f64> {
         let each = match self.is_fused() {
-            _ if self.size() > 20_000 => 1,
+            _ if self.size() > 20_000 || self.random.get() => 1,
             true => 3,
             false => 2,
         };
@@ -268,7 +310,10 @@ impl Model {
     fn fused(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Option<Evaluated> {
         let (fit, single, double) = match &self.body {
             Body::Fit { fit, single, double, .. } => (fit, single, double),
-            Body::Problem { blocks, .. } if term.is_none() => return blocks.evaluate(points, self.size()),
+            Body::Problem { blocks, .. } if term.is_none() => {
+                let step = if let Draw::Step(step) = draw { Some(step) } else { None };
+                return blocks.evaluate(points, self.size(), step);
+            }
             Body::Problem { .. } => return None,
         };
         if term.is_some() && fit.terms.len() < 2 {
@@ -293,8 +338,7 @@ impl Model {
                 fit.terms.iter().map(|term| term.name.clone()).collect()
             }
             Body::Fit { fit, losses, target, .. } => {
-                let shape = [&[1], &*fit.start.shape].concat();
-                let start = Tensor::from_slice(&self.start).to_kind(self.kind).reshape(shape);
+                let start = fit.start.tensor(self.kind).unsqueeze(0);
                 let terms = losses[0].borrow_mut().terms(&fit.seen(&start), &target.unsqueeze(0));
                 terms.into_iter().map(|term| term.name).collect()
             }
@@ -329,16 +373,22 @@ impl Model {
     fn graph(&self, points: &[f64], draw: Draw, term: Option<usize>) -> Traced<'_> {
         let all = Tensor::from_slice(points).to_kind(self.kind);
         match &self.body {
-            Body::Fit { fit, losses, target, .. } => {
+            Body::Fit { fit, losses, own, target, .. } => {
                 let lanes = (points.len() / self.size()) as i64;
+                let predictions = self.predictions() as i64;
                 let shape = [&[lanes], &*fit.start.shape].concat();
-                let leaf = all.reshape(shape).set_requires_grad(true);
+                let leaf = all.narrow(0, 0, lanes * predictions).reshape(shape).set_requires_grad(true);
+                let mut leaves = vec![leaf.shallow_clone()];
+                if !own.is_empty() {
+                    let rest = all.narrow(0, predictions, all.numel() as i64 - predictions);
+                    leaves.extend(bind(losses, &split(&rest, own)));
+                }
                 let line = fit.line.as_ref().map(|x| {
                     let x = Tensor::from_slice(x).to_kind(self.kind).unsqueeze(0);
                     leaf.narrow(1, 0, 1) * x + leaf.narrow(1, 1, 1)
                 });
                 let value = fit.forward(line.as_ref().unwrap_or(&leaf), losses, target, draw, term);
-                Traced { leaves: vec![leaf], value, modules: None }
+                Traced { leaves, value, modules: None }
             }
             Body::Problem { steps, frozen, shapes, .. } => {
                 let (batch, step) = match draw {
@@ -364,7 +414,7 @@ impl Model {
         let run = || {
             let _guard = tch::no_grad_guard();
             match &self.body {
-                Body::Fit { fit, .. } => points.chunks(size).map(|point| fit.error(point)).collect(),
+                Body::Fit { fit, .. } => fit.errors(points, size),
                 Body::Problem { blocks, .. } if blocks.exist() => blocks.errors(points, size),
                 Body::Problem { steps, shapes, .. } => {
                     let error = |point: &[f64]| {
@@ -410,9 +460,10 @@ impl Model {
     }
 }
 
-/// The problem with its whole data in one batch.
+/// The problem with its whole data in one batch, and without noise.
 fn whole(problem: &Problem) -> Problem {
     match problem {
+        Problem::Noisy(noisy) => whole(&noisy.problem),
         Problem::DigitsMlp(model) => Problem::DigitsMlp(problems::DigitsMlp { batch: 1437, ..model.clone() }),
         Problem::TorchScript(model) => {
             let mut model = model.clone();
@@ -421,59 +472,4 @@ fn whole(problem: &Problem) -> Problem {
         }
         other => other.clone(),
     }
-}
-
-/// Losses as a graph over their parameters.
-struct Traced<'a> {
-    leaves: Vec<Tensor>,
-    /// `[lanes]`
-    value: Tensor,
-    /// Who knows the parameters that modules hold.
-    modules: Option<&'a RefCell<Box<dyn Batch>>>,
-}
-
-impl Traced<'_> {
-    fn evaluate(&self) -> (Vec<f64>, Vec<f64>) {
-        let zeros = || self.leaves.iter().map(|leaf| leaf.zeros_like().detach()).collect();
-        let slopes: Vec<Tensor> = self.gradients(&self.value, Graph::Spend).unwrap_or_else(zeros);
-        (to_f64(&self.value), slopes.iter().flat_map(to_f64).collect())
-    }
-
-    /// The gradients of the sum of `value`, zeros where a leaf has nothing to do with it; `None` where nothing
-    /// has.
-    fn gradients(&self, value: &Tensor, graph: Graph) -> Option<Vec<Tensor>> {
-        if !value.requires_grad() {
-            return None;
-        }
-        let found = if let Some(batch) = self.modules {
-            batch.borrow_mut().gradients(value, &self.leaves, graph)
-        } else {
-            let sum = value.sum(None::<Kind>);
-            Tensor::run_backward(&[sum], &self.leaves, graph != Graph::Spend, graph == Graph::Extend)
-        };
-        let fill = |(gradient, leaf): (Tensor, &Tensor)| {
-            // libtorch has zeros without memory, too, which can't be read.
-            let real = gradient.defined() && !gradient.data_ptr().is_null();
-            if real { gradient } else { leaf.zeros_like().detach() }
-        };
-        Some(found.into_iter().zip(&self.leaves).map(fill).collect())
-    }
-}
-
-/// A flat vector as the tensors `[1, …]` of a problem.
-fn split(flat: &Tensor, shapes: &[Vec<i64>]) -> Vec<Tensor> {
-    let mut first = 0;
-    shapes
-        .iter()
-        .map(|shape| {
-            let count = shape.iter().product();
-            let part = flat.narrow(0, first, count).reshape(shape);
-            first += count;
-            part
-        })
-        .collect()
-}
-
-fn to_f64(tensor: &Tensor) -> Vec<f64> {
-    Vec::try_from(tensor.detach().to_kind(Kind::Double).flatten(0, -1)).expect("numbers")
 }

@@ -32,11 +32,11 @@ pub(super) fn profile(setup: &Setup) -> Profile {
 /// A single prediction against the median target.
 fn of_one_element(setup: &Setup) -> Option<Profile> {
     let Probed::Fit(fit) = &setup.subject else { return None };
-    let (star, start) = (&setup.star.point, &setup.exact.start);
-    if fit.seen_shape() != fit.target.shape
-        || fit.readout == Readout::Softmax
-        || fit.readout == Readout::Product
-    {
+    let predictions = setup.exact.predictions();
+    let ((star, own), start) = (setup.star.point.split_at(predictions), &setup.exact.start[..predictions]);
+    let joined =
+        matches!(fit.readout, Readout::Softmax | Readout::Product | Readout::First | Readout::TorchScript(_));
+    if joined || fit.seen_shape() != fit.target.shape {
         return None;
     }
     let mut order: Vec<usize> = (0..start.len()).collect();
@@ -49,18 +49,23 @@ fn of_one_element(setup: &Setup) -> Option<Profile> {
     let (typical, furthest) = (distances[distances.len() / 2], distances[distances.len() - 1].abs());
     let reach = 1.25 * furthest;
     let one = |value: f64| Array { values: vec![value], shape: vec![1] };
-    let fit =
-        FitModel { start: one(origin), target: one(fit.target.values[middle]), noise: 0.0, ..fit.clone() };
+    let fit = FitModel {
+        start: one(origin),
+        target: one(fit.target.values[middle]),
+        noise: 0.0,
+        ..(**fit).clone()
+    };
     let model = Model::fit(&fit, Kind::Double).ok()?;
     model.find_randomness();
     let offset = if identity { 0.0 } else { origin };
     let at = |k: usize| reach * (2.0 * k as f64 / (POINTS - 1) as f64 - 1.0);
-    let points: Vec<f64> = (0..POINTS).map(|k| origin + at(k)).collect();
+    let points: Vec<f64> = (0..POINTS).flat_map(|k| [&[origin + at(k)], own].concat()).collect();
     let evaluated = model.evaluate(&points, Draw::Frozen);
     if evaluated.values.iter().all(|value| value.is_nan()) {
         return None;
     }
-    let rows = rows((0..POINTS).map(|k| offset + at(k)), &evaluated.values, &evaluated.gradients);
+    let slopes: Vec<f64> = evaluated.gradients.iter().step_by(model.size()).copied().collect();
+    let rows = rows((0..POINTS).map(|k| offset + at(k)), &evaluated.values, &slopes);
     let (label, column) = if identity {
         ("residual: prediction − target", "residual")
     } else {
@@ -133,7 +138,12 @@ impl Profile {
                 _ if high <= low => BARS[1],
                 v => BARS[1 + ((v - low) / (high - low) * 7.0).round() as usize],
             };
-            let ends = if low <= high { format!("{low:.3} … {high:.3}") } else { "not finite".into() };
+            let number = |v: f64| if v.abs() < 1e6 { format!("{v:.3}") } else { format!("{v:.2e}") };
+            let ends = if low <= high {
+                format!("{} … {}", number(low), number(high))
+            } else {
+                "not finite".into()
+            };
             (values.iter().map(bar).collect::<String>(), ends)
         };
         let (value, values) = bars(&|row| row[1]);
@@ -162,7 +172,7 @@ pub(super) fn descent(name: &str, probes: &Probes, outcomes: &[Outcome], toleran
         .iter()
         .filter(|outcome| outcome.run.as_ref().is_some_and(|run| !run.curve.is_empty()))
         .collect();
-    shown.sort_by_key(|outcome| outcome.tried.steps.unwrap_or(u64::MAX));
+    shown.sort_by_key(|outcome| outcome.tried.rank());
     let mut lines = vec![line("yours", &probes.baseline.curve)];
     for outcome in shown.into_iter().take(6) {
         lines.push(line(&outcome.tried.name, &outcome.run.as_ref().expect("it has one").curve));

@@ -1,6 +1,7 @@
 //! From a case to a model that can be probed, and its reference point.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use losses::{Loss, Targets};
 use numeric::Stream;
@@ -11,7 +12,9 @@ use super::fit::{FitModel, Shape};
 use super::minimise::{Limits, Minimum, lbfgs};
 use super::model::{Draw, Model, ProblemModel, kind_of};
 use super::numbers;
+use super::probe::is_endless;
 use super::race::{Lane, Rules, race};
+use super::reader::Reader;
 use crate::config::diagnose::{Case, Fit, Readout, Sees, Subject};
 
 /// A case, ready to be probed.
@@ -34,7 +37,7 @@ pub(super) struct Setup {
 
 /// What is probed, in a form that models can be made of again.
 pub(super) enum Probed {
-    Fit(FitModel),
+    Fit(Box<FitModel>),
     Problem(Box<ProblemModel>),
 }
 
@@ -63,7 +66,7 @@ pub(super) struct Star {
 pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
     let mut notes = Vec::new();
     let subject = match &case.subject {
-        Subject::Fit(fit) => Probed::Fit(resolve(fit, case.seed, folder, &mut notes)?),
+        Subject::Fit(fit) => Probed::Fit(Box::new(resolve(fit, case.seed, folder, &mut notes)?)),
         Subject::Problem(problem, loss) => Probed::Problem(Box::new(ProblemModel {
             problem: (**problem).clone(),
             loss: loss.clone(),
@@ -72,9 +75,15 @@ pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
     };
     let (model, exact) = (subject.model(kind_of(case.dtype))?, subject.model(Kind::Double)?);
     for model in [&model, &exact] {
-        if model.find_randomness() && notes.is_empty() {
-            notes.push("the loss draws random numbers; frozen, it is always the same draw".into());
-        }
+        model.find_randomness();
+    }
+    if model.is_random() || exact.is_random() {
+        notes.push("the loss draws random numbers; frozen, it is always the same draw".into());
+    }
+    let own = exact.size() - exact.predictions();
+    if own > 0 && exact.as_fit().is_some() {
+        let s = if own == 1 { "" } else { "s" };
+        notes.push(format!("the loss has {own} parameter{s} of its own, trained along"));
     }
     let start_error = exact.error(&exact.start);
     if !start_error.is_finite() {
@@ -123,24 +132,39 @@ fn default_tolerance(case: &Case, model: &Model, star: &Star, start_error: f64) 
 fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Result<FitModel, String> {
     let target = numbers::target(&fit.target, seed, folder)?;
     let start = numbers::start(&fit.start, &target, seed, folder)?;
+    let several = fit.readout.is_none() && has_several_outputs(fit, &start.shape, &target.shape);
     let named = |name: &str| fit.terms.iter().any(|term| term.loss.name() == name);
     let classes = fit.terms.iter().any(|term| term.loss.targets() == Targets::Classes);
     let default = match () {
         () if classes => Readout::Softmax,
         () if named("bce_with_logits") => Readout::Sigmoid,
+        () if several => Readout::First,
         () => Readout::Identity,
     };
-    let readout = fit.readout.unwrap_or(default);
-    if readout == Readout::Product && start.shape.len() < 2 {
+    let readout = fit.readout.clone().unwrap_or(default);
+    let part = [(Readout::Product, "a product"), (Readout::First, "the first")];
+    if let Some((_, what)) = part.iter().find(|(part, _)| *part == readout && start.shape.len() < 2) {
         return Err(format!(
-            "a product is over the last of several dimensions, and the start's shape is {:?}",
+            "{what} is over the last of several dimensions, and the start's shape is {:?}",
             start.shape
+        ));
+    }
+    let reader = match &readout {
+        Readout::TorchScript(exported) => Some(Rc::new(Reader::load(&exported.file, &start)?)),
+        _ => None,
+    };
+    if several {
+        notes.push(format!(
+            "the loss is told {} numbers a target, and the error is taken on the first; say `readout` if another \
+             one answers for the target",
+            start.shape[start.shape.len() - 1]
         ));
     }
     let mut model = FitModel {
         terms: fit.terms.clone(),
+        sees: fit.sees.unwrap_or(if readout == Readout::First { Sees::Prediction } else { Sees::Readout }),
         readout,
-        sees: fit.sees.unwrap_or(Sees::Readout),
+        reader,
         start,
         target,
         noise: fit.noise,
@@ -168,7 +192,7 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
             model.target.shape
         ));
     }
-    if fit.sees.is_none() && readout != Readout::Identity && readout != Readout::Product {
+    if fit.sees.is_none() && model.readout.is_activation() {
         model.sees = if classes || named("bce_with_logits") {
             Sees::Prediction
         } else {
@@ -179,7 +203,7 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
             if model.sees == Sees::Readout { "readout" } else { "prediction, before the readout" }
         ));
     }
-    let open = fit.readout.is_none() && readout == Readout::Identity;
+    let open = fit.readout.is_none() && model.readout == Readout::Identity;
     if let Some(link) = if open { find_link(&model)? } else { None } {
         let name = match link {
             Readout::Sigmoid => "sigmoid",
@@ -194,11 +218,18 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
     Ok(model)
 }
 
+/// Whether a module is told more than one number for each target, such as a mean and a log-variance.
+fn has_several_outputs(fit: &Fit, prediction: &[i64], target: &[i64]) -> bool {
+    let modules = fit.terms.iter().any(|term| !term.loss.files().is_empty());
+    let more = prediction.split_last().is_some_and(|(last, others)| *last > 1 && others == target);
+    modules && more && !prediction.ends_with(target)
+}
+
 /// The least error of the minima that are found from the solution, the start and 0.
 fn error_of_minimum(model: &FitModel) -> Result<f64, String> {
     let exact = Model::fit(model, Kind::Double)?;
     let start_error = exact.error(&exact.start);
-    let from = [model.solution(), Some(exact.start.clone()), Some(vec![0.0; exact.size()])];
+    let from = [exact.solution(), Some(exact.start.clone()), Some(vec![0.0; exact.size()])];
     let error =
         |from: Vec<f64>| search(&exact, &from, start_error, 100).map(|found| exact.error(&found.point));
     Ok(from
@@ -226,10 +257,13 @@ fn find_link(model: &FitModel) -> Result<Option<Readout>, String> {
         return Ok(None);
     }
     for link in [Readout::Sigmoid, Readout::Exp, Readout::Tanh] {
-        let linked = FitModel { readout: link, sees: Sees::Prediction, ..model.clone() };
+        let linked = FitModel { readout: link.clone(), sees: Sees::Prediction, ..model.clone() };
         // Two equal targets fit any curve.
         let varied = linked.target.values.iter().any(|y| *y != linked.target.values[0]);
-        if varied && linked.solution().is_some() && error_of_minimum(&linked)? <= 1e-3 * start_error {
+        // A start of 1000 is no logarithm.
+        let sound = linked.error(&exact.start).is_finite();
+        if varied && sound && linked.solution().is_some() && error_of_minimum(&linked)? <= 1e-3 * start_error
+        {
             return Ok(Some(link));
         }
     }
@@ -245,7 +279,7 @@ pub(super) fn search(model: &Model, from: &[f64], unit: f64, evaluations: u64) -
 
 /// The best of the solution and of searches from several points.
 fn star(model: &Model, seed: u64) -> Star {
-    let solution = model.as_fit().and_then(FitModel::solution);
+    let solution = model.solution();
     let at_start = model.at(&model.start, Draw::Frozen).0;
     let unit = match &solution {
         Some(solution) => rms(&model.start, solution),
@@ -263,8 +297,10 @@ fn star(model: &Model, seed: u64) -> Star {
             starts.push(centre.iter().map(|p| p + unit * stream.normal()).collect());
         }
     }
+    // Where a log-variance runs away from the solution, searches end anywhere.
+    let endless = solution.as_ref().is_some_and(|solution| falls_for_ever(model, solution, unit));
     let mut found: Vec<(Vec<f64>, f64)> = Vec::new();
-    for start in &starts {
+    for start in starts.iter().filter(|_| !endless) {
         let minimum = search(model, start, unit, evaluations);
         let has_end = |m: &Minimum| !m.ran_away || levels_off(model, start, m);
         found.extend(minimum.filter(has_end).map(|m| (m.point, m.value)));
@@ -287,6 +323,20 @@ fn star(model: &Model, seed: u64) -> Star {
     };
     let error = model.error(&point);
     Star { point, value, error, solution }
+}
+
+/// Whether the loss falls without end from a point along its gradient.
+fn falls_for_ever(model: &Model, point: &[f64], unit: f64) -> bool {
+    let gradient = model.at(point, Draw::Frozen).1;
+    let size = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+    let whole = unit * (point.len() as f64).sqrt();
+    let at = |k: i32| {
+        let far = whole * libm::pow(10.0, f64::from(k)) / size;
+        point.iter().zip(&gradient).map(move |(p, g)| p - far * g).collect::<Vec<_>>()
+    };
+    size > 0.0
+        && size.is_finite()
+        && is_endless(&model.evaluate(&(0..6).flat_map(at).collect::<Vec<_>>(), Draw::Frozen).values)
 }
 
 /// Whether a search that went far has hardly gained anything over its second half: a minimum at infinity.
@@ -313,8 +363,8 @@ pub(super) fn unbiased(problem: &ProblemModel) -> Option<ProblemModel> {
 /// Whether a problem's error is 0 at its solution, so that a minimiser can be told from it.
 pub(super) fn has_exact_solution(problem: &Problem) -> bool {
     match problem {
-        Problem::DirectFit(_) | Problem::Quadratic(_) | Problem::Rosenbrock(_) => true,
+        Problem::DirectFit(_) => true,
         Problem::LineFit(line) => line.noise == 0.0,
-        _ => false,
+        landscape => !landscape.minimisers().is_empty(),
     }
 }

@@ -75,6 +75,94 @@ fn any_loss_gets_an_answer() {
     assert_eq!(cause(&["--loss", "mse", "--target", many, "--lr", "30000", "--steps", "100"]), "healthy");
 }
 
+/// What is said of a config of this tree.
+fn answer(config: &str) -> serde_json::Value {
+    let path = format!("{}/../../configs/{config}.toml", env!("CARGO_MANIFEST_DIR"));
+    let output = Place::new().run(&["diagnose", "--json", "--no-write", &path]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The steps of a fix in the free fit and in the line fit.
+fn steps(answer: &serde_json::Value, name: &str) -> (Option<u64>, Option<u64>) {
+    let fix = answer["fixes"].as_array().unwrap().iter().find(|fix| fix["name"] == name).unwrap();
+    (fix["steps"].as_u64(), fix["line_fit"]["steps"].as_u64())
+}
+
+#[test]
+fn the_questions_losses_have_their_published_figures() {
+    let plateau = answer("diagnose-plateau");
+    assert_eq!(plateau["findings"][0]["cause"], "plateau");
+    assert!(plateau["findings"][0]["evidence"].as_str().unwrap().contains("γ is 0.00399 at the start"));
+    assert_eq!(plateau["fixes"][0]["baseline_steps"], 15006);
+    assert_eq!(steps(&plateau, "l1"), (Some(20), Some(40)));
+    assert_eq!(steps(&plateau, "adam"), (Some(21), Some(51)));
+    assert_eq!(steps(&plateau, "log1p").1, Some(121));
+    assert_eq!(steps(&plateau, "huber").1, Some(91));
+
+    let asymmetric = answer("diagnose-asymmetric");
+    let evidence = asymmetric["findings"][0]["evidence"].as_str().unwrap();
+    for figure in ["5 times", "off by -0.636 σ", "is fitted with 1.35, by squares with 2.11"] {
+        assert!(evidence.contains(figure), "{evidence}");
+    }
+    assert_eq!(asymmetric["slows_descent"], false);
+    assert_eq!(steps(&asymmetric, "mse").1, Some(36));
+
+    let tilted = answer("diagnose-poorly-conditioned");
+    let evidence = tilted["findings"][0]["evidence"].as_str().unwrap();
+    for figure in ["-50 from the target", "its value there is -25", "slope 3 and intercept -48"] {
+        assert!(evidence.contains(figure), "{evidence}");
+    }
+    assert_eq!(steps(&tilted, "absolute odd part").1, Some(38));
+    assert_eq!(steps(&tilted, "even part").1, Some(1843));
+}
+
+#[test]
+fn the_figure_shows_the_fixes_that_the_table_lists_first() {
+    let place = Place::new();
+    assert_eq!(place.run(&PLATEAU).status.code(), Some(0));
+    let descent = fs::read_to_string(place.path().join("results/diagnosis/descent.svg")).unwrap();
+    let shown =
+        |name: &str| descent.lines().any(|line| line.trim() == name || line.contains(&format!(">{name}<")));
+    for name in ["lbfgs", "mse, lr 0.46", "huber, lr 1", "log1p, lr 0.46", "mse", "l1"] {
+        assert!(shown(name), "{name}");
+    }
+    // One step in the free fit, and never in a model.
+    assert!(!shown("adam, lr 2"));
+}
+
+/// A readout from a module of the planted cases, copied to where it is run.
+fn read_out_by(module: &str, others: &[&str]) -> (Option<i32>, String) {
+    let place = Place::new();
+    let file = format!("{}/tests/planted/{module}.pt", env!("CARGO_MANIFEST_DIR"));
+    fs::copy(file, place.path().join("readout.pt")).unwrap();
+    let readout = "{ torchscript = { file = \"readout.pt\" } }";
+    let output = place.run(&[&["diagnose", "--json", "--no-write", "--readout", readout], others].concat());
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn a_readout_may_be_a_module() {
+    let target = "{ uniform = { from = 1, to = 4, shape = [8] } }";
+    let (code, said) =
+        read_out_by("five", &["--loss", "mse", "--target", target, "--start", "0.5", "--lr", "1"]);
+    let answer: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &answer["findings"][0]["cause"]), (Some(0), &"healthy".into()), "{said}");
+    // Two numbers for each of the target's, which the loss never sees.
+    let (code, said) = read_out_by(
+        "pair",
+        &["--loss", "mse", "--target", target, "--start", "{ normal = { shape = [8, 2] } }"],
+    );
+    assert_eq!(code, Some(0), "{said}");
+    // A loss isn't a readout.
+    let (code, said) = read_out_by("mse", &["--loss", "mse"]);
+    assert_eq!(code, Some(2));
+    insta::assert_snapshot!(said);
+    let (code, said) = read_out_by("pair", &["--loss", "mse", "--target", target, "--start", "0.5"]);
+    assert_eq!(code, Some(2));
+    insta::assert_snapshot!(said);
+}
+
 /// Runs a diagnosis that can't be made and returns what is said.
 fn said(args: &[&str]) -> String {
     let place = Place::new();
@@ -108,4 +196,7 @@ mistakes! {
     a_start_for_a_problem: "--problem", "line_fit", "--loss", "mse", "--start", "1";
     a_problem_without_a_loss: "--problem", "line_fit";
     a_missing_module: "--torchscript", "nothere.pt";
+    a_missing_readout: "--loss", "mse", "--readout", "{ torchscript = { file = \"nothere.pt\" } }";
+    a_readout_without_a_file: "--loss", "mse", "--readout", "{ torchscript = {} }";
+    a_misspelt_readout: "--loss", "mse", "--readout", "sigmod";
 }

@@ -50,8 +50,11 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
             variants.extend(without_odd_part(fit));
         }
         variants.extend(transformed(setup, probes, fit, causes));
-        if has(&[SaturatedActivation, NonFinite]) && fit.readout != Readout::Identity {
-            variants.extend(not_saturated(fit));
+        if has(&[SaturatedActivation, NonFinite, BiasedMinimiser]) {
+            variants.extend(logits(fit));
+        }
+        if has(&[SaturatedActivation, NonFinite]) && fit.readout.is_activation() {
+            variants.push(not_saturated(fit));
         }
         if has(&[NoisyGradient]) && (fit.noise > 0.0 || setup.exact.is_random()) {
             let draws: &[u64] = if fit.noise > 0.0 { &[16, 256] } else { &[16] };
@@ -62,12 +65,13 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         }
     }
     let candidate = |(name, change, mends, fit): Variant| {
+        let rates = if fit.draws > 1 { Rates::Smaller } else { Rates::Multiples };
         let training = Training {
             fit: Some(fit),
             double: false,
             optimizer: case.optimizer.clone(),
             schedule: case.schedule.clone(),
-            rates: Rates::Multiples,
+            rates,
         };
         Candidate { name, change, mends, how: How::Train(Box::new(training)) }
     };
@@ -81,7 +85,7 @@ fn reshaped(fit: &FitModel) -> Variant {
     ("reshape".into(), change, vec![ShapeBroadcast], FitModel { target, ..fit.clone() })
 }
 
-fn with_loss(loss: Loss, fit: &FitModel) -> FitModel {
+pub(super) fn with_loss(loss: Loss, fit: &FitModel) -> FitModel {
     let term = Term { name: loss.label(), loss, weight: 1.0 };
     FitModel { terms: vec![term], shape: Shape::Plain, ..fit.clone() }
 }
@@ -150,19 +154,22 @@ fn transformed(setup: &Setup, probes: &Probes, fit: &FitModel, causes: &[Cause])
     list
 }
 
-/// The logits form, and a start where the activation has a slope.
-fn not_saturated(fit: &FitModel) -> Vec<Variant> {
-    let mut list = Vec::new();
-    let mends = vec![SaturatedActivation, NonFinite];
-    if fit.readout == Readout::Sigmoid && fit.target.values.iter().all(|y| (0.0..=1.0).contains(y)) {
-        let loss = with_loss(Loss::BceWithLogits(BceWithLogits::default()), fit);
-        let fit = FitModel { sees: Sees::Prediction, ..loss };
-        list.push(("logits".into(), "binary cross-entropy of the logits".into(), mends.clone(), fit));
+/// The logits form of a loss of probabilities.
+fn logits(fit: &FitModel) -> Option<Variant> {
+    if fit.readout != Readout::Sigmoid || !fit.target.values.iter().all(|y| (0.0..=1.0).contains(y)) {
+        return None;
     }
+    let loss = with_loss(Loss::BceWithLogits(BceWithLogits::default()), fit);
+    let fit = FitModel { sees: Sees::Prediction, ..loss };
+    let mends = vec![SaturatedActivation, NonFinite, BiasedMinimiser];
+    Some(("logits".into(), "binary cross-entropy of the logits".into(), mends, fit))
+}
+
+/// A start where the activation has a slope.
+fn not_saturated(fit: &FitModel) -> Variant {
     let start = Array { values: vec![0.5; fit.start.values.len()], ..fit.start.clone() };
     let change = "start at 0.5, where the activation isn't flat".into();
-    list.push(("start".into(), change, mends, FitModel { start, ..fit.clone() }));
-    list
+    ("start".into(), change, vec![SaturatedActivation, NonFinite], FitModel { start, ..fit.clone() })
 }
 
 fn averaged(fit: &FitModel, draws: u64) -> Variant {

@@ -14,7 +14,7 @@ use super::race::Run;
 use super::setup::Setup;
 use crate::config::diagnose::Case;
 
-pub(super) use line_fit::line_fit;
+pub(super) use line_fit::{fitted_line, line_fit, noisy_intercepts};
 
 /// A remedy, and how to run it.
 struct Candidate {
@@ -50,6 +50,8 @@ struct Training {
 enum Rates {
     /// The author's, and 10⁻³ … 10⁵ times it.
     Multiples,
+    /// The author's, and 10⁻³ … 1 times it.
+    Smaller,
     /// The author's, and those that suit steps of the length of the rate.
     Lengths,
     /// Other rates than the author's only.

@@ -13,10 +13,12 @@ use crate::diagnose::setup::{Probed, Setup};
 
 pub(super) fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: &Candidate) -> Vec<Outcome> {
     let baseline = &probes.evidence.baseline;
-    let budget = match baseline.reached {
-        Some(steps) => (2 * steps).max(100).min(baseline.budget),
-        // Of many parameters every step is dear.
-        None => baseline.budget.min(MOST).min((50_000_000 / setup.exact.size() as u64).max(100)),
+    let budget = if let Some(steps) = baseline.reached {
+        (2 * steps).max(100).min(baseline.budget)
+    } else {
+        // Of many parameters every step is dear, and of a loss with random numbers.
+        let most = if setup.exact.is_random() { MOST / 5 } else { MOST };
+        baseline.budget.min(most).min((50_000_000 / setup.exact.size() as u64).max(100))
     };
     let rules =
         Rules { budget, tolerance: setup.tolerance, noisy: probes.noisy, first_wins: false, keep: false };
@@ -70,7 +72,7 @@ fn restarted(
     let mut spent = 0;
     for start in starts {
         let lane = Lane { start: start.clone(), ..own_lane(case, setup) };
-        let each = Rules { budget: (rules.budget / 5).max(1), ..rules };
+        let each = Rules { budget: (rules.budget / starts.len() as u64).max(1), ..rules };
         let run = race(&setup.model, &[lane], each).swap_remove(0);
         spent += run.steps;
         if run.reached.is_some() {
@@ -95,6 +97,9 @@ fn trained(
         None if training.double => setup.subject.model(kind).ok(),
         None => None,
     };
+    if let Some(other) = &other {
+        other.draw_like(&setup.model);
+    }
     let model = other.as_ref().unwrap_or(&setup.model);
     let Training { optimizer, schedule, .. } = training;
     let lane = |lr: f64| Lane {
@@ -104,7 +109,8 @@ fn trained(
         start: model.start.clone(),
     };
     let fit = match (&training.fit, &setup.subject) {
-        (Some(fit), _) | (None, Probed::Fit(fit)) => Some(fit),
+        (Some(fit), _) => Some(fit),
+        (None, Probed::Fit(fit)) => Some(&**fit),
         _ => None,
     };
     let row = |run: Run, lane: &Lane, tuned: bool| {
@@ -121,6 +127,9 @@ fn trained(
     let mut own_steps = None;
     if training.rates != Rates::Others {
         let own = lane(case.lr);
+        // A step of many draws is dear, and one that takes longer than this mends nothing.
+        let dear = training.rates == Rates::Smaller;
+        let rules = Rules { budget: if dear { (rules.budget / 5).max(1) } else { rules.budget }, ..rules };
         let run = race(model, std::slice::from_ref(&own), rules).swap_remove(0);
         own_steps = run.reached;
         rows.push(row(run, &own, false));
@@ -149,6 +158,7 @@ fn grid(model: &Model, rates: Rates, lr: f64, unit: f64) -> Vec<f64> {
     let (base, factors) = match rates {
         Rates::Own | Rates::Others => return Vec::new(),
         Rates::Multiples => (lr, model.grid(-3, 5)),
+        Rates::Smaller => (lr, model.grid(-3, 0)),
         Rates::Lengths => (unit, model.grid(-3, 1)),
     };
     factors.into_iter().map(|factor| round(base * factor)).filter(|rate| *rate != lr).collect()

@@ -5,12 +5,14 @@ use analysis::diagnosis::Cause::{
     LrTooLarge, LrTooSmall, NoisyGradient, NonFinite, Plateau, PrecisionFloor, SaddlePoint,
     SaturatedActivation, ShapeBroadcast, TermConflict, TermImbalance, UnboundedBelow,
 };
+use analysis::diagnosis::thresholds;
 use numeric::Stream;
+use optimizers::schedules::Warmup;
 use optimizers::{Adam, Clipped, HeavyBall, Optimizer, Schedule};
 
-use super::{Candidate, How, Rates, Training, round};
+use super::{Candidate, How, MOST, Rates, Training, round};
 use crate::config::diagnose::Case;
-use crate::diagnose::probe::Probes;
+use crate::diagnose::probe::{Probes, usual_start};
 use crate::diagnose::setup::Setup;
 
 pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[Cause]) -> Vec<Candidate> {
@@ -25,13 +27,10 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         PrecisionFloor,
     ]);
     let or_own = |rates| if wrong { Rates::Own } else { rates };
-    let by = |optimizer: Optimizer, schedule: &str, rates: Rates| {
-        let schedule = match schedule {
-            "" => case.schedule.clone(),
-            name => Schedule::named(name).expect("the registry has it"),
-        };
+    let scheduled = |optimizer: Optimizer, schedule: Schedule, rates: Rates| {
         How::Train(Box::new(Training { fit: None, double: false, optimizer, schedule, rates }))
     };
+    let by = |optimizer: Optimizer, rates: Rates| scheduled(optimizer, case.schedule.clone(), rates);
     let own = || case.optimizer.clone();
     let mut list = Vec::new();
     let mut add = |applies: bool, name: &str, change: &str, mends: &[Cause], how: How| {
@@ -44,7 +43,7 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         "lr",
         "another learning rate",
         &[LrTooLarge, LrTooSmall, Plateau, FlatMinimum, SaturatedActivation],
-        by(own(), "", Rates::Others),
+        by(own(), Rates::Others),
     );
     let adam = Optimizer::Adam(Adam::default());
     add(
@@ -52,14 +51,15 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         "adam",
         "Adam on the unchanged loss",
         &[Plateau, SaturatedActivation, FlatMinimum, IllConditioning, TermImbalance, Cliff, SaddlePoint],
-        by(adam, "", or_own(Rates::Lengths)),
+        by(adam, or_own(Rates::Lengths)),
     );
     add(
-        case.optimizer.name() == "sgd" && !wrong,
+        // Momentum averages no noise away, and random numbers make runs dear.
+        case.optimizer.name() == "sgd" && !wrong && !setup.exact.is_random(),
         "momentum",
         "momentum of 0.9",
         &[IllConditioning, LocalMinima, SaddlePoint, Plateau],
-        by(Optimizer::HeavyBall(HeavyBall::default()), "", Rates::Multiples),
+        by(Optimizer::HeavyBall(HeavyBall::default()), Rates::Multiples),
     );
     let curved = [IllConditioning, FlatMinimum, SaddlePoint, Plateau, LrTooSmall, LrTooLarge, TermImbalance];
     add(
@@ -76,14 +76,25 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         "clip",
         &format!("clip the gradient's norm at {norm}"),
         &[Cliff, NonFinite, LrTooLarge],
-        by(Optimizer::Clipped(clipped), "", Rates::Own),
+        by(Optimizer::Clipped(clipped), Rates::Own),
     );
     add(
         has(&[LrTooLarge, NoisyGradient, Cliff, Jump]),
         "decay",
         "let the rate fall along a cosine to 0",
         &[LrTooLarge, NoisyGradient, Cliff],
-        by(own(), "cosine", Rates::Own),
+        scheduled(own(), Schedule::named("cosine").expect("the registry has it"), Rates::Own),
+    );
+    let rise = early_trouble(probes);
+    let warmed = Warmup { steps: rise, schedule: Box::new(case.schedule.clone()), ..Warmup::default() };
+    add(
+        rise.is_some()
+            && !matches!(case.schedule, Schedule::Warmup(_))
+            && has(&[LrTooLarge, Cliff, NonFinite, Jump]),
+        "warm-up",
+        &format!("let the rate rise from 0 over the first {} steps", rise.unwrap_or(0)),
+        &[LrTooLarge, Cliff, NonFinite],
+        scheduled(own(), Schedule::Warmup(warmed), Rates::Own),
     );
     let double = Training {
         fit: None,
@@ -99,17 +110,47 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         &[PrecisionFloor],
         How::Train(Box::new(double)),
     );
-    let starts = (0..5_u64).map(|attempt| {
+    list.extend(other_starts(case, setup, probes, causes));
+    list
+}
+
+/// Over how many steps the rate should rise where a run goes wrong at once: a tenth of them.
+fn early_trouble(probes: &Probes) -> Option<u64> {
+    let baseline = &probes.evidence.baseline;
+    let rise = (baseline.reached.unwrap_or(baseline.budget.min(MOST)) / 10).max(1);
+    let early =
+        baseline.overshoot > thresholds::OVERSHOOT || baseline.diverged.is_some_and(|step| step <= rise);
+    early.then_some(rise)
+}
+
+/// Other places to begin at.
+fn other_starts(case: &Case, setup: &Setup, probes: &Probes, causes: &[Cause]) -> Vec<Candidate> {
+    let stuck = vec![SaddlePoint, LocalMinima, SaturatedActivation];
+    let mut list = Vec::new();
+    if stuck.iter().any(|cause| causes.contains(cause)) {
+        list.push(Candidate {
+            name: "restarts".into(),
+            change: "start again from points around the start (the steps of all starts are counted)".into(),
+            mends: stuck,
+            how: How::Restarts(starts_around(case, setup)),
+        });
+    }
+    if causes.contains(&SaturatedActivation) && probes.evidence.asleep.is_some() {
+        list.push(Candidate {
+            name: "usual start".into(),
+            change: "draw the weights from N(0, 1/fan-in), and start biases at 0".into(),
+            mends: vec![SaturatedActivation],
+            how: How::Restarts(vec![usual_start(&setup.model, None)]),
+        });
+    }
+    list
+}
+
+/// Points as far from the start as that is from the minimum.
+fn starts_around(case: &Case, setup: &Setup) -> Vec<Vec<f64>> {
+    let start = |attempt: u64| {
         let mut stream = Stream::new("diagnose: restart", &[case.seed, attempt]);
         setup.exact.start.iter().map(|p| p + setup.unit * stream.normal()).collect()
-    });
-    let stuck = [SaddlePoint, LocalMinima, SaturatedActivation];
-    add(
-        has(&stuck),
-        "restarts",
-        "start again from points around the start (the steps of all starts are counted)",
-        &stuck,
-        How::Restarts(starts.collect()),
-    );
-    list
+    };
+    (0..5).map(start).collect()
 }

@@ -5,6 +5,7 @@ use tch::Kind;
 
 use super::{norm, singles, with};
 use crate::config::diagnose::Readout;
+use crate::diagnose::fixes::fitted_line;
 use crate::diagnose::model::{Draw, Model};
 use crate::diagnose::race::Run;
 use crate::diagnose::setup::{Probed, Setup, has_exact_solution, search, unbiased};
@@ -71,13 +72,17 @@ pub(super) fn fall(setup: &Setup, run: &Run) -> Option<Fall> {
             })
             .collect();
         let values = model.evaluate(&all, Draw::Frozen).values;
-        (values[5] < below && is_endless(&values)).then_some(Fall { direction: words, values })
+        let last = values.iter().rfind(|value| !value.is_nan());
+        (last.is_some_and(|last| *last < below) && is_endless(&values))
+            .then_some(Fall { direction: words, values })
     })
 }
 
-/// Whether values at 10⁰ … 10⁵ fall by as much a decade as in the one before, or more.
-fn is_endless(values: &[f64]) -> bool {
-    if values.iter().any(|value| value.is_nan() || *value == f64::INFINITY) {
+/// Whether values at 10⁰ … 10⁵ fall by as much a decade as in the one before, or more; up to where 0 · ∞ is met.
+pub(in crate::diagnose) fn is_endless(values: &[f64]) -> bool {
+    let known = values.iter().position(|value| value.is_nan()).unwrap_or(values.len());
+    let values = &values[..known];
+    if values.len() < 3 || values.contains(&f64::INFINITY) {
         return false;
     }
     if values.contains(&f64::NEG_INFINITY) {
@@ -85,7 +90,7 @@ fn is_endless(values: &[f64]) -> bool {
     }
     let falls: Vec<f64> = values.windows(2).map(|pair| pair[0] - pair[1]).collect();
     let rounding = 1e-9 * values[0].abs();
-    let last = &falls[falls.len() - 3..];
+    let last = &falls[falls.len().saturating_sub(3)..];
     falls.iter().all(|fall| *fall > rounding)
         && last.windows(2).all(|pair| pair[1] >= thresholds::ENDLESS * pair[0])
 }
@@ -93,23 +98,23 @@ fn is_endless(values: &[f64]) -> bool {
 pub(super) fn bias(setup: &Setup) -> Option<Bias> {
     let star = &setup.star;
     let at_target = star.solution.as_ref().map(|(_, value)| *value);
+    let plain = Bias { error: star.error, least: star.value, at_target, ..Bias::default() };
     match &setup.subject {
         Probed::Fit(fit) => {
             let shift = (fit.readout == Readout::Identity).then(|| {
                 let (point, target) = (&star.point, &fit.target.values);
+                let point = &point[..setup.exact.predictions()];
                 let sum: f64 = point.iter().enumerate().map(|(i, p)| p - target[i % target.len()]).sum();
                 sum / point.len() as f64
             });
-            Some(Bias { error: star.error, unavoidable: 0.0, least: star.value, at_target, shift })
+            let far = star.error > thresholds::BIAS * setup.start_error;
+            Some(Bias { shift, line: if far { fitted_line(setup, fit) } else { None }, ..plain })
         }
-        Probed::Problem(problem) if has_exact_solution(&problem.problem) => {
-            Some(Bias { error: star.error, unavoidable: 0.0, least: star.value, at_target, shift: None })
-        }
+        Probed::Problem(problem) if has_exact_solution(&problem.problem) => Some(plain),
         Probed::Problem(problem) => {
             let other = Model::problem(&unbiased(problem)?, Kind::Double);
             let found = search(&other, &other.start, setup.unit, 200)?;
-            let unavoidable = other.error(&found.point);
-            Some(Bias { error: star.error, unavoidable, least: star.value, at_target, shift: None })
+            Some(Bias { unavoidable: other.error(&found.point), ..plain })
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is measured of a model: one function a statistic.
 
+mod activation;
 mod curvature;
 mod minimum;
 mod residual;
@@ -8,6 +9,9 @@ mod way;
 
 use analysis::diagnosis::{Baseline, Evidence, LineFit};
 use analysis::records::Dtype;
+
+pub(super) use activation::usual_start;
+pub(super) use minimum::is_endless;
 
 use super::fixes::line_fit;
 use super::model::Draw;
@@ -67,7 +71,7 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
         no_gradient: setup.no_gradient.clone(),
         constant: minimum::is_constant(setup),
         single: setup.exact.as_fit().is_some(),
-        parameters: setup.exact.as_fit().map_or(0, |_| setup.exact.size()),
+        parameters: setup.exact.predictions(),
         random: setup.exact.is_random(),
         noise: noisy.then(|| runs::noise(setup, &lane, rules, finish)),
         fall,
@@ -78,6 +82,7 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
             .flatten(),
         saddle,
         sides: (!far).then(|| residual::sides(setup)).flatten(),
+        asleep: activation::asleep(&setup.exact),
         plateau: Some(plateau),
         exponent: way::flatness(setup, finish),
         terms: residual::terms(setup),
@@ -141,11 +146,10 @@ fn sample(count: usize, most: usize) -> Vec<usize> {
 
 /// The parameters that are looked at one by one; none in a model, where they mean nothing alone.
 fn singles(setup: &Setup, evaluations: usize) -> Vec<usize> {
-    let n = setup.exact.size();
-    match setup.exact.as_fit() {
-        Some(_) => sample(n, (4_000_000 / (evaluations * n)).clamp(2, 16)),
-        None => Vec::new(),
-    }
+    let n = setup.exact.predictions();
+    // A loss with random numbers is evaluated point by point.
+    let most = if setup.exact.is_random() { 4 } else { 16 };
+    sample(n, (4_000_000 / (evaluations * n.max(1))).clamp(2, most))
 }
 
 fn with(point: &[f64], place: usize, value: f64) -> Vec<f64> {

@@ -7,6 +7,7 @@ use super::way::moved;
 use super::{WALK, along, displacement, dot, norm, sample, singles, with};
 use crate::config::diagnose::Readout;
 use crate::diagnose::fit::FitModel;
+use crate::diagnose::fixes::noisy_intercepts;
 use crate::diagnose::minimise::{Limits, lbfgs};
 use crate::diagnose::model::{Draw, Model};
 use crate::diagnose::numbers::Array;
@@ -19,7 +20,8 @@ pub(super) fn shapes(setup: &Setup) -> Option<Shapes> {
     if prediction == target || count(&prediction) != count(&target) {
         return None;
     }
-    let same = FitModel { target: Array { shape: prediction.clone(), ..fit.target.clone() }, ..fit.clone() };
+    let same =
+        FitModel { target: Array { shape: prediction.clone(), ..fit.target.clone() }, ..(**fit).clone() };
     let same = Model::fit(&same, Kind::Double).ok()?;
     let (a, b) = (setup.exact.at(&setup.exact.start, Draw::Frozen), same.at(&same.start, Draw::Frozen));
     let matters = norm(&a.1.iter().zip(&b.1).map(|(a, b)| a - b).collect::<Vec<_>>()) > 1e-9 * norm(&b.1);
@@ -30,11 +32,7 @@ pub(super) fn plateau(setup: &Setup, paths: &[Path]) -> Plateau {
     let (model, star) = (&setup.exact, &setup.star);
     let (value, gradient) = model.at(&model.start, Draw::Frozen);
     let joint = gamma(dot(&gradient, &displacement(setup)), value - star.value);
-    let singles = match model.as_fit() {
-        Some(_) => sample(model.size(), (20_000_000 / model.size()).clamp(4, 256)),
-        None => Vec::new(),
-    };
-    let singles: Vec<usize> = singles
+    let singles: Vec<usize> = sample(model.predictions(), (20_000_000 / model.size()).clamp(4, 256))
         .into_iter()
         .filter(|i| {
             (model.start[*i] - star.point[*i]).abs() > 1.5 * setup.tolerance / setup.start_error * setup.unit
@@ -126,7 +124,7 @@ fn whatever_target(setup: &Setup, flat: &[usize], paths: &[Path]) -> Option<f64>
     for shift in [-1.0, -0.3, -0.1, 0.1, 0.3, 1.0] {
         let values = here.iter().map(|value| value + shift * reach).collect();
         let target = Array { values, shape: fit.target.shape.clone() };
-        let moved = Model::fit(&FitModel { target, ..fit.clone() }, Kind::Double).ok()?;
+        let moved = Model::fit(&FitModel { target, ..(**fit).clone() }, Kind::Double).ok()?;
         let gradient = moved.at(&moved.start, Draw::Frozen).1;
         for i in flat.iter().filter(|i| gradient[**i].is_finite()) {
             largest = largest.max((gradient[*i] * (setup.exact.start[*i] - setup.star.point[*i])).abs());
@@ -146,14 +144,19 @@ pub(super) fn sides(setup: &Setup) -> Option<Sides> {
     let furthest_from_1 =
         |a: &(f64, f64), b: &(f64, f64)| libm::log(a.1).abs().total_cmp(&libm::log(b.1).abs());
     let (distance, ratio) = at.into_iter().flatten().max_by(furthest_from_1)?;
-    Some(Sides { distance, ratio, bias: population_bias(setup, fit) })
+    // One frozen draw says nothing of a line.
+    let intercepts = if setup.exact.is_random() { None } else { noisy_intercepts(setup, fit) };
+    Some(Sides { distance, ratio, bias: population_bias(setup, fit), intercepts })
 }
 
 /// The typical slope at a distance above the minimum over that below it.
 fn ratio_of_sides(setup: &Setup, distance: f64) -> Option<(f64, f64)> {
     let (model, star) = (&setup.exact, &setup.star.point);
+    // What else a loss is told, such as a log-variance, has no sides.
+    let outputs = model.as_fit().map_or(1, FitModel::outputs);
     let mut logs: Vec<f64> = singles(setup, 64)
         .into_iter()
+        .filter(|i| i.is_multiple_of(outputs))
         .filter_map(|i| {
             let slope = |offset: f64| model.at(&with(star, i, star[i] + offset), Draw::Frozen).1[i].abs();
             let (above, below) = (slope(distance), slope(-distance));
@@ -180,7 +183,11 @@ fn population_bias(setup: &Setup, fit: &FitModel) -> Option<f64> {
     let target = Array { values: values.collect(), shape: shape.clone() };
     let start = Array { values: vec![centre; QUANTILES], shape };
     let model = Model::fit(&FitModel { start, target, noise: 0.0, ..fit.clone() }, Kind::Double).ok()?;
-    let slope = |b: f64| model.at(&vec![centre + b * sigma; QUANTILES], Draw::Frozen).1.iter().sum::<f64>();
+    let own = &setup.star.point[setup.exact.predictions()..];
+    let slope = |b: f64| {
+        let point = [&*vec![centre + b * sigma; QUANTILES], own].concat();
+        model.at(&point, Draw::Frozen).1[..QUANTILES].iter().sum::<f64>()
+    };
     let (mut low, mut high) = (-4.0, 4.0);
     if !(slope(low) < 0.0 && slope(high) > 0.0) {
         return None;

@@ -134,7 +134,7 @@ pub(super) fn precision(setup: &Setup, finish: f64) -> Option<Precision> {
     let exact = match &setup.subject {
         Probed::Fit(fit) => {
             let target = Array { values: rounded(&fit.target.values), shape: fit.target.shape.clone() };
-            Model::fit(&FitModel { target, ..fit.clone() }, Kind::Double).ok()?
+            Model::fit(&FitModel { target, ..(**fit).clone() }, Kind::Double).ok()?
         }
         Probed::Problem(_) => return None,
     };
