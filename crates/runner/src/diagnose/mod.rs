@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::sync::Once;
 
 use analysis::diagnosis::{Diagnosis, conclude, judge};
-use analysis::figures::{Figure, FigureError};
+use analysis::figures::{Figure, FigureError, Picture};
 use analysis::table::short;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};

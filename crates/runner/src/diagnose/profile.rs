@@ -109,11 +109,14 @@ impl Profile {
             lines: vec![Line {
                 label: label.into(),
                 points: self.rows.iter().map(|row| (row[0], row[column])).collect(),
+                ..Line::default()
             }],
             marks: vec![Mark::Vertical(self.start, "start".into())],
+            ..Panel::default()
         };
         Figure {
             title: format!("{name}: the loss and its gradient"),
+            note: String::new(),
             panels: vec![panel("loss", 1), panel("gradient", 2)],
         }
     }
@@ -157,6 +160,7 @@ pub(super) fn descent(name: &str, probes: &Probes, outcomes: &[Outcome], toleran
         label: label.into(),
         // Step 0 has no place on a logarithmic axis.
         points: curve.iter().map(|(step, _, error)| ((*step).max(1) as f64, *error)).collect(),
+        ..Line::default()
     };
     let mut shown: Vec<&Outcome> = outcomes
         .iter()
@@ -172,6 +176,7 @@ pub(super) fn descent(name: &str, probes: &Probes, outcomes: &[Outcome], toleran
         y: Axis { label: "error".into(), log: true },
         lines,
         marks: vec![Mark::Horizontal(tolerance, "tolerance".into())],
+        ..Panel::default()
     };
-    Figure { title: format!("{name}: your run and the fixes"), panels: vec![panel] }
+    Figure { title: format!("{name}: your run and the fixes"), note: String::new(), panels: vec![panel] }
 }
