@@ -16,6 +16,7 @@ use crate::compare::{self, CompareArgs};
 use crate::config::{self, Config};
 use crate::diagnose::{self, DiagnoseArgs};
 use crate::plan::Plan;
+use crate::report::{self, ReportArgs};
 use crate::run::{self, Options, RunError};
 use crate::table::{self, TableArgs};
 use crate::{list, survey};
@@ -35,6 +36,7 @@ Examples:
   runner configs/smoke.toml            a grid of seconds, to see what comes out
   runner plan configs/grid.toml        what a grid would run, on which engine, for how long
   runner table results/grid            the convergence table, scores and tests of what ran
+  runner report results/grid           figures, and a page to look at in a browser
   runner compare main                  what changed in convergence since that commit
   runner list optimizers               what a config may name
   runner list adam                     a formula and its options
@@ -70,6 +72,9 @@ Examples:
     /// Say why a loss decreases slowly, with evidence, and run the fixes
     #[command(after_help = diagnose::HELP)]
     Diagnose(Box<DiagnoseArgs>),
+    /// Make figures and one self-contained HTML page of a results folder
+    #[command(after_help = report::HELP)]
+    Report(ReportArgs),
     /// Name the losses, optimizers, schedules and problems; or show one's formula and options
     List(ListArgs),
 }
@@ -128,6 +133,7 @@ pub fn main() -> ExitCode {
         Some(Command::Table(args)) => table::table(&args),
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Diagnose(args)) => diagnose::command(&args),
+        Some(Command::Report(args)) => report::command(&args),
         Some(Command::List(args)) => list::list(args.what.as_deref()),
     }
 }

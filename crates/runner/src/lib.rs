@@ -12,6 +12,7 @@ pub mod engine;
 mod list;
 pub mod parts;
 pub mod plan;
+mod report;
 pub mod run;
 mod survey;
 mod table;

@@ -16,7 +16,7 @@ use analysis::table::{Builder, Table};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use miette::Diagnostic;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -130,8 +130,10 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
     for round in 0.. {
         let more: Vec<String> =
             plan.batches[keys.len()..].par_iter().map(|batch| batch.key(&plan.targets)).collect();
-        reused += maker.make(&plan.batches[keys.len()..], &more)?;
+        let begun = keys.len();
         keys.extend(more);
+        Running::new(config, &plan, &keys).write(&parts)?;
+        reused += maker.make(&plan.batches[begun..], &keys[begun..])?;
         if !config.extend || round == EXTENSIONS {
             break;
         }
@@ -148,6 +150,49 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
     let written = write_whole(&folder.join("table.csv"), |file| table.write_csv(file));
     written.map_err(|source| RunError::Write { path: folder.join("table.csv"), source })?;
     Ok(Summary { table, counts, batches: keys.len(), reused, removed, wall: begin.elapsed() })
+}
+
+/// What a run is making: `parts/run.json`, so that others can read the parts while they are made.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Running {
+    schema: u32,
+    pub name: String,
+    pub build: String,
+    pub config: String,
+    /// Runs in all.
+    pub cells: u64,
+    /// The columns of the parts' cells.
+    pub targets: Vec<f64>,
+    /// The parts, in their order.
+    pub keys: Vec<String>,
+}
+
+impl Running {
+    const FILE: &str = "run.json";
+
+    fn new(config: &Config, plan: &Plan, keys: &[String]) -> Self {
+        Self {
+            schema: SCHEMA,
+            name: config.name.clone(),
+            build: BUILD.to_owned(),
+            config: config.text.clone(),
+            cells: plan.cells(),
+            targets: plan.targets.clone(),
+            keys: keys.to_vec(),
+        }
+    }
+
+    fn write(&self, parts: &Path) -> Result<(), RunError> {
+        let path = parts.join(Self::FILE);
+        write_whole(&path, |file| Ok(serde_json::to_writer(file, self)?))
+            .map_err(|source| RunError::Write { path, source })
+    }
+
+    /// That of a folder of parts; `None` if there is none, or one of another form.
+    pub(crate) fn read(parts: &Path) -> Option<Self> {
+        let text = fs::read_to_string(parts.join(Self::FILE)).ok()?;
+        serde_json::from_str(&text).ok().filter(|running: &Self| running.schema == SCHEMA)
+    }
 }
 
 /// Makes parts.

@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::labels::shortened;
 use super::pen::{Drawn, FAMILY, Pen, Words};
-use super::{Figure, FigureError, Panel, Theme, WIDTH, panel};
+use super::{Drawing, Figure, FigureError, Panel, Theme, WIDTH, panel};
 
 /// Both kinds of file have so many pixels for each of the figure's: an SVG's coordinates are whole numbers.
 const ZOOM: u32 = 2;
@@ -81,5 +81,29 @@ impl Draw for Figure {
             Ok(top + f64::from(one.height()))
         })?;
         Ok(())
+    }
+}
+
+impl Draw for Drawing {
+    fn size(&self) -> (u32, u32) {
+        match self {
+            Self::Figure(figure) => figure.size(),
+            Self::HeatMap(map) => map.size(),
+            Self::Ranks(ranks) => ranks.size(),
+        }
+    }
+    fn title(&self) -> (&str, &str) {
+        match self {
+            Self::Figure(figure) => figure.title(),
+            Self::HeatMap(map) => map.title(),
+            Self::Ranks(ranks) => ranks.title(),
+        }
+    }
+    fn body<B: DrawingBackend>(&self, pen: &Pen<B>, top: f64) -> Drawn<B> {
+        match self {
+            Self::Figure(figure) => figure.body(pen, top),
+            Self::HeatMap(map) => map.body(pen, top),
+            Self::Ranks(ranks) => ranks.body(pen, top),
+        }
     }
 }

@@ -172,6 +172,17 @@ pub trait Picture: draw::Draw {
 
 impl<T: draw::Draw> Picture for T {}
 
+/// Any picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Drawing {
+    /// Panels of lines.
+    Figure(Figure),
+    /// A map of numbers.
+    HeatMap(HeatMap),
+    /// Mean ranks.
+    Ranks(RankDiagram),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

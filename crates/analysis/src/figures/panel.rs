@@ -39,6 +39,11 @@ pub(super) fn draw<B: DrawingBackend>(panel: &Panel, pen: &Pen<B>, top: f64) -> 
     for (line, style) in clear() {
         draw_line(line, pen, &frame, *style)?;
     }
+    if panel.ground.is_none() && panel.lines.iter().all(|line| runs(line, &frame).is_empty()) {
+        let middle = (0.5 * (frame.left + frame.right), 0.5 * (frame.top + frame.bottom));
+        let words = Words { size: NAME, colour: pen.theme.soft(), anchor: (HPos::Center, VPos::Center) };
+        pen.text("no finite numbers to show", middle, words)?;
+    }
     draw_names(&styled, pen, &frame)
 }
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::ledger::{LaneResult, Ledger, Metric, Seen};
 use super::terms::Terms;
-use super::{Rates, Recorded};
+use super::{Rates, Recorded, Watch};
 use crate::plan::{Batch, Lane};
 
 /// What a block of lanes may take of the first-level cache, in bytes.
@@ -30,14 +30,15 @@ impl<F: Float> Metric<F> for dyn Block<F> {
     }
 }
 
-pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
+pub(super) fn run<F: Float>(batch: &Batch, watch: Watch) -> Vec<LaneResult> {
     let one = problem_block::<F>(batch, &batch.lanes[..1]).elements();
     let chunk_bytes = one * LANES * size_of::<F>() * ROWS_A_PARAMETER;
     let lanes = (BLOCK_BYTES / chunk_bytes).clamp(1, MOST_CHUNKS) * LANES;
     if batch.lanes.len() <= lanes {
-        return run_block::<F>(batch, &batch.lanes);
+        return run_block::<F>(batch, &batch.lanes, watch);
     }
-    let blocks: Vec<_> = batch.lanes.par_chunks(lanes).map(|lanes| run_block::<F>(batch, lanes)).collect();
+    let blocks: Vec<_> =
+        batch.lanes.par_chunks(lanes).map(|lanes| run_block::<F>(batch, lanes, None)).collect();
     blocks.into_iter().flatten().collect()
 }
 
@@ -93,7 +94,7 @@ impl<F: Float> Parts<F> {
     }
 }
 
-fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
+fn run_block<F: Float>(batch: &Batch, lanes: &[Lane], mut watch: Watch) -> Vec<LaneResult> {
     let settings = &*batch.settings;
     let mut block = problem_block::<F>(batch, lanes);
     let (elements, chunks) = (block.elements(), rows::chunks(lanes.len()));
@@ -111,6 +112,9 @@ fn run_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Vec<LaneResult> {
     let mut diverged = Vec::new();
     let mut step = 0;
     loop {
+        if let Some(watch) = &mut watch {
+            watch(&parameters[..elements].iter().map(|row| row[0].to_f64()).collect::<Vec<_>>());
+        }
         block.evaluate(&parameters, &mut gradient, &mut loss, &mut measure);
         block.disturb(step, &mut gradient);
         let seen = Seen { step, loss: &loss, measure: &measure };

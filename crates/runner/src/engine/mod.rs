@@ -26,6 +26,22 @@ thread_local! {
 /// memory) is an outcome of its lanes and stops nothing else.
 #[must_use]
 pub fn run(batch: &Batch) -> Vec<LaneResult> {
+    run_watched(batch, None)
+}
+
+/// Runs a batch of one lane, and shows its parameters at every step: before the first update, and after each.
+///
+/// # Panics
+/// If the batch has other lanes.
+pub fn follow(batch: &Batch, watch: &mut dyn FnMut(&[f64])) {
+    assert_eq!(batch.lanes.len(), 1, "one lane can be followed");
+    run_watched(batch, Some(watch));
+}
+
+/// What sees the parameters of the first lane.
+type Watch<'a> = Option<&'a mut dyn FnMut(&[f64])>;
+
+fn run_watched(batch: &Batch, watch: Watch) -> Vec<LaneResult> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let default = std::panic::take_hook();
@@ -42,7 +58,7 @@ pub fn run(batch: &Batch) -> Vec<LaneResult> {
         (Engine::Libtorch, Dtype::Float64) => libtorch::run::<f64>,
     };
     let before = IN_CELL.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(|| run(batch)));
+    let result = catch_unwind(AssertUnwindSafe(|| run(batch, watch)));
     IN_CELL.set(before);
     result.unwrap_or_else(|panic| {
         let message = panic
