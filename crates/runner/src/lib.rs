@@ -14,5 +14,6 @@ pub mod parts;
 pub mod plan;
 mod report;
 pub mod run;
+mod spark;
 mod survey;
 mod table;

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::engine;
 use crate::parts::{self, Counts, Part, Timing, sweep, write_whole};
 use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
+use crate::spark::Falls;
 
 /// Set by Ctrl-C: batches that have begun are finished, and no other begins.
 pub static STOP: AtomicBool = AtomicBool::new(false);
@@ -213,6 +214,7 @@ impl Maker<'_> {
         progress.inc(there.iter().flatten().map(|counts| counts.cells).sum());
         progress.reset_eta();
         let failure: Mutex<Option<RunError>> = Mutex::new(None);
+        let falls = Mutex::new(Falls::default());
         let missing: Vec<usize> = (0..keys.len()).filter(|i| there[*i].is_none()).collect();
         let host = host_name();
         let run_one = |&i: &usize| {
@@ -229,6 +231,9 @@ impl Maker<'_> {
                     Some(RunError::Write { path, source });
                 return;
             }
+            let errors = results.iter().map(|result| (result.error[0], result.error[2]));
+            let line = falls.lock().map(|mut falls| falls.add(errors)).unwrap_or_default();
+            progress.set_message(line);
             progress.inc(part.counts.cells);
         };
         // In the plan's order, one by one: the work left when threads run out of it is one batch.
@@ -262,10 +267,10 @@ impl Maker<'_> {
     }
 }
 
-/// Cells done, rate and time left; hidden where nobody watches.
+/// Cells done, rate, time left and what the last batches came to; hidden where nobody watches.
 fn progress_bar(cells: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(
-        "{bar:30} {human_pos}/{human_len} cells  {rate}  {elapsed} gone, {eta} left",
+        "{bar:30} {human_pos}/{human_len} cells  {rate}  {elapsed} gone, {eta} left  {msg}",
     );
     let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
         let _ = write!(text, "{:.0}/s", state.per_sec());

@@ -37,6 +37,8 @@ pub(super) fn svg<P: Draw + ?Sized>(picture: &P, theme: Theme) -> Result<String,
         let area = SVGBackend::with_string(&mut text, (ZOOM * width, ZOOM * height)).into_drawing_area();
         draw(picture, &area, theme).map_err(|error| FigureError::Draw(error.to_string()))?;
     }
+    // What is said anyway; a landscape's levels are thousands of rectangles.
+    let text = text.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "");
     let named = text.replace("font-family=\"optbench Sans\"", &format!("font-family=\"{FAMILY}\""));
     let sized = |factor: u32| format!("<svg width=\"{}\" height=\"{}\"", factor * width, factor * height);
     Ok(named.replacen(&sized(ZOOM), &sized(1), 1))

@@ -18,6 +18,8 @@ pub(super) struct Frame {
     pub(super) bottom: f64,
     pub(super) x: Scale,
     pub(super) y: Scale,
+    /// Whether 0 stands at the bottom of a logarithmic axis.
+    pub(super) has_zero: bool,
 }
 
 impl Frame {
@@ -29,8 +31,9 @@ impl Frame {
         )
     }
 
+    /// 0 has its place at the bottom of a logarithmic axis.
     pub(super) fn shows(&self, (x, y): At) -> bool {
-        self.x.shows(x) && self.y.shows(y)
+        self.x.shows(x) && (self.y.shows(y) || self.has_zero && y == 0.0)
     }
 
     /// Grid, ticks and the names of the axes; `grid` is left out where something lies on the ground.
@@ -52,11 +55,17 @@ impl Frame {
         }
         for tick in self.y.ticks(7) {
             let at = self.at((self.x.low(), tick)).1;
+            if self.has_zero && at > self.bottom - TICK {
+                continue;
+            }
             if grid {
                 pen.path(&[(self.left, at), (self.right, at)], &theme.grid(), 1, 0)?;
             }
             pen.path(&[(self.left - 4.0, at), (self.left, at)], &theme.soft(), 1, 0)?;
             pen.text(&label(tick), (self.left - 8.0, at), words((HPos::Right, VPos::Center)))?;
+        }
+        if self.has_zero {
+            pen.text("0", (self.left - 8.0, self.bottom), words((HPos::Right, VPos::Center)))?;
         }
         let corners = [(self.left, self.top), (self.left, self.bottom), (self.right, self.bottom)];
         pen.path(&corners, &theme.soft(), 1, 0)?;

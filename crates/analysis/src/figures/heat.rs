@@ -71,16 +71,17 @@ impl Draw for HeatMap {
                 if value.is_nan() {
                     continue;
                 }
-                if value.is_infinite() {
+                let ink = if value.is_infinite() {
                     pen.rectangle(from, to, &theme.grid())?;
                     pen.path(&[(x, y + ROW - 1.0), (x + cell - 1.0, y)], &theme.soft(), 1, 0)?;
-                    continue;
-                }
-                // 0 is below every number on a logarithmic scale.
-                let share = if *value > 0.0 { colours.share(*value) } else { 0.0 };
-                pen.rectangle(from, to, &viridis(1.0 - share))?;
+                    theme.ink()
+                } else {
+                    // 0 is below every number on a logarithmic scale.
+                    let share = if *value > 0.0 { colours.share(*value) } else { 0.0 };
+                    pen.rectangle(from, to, &viridis(1.0 - share))?;
+                    if share < 0.5 { RGBColor(0, 0, 0) } else { RGBColor(255, 255, 255) }
+                };
                 if self.chosen[row] == Some(column) {
-                    let ink = if share < 0.5 { RGBColor(0, 0, 0) } else { RGBColor(255, 255, 255) };
                     pen.circle((x + 0.5 * cell, y + 0.5 * ROW), 4.0, &ink, false)?;
                 }
             }

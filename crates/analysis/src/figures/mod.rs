@@ -61,7 +61,8 @@ pub struct Axis {
     pub log: bool,
 }
 
-/// A line through points. Points that aren't finite, or not above 0 on a logarithmic axis, leave a gap.
+/// A line through points. Points that aren't finite, or are below 0 on a logarithmic axis, leave a gap; 0 has its
+/// place at the bottom of one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
     /// Its name, which stands at its end; none where it is empty.

@@ -39,6 +39,7 @@ pub(super) fn draw<B: DrawingBackend>(panel: &Panel, pen: &Pen<B>, top: f64) -> 
     for (line, style) in clear() {
         draw_line(line, pen, &frame, *style)?;
     }
+    draw_crosses(panel, pen, &frame)?;
     if panel.ground.is_none() && panel.lines.iter().all(|line| runs(line, &frame).is_empty()) {
         let middle = (0.5 * (frame.left + frame.right), 0.5 * (frame.top + frame.bottom));
         let words = Words { size: NAME, colour: pen.theme.soft(), anchor: (HPos::Center, VPos::Center) };
@@ -72,8 +73,18 @@ fn frame(panel: &Panel, top: f64) -> Frame {
             Scale::around(points().map(|p| p.1).chain(bands).chain(at(false)), panel.y.log),
         ),
     };
+    let has_zero = y.is_log() && points().any(|point| point.1 == 0.0);
+    let y = if has_zero { y.with_zero() } else { y };
     let right = f64::from(WIDTH) - if room > 0.0 { room + 44.0 } else { 24.0 };
-    Frame { left: 92.0, right, top: top + 14.0, bottom: top + f64::from(panel.height()) - 52.0, x, y }
+    Frame {
+        left: 92.0,
+        right,
+        top: top + 14.0,
+        bottom: top + f64::from(panel.height()) - 52.0,
+        x,
+        y,
+        has_zero,
+    }
 }
 
 /// The levels of the ground, as the longest rectangles of one level.
@@ -177,14 +188,23 @@ fn draw_marks<B: DrawingBackend>(panel: &Panel, pen: &Pen<B>, frame: &Frame) -> 
                 pen.path(&[(frame.left, at), (frame.right, at)], &colour, 1, 1)?;
                 pen.text(text, (frame.left + 5.0, at - 3.0), words((HPos::Left, VPos::Bottom)))?;
             }
-            Mark::Cross(x, y) if frame.shows((*x, *y)) => {
-                let (x, y) = frame.at((*x, *y));
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn draw_crosses<B: DrawingBackend>(panel: &Panel, pen: &Pen<B>, frame: &Frame) -> Drawn<B> {
+    for mark in &panel.marks {
+        if let Mark::Cross(x, y) = mark
+            && frame.shows((*x, *y))
+        {
+            let (x, y) = frame.at((*x, *y));
+            for (colour, width) in [(pen.theme.ground(), 5), (pen.theme.ink(), 2)] {
                 for sign in [-1.0, 1.0] {
-                    let ends = [(x - 6.0, y - 6.0 * sign), (x + 6.0, y + 6.0 * sign)];
-                    pen.path(&ends, &pen.theme.ink(), 2, 0)?;
+                    pen.path(&[(x - 6.0, y - 6.0 * sign), (x + 6.0, y + 6.0 * sign)], &colour, width, 0)?;
                 }
             }
-            _ => {}
         }
     }
     Ok(())

@@ -52,8 +52,8 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
         for stroke in strokes {
             let mut pixels: Vec<(i32, i32)> = stroke.into_iter().map(|point| self.pixel(point)).collect();
             pixels.dedup();
-            if pixels.len() > 1 {
-                self.area.draw(&PathElement::new(pixels, style))?;
+            for piece in without_spikes(&pixels) {
+                self.area.draw(&PathElement::new(piece.to_vec(), style))?;
             }
         }
         Ok(())
@@ -107,6 +107,23 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
         .map_or(0.6 * size * text.chars().count() as f64, |size| f64::from(size.0) / 10.0)
 }
 
+/// Pieces without sharp turns: corners are drawn with mitres, which would reach far beyond such a turn.
+fn without_spikes(points: &[(i32, i32)]) -> Vec<&[(i32, i32)]> {
+    let (mut pieces, mut from) = (Vec::new(), 0);
+    for at in 1..points.len() {
+        let way = |a: (i32, i32), b: (i32, i32)| (f64::from(b.0 - a.0), f64::from(b.1 - a.1));
+        let is_sharp = points.get(at + 1).is_none_or(|&next| {
+            let (a, b) = (way(points[at - 1], points[at]), way(points[at], next));
+            a.0 * b.0 + a.1 * b.1 < 0.0
+        });
+        if is_sharp {
+            pieces.push(&points[from..=at]);
+            from = at;
+        }
+    }
+    pieces
+}
+
 /// The strokes of a dashed line.
 fn dashed(points: &[At], pattern: &[f64]) -> Vec<Vec<At>> {
     let (mut strokes, mut place, mut left) = (vec![vec![points[0]]], 0, pattern[0]);
@@ -147,6 +164,13 @@ mod tests {
         let strokes = dashed(&[(0.0, 0.0), (3.0, 0.0), (3.0, 7.0)], &[4.0, 2.0]);
         assert_eq!(strokes, [vec![(0.0, 0.0), (3.0, 0.0), (3.0, 1.0)], vec![(3.0, 3.0), (3.0, 7.0)]]);
         assert_eq!(dashed(&[(1.0, 1.0)], &[4.0, 2.0]), [[(1.0, 1.0)]]);
+    }
+
+    #[test]
+    fn lines_that_turn_back_are_drawn_in_pieces() {
+        let line = [(0, 0), (10, 0), (20, 1), (12, 1), (12, 9)];
+        assert_eq!(without_spikes(&line), [&line[..3], &line[2..]]);
+        assert!(without_spikes(&line[..1]).is_empty());
     }
 
     #[test]

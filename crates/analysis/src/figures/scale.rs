@@ -28,6 +28,21 @@ impl Scale {
         Self { low: low - room, high: high + room, log }
     }
 
+    /// The same with a place for 0 at the low end of a logarithmic range.
+    #[must_use]
+    pub fn with_zero(mut self) -> Self {
+        if self.log {
+            self.low -= 0.12 * (self.high - self.low);
+        }
+        self
+    }
+
+    /// Whether it is logarithmic.
+    #[must_use]
+    pub fn is_log(&self) -> bool {
+        self.log
+    }
+
     /// From the first number to the second, without more.
     #[must_use]
     pub fn between((low, high): (f64, f64), log: bool) -> Self {
@@ -41,7 +56,7 @@ impl Scale {
         if self.log { libm::pow(10.0, self.low) } else { self.low }
     }
 
-    /// How far along a number lies, from 0 to 1; what lies beyond an end is at it.
+    /// How far along a number lies, from 0 to 1; what lies beyond an end, such as 0 on a logarithmic range, is at it.
     #[must_use]
     pub fn share(&self, value: f64) -> f64 {
         let place = if self.log { libm::log10(value) } else { value };

@@ -35,8 +35,16 @@ pub const COLOURS: [[[u8; 3]; 2]; 7] = [
 ];
 
 /// Lengths of strokes and of the gaps after them, in pixels. The first is a line without gaps.
-pub const DASHES: [&[f64]; 6] =
-    [&[], &[9.0, 4.0], &[2.0, 3.0], &[10.0, 3.0, 2.0, 3.0], &[16.0, 5.0], &[5.0, 2.0, 2.0, 2.0, 2.0, 2.0]];
+pub const DASHES: [&[f64]; 8] = [
+    &[],
+    &[9.0, 4.0],
+    &[2.0, 3.0],
+    &[10.0, 3.0, 2.0, 3.0],
+    &[18.0, 5.0],
+    &[5.0, 2.0, 2.0, 2.0, 2.0, 2.0],
+    &[4.0, 8.0],
+    &[18.0, 3.0, 4.0, 3.0],
+];
 
 impl Theme {
     pub(super) fn ground(self) -> RGBColor {

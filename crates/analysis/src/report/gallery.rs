@@ -1,6 +1,6 @@
 //! The figures of a grid.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::pairs::{APART, groups};
 use super::{Curve, NAMED, Results, Workload};
@@ -154,7 +154,7 @@ impl Results {
         };
         HeatMap {
             title: format!("{}: error by optimizer and learning rate", workload.name),
-            note: "median error at the end over the seeds that the rate is chosen on (ring: chosen); the best rows first"
+            note: "median error at the end over the seeds that the rate is chosen on (ring: chosen); the best first"
                 .to_owned(),
             rows: workload.rows.iter().map(|row| self.solver(*row)).collect(),
             x: "learning rate".to_owned(),
@@ -215,16 +215,21 @@ impl Results {
         }
     }
 
-    /// Mean ranks of the solvers that ran on all workloads; `None` for less than two solvers or workloads.
+    /// Mean ranks of the most solvers that ran on the same workloads; `None` for less than two of either.
     #[must_use]
     pub fn ranks(&self) -> Option<RankDiagram> {
         let solvers = &self.scores.solvers;
-        let most = solvers.iter().map(|solver| solver.workloads).max()?;
-        let mut order: Vec<usize> =
-            (0..solvers.len()).filter(|&place| solvers[place].workloads == most).collect();
-        if order.len() < 2 || most < 2 {
+        let mut ran: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); solvers.len()];
+        for (score, _) in self.scores.rows.iter().zip(&self.table.rows).filter(|(_, row)| row.seeds > 0) {
+            ran[score.solver].insert(score.workload);
+        }
+        let alike = |set: &BTreeSet<usize>| ran.iter().filter(|other| *other == set).count();
+        let workloads = ran.iter().filter(|set| set.len() > 1).max_by_key(|set| (alike(set), set.len()))?;
+        let mut order: Vec<usize> = (0..solvers.len()).filter(|&place| ran[place] == *workloads).collect();
+        if order.len() < 2 {
             return None;
         }
+        let most = workloads.len();
         order.sort_by(|&a, &b| solvers[a].mean_rank.total_cmp(&solvers[b].mean_rank));
         let groups = groups(&order, &self.scores.pairs);
         let bars = if groups.is_some() {
@@ -233,7 +238,7 @@ impl Results {
             "too many solvers to test every two: no bars".to_owned()
         };
         let left = solvers.len() - order.len();
-        let left = if left == 0 { String::new() } else { format!("; {left} others ran on fewer") };
+        let left = if left == 0 { String::new() } else { format!("; {left} others ran on other workloads") };
         let ranked = order.iter().map(|&place| {
             let name = solvers[place].name();
             Ranked { style: self.palette.style(&name), name, rank: solvers[place].mean_rank }

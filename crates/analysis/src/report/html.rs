@@ -26,9 +26,10 @@ pub(super) fn table(
     labels: usize,
 ) -> String {
     let mut out = format!("<div class=\"scroll\" tabindex=\"0\"><table id=\"{id}\"><thead><tr>");
-    for (name, meaning) in columns {
+    for (place, (name, meaning)) in columns.iter().enumerate() {
+        let left = if place < labels { " class=\"l\"" } else { "" };
         out.push_str(&format!(
-            "<th scope=\"col\"><button type=\"button\" title=\"{}\">{}</button></th>",
+            "<th scope=\"col\"{left}><button type=\"button\" title=\"{}\">{}</button></th>",
             escaped(meaning),
             escaped(name)
         ));

@@ -76,6 +76,23 @@
     return [xs, spread];
   };
 
+  // Ticks and ends of a logarithmic axis.
+  const decades = (min, max) => {
+    const [low, high] = [Math.log10(min), Math.log10(max)];
+    const step = Math.max(1, Math.ceil((high - low) / 8));
+    const ticks = [];
+    for (let k = Math.floor(low); k <= Math.ceil(high); k += 1) {
+      const parts = high - low < 2 ? [1, 2, 5] : k % step === 0 ? [1] : [];
+      parts.forEach((part) => ticks.push(Number(`${part}e${k}`)));
+    }
+    return ticks.filter((tick) => tick >= min * 0.999 && tick <= max * 1.001);
+  };
+  const widened = (_, min, max) => {
+    if (!(min > 0)) return [0.1, 10];
+    const room = max > min ? (max / min) ** 0.04 : 3;
+    return [min / room, max * room];
+  };
+
   // Charts with one list of checkboxes that shows, names and hides their lines.
   class Explorer {
     constructor(host) {
@@ -147,10 +164,14 @@
     draw(chart) {
       const host = element("div", { class: "chart" }, element("h3", {}, chart.title));
       this.charts.append(host);
-      const usable = (value) => value !== null && value !== undefined && (!chart.logY || value > 0);
       const lines = chart.lines.map((line) => ({ ...line, bands: line.bands || [] }));
-      const drawable = lines.some((line) => line.y.some(usable));
-      if (!drawable) {
+      const known = lines.flatMap((line) => line.y).filter((value) => value !== null);
+      const above = known.filter((value) => value > 0);
+      // On a logarithmic axis 0 has its place at the bottom.
+      const hasZero = chart.logY && known.includes(0);
+      const floor = chart.logY ? above.reduce((least, value) => Math.min(least, value), Infinity) / (hasZero ? 10 : 1) : undefined;
+      const placed = (value) => (value === null || (chart.logY && value < 0) ? null : chart.logY ? Math.max(value, floor) : value);
+      if (!(chart.logY ? above : known).length) {
         host.append(element("div", { class: "none" }, chart.none || "no finite numbers to show"));
         return;
       }
@@ -159,7 +180,7 @@
       const series = [{}];
       const bands = [];
       const owned = [];
-      const clean = (line, values) => spread(line, values.map((value) => (usable(value) ? value : null)));
+      const clean = (line, values) => spread(line, values.map(placed));
       lines.forEach((line, place) => {
         const solver = data.solvers[this.solvers[place]];
         const own = [];
@@ -175,16 +196,23 @@
         });
         owned.push(own);
       });
-      const axis = (label, size) => ({
+      const axis = (label, size, log, zero) => ({
+        ...(log ? {
+          splits: (_, __, min, max) => (zero ? [floor, ...decades(min, max).filter((tick) => tick > 5 * floor)] : decades(min, max)),
+          filter: (_, splits) => splits,
+        } : {}),
         label, stroke: css("--soft"), size, labelSize: 24, labelFont: "13px system-ui", font: "12px system-ui",
         grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 },
-        values: (_, splits) => splits.map(short),
+        values: (_, splits) => splits.map((tick) => (zero && tick === floor ? "0" : short(tick))),
       });
       const plot = new uPlot({
         width: this.width(), height: 300, legend: { show: false }, focus: { alpha: 0.35 },
         cursor: { focus: { prox: 24 }, drag: { x: true, y: true, uni: 24 }, points: { size: 7 } },
-        scales: { x: { time: false, distr: chart.logX ? 3 : 1 }, y: { distr: chart.logY ? 3 : 1, range: chart.range } },
-        axes: [axis(chart.x, 42), axis(chart.y, 64)],
+        scales: {
+          x: { time: false, distr: chart.logX ? 3 : 1, range: (_, min, max) => (min < max ? [min, max] : [min / 2, max * 2]) },
+          y: { distr: chart.logY ? 3 : 1, range: chart.range || (chart.logY ? widened : undefined) },
+        },
+        axes: [axis(chart.x, 42, chart.logX), axis(chart.y, 64, chart.logY, hasZero)],
         series, bands,
         hooks: {
           setCursor: [(u) => this.tell(u, chart)],
@@ -192,10 +220,13 @@
             if (change.focus === undefined) return;
             this.labels.forEach((label, line) => label.classList.toggle("near", place !== null && u.lines?.[line].includes(place)));
           }],
-          draw: [(u) => chart.over?.(u, this)],
+          draw: [(u) => u.placed && chart.over?.(u, this)],
         },
       }, columns, host);
       plot.lines = owned;
+      plot.raw = lines.map((line) => spread(line, line.y));
+      plot.placed = placed;
+      if (chart.over) plot.redraw(false);
       this.plots.push(plot);
       const view = plot.root;
       view.tabIndex = 0;
@@ -221,7 +252,7 @@
       const x = u.data[0][at];
       this.where.textContent = `${chart.y} at ${chart.name(x)}`;
       this.outputs.forEach((output, place) => {
-        const values = u.data[u.lines[place][0]];
+        const values = u.raw[place];
         // Lines with fewer points: the one before.
         let near = at;
         while (near > 0 && values[near] === undefined) near -= 1;
@@ -242,14 +273,14 @@
     const zoom = devicePixelRatio;
     rows.forEach((row, place) => {
       if (!view.visible[place]) return;
-      const at = (k) => [u.valToPos(row.rates[k], "x", true), u.valToPos(row.rate_error[k], "y", true)];
+      const at = (k) => [u.valToPos(row.rates[k], "x", true), u.valToPos(u.placed(row.rate_error[k]), "y", true)];
       ctx.save();
       ctx.beginPath();
       ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
       ctx.clip();
       ctx.strokeStyle = ctx.fillStyle = colour(data.solvers[row.solver]);
       const inside = row.rates.map((_, k) => k)
-        .filter((k) => row.rate_error[k] > 0 && row.rates[k] >= row.basin[0] && row.rates[k] <= row.basin[1]);
+        .filter((k) => row.rate_error[k] !== null && row.rates[k] >= row.basin[0] && row.rates[k] <= row.basin[1]);
       ctx.globalAlpha = 0.3;
       ctx.lineWidth = 8 * zoom;
       ctx.beginPath();
@@ -257,7 +288,7 @@
       ctx.stroke();
       ctx.globalAlpha = 1;
       const chosen = row.rates.indexOf(row.lr);
-      if (chosen >= 0 && row.rate_error[chosen] > 0) {
+      if (chosen >= 0 && row.rate_error[chosen] !== null) {
         const [x, y] = at(chosen);
         ctx.beginPath();
         if (row.edge) {

@@ -226,7 +226,7 @@ fn diagnoses(out: &mut String, about: &About) {
         for finding in list(&diagnosis["findings"]) {
             let _ = write!(out, "<li>{}: {}</li>", text(&finding["cause"]), text(&finding["evidence"]));
         }
-        out.push_str("</ul>\n<table><thead><tr><th>fix</th><th>steps</th><th>yours</th><th>line fit</th><th>what to do</th></tr></thead><tbody>");
+        out.push_str("</ul>\n<table><thead><tr><th class=\"l\">fix</th><th>steps</th><th>yours</th><th>line fit</th><th class=\"l\">what to do</th></tr></thead><tbody>");
         for fix in list(&diagnosis["fixes"]) {
             let line =
                 if fix["line_fit"].is_object() { count(&fix["line_fit"]["steps"]) } else { NONE.to_owned() };

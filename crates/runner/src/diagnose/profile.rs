@@ -10,6 +10,7 @@ use super::numbers::Array;
 use super::probe::{Probes, along};
 use super::setup::{Probed, Setup};
 use crate::config::diagnose::Readout;
+use crate::spark::bars;
 
 /// Value, slope and curvature of the loss along a line.
 pub(super) struct Profile {
@@ -124,23 +125,17 @@ impl Profile {
     /// Value and size of the gradient, in characters.
     pub fn sketch(&self) -> String {
         const COLUMNS: usize = 64;
-        const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
         let pick = |c: usize| &self.rows[c * (self.rows.len() - 1) / (COLUMNS - 1)];
-        let bars = |value: &dyn Fn(&[f64; 4]) -> f64| {
+        let drawn = |value: &dyn Fn(&[f64; 4]) -> f64| {
             let values: Vec<f64> = (0..COLUMNS).map(|c| value(pick(c))).collect();
             let finite = || values.iter().copied().filter(|v| v.is_finite());
             let (low, high) =
                 (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-            let bar = |v: &f64| match v {
-                v if !v.is_finite() => '?',
-                _ if high <= low => BARS[1],
-                v => BARS[1 + ((v - low) / (high - low) * 7.0).round() as usize],
-            };
             let ends = if low <= high { format!("{low:.3} … {high:.3}") } else { "not finite".into() };
-            (values.iter().map(bar).collect::<String>(), ends)
+            (bars(&values), ends)
         };
-        let (value, values) = bars(&|row| row[1]);
-        let (slope, slopes) = bars(&|row| row[2].abs());
+        let (value, values) = drawn(&|row| row[1]);
+        let (slope, slopes) = drawn(&|row| row[2].abs());
         let (first, last) = (self.rows[0][0], self.rows[self.rows.len() - 1][0]);
         let ends = [format!("{first:.3}"), format!("{last:.3}")];
         let gap = COLUMNS.saturating_sub(ends[0].chars().count() + ends[1].chars().count());

@@ -18,7 +18,7 @@ const UP: usize = 130;
 /// So much of the view lies around what is shown.
 const MARGIN: f64 = 0.12;
 /// A way that leaves the start and the minimisers behind by so many times their distance is cut off.
-const FAR: f64 = 1.5;
+const FAR: f64 = 0.8;
 
 /// A figure for each landscape of two variables, with the ways of the best rows from the first reporting seed.
 ///
@@ -78,9 +78,9 @@ fn figure(results: &Results, workload: &Workload, batches: &[&Batch]) -> Option<
     Some(Figure {
         title: format!("{}: the ways from seed {seed}", workload.name),
         note: format!(
-            "each at its chosen learning rate; ring: start, crosses: minimisers; the brighter the lower, each shade the same area{}",
+            "each at its chosen learning rate; ring: start, crosses: minimisers; every shade covers the same area{}",
             if workload.rows.len() > NAMED {
-                format!("; the best {NAMED} of {}", workload.rows.len())
+                format!("; the best {NAMED} of {} rows", workload.rows.len())
             } else {
                 String::new()
             }
@@ -108,20 +108,24 @@ fn view(
     minimisers: &[Vec<f64>],
     ways: &[(usize, Vec<(f64, f64)>)],
 ) -> ((f64, f64), (f64, f64)) {
+    let ends = |values: &[f64]| {
+        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)))
+    };
+    let anchors = |of: &dyn Fn(&(f64, f64)) -> f64| -> Vec<f64> {
+        minimisers.iter().map(|point| of(&(point[0], point[1]))).chain([of(&start)]).collect()
+    };
+    let width = |of: &dyn Fn(&(f64, f64)) -> f64| {
+        let (low, high) = ends(&anchors(of));
+        high - low
+    };
+    let far = FAR * width(&|point| point.0).max(width(&|point| point.1)).max(0.1);
     let axis = |of: &dyn Fn(&(f64, f64)) -> f64| {
-        let anchors: Vec<f64> =
-            minimisers.iter().map(|point| of(&(point[0], point[1]))).chain([of(&start)]).collect();
-        let ends = |values: &[f64]| {
-            values
-                .iter()
-                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)))
-        };
+        let anchors = anchors(of);
         let (low, high) = ends(&anchors);
-        let far = FAR * (high - low).max(0.5);
         let seen =
             ways.iter().flat_map(|(_, way)| way).map(of).filter(|v| within(*v, (low - far, high + far)));
         let (low, high) = ends(&anchors.iter().copied().chain(seen).collect::<Vec<_>>());
-        let margin = MARGIN * (high - low).max(0.5);
+        let margin = MARGIN * (high - low).max(0.1 * far);
         (low - margin, high + margin)
     };
     (axis(&|point| point.0), axis(&|point| point.1))

@@ -1,8 +1,10 @@
 //! The program as a person meets it: run in an empty folder, judged by files, messages and exit codes.
 
+mod browser;
 mod diagnose;
 mod mistakes;
 mod place;
 mod reference;
+mod report;
 mod resume;
 mod table;
