@@ -30,7 +30,7 @@ impl Falls {
         let last = &self.0[self.0.len().saturating_sub(Self::SHOWN)..];
         // An error of 0 is as low as a bar can be.
         let logs: Vec<f64> = last.iter().map(|share| libm::log10(share.max(1e-12))).collect();
-        let least = if least.is_finite() { format!("{:.1e}", least) } else { "none".to_owned() };
+        let least = if least.is_finite() { format!("{least:.1e}") } else { "none".to_owned() };
         format!("best error, of the start's {} {least}", bars(&logs))
     }
 }

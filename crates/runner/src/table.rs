@@ -157,7 +157,7 @@ pub(crate) fn cells_path(folder: &Path) -> Result<PathBuf, TableError> {
 }
 
 /// The folder that this lies in.
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

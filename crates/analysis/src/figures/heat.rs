@@ -116,7 +116,8 @@ impl HeatMap {
         let (top, bottom) = (top + 22.0, bottom - 30.0);
         pen.text(&self.value, (x, top - 16.0), words((HPos::Left, VPos::Center)))?;
         let at = |share: f64| bottom - share * (bottom - top);
-        for step in 0..STEPS {
+        let has_numbers = self.values.iter().flatten().any(|value| value.is_finite() && *value > 0.0);
+        for step in (0..STEPS).filter(|_| has_numbers) {
             let share = |step: usize| step as f64 / STEPS as f64;
             pen.rectangle(
                 (x, at(share(step + 1))),
@@ -124,7 +125,7 @@ impl HeatMap {
                 &viridis(1.0 - share(step)),
             )?;
         }
-        for tick in colours.ticks(6) {
+        for tick in colours.ticks(6).into_iter().filter(|_| has_numbers) {
             let y = at(colours.share(tick));
             pen.path(&[(x + 16.0, y), (x + 21.0, y)], &theme.soft(), 1, 0)?;
             pen.text(&label(tick), (x + 25.0, y), words((HPos::Left, VPos::Center)))?;

@@ -38,13 +38,16 @@ impl Curve {
     }
 }
 
+/// The recorded steps of a run, each with its loss and error.
+type Run = Vec<(u64, [f64; 2])>;
+
 /// Collects the points of the runs that a table reports.
 pub(super) struct Builder {
     names: Names,
     /// Row and place among its runs.
     runs: HashMap<Key, (usize, usize)>,
-    /// For each row and run the steps, with loss and error.
-    points: Vec<Vec<Vec<(u64, [f64; 2])>>>,
+    /// The runs of each row.
+    points: Vec<Vec<Run>>,
 }
 
 impl Builder {
@@ -74,8 +77,8 @@ impl Builder {
 }
 
 /// The steps are those of the run that went furthest: what others recorded elsewhere is only where they ended.
-fn curve(runs: &[Vec<(u64, [f64; 2])>]) -> Curve {
-    let length = |run: &&Vec<(u64, [f64; 2])>| (run.last().map(|point| point.0), run.len());
+fn curve(runs: &[Run]) -> Curve {
+    let length = |run: &&Run| (run.last().map(|point| point.0), run.len());
     let Some(longest) = runs.iter().max_by_key(length) else { return Curve::default() };
     let mut curve = Curve { steps: longest.iter().map(|point| point.0).collect(), ..Curve::default() };
     let mut values: [Vec<f64>; 2] = Default::default();
@@ -102,7 +105,7 @@ fn curve(runs: &[Vec<(u64, [f64; 2])>]) -> Curve {
 mod tests {
     use super::*;
 
-    fn run(points: &[(u64, f64)]) -> Vec<(u64, [f64; 2])> {
+    fn run(points: &[(u64, f64)]) -> Run {
         points.iter().map(|&(step, error)| (step, [2.0 * error, error])).collect()
     }
 

@@ -1,5 +1,7 @@
 //! Texts in HTML.
 
+use std::fmt::Write;
+
 /// A text that is only a text, within an element or an attribute in quotes.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -28,11 +30,12 @@ pub(super) fn table(
     let mut out = format!("<div class=\"scroll\" tabindex=\"0\"><table id=\"{id}\"><thead><tr>");
     for (place, (name, meaning)) in columns.iter().enumerate() {
         let left = if place < labels { " class=\"l\"" } else { "" };
-        out.push_str(&format!(
+        let _ = write!(
+            out,
             "<th scope=\"col\"{left}><button type=\"button\" title=\"{}\">{}</button></th>",
             escaped(meaning),
             escaped(name)
-        ));
+        );
     }
     out.push_str("</tr></thead><tbody>\n");
     for (best, cells) in rows {

@@ -1,6 +1,5 @@
 (() => {
   "use strict";
-  document.documentElement.classList.add("scripted");
   const data = JSON.parse(document.getElementById("data").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -44,25 +43,30 @@
         };
         rows.sort((a, b) => compare(keys.get(a[1]), keys.get(b[1])));
         body.append(...rows.map(([, row]) => row));
+        table.dispatchEvent(new Event("sorted"));
       });
     });
   }
+  // The filter; of more rows only the first are shown, since a browser lays out thousands slowly.
+  const most = 1000;
+  const table = document.getElementById("rows");
   const filter = document.getElementById("filter");
-  if (filter) {
-    const rows = [...document.getElementById("rows").tBodies[0].rows];
-    const texts = rows.map((row) => row.textContent.toLowerCase());
-    const apply = () => {
-      const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-      let shown = 0;
-      rows.forEach((row, place) => {
-        row.hidden = !words.every((word) => texts[place].includes(word));
-        shown += row.hidden ? 0 : 1;
-      });
-      document.getElementById("count").textContent = `${shown} of ${rows.length} rows`;
-    };
-    filter.addEventListener("input", apply);
-    apply();
-  }
+  const texts = new Map([...table.tBodies[0].rows].map((row) => [row, row.textContent.toLowerCase()]));
+  const apply = () => {
+    const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let matching = 0;
+    for (const row of table.tBodies[0].rows) {
+      const matches = words.every((word) => texts.get(row).includes(word));
+      matching += matches ? 1 : 0;
+      row.hidden = !matches || matching > most;
+    }
+    const first = matching > most ? `the first ${most} of ` : "";
+    document.getElementById("count").textContent = `${first}${matching} of ${texts.size} rows`;
+  };
+  filter.addEventListener("input", apply);
+  table.addEventListener("sorted", apply);
+  apply();
+  table.classList.add("ready");
 
   // Lines of one chart share their x; where a line has no point there, it has a gap that is bridged.
   const align = (lines) => {

@@ -63,16 +63,17 @@ pub fn page(results: &Results, about: &About) -> String {
     let mut out = String::new();
     let name = escaped(&about.name);
     let style = [include_str!("vendor/uPlot.min.css"), include_str!("page.css")].concat();
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
          script-src 'unsafe-inline'; img-src data:\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n<title>{name}: optbench</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+         <link rel=\"icon\" href=\"data:,\">\n<title>{name}: optbench</title>\n<style>\n{style}</style>\n\
+         <script>document.documentElement.classList.add(\"scripted\")</script>\n</head>\n<body>"
     );
-    let _ = write!(out, "<header><h1>{name}</h1><p>{}</p>\n", escaped(&about.state));
+    let _ = writeln!(out, "<header><h1>{name}</h1><p>{}</p>", escaped(&about.state));
     if about.running {
         out.push_str("<p class=\"note\">The grid is still running: this is what its parts say so far.</p>\n");
     }
@@ -102,15 +103,15 @@ pub fn page(results: &Results, about: &About) -> String {
     scores(&mut out, results);
     pictures(&mut out, about);
     diagnoses(&mut out, about);
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<section id=\"manifest\"><h2>Manifest</h2>\n<pre tabindex=\"0\">{}</pre>\n<h3>Config</h3>\n<pre tabindex=\"0\">{}</pre></section>\n</main>\n",
+        "<section id=\"manifest\"><h2>Manifest</h2>\n<pre tabindex=\"0\">{}</pre>\n<h3>Config</h3>\n<pre tabindex=\"0\">{}</pre></section>\n</main>",
         escaped(&about.manifest),
         escaped(&about.config)
     );
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<script type=\"application/json\" id=\"data\">{}</script>\n<script>\n{}\n{}</script>\n</body>\n</html>\n",
+        "<script type=\"application/json\" id=\"data\">{}</script>\n<script>\n{}\n{}</script>\n</body>\n</html>",
         charts::json(results),
         include_str!("vendor/uPlot.iife.min.js"),
         include_str!("page.js")
@@ -199,9 +200,9 @@ fn pictures(out: &mut String, about: &About) {
     }
     out.push_str("<section id=\"pictures\"><h2>Pictures</h2>\n");
     for (what, [light, dark]) in &about.pictures {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<figure role=\"img\" aria-label=\"{0}\"><div class=\"light\">{light}</div><div class=\"dark\">{dark}</div></figure>\n",
+            "<figure role=\"img\" aria-label=\"{0}\"><div class=\"light\">{light}</div><div class=\"dark\">{dark}</div></figure>",
             escaped(what)
         );
     }
@@ -230,9 +231,9 @@ fn diagnoses(out: &mut String, about: &About) {
         for fix in list(&diagnosis["fixes"]) {
             let line =
                 if fix["line_fit"].is_object() { count(&fix["line_fit"]["steps"]) } else { NONE.to_owned() };
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "<tr><td class=\"l\">{}<td>{}<td>{}<td>{line}<td class=\"l\">{}\n",
+                "<tr><td class=\"l\">{}<td>{}<td>{}<td>{line}<td class=\"l\">{}",
                 text(&fix["name"]),
                 count(&fix["steps"]),
                 count(&fix["baseline_steps"]),
@@ -240,7 +241,7 @@ fn diagnoses(out: &mut String, about: &About) {
             );
         }
         let _ =
-            write!(out, "</tbody></table>\n<p class=\"hint\">{}</p></article>\n", text(&diagnosis["region"]));
+            writeln!(out, "</tbody></table>\n<p class=\"hint\">{}</p></article>", text(&diagnosis["region"]));
     }
     out.push_str("</section>\n");
 }

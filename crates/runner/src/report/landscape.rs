@@ -150,3 +150,31 @@ fn ground(problem: &Problem, seed: u64, x: (f64, f64), y: (f64, f64)) -> Option<
     let values = (0..count).map(|k| loss[k / LANES][k % LANES]).collect();
     Some(Ground { x, y, columns: ACROSS, values })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn the_way_is_that_of_the_run() {
+        let text = "name = 'x'\nsteps = 40\nseeds = { tuning = 0, reporting = [7] }\nlr = [0.05]\nrecord = 'summary'\n\
+                    [[grid]]\nproblems = ['himmelblau']\noptimizers = ['adam', 'lbfgs', 'sgd']\n";
+        let plan = Plan::new(&config::parse("x", text.into()).unwrap()).unwrap();
+        for batch in &plan.batches {
+            let lane = batch.lanes[0];
+            let way = way(batch, lane);
+            let result = &engine::run(batch)[0];
+            let error = |&(x, y): &(f64, f64)| {
+                let distance = |m: Vec<f64>| ((x - m[0]).powi(2) + (y - m[1]).powi(2)).sqrt() / 2_f64.sqrt();
+                batch.problem.minimisers().into_iter().map(distance).fold(f64::INFINITY, f64::min)
+            };
+            let close = |a: f64, b: f64| (a - b).abs() <= 1e-5 * (1.0 + b);
+            assert!(close(error(&way[0]), result.error[0]), "{:?}", batch.labels());
+            if result.steps == 40 {
+                assert_eq!(way.len(), 41);
+                assert!(close(error(&way[40]), result.error[1]), "{:?}", batch.labels());
+            }
+        }
+    }
+}

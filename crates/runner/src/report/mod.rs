@@ -23,7 +23,7 @@ use thiserror::Error;
 use crate::cli::{print, wrong};
 use crate::config::{self, Config};
 use crate::parts::write_whole;
-use crate::table::{TableError, unreadable};
+use crate::table::{TableError, parent, unreadable};
 use source::Source;
 
 /// What `--help` adds.
@@ -48,7 +48,7 @@ const MOST_LANDSCAPES: usize = 6;
 /// What `runner report` is asked for.
 #[derive(Args)]
 pub(crate) struct ReportArgs {
-    /// The results of a grid, finished or running: a folder
+    /// The results of a grid, finished or running: a folder, or its cells.csv
     folder: PathBuf,
     /// Write the page only
     #[arg(long)]
@@ -91,7 +91,8 @@ pub(crate) fn command(args: &ReportArgs) -> ExitCode {
 }
 
 fn report(args: &ReportArgs) -> Result<PathBuf, ReportError> {
-    let source = Source::open(&args.folder)?;
+    let folder = if args.folder.is_file() { parent(&args.folder) } else { &args.folder };
+    let source = Source::open(folder)?;
     let results = read(&source)?;
     let about = source.about();
     let config = config::parse("the config in the results", about.config.clone());
@@ -114,19 +115,19 @@ fn report(args: &ReportArgs) -> Result<PathBuf, ReportError> {
     });
     let about = About {
         missing,
-        diagnoses: diagnoses::beside(&args.folder),
+        diagnoses: diagnoses::beside(folder),
         pictures: pictures.collect::<Result<_, FigureError>>()?,
         ..about
     };
-    let path = args.folder.join("report.html");
+    let path = folder.join("report.html");
     let html = page(&results, &about);
     write_whole(&path, |file| file.write_all(html.as_bytes()))
         .map_err(|source| ReportError::Write { path: path.clone(), source })?;
     if !args.no_figures {
         let mut gallery = results.gallery();
         gallery.extend(drawn);
-        write_figures(&args.folder.join("report"), &gallery)?;
-        eprintln!("{} figures are in {}", gallery.len(), args.folder.join("report").display());
+        write_figures(&folder.join("report"), &gallery)?;
+        eprintln!("{} figures are in {}", gallery.len(), folder.join("report").display());
     }
     Ok(path)
 }

@@ -1,4 +1,4 @@
-//! A headless Chromium, spoken to by the DevTools protocol over pipes.
+//! A headless Chromium, spoken to by the `DevTools` protocol over pipes.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -57,18 +57,18 @@ impl Browser {
         let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut browser =
             Self { child, to, from, session: Value::Null, sent: 0, events: Vec::new(), _profile: profile };
-        let target = browser.ask("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
+        let target = browser.ask("Target.createTarget", &json!({ "url": "about:blank" }))["targetId"].clone();
         let attach = json!({ "targetId": target, "flatten": true });
-        browser.session = browser.ask("Target.attachToTarget", attach)["sessionId"].clone();
+        browser.session = browser.ask("Target.attachToTarget", &attach)["sessionId"].clone();
         for domain in ["Page", "Runtime", "Network", "Log"] {
-            browser.ask(&format!("{domain}.enable"), json!({}));
+            browser.ask(&format!("{domain}.enable"), &json!({}));
         }
         let scheme = json!({ "name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" } });
-        browser.ask("Emulation.setEmulatedMedia", json!({ "features": [scheme] }));
+        browser.ask("Emulation.setEmulatedMedia", &json!({ "features": [scheme] }));
         let size = json!({ "width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        browser.ask("Emulation.setDeviceMetricsOverride", size);
+        browser.ask("Emulation.setDeviceMetricsOverride", &size);
         let file = file.canonicalize().unwrap();
-        browser.ask("Page.navigate", json!({ "url": format!("file://{}", file.display()) }));
+        browser.ask("Page.navigate", &json!({ "url": format!("file://{}", file.display()) }));
         while !browser.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             browser.read();
         }
@@ -88,7 +88,7 @@ impl Browser {
     }
 
     /// Sends a command and waits for its answer.
-    pub fn ask(&mut self, method: &str, parameters: Value) -> Value {
+    pub fn ask(&mut self, method: &str, parameters: &Value) -> Value {
         self.sent += 1;
         let mut message = json!({ "id": self.sent, "method": method, "params": parameters });
         if self.session.is_string() {
@@ -108,7 +108,7 @@ impl Browser {
     /// The value of an expression in the page.
     pub fn value(&mut self, expression: &str) -> Value {
         let options = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let answer = self.ask("Runtime.evaluate", options);
+        let answer = self.ask("Runtime.evaluate", &options);
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
         answer["result"]["value"].clone()
     }
@@ -130,7 +130,7 @@ impl Browser {
             let button = if *kind == "mouseMoved" { "none" } else { "left" };
             let event =
                 json!({ "type": kind, "x": middle[0], "y": middle[1], "button": button, "clickCount": 1 });
-            self.ask("Input.dispatchMouseEvent", event);
+            self.ask("Input.dispatchMouseEvent", &event);
         }
         self.settle();
     }
@@ -147,14 +147,14 @@ impl Browser {
         for kind in ["keyDown", "keyUp"] {
             let event =
                 json!({ "type": kind, "key": key, "text": text, "windowsVirtualKeyCode": code, "code": key });
-            self.ask("Input.dispatchKeyEvent", event);
+            self.ask("Input.dispatchKeyEvent", &event);
         }
         self.settle();
     }
 
     /// The whole page as PNG, in base 64, written where the tests' files go, to be looked at.
     pub fn shoot(&mut self, name: &str) {
-        let shot = self.ask("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
+        let shot = self.ask("Page.captureScreenshot", &json!({ "captureBeyondViewport": true }));
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
         std::fs::write(path, decoded(shot["data"].as_str().unwrap())).unwrap();
     }
