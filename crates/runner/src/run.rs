@@ -133,7 +133,7 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
             plan.batches[keys.len()..].par_iter().map(|batch| batch.key(&plan.targets)).collect();
         let begun = keys.len();
         keys.extend(more);
-        Running::new(config, &plan, &keys).write(&parts)?;
+        Running::new(config, &plan, &keys).write(&folder)?;
         reused += maker.make(&plan.batches[begun..], &keys[begun..])?;
         if !config.extend || round == EXTENSIONS {
             break;
@@ -150,15 +150,17 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
     let table = tabulate(&folder)?;
     let written = write_whole(&folder.join("table.csv"), |file| table.write_csv(file));
     written.map_err(|source| RunError::Write { path: folder.join("table.csv"), source })?;
+    // One that stays says that there are parts to be read, and they are these results.
+    let _ = fs::remove_file(folder.join(Running::FILE));
     Ok(Summary { table, counts, batches: keys.len(), reused, removed, wall: begin.elapsed() })
 }
 
-/// What a run is making: `parts/run.json`, so that others can read the parts while they are made.
+/// What a run is making, so that others can read the parts while they are made: `running.json`, which is there as long
+/// as the result files aren't those of this run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Running {
     schema: u32,
     pub name: String,
-    pub build: String,
     pub config: String,
     /// Runs in all.
     pub cells: u64,
@@ -169,13 +171,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    const FILE: &str = "run.json";
+    const FILE: &str = "running.json";
 
     fn new(config: &Config, plan: &Plan, keys: &[String]) -> Self {
         Self {
             schema: SCHEMA,
             name: config.name.clone(),
-            build: BUILD.to_owned(),
             config: config.text.clone(),
             cells: plan.cells(),
             targets: plan.targets.clone(),
@@ -183,15 +184,15 @@ impl Running {
         }
     }
 
-    fn write(&self, parts: &Path) -> Result<(), RunError> {
-        let path = parts.join(Self::FILE);
+    fn write(&self, folder: &Path) -> Result<(), RunError> {
+        let path = folder.join(Self::FILE);
         write_whole(&path, |file| Ok(serde_json::to_writer(file, self)?))
             .map_err(|source| RunError::Write { path, source })
     }
 
-    /// That of a folder of parts; `None` if there is none, or one of another form.
-    pub(crate) fn read(parts: &Path) -> Option<Self> {
-        let text = fs::read_to_string(parts.join(Self::FILE)).ok()?;
+    /// That of a results folder; `None` if there is none, or one of another form.
+    pub(crate) fn read(folder: &Path) -> Option<Self> {
+        let text = fs::read_to_string(folder.join(Self::FILE)).ok()?;
         serde_json::from_str(&text).ok().filter(|running: &Self| running.schema == SCHEMA)
     }
 }

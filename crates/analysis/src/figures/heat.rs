@@ -114,9 +114,11 @@ impl HeatMap {
         let words = |anchor| Words { size: LETTERS, colour: theme.soft(), anchor };
         let (x, top, bottom) = place;
         let (top, bottom) = (top + 22.0, bottom - 30.0);
-        pen.text(&self.value, (x, top - 16.0), words((HPos::Left, VPos::Center)))?;
         let at = |share: f64| bottom - share * (bottom - top);
         let has_numbers = self.values.iter().flatten().any(|value| value.is_finite() && *value > 0.0);
+        if has_numbers {
+            pen.text(&self.value, (x, top - 16.0), words((HPos::Left, VPos::Center)))?;
+        }
         for step in (0..STEPS).filter(|_| has_numbers) {
             let share = |step: usize| step as f64 / STEPS as f64;
             pen.rectangle(

@@ -196,6 +196,7 @@ impl Results {
             x: axis(x, true),
             y: axis(y, false),
             lines,
+            marks: vec![Mark::Horizontal(1.0, "all".to_owned())],
             ..Panel::default()
         };
         let mut first = panel("times the steps of the fastest", "share of workloads", lines(&profile));

@@ -21,24 +21,21 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Looks what is there. A run that is under way is newer than the files of another config or build.
+    /// Looks what is there. A run that is under way is newer than result files.
     pub(super) fn open(folder: &Path) -> Result<Self, ReportError> {
+        if let Some(running) = Running::read(folder) {
+            let parts = folder.join("parts");
+            let there = |key: &&String| parts::path(&parts, key).exists();
+            let keys: Vec<String> = running.keys.iter().filter(there).cloned().collect();
+            if keys.is_empty() {
+                return Err(ReportError::NothingYet { folder: folder.to_owned() });
+            }
+            return Ok(Self::Running { folder: parts, running, keys });
+        }
         let manifest = || -> Option<Value> {
             serde_json::from_str(&fs::read_to_string(folder.join("manifest.json")).ok()?).ok()
         };
         let manifest = manifest().unwrap_or(Value::Null);
-        let parts = folder.join("parts");
-        if let Some(running) = Running::read(&parts) {
-            let same = manifest["config"] == *running.config && manifest["build"] == *running.build;
-            if !same || !folder.join("cells.csv").exists() {
-                let there = |key: &&String| parts::path(&parts, key).exists();
-                let keys: Vec<String> = running.keys.iter().filter(there).cloned().collect();
-                if keys.is_empty() {
-                    return Err(ReportError::NothingYet { folder: folder.to_owned() });
-                }
-                return Ok(Self::Running { folder: parts, running, keys });
-            }
-        }
         let cells = cells_path(folder)?;
         let curves = Some(cells.with_file_name("curves.csv")).filter(|path| path.exists());
         Ok(Self::Finished { cells, curves, manifest })
