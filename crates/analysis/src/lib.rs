@@ -2,13 +2,14 @@
 //!
 //! [`records`] is the form of the result files; [`table`] makes the convergence table out of them,
 //! with the [`statistics`] that are defined for runs that never got there, and [`scores`] optimizers over
-//! many problems.
+//! many problems; [`report`] shows them as [`figures`] and as a page.
 
 pub mod compare;
 pub mod diagnosis;
 pub mod figures;
 mod layout;
 pub mod records;
+pub mod report;
 pub mod scores;
 pub mod statistics;
 pub mod table;

@@ -18,6 +18,7 @@ use crate::config::{self, Config};
 use crate::diagnose::{self, DiagnoseArgs};
 use crate::map::{self, MapArgs};
 use crate::plan::Plan;
+use crate::report::{self, ReportArgs};
 use crate::run::{self, Options, RunError, Summary};
 use crate::shard::{MOST, Shard};
 use crate::slurm::{self, SlurmArgs};
@@ -39,6 +40,7 @@ Examples:
   runner configs/smoke.toml            a grid of seconds, to see what comes out
   runner plan configs/grid.toml        what a grid would run, on which engine, for how long
   runner table results/grid            the convergence table, scores and tests of what ran
+  runner report results/grid           figures, and a page to look at in a browser
   runner compare main                  what changed in convergence since that commit
   runner list optimizers               what a config may name
   runner list adam                     a formula and its options
@@ -84,6 +86,9 @@ Examples:
     /// Draw steps to a target, or the error, over two things that vary: one training run a pixel
     #[command(after_help = map::HELP)]
     Map(MapArgs),
+    /// Make figures and one self-contained HTML page of a results folder
+    #[command(after_help = report::HELP)]
+    Report(ReportArgs),
     /// Name the losses, optimizers, schedules and problems; or show one's formula and options
     List(ListArgs),
 }
@@ -177,6 +182,7 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Diagnose(args)) => diagnose::command(&args),
         Some(Command::Map(args)) => map::command(&args),
+        Some(Command::Report(args)) => report::command(&args),
         Some(Command::List(args)) => list::list(args.what.as_deref()),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use analysis::table::{Builder, Table};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use miette::Diagnostic;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -25,6 +26,7 @@ use crate::engine;
 use crate::parts::{self, Counts, Part, Timing, sweep, write_whole};
 use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
 use crate::shard::{Remedy, Shard, array, shards_of};
+use crate::spark::Falls;
 
 /// Set by Ctrl-C: batches that have begun are finished, and no other begins.
 pub static STOP: AtomicBool = AtomicBool::new(false);
@@ -123,8 +125,9 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
     let workshop = Workshop::new(config, plan, options)?;
     let maker = workshop.maker();
     let mut reused = 0;
-    let laid_out = workshop.lay_out(|batches, keys| {
-        reused += maker.make(batches, keys)?.1;
+    let laid_out = workshop.lay_out(|so_far, new| {
+        Running::new(config, so_far).write(&workshop.folder)?;
+        reused += maker.make(&so_far.plan.batches[new.clone()], &so_far.keys[new])?.1;
         Ok(true)
     })?;
     workshop.finish(&laid_out, reused, begin)
@@ -155,7 +158,9 @@ pub fn run_shard(
     let workshop = Workshop::new(config, plan, options)?;
     let maker = workshop.maker();
     let mut summary = ShardSummary::default();
-    workshop.lay_out(|batches, keys| {
+    workshop.lay_out(|so_far, new| {
+        Running::new(config, so_far).write(&workshop.folder)?;
+        let (batches, keys) = (&so_far.plan.batches[new.clone()], &so_far.keys[new]);
         let own = shard.own(keys);
         let batches: Vec<Batch> = own.iter().map(|i| batches[*i].clone()).collect();
         let own: Vec<String> = own.into_iter().map(|i| keys[i].clone()).collect();
@@ -181,7 +186,8 @@ pub fn merge(
     let begin = Instant::now();
     let workshop = Workshop::new(config, plan, options)?;
     let (mut missing, mut of) = (0, BTreeSet::new());
-    let laid_out = workshop.lay_out(|_, keys| {
+    let laid_out = workshop.lay_out(|so_far, new| {
+        let keys = &so_far.keys[new];
         let lost = workshop.missing(keys);
         missing += lost.len();
         of.extend(shards.iter().flat_map(|count| shards_of(keys, &lost, *count)));
@@ -224,7 +230,8 @@ pub fn status(
 ) -> Result<Status, RunError> {
     let workshop = Workshop::at(config, plan, options);
     let (mut counts, mut done, mut of) = (Counts::default(), 0, BTreeSet::new());
-    let laid_out = workshop.lay_out(|_, keys| {
+    let laid_out = workshop.lay_out(|so_far, new| {
+        let keys = &so_far.keys[new];
         let loaded = workshop.load(keys);
         let lost: Vec<usize> = (0..keys.len()).filter(|i| loaded[*i].is_none()).collect();
         loaded.iter().flatten().for_each(|part| counts += *part);
@@ -282,28 +289,30 @@ impl<'a> Workshop<'a> {
         Maker { parts: &self.parts, targets: &self.targets, pool: &self.pool, fresh: self.fresh }
     }
 
-    /// Goes through the plan and, while `each` says that all parts so far are there, its extensions.
+    /// Goes through the plan and, while `each` says that all parts so far are there, its extensions. It is told what is
+    /// laid out so far, and which of the batches are new.
     fn lay_out(
         &self,
-        mut each: impl FnMut(&[Batch], &[String]) -> Result<bool, RunError>,
+        mut each: impl FnMut(&LaidOut, Range<usize>) -> Result<bool, RunError>,
     ) -> Result<LaidOut, RunError> {
-        let mut plan = self.plan.clone();
-        let mut keys = Vec::new();
+        let mut so_far = LaidOut { plan: self.plan.clone(), keys: Vec::new() };
         for round in 0.. {
-            let batches = &plan.batches[keys.len()..];
-            let more: Vec<String> = batches.par_iter().map(|batch| batch.key(&plan.targets)).collect();
-            let complete = each(batches, &more)?;
+            let LaidOut { plan, keys } = &mut so_far;
+            let new = keys.len()..plan.batches.len();
+            let more: Vec<String> =
+                plan.batches[new.clone()].par_iter().map(|batch| batch.key(&plan.targets)).collect();
             keys.extend(more);
-            if !complete || !self.config.extend || round == EXTENSIONS {
+            if !each(&so_far, new)? || !self.config.extend || round == EXTENSIONS {
                 break;
             }
-            let extension = plan.extension(self.config, &self.maker().tabulate(&keys)?);
+            let LaidOut { plan, keys } = &mut so_far;
+            let extension = plan.extension(self.config, &self.maker().tabulate(keys)?);
             if extension.is_empty() {
                 break;
             }
             plan.batches.extend(extension);
         }
-        Ok(LaidOut { plan, keys })
+        Ok(so_far)
     }
 
     /// What the parts came to; none for those that aren't there or aren't whole.
@@ -331,7 +340,51 @@ impl<'a> Workshop<'a> {
         let path = self.folder.join("table.csv");
         let written = write_whole(&path, |file| table.write_csv(file));
         written.map_err(|source| RunError::Write { path, source })?;
+        // One that stays says that there are parts to be read, and they are these results.
+        let _ = fs::remove_file(self.folder.join(Running::FILE));
         Ok(Summary { table, counts, batches: keys.len(), reused, removed, wall: begin.elapsed() })
+    }
+}
+
+/// What a run is making, so that others can read the parts while they are made: `running.json`, which is there as long
+/// as the result files aren't those of this run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Running {
+    schema: u32,
+    pub name: String,
+    pub config: String,
+    /// Runs in all.
+    pub cells: u64,
+    /// The columns of the parts' cells.
+    pub targets: Vec<f64>,
+    /// The parts, in their order.
+    pub keys: Vec<String>,
+}
+
+impl Running {
+    const FILE: &str = "running.json";
+
+    fn new(config: &Config, LaidOut { plan, keys }: &LaidOut) -> Self {
+        Self {
+            schema: SCHEMA,
+            name: config.name.clone(),
+            config: config.text.clone(),
+            cells: plan.cells(),
+            targets: plan.targets.clone(),
+            keys: keys.clone(),
+        }
+    }
+
+    fn write(&self, folder: &Path) -> Result<(), RunError> {
+        let path = folder.join(Self::FILE);
+        write_whole(&path, |file| Ok(serde_json::to_writer(file, self)?))
+            .map_err(|source| RunError::Write { path, source })
+    }
+
+    /// That of a results folder; `None` if there is none, or one of another form.
+    pub(crate) fn read(folder: &Path) -> Option<Self> {
+        let text = fs::read_to_string(folder.join(Self::FILE)).ok()?;
+        serde_json::from_str(&text).ok().filter(|running: &Self| running.schema == SCHEMA)
     }
 }
 
@@ -354,6 +407,7 @@ impl Maker<'_> {
         progress.reset_eta();
         let failure: Mutex<Option<RunError>> = Mutex::new(None);
         let made = Mutex::new(Counts::default());
+        let falls = Mutex::new(Falls::default());
         let missing: Vec<usize> = (0..keys.len()).filter(|i| there[*i].is_none()).collect();
         let host = host_name();
         let run_one = |&i: &usize| {
@@ -370,6 +424,9 @@ impl Maker<'_> {
                     Some(RunError::Write { path, source });
                 return;
             }
+            let errors = results.iter().map(|result| (result.error[0], result.error[2]));
+            let line = falls.lock().map(|mut falls| falls.add(errors)).unwrap_or_default();
+            progress.set_message(line);
             progress.inc(part.counts.cells);
             *made.lock().expect("no worker panics while it holds this") += part.counts;
         };
@@ -406,10 +463,10 @@ impl Maker<'_> {
     }
 }
 
-/// Cells done, rate and time left; hidden where nobody watches.
+/// Cells done, rate, time left and what the last batches came to; hidden where nobody watches.
 fn progress_bar(cells: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(
-        "{bar:30} {human_pos}/{human_len} cells  {rate}  {elapsed} gone, {eta} left",
+        "{bar:30} {human_pos}/{human_len} cells  {rate}  {elapsed} gone, {eta} left  {msg}",
     );
     let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
         let _ = write!(text, "{:.0}/s", state.per_sec());

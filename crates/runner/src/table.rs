@@ -58,7 +58,7 @@ enum Format {
 
 /// Why there is no table.
 #[derive(Debug, Error, Diagnostic)]
-enum TableError {
+pub(crate) enum TableError {
     #[error("there is no results folder {}", path.display())]
     #[diagnostic(help("{help}"))]
     Missing { path: PathBuf, help: String },
@@ -137,7 +137,7 @@ fn markdown(table: &Table, scores: &Scores, top: Option<usize>) -> String {
 }
 
 /// Where the cells are.
-fn cells_path(folder: &Path) -> Result<PathBuf, TableError> {
+pub(crate) fn cells_path(folder: &Path) -> Result<PathBuf, TableError> {
     if folder.is_file() {
         return Ok(folder.to_owned());
     }
@@ -157,7 +157,7 @@ fn cells_path(folder: &Path) -> Result<PathBuf, TableError> {
 }
 
 /// The folder that this lies in.
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -214,7 +214,7 @@ fn cells(path: &Path) -> Result<Cells<fs::File>, TableError> {
     Cells::open(path).map_err(unreadable)
 }
 
-fn unreadable(source: RecordError) -> TableError {
+pub(crate) fn unreadable(source: RecordError) -> TableError {
     let help = match source {
         RecordError::Io { .. } => "look whether the file may be read",
         RecordError::Header { .. } => {

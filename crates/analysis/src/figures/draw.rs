@@ -1,156 +1,111 @@
-//! Figures on plotters' backends.
+//! Pictures on plotters' backends.
 
 use std::path::Path;
-use std::sync::Once;
 
-use plotters::coord::Shift;
-use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, register_font};
+use plotters::style::text_anchor::{HPos, VPos};
 
-use super::scale::label;
-use super::{Figure, FigureError, Line, Mark, Panel, Scale, WIDTH};
+use super::labels::shortened;
+use super::pen::{Drawn, FAMILY, Pen, Words};
+use super::{Drawing, Figure, FigureError, Panel, Theme, WIDTH, panel};
 
-/// The height of the title in pixels.
-pub(super) const TITLE: u32 = 44;
-/// The width of the legend in pixels.
-const LEGEND: u32 = 230;
-pub(super) const FONT: &str = "optbench Sans";
+/// Both kinds of file have so many pixels for each of the figure's: an SVG's coordinates are whole numbers.
+const ZOOM: u32 = 2;
+/// The height of the title, and of the note below it.
+const TITLE: f64 = 38.0;
+const NOTE: f64 = 22.0;
 
-/// Okabe & Ito 2008, “Color universal design”, without the yellow, which is pale on white.
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 0, 0),
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
-
-type Area<'a, B> = DrawingArea<B, Shift>;
-
-pub(super) fn svg(figure: &Figure) -> Result<String, FigureError> {
-    let mut text = String::new();
-    {
-        let area = SVGBackend::with_string(&mut text, (WIDTH, figure.height())).into_drawing_area();
-        draw(figure, &area).map_err(|error| FigureError::Draw(error.to_string()))?;
-    }
-    Ok(text)
+/// What draws itself with a pen.
+pub trait Draw {
+    #[doc(hidden)]
+    fn size(&self) -> (u32, u32);
+    #[doc(hidden)]
+    fn title(&self) -> (&str, &str);
+    #[doc(hidden)]
+    fn body<B: DrawingBackend>(&self, pen: &Pen<B>, top: f64) -> Drawn<B>;
 }
 
-pub(super) fn png(figure: &Figure, path: &Path) -> Result<(), FigureError> {
-    let area = BitMapBackend::new(path, (WIDTH, figure.height())).into_drawing_area();
-    draw(figure, &area).map_err(|error| FigureError::Write {
+/// The height of title and note.
+pub(super) fn head(note: &str) -> f64 {
+    TITLE + if note.is_empty() { 0.0 } else { NOTE }
+}
+
+pub(super) fn svg<P: Draw + ?Sized>(picture: &P, theme: Theme) -> Result<String, FigureError> {
+    let (width, height) = picture.size();
+    let mut text = String::new();
+    {
+        let area = SVGBackend::with_string(&mut text, (ZOOM * width, ZOOM * height)).into_drawing_area();
+        draw(picture, &area, theme).map_err(|error| FigureError::Draw(error.to_string()))?;
+    }
+    // What is said anyway; a landscape's levels are thousands of rectangles.
+    let text = text.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "");
+    let named = text.replace("font-family=\"optbench Sans\"", &format!("font-family=\"{FAMILY}\""));
+    let sized = |factor: u32| format!("<svg width=\"{}\" height=\"{}\"", factor * width, factor * height);
+    Ok(named.replacen(&sized(ZOOM), &sized(1), 1))
+}
+
+pub(super) fn png<P: Draw + ?Sized>(picture: &P, path: &Path) -> Result<(), FigureError> {
+    let (width, height) = picture.size();
+    let area = BitMapBackend::new(path, (ZOOM * width, ZOOM * height)).into_drawing_area();
+    draw(picture, &area, Theme::Light).map_err(|error| FigureError::Write {
         path: path.display().to_string(),
         source: std::io::Error::other(error.to_string()),
     })
 }
 
-/// Makes the font known to plotters.
-pub(super) fn ready_font() {
-    static FONT_READY: Once = Once::new();
-    FONT_READY.call_once(|| {
-        // The font is part of the program, and sound.
-        let _ = register_font(FONT, FontStyle::Normal, include_bytes!("font.ttf"));
-    });
-}
-
-fn draw<B: DrawingBackend>(
-    figure: &Figure,
-    area: &Area<B>,
-) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-    ready_font();
-    area.fill(&WHITE)?;
-    let title = (FONT, 20).into_font().color(&BLACK);
-    area.draw(&Text::new(figure.title.clone(), (16, 14), title))?;
-    let (_, body) = area.split_vertically(TITLE);
-    for (panel, part) in figure.panels.iter().zip(body.split_evenly((figure.panels.len().max(1), 1))) {
-        draw_panel(panel, &part)?;
+fn draw<P: Draw + ?Sized, B: DrawingBackend>(
+    picture: &P,
+    area: &DrawingArea<B, plotters::coord::Shift>,
+    theme: Theme,
+) -> Drawn<B> {
+    let pen = Pen::new(area, ZOOM, theme);
+    pen.fill()?;
+    let (title, note) = picture.title();
+    let words = |size, colour| Words { size, colour, anchor: (HPos::Left, VPos::Center) };
+    pen.text(&shortened(title, 84), (16.0, 22.0), words(20.0, theme.ink()))?;
+    if !note.is_empty() {
+        pen.text(&shortened(note, 140), (16.0, TITLE + 6.0), words(13.0, theme.soft()))?;
     }
+    picture.body(&pen, head(note))?;
     area.present()
 }
 
-fn draw_panel<B: DrawingBackend>(
-    panel: &Panel,
-    area: &Area<B>,
-) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-    let (chart, legend) = area.split_horizontally(WIDTH - LEGEND);
-    let points = || panel.lines.iter().flat_map(|line| &line.points);
-    let at = |x: bool| {
-        panel.marks.iter().filter_map(move |mark| match mark {
-            Mark::Vertical(at, _) if x => Some(*at),
-            Mark::Horizontal(at, _) if !x => Some(*at),
-            _ => None,
-        })
-    };
-    let x = Scale::around(points().map(|p| p.0).chain(at(true)), panel.x.log);
-    let y = Scale::around(points().map(|p| p.1).chain(at(false)), panel.y.log);
-    let small = (FONT, 14).into_font();
-    let mut chart = ChartBuilder::on(&chart)
-        .margin(12)
-        .x_label_area_size(44)
-        .y_label_area_size(76)
-        .build_cartesian_2d(x.clone(), y.clone())?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(RGBColor(225, 225, 225))
-        .axis_style(RGBColor(90, 90, 90))
-        .x_desc(panel.x.label.as_str())
-        .y_desc(panel.y.label.as_str())
-        .label_style(small.clone())
-        .axis_desc_style((FONT, 15))
-        .x_label_formatter(&|value| label(*value))
-        .y_label_formatter(&|value| label(*value))
-        .draw()?;
-    let grey = RGBColor(120, 120, 120);
-    let (x_range, y_range) = (x.range(), y.range());
-    for mark in &panel.marks {
-        let (from, to, text, vertical) = match mark {
-            Mark::Vertical(at, text) => ((*at, y_range.start), (*at, y_range.end), text, true),
-            Mark::Horizontal(at, text) => ((x_range.start, *at), (x_range.end, *at), text, false),
-        };
-        chart.draw_series(DashedLineSeries::new([from, to], 5, 4, grey.stroke_width(1)))?;
-        let anchor =
-            if vertical { Pos::new(HPos::Left, VPos::Top) } else { Pos::new(HPos::Left, VPos::Bottom) };
-        let style = (FONT, 13).into_font().color(&grey).pos(anchor);
-        let place = if vertical { to } else { from };
-        chart.draw_series([Text::new(format!(" {text}"), place, style)])?;
+impl Draw for Figure {
+    fn size(&self) -> (u32, u32) {
+        (WIDTH, self.panels.iter().map(Panel::height).sum::<u32>() + head(&self.note) as u32)
     }
-    for (i, line) in panel.lines.iter().enumerate() {
-        let style = style_of(i);
-        for run in runs(line, &x, &y) {
-            if let [point] = run[..] {
-                chart.draw_series([Circle::new(point, 3, style.filled())])?;
-            } else {
-                chart.draw_series(LineSeries::new(run, style))?;
-            }
+    fn title(&self) -> (&str, &str) {
+        (&self.title, &self.note)
+    }
+    fn body<B: DrawingBackend>(&self, pen: &Pen<B>, top: f64) -> Drawn<B> {
+        self.panels.iter().try_fold(top, |top, one| {
+            panel::draw(one, pen, top)?;
+            Ok(top + f64::from(one.height()))
+        })?;
+        Ok(())
+    }
+}
+
+impl Draw for Drawing {
+    fn size(&self) -> (u32, u32) {
+        match self {
+            Self::Figure(figure) => figure.size(),
+            Self::HeatMap(map) => map.size(),
+            Self::Ranks(ranks) => ranks.size(),
         }
     }
-    for (i, line) in panel.lines.iter().enumerate() {
-        let height = 24 + 22 * i as i32;
-        legend.draw(&PathElement::new(vec![(4, height), (28, height)], style_of(i)))?;
-        let style = small.clone().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
-        legend.draw(&Text::new(shortened(&line.label), (36, height), style))?;
+    fn title(&self) -> (&str, &str) {
+        match self {
+            Self::Figure(figure) => figure.title(),
+            Self::HeatMap(map) => map.title(),
+            Self::Ranks(ranks) => ranks.title(),
+        }
     }
-    Ok(())
-}
-
-fn style_of(i: usize) -> ShapeStyle {
-    COLOURS[i % COLOURS.len()].stroke_width(2)
-}
-
-fn shortened(label: &str) -> String {
-    if label.chars().count() <= 26 {
-        return label.to_owned();
+    fn body<B: DrawingBackend>(&self, pen: &Pen<B>, top: f64) -> Drawn<B> {
+        match self {
+            Self::Figure(figure) => figure.body(pen, top),
+            Self::HeatMap(map) => map.body(pen, top),
+            Self::Ranks(ranks) => ranks.body(pen, top),
+        }
     }
-    label.chars().take(25).chain(['…']).collect()
-}
-
-/// The stretches of a line that can be drawn.
-fn runs(line: &Line, x: &Scale, y: &Scale) -> Vec<Vec<(f64, f64)>> {
-    let shown = |point: &(f64, f64)| x.shows(point.0) && y.shows(point.1);
-    line.points.split(|point| !shown(point)).filter(|run| !run.is_empty()).map(<[_]>::to_vec).collect()
 }

@@ -1,43 +1,60 @@
-//! Figures as SVG and PNG: panels of lines over linear or logarithmic axes.
+//! Figures as SVG and PNG: panels of lines over linear or logarithmic axes, maps of numbers, and mean ranks.
 //!
-//! Colours are Okabe & Ito's, which people with any colour vision can tell apart. The font is part of the
+//! Lines carry their names at their ends, pushed apart where they would overlap. Colours are Okabe & Ito's, which
+//! people with any colour vision can tell apart; what shares a colour has other dashes. The font is part of the
 //! program, so that a figure is the same on every machine.
 
 mod draw;
+mod frame;
+mod heat;
+mod labels;
+mod panel;
+mod pen;
+mod ranks;
 pub mod raster;
 mod scale;
+mod style;
 
 use std::io;
 use std::path::Path;
 
 use thiserror::Error;
 
+pub use heat::HeatMap;
+pub use ranks::{RankDiagram, Ranked};
 pub use scale::Scale;
+pub use style::{COLOURS, DASHES, Palette, Style, Theme};
 
 /// A figure: panels above one another.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figure {
     /// Stands above it.
     pub title: String,
+    /// Stands below the title: what it is about, and how it is to be read. A line of at most about 140 characters.
+    pub note: String,
     /// From top to bottom.
     pub panels: Vec<Panel>,
 }
 
 /// One pair of axes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Panel {
     /// The horizontal axis.
     pub x: Axis,
     /// The vertical axis.
     pub y: Axis,
-    /// What is drawn, in the order of the colours.
+    /// What lies under the lines.
+    pub ground: Option<Ground>,
+    /// What is drawn; the first is on top.
     pub lines: Vec<Line>,
     /// What is marked.
     pub marks: Vec<Mark>,
+    /// Whether it is twice as high as others.
+    pub tall: bool,
 }
 
 /// An axis.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Axis {
     /// What it shows, and its unit.
     pub label: String,
@@ -45,22 +62,61 @@ pub struct Axis {
     pub log: bool,
 }
 
-/// A line through points. Points that aren't finite, or not above 0 on a logarithmic axis, leave a gap.
-#[derive(Clone, Debug, PartialEq)]
+/// A line through points. Points that aren't finite, or are below 0 on a logarithmic axis, leave a gap; 0 has its
+/// place at the bottom of one.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
-    /// Its name in the legend.
+    /// Its name, which stands at its end; none where it is empty.
     pub label: String,
     /// Its points.
     pub points: Vec<(f64, f64)>,
+    /// The low and the high end of the band around each point; none where it is empty.
+    pub band: Vec<(f64, f64)>,
+    /// Its colour and dashes; without, those of its place.
+    pub style: Option<Style>,
+    /// Only there for comparison: thin, grey and without a name.
+    pub faint: bool,
+    /// Between these two x it is thick.
+    pub thick: Option<(f64, f64)>,
+    /// Points on it that stand out.
+    pub spots: Vec<((f64, f64), Spot)>,
 }
 
-/// A thin line across the panel, with a label.
+/// How a point stands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// A filled circle.
+    Dot,
+    /// An open circle.
+    Ring,
+    /// A triangle that points to smaller x: what is sought may lie there.
+    Left,
+    /// The same to larger x.
+    Right,
+}
+
+/// A thin line across the panel, or a cross, with a label.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mark {
     /// At an x.
     Vertical(f64, String),
     /// At a y.
     Horizontal(f64, String),
+    /// At a point.
+    Cross(f64, f64),
+}
+
+/// The values of a function over the whole panel, as levels of which each covers the same area.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ground {
+    /// From the left to the right.
+    pub x: (f64, f64),
+    /// From the bottom to the top.
+    pub y: (f64, f64),
+    /// Places in a row.
+    pub columns: usize,
+    /// Row by row, from the bottom.
+    pub values: Vec<f64>,
 }
 
 /// Why a figure can't be made.
@@ -84,31 +140,49 @@ pub const WIDTH: u32 = 960;
 /// The height of a panel in pixels.
 pub const PANEL: u32 = 340;
 
-impl Figure {
+impl Panel {
     /// Its height in pixels.
     #[must_use]
     pub fn height(&self) -> u32 {
-        PANEL * self.panels.len() as u32 + draw::TITLE
+        if self.tall { 2 * PANEL } else { PANEL }
     }
+}
 
-    /// The figure as SVG.
+/// What can be drawn: as SVG, on a white ground or a dark one, and as PNG.
+pub trait Picture: draw::Draw {
+    /// The picture as SVG.
     ///
     /// # Errors
     /// If it can't be drawn.
-    pub fn svg(&self) -> Result<String, FigureError> {
-        draw::svg(self)
+    fn svg(&self, theme: Theme) -> Result<String, FigureError> {
+        draw::svg(self, theme)
     }
 
-    /// Writes `name.svg` and `name.png` into a folder.
+    /// Writes `name.svg` and `name.png`, which are on white, and `name-dark.svg` into a folder.
     ///
     /// # Errors
     /// If it can't be drawn or written.
-    pub fn write(&self, folder: &Path, name: &str) -> Result<(), FigureError> {
-        let svg = folder.join(format!("{name}.svg"));
-        std::fs::write(&svg, self.svg()?)
-            .map_err(|source| FigureError::Write { path: svg.display().to_string(), source })?;
+    fn write(&self, folder: &Path, name: &str) -> Result<(), FigureError> {
+        for (end, theme) in [("", Theme::Light), ("-dark", Theme::Dark)] {
+            let path = folder.join(format!("{name}{end}.svg"));
+            std::fs::write(&path, self.svg(theme)?)
+                .map_err(|source| FigureError::Write { path: path.display().to_string(), source })?;
+        }
         draw::png(self, &folder.join(format!("{name}.png")))
     }
+}
+
+impl<T: draw::Draw> Picture for T {}
+
+/// Any picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Drawing {
+    /// Panels of lines.
+    Figure(Figure),
+    /// A map of numbers.
+    HeatMap(HeatMap),
+    /// Mean ranks.
+    Ranks(RankDiagram),
 }
 
 #[cfg(test)]
@@ -117,9 +191,10 @@ mod tests {
 
     fn figure(points: Vec<(f64, f64)>, log: bool) -> Figure {
         let axis = |label: &str| Axis { label: label.into(), log };
-        let line = Line { label: "a & b".into(), points };
-        let panel = Panel { x: axis("step"), y: axis("error"), lines: vec![line], marks: vec![] };
-        Figure { title: "one".into(), panels: vec![panel] }
+        let band = points.iter().map(|p| (0.5 * p.1, 2.0 * p.1)).collect();
+        let line = Line { label: "a & b".into(), points, band, thick: Some((0.0, 2.0)), ..Line::default() };
+        let panel = Panel { x: axis("step"), y: axis("error"), lines: vec![line], ..Panel::default() };
+        Figure { title: "one & two".into(), note: "<note>".into(), panels: vec![panel] }
     }
 
     #[test]
@@ -134,21 +209,24 @@ mod tests {
                 vec![(1.0, 5.0), (2.0, f64::NAN), (3.0, 5.0)],
             ] {
                 let figure = figure(points.clone(), log);
-                let svg = figure.svg().unwrap();
-                assert!(svg.starts_with("<svg") && svg.contains("a &amp; b"), "{points:?}");
+                let svg = figure.svg(Theme::Light).unwrap();
+                assert!(svg.starts_with("<svg") && svg.contains("one &amp; two"), "{points:?}");
+                assert!(svg.contains("&lt;note&gt;"), "{points:?}");
                 assert!(!svg.contains("NaN") && !svg.contains("inf"), "{points:?}");
-                assert_eq!(svg, figure.svg().unwrap());
+                assert_eq!(svg, figure.svg(Theme::Light).unwrap());
             }
         }
+        // What has an end has its name there.
+        assert!(figure(vec![(1.0, 1.0)], true).svg(Theme::Dark).unwrap().contains("a &amp; b"));
     }
 
     #[test]
-    fn both_files_are_written() {
+    fn all_files_are_written() {
         let folder = std::env::temp_dir().join(format!("optbench-figures-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         figure(vec![(1.0, 2.0), (3.0, 4.0)], false).write(&folder, "x").unwrap();
         assert!(std::fs::read(folder.join("x.png")).unwrap().starts_with(b"\x89PNG"));
-        assert!(folder.join("x.svg").exists());
+        assert!(folder.join("x.svg").exists() && folder.join("x-dark.svg").exists());
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

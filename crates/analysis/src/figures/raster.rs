@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::FigureError;
-use super::draw::{FONT, ready_font};
+use super::pen::font;
 use super::scale::{Scale, label};
 
 /// Red, green and blue.
@@ -117,7 +117,7 @@ impl Side {
             if self.spread == Spread::Complement { 1.0 - share } else { share }
         };
         let number = |value: f64| if self.spread == Spread::Complement { 1.0 - value } else { value };
-        let ticks = Scale::between(low, high, log).ticks(7).into_iter();
+        let ticks = Scale::between((low, high), log).ticks(7).into_iter();
         ticks.map(|tick| (place(tick), label(number(tick)))).collect()
     }
 }
@@ -165,7 +165,7 @@ impl Layout {
     }
 
     fn font(&self, size: i32, colour: RGBColor) -> TextStyle<'static> {
-        (FONT, self.px(size)).into_font().color(&colour)
+        font(f64::from(self.px(size))).color(&colour)
     }
 }
 
@@ -190,7 +190,6 @@ impl Raster {
     }
 
     fn draw<B: DrawingBackend>(&self, area: &Area<B>, at: &Layout) -> Drawn<B> {
-        ready_font();
         area.fill(&WHITE)?;
         let (left, top) = at.corner();
         area.draw(&Text::new(self.title.clone(), (left, at.px(16)), at.font(20, BLACK)))?;
@@ -226,7 +225,7 @@ impl Raster {
         let place = (left + at.width / 2, bottom + at.px(36));
         let centred = at.font(16, BLACK).pos(Pos::new(HPos::Center, VPos::Top));
         area.draw(&Text::new(self.x.label.clone(), place, centred))?;
-        let turned = (FONT, at.px(16)).into_font().transform(FontTransform::Rotate270).color(&BLACK);
+        let turned = font(f64::from(at.px(16))).transform(FontTransform::Rotate270).color(&BLACK);
         let place = (at.px(18), top + at.height / 2);
         let turned = turned.pos(Pos::new(HPos::Center, VPos::Center));
         area.draw(&Text::new(self.y.label.clone(), place, turned))
@@ -245,7 +244,7 @@ impl Raster {
                 let [r, g, b] = ramp(f64::from(row) / f64::from(height - 1));
                 area.draw(&PathElement::new([(left, y + row), (left + width, y + row)], RGBColor(r, g, b)))?;
             }
-            for tick in Scale::between(bar.low, bar.high, true).ticks(6) {
+            for tick in Scale::between((bar.low, bar.high), true).ticks(6) {
                 let share = libm::log(tick / bar.low) / libm::log(bar.high / bar.low);
                 let tick_y = y + (share * f64::from(height - 1)).round() as i32;
                 let end = left + width + at.px(5);

@@ -1,9 +1,5 @@
 //! Where a number lies on an axis, and where its ticks are.
 
-use std::ops::Range;
-
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
-
 /// A linear or logarithmic range with room at its ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scale {
@@ -32,10 +28,39 @@ impl Scale {
         Self { low: low - room, high: high + room, log }
     }
 
-    /// Exactly from one number to another.
-    pub(super) fn between(low: f64, high: f64, log: bool) -> Self {
-        let [low, high] = [low, high].map(|end| if log { libm::log10(end) } else { end });
-        Self { low, high, log }
+    /// The same with a place for 0 at the low end of a logarithmic range.
+    #[must_use]
+    pub fn with_zero(mut self) -> Self {
+        if self.log {
+            self.low -= 0.12 * (self.high - self.low);
+        }
+        self
+    }
+
+    /// Whether it is logarithmic.
+    #[must_use]
+    pub fn is_log(&self) -> bool {
+        self.log
+    }
+
+    /// From the first number to the second, without more.
+    #[must_use]
+    pub fn between((low, high): (f64, f64), log: bool) -> Self {
+        let place = |value: f64| if log { libm::log10(value) } else { value };
+        Self { low: place(low), high: place(high), log }
+    }
+
+    /// The number at its low end.
+    #[must_use]
+    pub fn low(&self) -> f64 {
+        if self.log { libm::pow(10.0, self.low) } else { self.low }
+    }
+
+    /// How far along a number lies, from 0 to 1; what lies beyond an end, such as 0 on a logarithmic range, is at it.
+    #[must_use]
+    pub fn share(&self, value: f64) -> f64 {
+        let place = if self.log { libm::log10(value) } else { value };
+        ((place - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 
     /// Whether a number can be shown.
@@ -78,26 +103,6 @@ impl Scale {
     }
 }
 
-impl Ranged for Scale {
-    type FormatOption = DefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        let value = if self.log { libm::log10(*value) } else { *value };
-        let share = ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
-        limit.0 + (share * f64::from(limit.1 - limit.0)).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        self.ticks(hint.max_num_points().min(10))
-    }
-
-    fn range(&self) -> Range<f64> {
-        let ends = [self.low, self.high].map(|end| if self.log { libm::pow(10.0, end) } else { end });
-        ends[0]..ends[1]
-    }
-}
-
 /// A tick's label.
 pub(super) fn label(value: f64) -> String {
     if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
@@ -129,10 +134,12 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_are_mapped_inside() {
+    fn the_ends_are_inside() {
         let scale = Scale::around([-2.0, 2.0].into_iter(), false);
-        assert!(scale.map(&-2.0, (0, 100)) > 0 && scale.map(&2.0, (0, 100)) < 100);
-        assert_eq!(scale.map(&0.0, (0, 100)), 50);
-        assert_eq!(scale.map(&1e9, (0, 100)), 100);
+        assert!(scale.share(-2.0) > 0.0 && scale.share(2.0) < 1.0);
+        assert_eq!([0.0, 1e9].map(|value| scale.share(value)), [0.5, 1.0]);
+        let decades = Scale::between((1.0, 100.0), true);
+        assert_eq!([1.0, 10.0].map(|value| decades.share(value)), [0.0, 0.5]);
+        assert_eq!(decades.low(), 1.0);
     }
 }

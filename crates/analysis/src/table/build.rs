@@ -32,10 +32,24 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    /// Those of the rows of a table.
+    pub(crate) fn of(table: &Table) -> Self {
+        let mut names = Self::default();
+        for row in &table.rows {
+            names.look_up([&row.problem, &row.loss, &row.optimizer, &row.schedule]);
+            names.keep();
+        }
+        names
+    }
+
     /// The place of the row with the labels of this run, or where a row of them would come.
     pub(crate) fn place(&mut self, cell: &Cell) -> usize {
+        self.look_up([&cell.problem, &cell.loss, &cell.optimizer, &cell.schedule])
+    }
+
+    fn look_up(&mut self, labels: [&String; 4]) -> usize {
         self.name.clear();
-        for label in [&cell.problem, &cell.loss, &cell.optimizer, &cell.schedule] {
+        for label in labels {
             // Labels may hold anything, so their lengths keep them apart.
             let _ = write!(self.name, "{}:{label}", label.len());
         }

@@ -114,15 +114,22 @@ pub(super) fn edge(grid: &[Rate], chosen: usize) -> Edge {
     }
 }
 
-/// The decades between the ends of the unbroken run of rates, around the one with the lowest error
-/// (then the lowest ERT), whose error is at most twice the lowest.
-pub(super) fn basin_decades(grid: &[Rate]) -> f64 {
+/// The ends of the unbroken run of rates, around the one with the lowest error (then the lowest ERT), whose
+/// error is at most twice the lowest; one rate twice where it has no such neighbour.
+#[must_use]
+pub fn basin(grid: &[Rate]) -> (f64, f64) {
     let best = place(grid, |a, b| a.error.total_cmp(&b.error).then(a.ert.total_cmp(&b.ert)));
     let limit = 2.0 * grid[best].error;
     let good = |rate: &&Rate| rate.error.is_finite() && rate.error <= limit;
     let below = grid[..best].iter().rev().take_while(good).count();
     let above = grid[best + 1..].iter().take_while(good).count();
-    if below + above == 0 { 0.0 } else { (grid[best + above].lr / grid[best - below].lr).log10() }
+    (grid[best - below].lr, grid[best + above].lr)
+}
+
+/// The decades between the ends of the [`basin`].
+pub(super) fn basin_decades(grid: &[Rate]) -> f64 {
+    let (low, high) = basin(grid);
+    if low == high { 0.0 } else { (high / low).log10() }
 }
 
 /// The first of the lowest.

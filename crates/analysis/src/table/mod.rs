@@ -29,8 +29,9 @@ mod number;
 mod render;
 mod trouble;
 
+pub(crate) use build::Names;
 pub use build::{Builder, Tuned};
-pub use choose::Rate;
+pub use choose::{Rate, basin};
 pub(crate) use columns::printable;
 pub(crate) use file::{COLUMNS, Line, write_row};
 pub use number::short;
@@ -112,7 +113,7 @@ pub struct Row {
 
 impl Row {
     /// How it compares to a row with this ERT and final error: lower is better.
-    fn order(&self, ert: f64, final_error: f64) -> Ordering {
+    pub(crate) fn order(&self, ert: f64, final_error: f64) -> Ordering {
         self.ert.total_cmp(&ert).then(self.final_error.total_cmp(&final_error))
     }
 }

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use std::sync::Once;
 
 use analysis::diagnosis::{Diagnosis, conclude, judge};
-use analysis::figures::{Figure, FigureError};
+use analysis::figures::{Figure, FigureError, Picture};
 use analysis::table::short;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -55,7 +55,7 @@ Examples:
 
 Prints the verdict first, then the evidence, and the fixes, every one of which was run. Into results/<name>/ go
 diagnosis.json, diagnosis.md, profile.csv (value, gradient and curvature of the loss over predictions) and the
-figures profile and descent as .svg and .png.
+figures profile and descent as .svg and .png, and for dark pages as -dark.svg.
 
 Exit codes: 0 there is an answer, also a bad one; 1 a file couldn't be written; 2 the input is wrong.";
 

@@ -10,6 +10,7 @@ use super::numbers::Array;
 use super::probe::{Probes, along};
 use super::setup::{Probed, Setup};
 use crate::config::diagnose::Readout;
+use crate::spark::bars;
 
 /// Value, slope and curvature of the loss along a line.
 pub(super) struct Profile {
@@ -114,11 +115,14 @@ impl Profile {
             lines: vec![Line {
                 label: label.into(),
                 points: self.rows.iter().map(|row| (row[0], row[column])).collect(),
+                ..Line::default()
             }],
             marks: vec![Mark::Vertical(self.start, "start".into())],
+            ..Panel::default()
         };
         Figure {
             title: format!("{name}: the loss and its gradient"),
+            note: String::new(),
             panels: vec![panel("loss", 1), panel("gradient", 2)],
         }
     }
@@ -126,28 +130,22 @@ impl Profile {
     /// Value and size of the gradient, in characters.
     pub fn sketch(&self) -> String {
         const COLUMNS: usize = 64;
-        const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
         let pick = |c: usize| &self.rows[c * (self.rows.len() - 1) / (COLUMNS - 1)];
-        let bars = |value: &dyn Fn(&[f64; 4]) -> f64| {
+        let drawn = |value: &dyn Fn(&[f64; 4]) -> f64| {
             let values: Vec<f64> = (0..COLUMNS).map(|c| value(pick(c))).collect();
             let finite = || values.iter().copied().filter(|v| v.is_finite());
             let (low, high) =
                 (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-            let bar = |v: &f64| match v {
-                v if !v.is_finite() => '?',
-                _ if high <= low => BARS[1],
-                v => BARS[1 + ((v - low) / (high - low) * 7.0).round() as usize],
-            };
             let number = |v: f64| if v.abs() < 1e6 { format!("{v:.3}") } else { format!("{v:.2e}") };
             let ends = if low <= high {
                 format!("{} … {}", number(low), number(high))
             } else {
                 "not finite".into()
             };
-            (values.iter().map(bar).collect::<String>(), ends)
+            (bars(&values), ends)
         };
-        let (value, values) = bars(&|row| row[1]);
-        let (slope, slopes) = bars(&|row| row[2].abs());
+        let (value, values) = drawn(&|row| row[1]);
+        let (slope, slopes) = drawn(&|row| row[2].abs());
         let (first, last) = (self.rows[0][0], self.rows[self.rows.len() - 1][0]);
         let ends = [format!("{first:.3}"), format!("{last:.3}")];
         let gap = COLUMNS.saturating_sub(ends[0].chars().count() + ends[1].chars().count());
@@ -167,6 +165,7 @@ pub(super) fn descent(name: &str, probes: &Probes, outcomes: &[Outcome], toleran
         label: label.into(),
         // Step 0 has no place on a logarithmic axis.
         points: curve.iter().map(|(step, _, error)| ((*step).max(1) as f64, *error)).collect(),
+        ..Line::default()
     };
     let mut shown: Vec<&Outcome> = outcomes
         .iter()
@@ -182,6 +181,7 @@ pub(super) fn descent(name: &str, probes: &Probes, outcomes: &[Outcome], toleran
         y: Axis { label: "error".into(), log: true },
         lines,
         marks: vec![Mark::Horizontal(tolerance, "tolerance".into())],
+        ..Panel::default()
     };
-    Figure { title: format!("{name}: your run and the fixes"), panels: vec![panel] }
+    Figure { title: format!("{name}: your run and the fixes"), note: String::new(), panels: vec![panel] }
 }

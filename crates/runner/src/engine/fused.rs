@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::ledger::{LaneResult, Ledger, Metric, Seen};
 use super::terms::Terms;
-use super::{Rates, Recorded};
+use super::{Rates, Recorded, Watch};
 use crate::plan::{Batch, Lane};
 
 /// What a block of lanes may take of the first-level cache, in bytes.
@@ -30,8 +30,11 @@ impl<F: Float> Metric<F> for dyn Block<F> {
     }
 }
 
-pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
-    in_blocks::<F, _>(batch, |_, lanes| run_block::<F>(batch, lanes, &|_, _| None).0)
+pub(super) fn run<F: Float>(batch: &Batch, watch: Watch) -> Vec<LaneResult> {
+    if watch.is_some() {
+        return run_block::<F>(batch, &batch.lanes, &|_, _| None, watch).0;
+    }
+    in_blocks::<F, _>(batch, |_, lanes| run_block::<F>(batch, lanes, &|_, _| None, None).0)
 }
 
 /// Where lanes start, by lane and element, if not where their seeds say.
@@ -40,7 +43,8 @@ pub(super) type Start<'a> = dyn Fn(usize, usize) -> Option<f64> + Sync + 'a;
 /// As [`run`], from other starts; with where every lane ended.
 pub(super) fn run_from<F: Float>(batch: &Batch, start: &Start) -> Vec<(LaneResult, Vec<f64>)> {
     in_blocks::<F, _>(batch, |first, lanes| {
-        let (results, ends) = run_block::<F>(batch, lanes, &|lane, element| start(first + lane, element));
+        let (results, ends) =
+            run_block::<F>(batch, lanes, &|lane, element| start(first + lane, element), None);
         let elements = ends.len() / rows::chunks(lanes.len());
         let end_of = |lane: usize| {
             let own = lane / LANES * elements..(lane / LANES + 1) * elements;
@@ -115,7 +119,12 @@ impl<F: Float> Parts<F> {
     }
 }
 
-fn run_block<F: Float>(batch: &Batch, lanes: &[Lane], elsewhere: &Start) -> (Vec<LaneResult>, Rows<F>) {
+fn run_block<F: Float>(
+    batch: &Batch,
+    lanes: &[Lane],
+    elsewhere: &Start,
+    mut watch: Watch,
+) -> (Vec<LaneResult>, Rows<F>) {
     let settings = &*batch.settings;
     let mut block = problem_block::<F>(batch, lanes);
     let (elements, chunks) = (block.elements(), rows::chunks(lanes.len()));
@@ -140,6 +149,9 @@ fn run_block<F: Float>(batch: &Batch, lanes: &[Lane], elsewhere: &Start) -> (Vec
     let mut diverged = Vec::new();
     let mut step = 0;
     loop {
+        if let Some(watch) = &mut watch {
+            watch(&parameters[..elements].iter().map(|row| row[0].to_f64()).collect::<Vec<_>>());
+        }
         block.evaluate(&parameters, &mut gradient, &mut loss, &mut measure);
         block.disturb(step, &mut gradient);
         let seen = Seen { step, loss: &loss, measure: &measure };

@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::ledger::{LaneResult, Ledger, Metric, Seen};
 use super::terms::Terms;
-use super::{Rates, Recorded};
+use super::{Rates, Recorded, Watch};
 use crate::plan::Batch;
 
 /// Errors come as they are.
@@ -25,7 +25,7 @@ impl<F: Float> Metric<F> for Identity {
     }
 }
 
-pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
+pub(super) fn run<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
     let settings = &*batch.settings;
     let lanes = batch.lanes.len();
     let seeds: Vec<u64> = batch.lanes.iter().map(|lane| lane.seed).collect();
@@ -47,6 +47,9 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
     let mut step = 0;
     let (mut loss_rows, mut error_rows);
     loop {
+        if let Some(watch) = &mut watch {
+            watch(&first_lane(&parameters));
+        }
         let loss = problem.loss(step, &parameters);
         let losses: Vec<f64> = Vec::try_from(loss.to_kind(Kind::Double)).expect("a loss for each lane");
         assert_eq!(losses.len(), lanes, "the loss must be one number for each lane");
@@ -100,6 +103,13 @@ pub(super) fn run<F: Float>(batch: &Batch) -> Vec<LaneResult> {
         step += 1;
     }
     ledger.finish(Seen { step, loss: &loss_rows, measure: &error_rows }, &Identity)
+}
+
+/// The parameters of the first lane.
+fn first_lane(parameters: &[Tensor]) -> Vec<f64> {
+    let of =
+        |p: &Tensor| Vec::try_from(p.detach().get(0).to_kind(Kind::Double).flatten(0, -1)).expect("a vector");
+    parameters.iter().flat_map(|p| -> Vec<f64> { of(p) }).collect()
 }
 
 /// What the terms of the lanes' losses come to.

@@ -26,13 +26,29 @@ thread_local! {
 /// memory) is an outcome of its lanes and stops nothing else.
 #[must_use]
 pub fn run(batch: &Batch) -> Vec<LaneResult> {
+    run_watched(batch, None)
+}
+
+/// Runs a batch of one lane, and shows its parameters at every step: before the first update, and after each.
+///
+/// # Panics
+/// If the batch has other lanes.
+pub fn follow(batch: &Batch, watch: &mut dyn FnMut(&[f64])) {
+    assert_eq!(batch.lanes.len(), 1, "one lane can be followed");
+    run_watched(batch, Some(watch));
+}
+
+/// What sees the parameters of the first lane.
+type Watch<'a> = Option<&'a mut dyn FnMut(&[f64])>;
+
+fn run_watched(batch: &Batch, watch: Watch) -> Vec<LaneResult> {
     let run = match (batch.engine, batch.settings.dtype) {
         (Engine::Fused, Dtype::Float32) => fused::run::<f32>,
         (Engine::Fused, Dtype::Float64) => fused::run::<f64>,
         (Engine::Libtorch, Dtype::Float32) => libtorch::run::<f32>,
         (Engine::Libtorch, Dtype::Float64) => libtorch::run::<f64>,
     };
-    guarded(|| run(batch)).unwrap_or_else(|message| {
+    guarded(|| run(batch, watch)).unwrap_or_else(|message| {
         vec![LaneResult::failed(&message, batch.settings.targets.len()); batch.lanes.len()]
     })
 }

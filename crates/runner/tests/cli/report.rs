@@ -1,0 +1,276 @@
+//! `runner report`: the page in a real browser, the figures, a run that isn't finished, and what it says when there is
+//! nothing to show.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::place::{Place, text};
+
+/// Twelve optimizers, so that some aren't shown at first; names and texts that would be markup if they weren't escaped.
+const CONFIG: &str = r#"
+# </script><script>document.title = "broken out"</script>
+name = "x"
+steps = 300
+seeds = { tuning = 2, reporting = 3 }
+lr = { from = 0.001, to = 10, per_decade = 1 }
+record = { log = 20 }
+
+[[grid]]
+problems = ["line_fit"]
+losses = ["plateau", "mse", { formula = { value = "where(abs(d) < edge, d*d, abs(d))", constants = { edge = 0.5 } } }]
+optimizers = ["sgd", "adam", "rmsprop", "adagrad", "lion", "nesterov"]
+schedules = ["constant", "cosine"]
+
+[[grid]]
+problems = ["himmelblau", "rosenbrock"]
+optimizers = ["sgd", "adam", "lbfgs"]
+"#;
+
+fn ran(config: &str) -> Place {
+    let place = Place::new();
+    let file = place.config("x", config);
+    let output = place.run(&[&file, "--jobs", "2"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    place
+}
+
+fn reported(place: &Place, more: &[&str]) -> PathBuf {
+    let output = place.run(&[&["report", "results/x"], more].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "results/x/report.html\n");
+    place.results("x").join("report.html")
+}
+
+/// Pixels of a chart that have about this colour.
+fn pixels(browser: &mut Browser, chart: usize, colour: &str) -> u64 {
+    let count = browser.value(&format!(
+        "(() => {{ const canvas = document.querySelectorAll('#explorer canvas')[{chart}]; \
+         const {{ data }} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height); \
+         const wanted = [1, 3, 5].map((at) => parseInt('{colour}'.slice(at, at + 2), 16)); \
+         let count = 0; \
+         for (let k = 0; k < data.length; k += 4) \
+             count += data[k + 3] > 200 && wanted.every((value, c) => Math.abs(value - data[k + c]) < 12) ? 1 : 0; \
+         return count; }})()"
+    ));
+    count.as_u64().unwrap()
+}
+
+#[test]
+fn the_page_works_in_a_browser_by_day_and_by_night() {
+    let place = ran(CONFIG);
+    let beside = place.path().join("results/<b>slow");
+    fs::create_dir_all(&beside).unwrap();
+    let diagnosis = json!({
+        "verdict": "slow by a plateau <img src=x onerror=\"document.title = 'broken out'\">",
+        "findings": [{ "cause": "plateau", "evidence": "the slope is 1000 times smaller" }],
+        "fixes": [{ "name": "huber", "change": "use Huber", "steps": 51, "baseline_steps": 15006, "line_fit": { "steps": null } }],
+        "region": "1 parameter",
+    });
+    fs::write(beside.join("diagnosis.json"), diagnosis.to_string()).unwrap();
+    let page = reported(&place, &["--no-figures"]);
+    for (dark, sgd) in [(false, "#000000"), (true, "#f0f0f0")] {
+        let Some(mut browser) = Browser::open(&page, dark) else { return };
+        browser.settle();
+        browser.shoot(if dark { "report-dark" } else { "report-light" });
+        assert_eq!(browser.value("document.title"), "x: optbench");
+        assert_eq!(browser.value("document.querySelectorAll('img, b').length"), 0);
+        let ground = browser.value("getComputedStyle(document.body).backgroundColor");
+        assert_eq!(ground, if dark { "rgb(20, 22, 26)" } else { "rgb(255, 255, 255)" });
+
+        // The table sorts by a click, and the other way round from the keyboard.
+        let first = "document.querySelector('#rows tbody tr').cells[8].textContent";
+        let erts = "[...document.querySelectorAll('#rows tbody tr')].map((row) => parseFloat(row.cells[8].textContent)) \
+                    .filter((ert) => !Number.isNaN(ert))";
+        browser.point("#rows th:nth-child(9) button", true);
+        assert_eq!(browser.value("document.querySelector('#rows th:nth-child(9)').ariaSort"), "ascending");
+        assert_eq!(
+            browser.value(&format!("({erts}).every((ert, k, all) => k === 0 || all[k - 1] <= ert)")),
+            true
+        );
+        let least = browser.value(first);
+        browser.key("Enter");
+        assert_eq!(browser.value("document.querySelector('#rows th:nth-child(9)').ariaSort"), "descending");
+        assert_eq!(
+            browser.value(&format!("({erts}).every((ert, k, all) => k === 0 || all[k - 1] >= ert)")),
+            true
+        );
+        assert_ne!(browser.value(first), least);
+        // What never arrives is last both ways.
+        assert_eq!(
+            browser.value("document.querySelector('#rows tbody tr:last-child').cells[8].textContent.trim()"),
+            "–"
+        );
+
+        browser.value("document.getElementById('filter').focus()");
+        browser.ask("Input.insertText", &json!({ "text": "plateau adam" }));
+        browser.settle();
+        assert_eq!(browser.value("document.getElementById('count').textContent"), "2 of 42 rows");
+        assert_eq!(browser.value("document.querySelectorAll('#rows tbody tr:not([hidden])').length"), 2);
+
+        // A box hides its line: no pixel of its colour is left, for nothing else has it.
+        browser.value("document.getElementById('workload').value = 3; document.getElementById('workload').dispatchEvent(new Event('change'))");
+        browser.settle();
+        assert!(pixels(&mut browser, 0, sgd) > 100);
+        browser.point("#explorer label[title=sgd] input", true);
+        assert_eq!(pixels(&mut browser, 0, sgd), 0);
+        browser.key(" ");
+        assert!(pixels(&mut browser, 0, sgd) > 100, "the space bar shows it again");
+        browser.value("document.getElementById('workload').value = 0; document.getElementById('workload').dispatchEvent(new Event('change'))");
+        let checked = "document.querySelectorAll('#explorer input:checked').length";
+        assert_eq!(
+            (browser.value(checked), browser.value("document.querySelectorAll('#explorer input').length")),
+            (json!(8), json!(12))
+        );
+
+        // The mouse, or arrow keys, show the values.
+        browser.point("#explorer .u-over", false);
+        let shown = "[...document.querySelectorAll('#explorer output')].filter((output) => /\\d/.test(output.textContent)).length";
+        let place = "document.querySelector('#explorer .where').textContent";
+        assert!(
+            browser.value(place).as_str().unwrap().starts_with("error at step "),
+            "{}",
+            browser.value(place)
+        );
+        assert_eq!(browser.value(shown), 8);
+        let before = browser.value(place);
+        browser.value("document.querySelector('#explorer .uplot').focus()");
+        browser.key("ArrowRight");
+        assert_ne!(browser.value(place), before);
+        assert_eq!(browser.value(shown), 8);
+
+        assert_eq!(browser.complaints(), [""; 0]);
+        assert_eq!(browser.requests(), 1, "the page itself");
+    }
+}
+
+#[test]
+fn everything_but_the_charts_is_there_without_javascript() {
+    let place = ran(CONFIG);
+    let page = fs::read_to_string(reported(&place, &[])).unwrap();
+    let body = &page[..page.find("<script type").unwrap()];
+    assert!(body.contains("<noscript>") && body.contains("Without JavaScript"));
+    assert_eq!(body.matches("<td class=\"l\">line_fit").count(), 36);
+    assert!(body.contains("where(abs(d) &lt; edge") && !body.contains("< edge"));
+    assert!(body.contains("Mean ranks") && body.contains("himmelblau: the ways from seed"));
+    assert!(!page.contains("</script><script>document") && !page.contains("http://127"));
+
+    // All figures, each in three files, and the same bytes again.
+    let read = || {
+        let folder = fs::read_dir(place.results("x").join("report")).unwrap();
+        let mut files: Vec<(String, Vec<u8>)> = folder
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+            .collect();
+        files.sort();
+        files
+    };
+    let files = read();
+    let names: Vec<&str> = files.iter().filter_map(|file| file.0.strip_suffix(".png")).collect();
+    assert_eq!(files.len(), 3 * names.len());
+    for part in [
+        "curves-line_fit-mse",
+        "rates-himmelblau",
+        "heat-rosenbrock",
+        "landscape-2",
+        "losses",
+        "profiles",
+        "ranks",
+    ] {
+        assert!(names.contains(&part), "{part} is not in {names:?}");
+    }
+    fs::write(place.results("x").join("report/curves-of-another-run.svg"), "").unwrap();
+    assert_eq!(fs::read_to_string(reported(&place, &[])).unwrap(), page);
+    assert!(read() == files, "the figures are the same bytes, and no other is left");
+}
+
+#[test]
+fn a_running_grid_is_shown_as_far_as_it_is() {
+    let place = ran(CONFIG);
+    let folder = place.results("x");
+    assert!(!folder.join("running.json").exists(), "it is finished");
+    // A run that can't write its results has made its parts.
+    fs::remove_file(folder.join("table.csv")).unwrap();
+    fs::create_dir(folder.join("table.csv")).unwrap();
+    assert_eq!(place.run(&["x.toml"]).status.code(), Some(1));
+    let mut parts: Vec<PathBuf> = fs::read_dir(folder.join("parts"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "part"))
+        .collect();
+    parts.sort();
+    let count = parts.len();
+    parts[count / 2..].iter().for_each(|path| fs::remove_file(path).unwrap());
+    let page = fs::read_to_string(reported(&place, &[])).unwrap();
+    assert!(page.contains(&format!("{} of {count} parts, of 1050 runs in all", count / 2)));
+    assert!(page.contains("still running") && page.contains("\"steps\":[0,1,"));
+
+    parts[..count / 2].iter().for_each(|path| fs::remove_file(path).unwrap());
+    let output = place.run(&["report", "results/x"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no part of the run in results/x is there yet"));
+}
+
+#[test]
+fn grids_of_one_cell_and_of_nothing_but_divergence_are_shown() {
+    let place = ran(
+        "name = 'x'\nsteps = 20\nseeds = { tuning = 0, reporting = 1 }\nlr = [0.1]\nrecord = 'summary'\n[[grid]]\n\
+         problems = ['line_fit']\nlosses = ['mse']\noptimizers = ['sgd']\n",
+    );
+    let page = fs::read_to_string(reported(&place, &[])).unwrap();
+    assert!(page.contains("<td class=\"l\">line_fit") && !page.contains("Mean ranks"));
+    let place = ran(
+        "name = 'x'\nsteps = 50\nseeds = { tuning = 1, reporting = 2 }\nlr = [100, 1000]\nrecord = { every = 1 }\n[[grid]]\n\
+         problems = ['rosenbrock', 'beale']\noptimizers = ['sgd', 'heavy_ball']\n",
+    );
+    let page = reported(&place, &[]);
+    assert!(fs::read_to_string(&page).unwrap().contains("100 %"));
+    let Some(mut browser) = Browser::open(&page, false) else { return };
+    browser.settle();
+    browser.shoot("report-diverged");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn what_cannot_be_shown_is_said() {
+    let place = Place::new();
+    let said = |place: &Place, code: i32| {
+        let output = place.run(&["report", "results/x"]);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        assert!(output.stdout.is_empty() && !message.contains("panicked"), "{message}");
+        message
+    };
+    let message = said(&place, 2);
+    assert!(message.contains("there is no results folder results/x") && message.contains("run a grid first"));
+    fs::create_dir_all(place.results("x")).unwrap();
+    assert!(said(&place, 2).contains("holds no cells.csv"));
+
+    let place = ran(CONFIG);
+    let path = place.results("x").join("cells.csv");
+    let whole = text(&fs::read(&path).unwrap());
+    fs::write(&path, whole.lines().next().unwrap().to_owned() + "\n").unwrap();
+    assert!(said(&place, 2).contains("has no cells"));
+    fs::write(&path, "").unwrap();
+    assert!(said(&place, 2).contains("is empty"));
+    fs::write(&path, whole.replacen("outcome,budget,", "outcome,", 1)).unwrap();
+    let message = said(&place, 2);
+    assert!(
+        message.contains("column 12 should be `budget`") && message.contains("another version"),
+        "{message}"
+    );
+    fs::write(&path, &whole).unwrap();
+    fs::create_dir(place.results("x").join("report.html")).unwrap();
+    assert!(said(&place, 1).contains("can't write results/x/report.html"));
+
+    // Without curves and manifest there is still a page, which says so.
+    fs::remove_dir(place.results("x").join("report.html")).unwrap();
+    fs::remove_file(place.results("x").join("curves.csv")).unwrap();
+    fs::remove_file(place.results("x").join("manifest.json")).unwrap();
+    let page = fs::read_to_string(reported(&place, &["--no-figures"])).unwrap();
+    for part in ["There are no curves here", "manifest.json isn&#39;t beside", "can&#39;t read the config"] {
+        assert!(page.contains(part), "{part}");
+    }
+}
