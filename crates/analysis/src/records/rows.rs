@@ -145,7 +145,9 @@ pub(crate) struct Row<'a> {
 impl Row<'_> {
     /// The text of a column.
     pub(crate) fn text(&self, index: usize) -> &str {
-        &self.record[index]
+        let text = &self.record[index];
+        // What `write::text` puts before a text that a spreadsheet would take for a formula.
+        text.strip_prefix('\'').unwrap_or(text)
     }
 
     /// A number of double precision.

@@ -65,11 +65,16 @@ pub(crate) fn integer(out: &mut Vec<u8>, value: u64) {
 }
 
 /// Appends a text, in quotes if it has to be. One that a spreadsheet would take for a formula gets an apostrophe in
-/// front: messages come from files that others wrote.
+/// front: messages come from files that others wrote. So does one that begins with an apostrophe, so that it can be taken
+/// away again.
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        return self::text(out, &format!("'{text}"));
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']) {
+        return quoted(out, &format!("'{text}"));
     }
+    quoted(out, text);
+}
+
+fn quoted(out: &mut Vec<u8>, text: &str) {
     if text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
         out.push(b'"');
         for byte in text.bytes() {
@@ -224,7 +229,7 @@ mod tests {
 
     #[test]
     fn no_text_is_a_formula_to_a_spreadsheet() {
-        for wrong in ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\tx", "\r=1"] {
+        for wrong in ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\tx", "\r=1", "'=1"] {
             let mut out = Vec::new();
             text(&mut out, wrong);
             assert_eq!(out.iter().find(|byte| **byte != b'"'), Some(&b'\''), "{wrong}");
