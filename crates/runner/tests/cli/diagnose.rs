@@ -131,6 +131,22 @@ fn the_figure_shows_the_fixes_that_the_table_lists_first() {
     assert!(!shown("adam, lr 2"));
 }
 
+#[test]
+fn a_warm_up_is_run_where_a_run_goes_wrong_at_once() {
+    let warm_up = |formula: &str| {
+        let place = Place::new();
+        let start = "{ constant = 3 }";
+        let args = ["--formula", formula, "--target", "[0, 0, 0]", "--start", start, "--lr", "1.2"];
+        let output = place.run(&[&["diagnose", "--json", "--no-write"][..], &args].concat());
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let fixes = answer["fixes"].as_array().unwrap();
+        fixes.iter().find(|fix| fix["name"] == "warm-up").map(|fix| fix["reached"] == true)
+    };
+    // A parabola between walls, which throw the run from one to the other.
+    assert_eq!(warm_up("where(abs(d) < 2, 0.5*d**2, 2 + 80*(abs(d) - 2))"), Some(true));
+    assert_eq!(warm_up("0.5*d**2"), None);
+}
+
 /// A readout from a module of the planted cases, copied to where it is run.
 fn read_out_by(module: &str, others: &[&str]) -> (Option<i32>, String) {
     let place = Place::new();
