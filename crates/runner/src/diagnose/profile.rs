@@ -164,7 +164,7 @@ pub(super) fn descent(name: &str, probes: &Probes, outcomes: &[Outcome], toleran
     let line = |label: &str, curve: &[(u64, f64, f64)]| Line {
         label: label.into(),
         // Step 0 has no place on a logarithmic axis.
-        points: curve.iter().map(|(step, _, error)| ((*step).max(1) as f64, *error)).collect(),
+        points: curve.iter().map(|(step, _, error)| ((step + 1) as f64, *error)).collect(),
         ..Line::default()
     };
     let mut shown: Vec<&Outcome> = outcomes
@@ -177,7 +177,7 @@ pub(super) fn descent(name: &str, probes: &Probes, outcomes: &[Outcome], toleran
         lines.push(line(&outcome.tried.name, &outcome.run.as_ref().expect("it has one").curve));
     }
     let panel = Panel {
-        x: Axis { label: "step".into(), log: true },
+        x: Axis { label: "1 + step".into(), log: true },
         y: Axis { label: "error".into(), log: true },
         lines,
         marks: vec![Mark::Horizontal(tolerance, "tolerance".into())],
