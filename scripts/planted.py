@@ -5,14 +5,18 @@
 Needs torch (written with 2.13.0). The results are committed.
 """
 
-import zipfile
+import sys
 from pathlib import Path
 
 import numpy
 import torch
 from torch import nn
 
-FOLDER = Path(__file__).parent.parent / "crates/runner/tests/planted"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts/golden"))
+from bare import bare  # noqa: E402
+
+FOLDER = ROOT / "crates/runner/tests/planted"
 
 
 class Mse(nn.Module):
@@ -215,15 +219,9 @@ LOSSES += [Probabilities, Cumulative]
 
 
 def write(module, name):
-    """As TorchScript, without the places in the sources, which name this machine's folders, and a hash of them."""
     path = FOLDER / f"{name}.pt"
     module.save(path)
-    with zipfile.ZipFile(path) as whole:
-        records = [(entry, whole.read(entry)) for entry in whole.infolist()]
-    with zipfile.ZipFile(path, "w") as bare:
-        for entry, data in records:
-            if not entry.filename.endswith((".debug_pkl", "/serialization_id")):
-                bare.writestr(entry, data)
+    bare(path)
 
 
 for loss in LOSSES:

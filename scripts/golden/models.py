@@ -16,6 +16,7 @@ import sklearn.datasets
 import torch
 import torch.nn.functional as F
 
+from bare import bare
 from problems import Stream
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -161,6 +162,9 @@ def main():
         save(name, module)
     for module in (TwoInputs, Pair, NotANumber, Detached, Guess, Three, OneRow, Confidence, EachRow):
         save("".join("_" + c.lower() if c.isupper() else c for c in module.__name__).strip("_"), module())
+
+    for path in MODELS.glob("*.pt"):
+        bare(path)
 
     digits = sklearn.datasets.load_digits()
     images, classes = (digits.data[:300] / 16).astype(np.float32), digits.target[:300].astype(np.int64)

@@ -13,6 +13,8 @@ import sys
 import torch
 from torch import nn
 
+from bare import bare
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 import export_loss  # noqa: E402
@@ -137,6 +139,9 @@ def main():
     modules = good | {f"bad_{kind.__name__.lower()}": kind() for kind in bad}
     for name, module in modules.items():
         torch.jit.script(module).save(FOLDER / f"{name}.pt")
+    for path in FOLDER.glob("*.pt"):
+        if path.name not in ("bad_truncated.pt", "bad_nozip.pt"):
+            bare(path)
     whole = (FOLDER / "plateau.pt").read_bytes()
     (FOLDER / "bad_truncated.pt").write_bytes(whole[: len(whole) // 2])
     (FOLDER / "bad_nozip.pt").write_text("This is a text, and no module.\n")
