@@ -68,7 +68,9 @@ pub(crate) fn integer(out: &mut Vec<u8>, value: u64) {
 /// front: messages come from files that others wrote. So does one that begins with an apostrophe, so that it can be taken
 /// away again.
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']) {
+    // A lone `-` is what stands for the loss of a landscape.
+    let is_formula = text.len() > 1 && text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula || text.starts_with('\'') {
         return quoted(out, &format!("'{text}"));
     }
     quoted(out, text);
