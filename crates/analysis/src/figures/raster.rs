@@ -9,6 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::FigureError;
 use super::pen::font;
 use super::scale::{Scale, label};
+use super::style::{COLOURS, viridis};
 
 /// Red, green and blue.
 pub type Colour = [u8; 3];
@@ -82,16 +83,16 @@ impl Bar {
 #[must_use]
 pub fn ramp(share: f64) -> Colour {
     let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
-    let RGBColor(r, g, b) = ViridisRGB.get_color(1.0 - share as f32);
+    let RGBColor(r, g, b) = viridis(1.0 - share);
     [r, g, b]
 }
 
 /// The colours of a few kinds, apart for any colour vision; more kinds than colours begin anew.
 #[must_use]
 pub fn kind(index: usize) -> Colour {
-    const KINDS: [Colour; 6] =
-        [[0, 114, 178], [230, 159, 0], [0, 158, 115], [213, 94, 0], [204, 121, 167], [86, 180, 233]];
-    KINDS[index % KINDS.len()]
+    // Neighbours far apart, and no black, which darkening couldn't change.
+    const ORDER: [usize; 6] = [1, 5, 3, 2, 4, 6];
+    COLOURS[ORDER[index % ORDER.len()]][0]
 }
 
 /// A colour, darker: 0 leaves it, 1 is black.

@@ -4,14 +4,14 @@ mod picture;
 mod pixels;
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use analysis::figures::FigureError;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -179,9 +179,6 @@ fn progress_bar(runs: u64) -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} runs  {elapsed} gone, {eta} left");
     let bar = ProgressBar::new(runs).with_style(style.expect("the template is well formed"));
-    if !io::stderr().is_terminal() {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-    }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
