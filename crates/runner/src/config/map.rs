@@ -1,7 +1,7 @@
 //! What a map shows: one training run a pixel, and the two things that vary over the picture.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use analysis::records::Dtype;
 use losses::Loss;
@@ -164,6 +164,8 @@ pub struct Setting {
     pub optimizer: Optimizer,
     /// The schedule.
     pub schedule: Schedule,
+    /// What the names of files are relative to.
+    pub folder: PathBuf,
 }
 
 impl Setting {
@@ -183,6 +185,9 @@ impl Setting {
                 setting.loss = Some(replaced(loss, rest, number)?);
             }
         }
+        // An entry that was written and read again knows its files by name only.
+        let losses = setting.loss.iter().flat_map(|loss| loss.files());
+        losses.chain(setting.problem.files()).for_each(|file| file.locate(&self.folder));
         setting.problem.check()?;
         setting.optimizer.check()?;
         setting.schedule.check()?;
@@ -194,7 +199,7 @@ impl Setting {
 /// An entry of a registry with one number in it replaced.
 fn replaced<T: Serialize + DeserializeOwned>(entry: &T, path: &[String], number: f64) -> Result<T, String> {
     let mut value = serde_json::to_value(entry).map_err(|error| error.to_string())?;
-    let whole = serde_json::from_value::<T>(with(value.clone(), path, number.round().into()));
+    let whole = serde_json::from_value::<T>(with(value.clone(), path, (number.round() as i64).into()));
     value = with(value, path, number.into());
     // An option that counts something takes no fractions.
     serde_json::from_value(value).or(whole).map_err(|error| error.to_string())
@@ -294,6 +299,7 @@ pub fn parse(file: &str, text: String) -> Result<Map, ConfigError> {
         loss,
         optimizer: entry.optimizer.as_ref().clone(),
         schedule: schedule.unwrap_or_else(|| Schedule::named("constant").expect("the registry has it")),
+        folder: source.folder().to_owned(),
     };
     let number = |value: &Option<Spanned<f64>>, what: &str, above: f64, default: f64| {
         let Some(value) = value else { return Ok(default) };
@@ -423,6 +429,7 @@ mod tests {
             loss: Loss::named("huber"),
             optimizer,
             schedule: Schedule::named(schedule).unwrap(),
+            folder: PathBuf::new(),
         }
     }
 
@@ -452,6 +459,17 @@ mod tests {
         assert!(wrong.contains("unknown field `momentum`"), "{wrong}");
         let outside = setting(r#""adam""#).with(&path("optimizer.beta1"), 1.5).unwrap_err();
         assert!(outside.contains("beta1"), "{outside}");
+    }
+
+    #[test]
+    fn files_stay_relative_to_the_config_where_options_vary() {
+        let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../problems/tests/models/x.toml");
+        let text = "name = 'x'\nproblem = { torchscript = { model = 'mlp.pt', data = 'digits.npz' } }\n\
+            loss = 'cross_entropy'\noptimizer = 'sgd'\n\
+            x = { vary = 'problem.batch', from = 8, to = 64, pixels = 2 }\n\
+            y = { vary = 'lr', from = 0.1, to = 1, pixels = 2 }\n";
+        let map = parse(config, text.to_owned()).unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(map.x.pixels, 2);
     }
 
     #[test]

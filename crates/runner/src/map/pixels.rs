@@ -99,7 +99,7 @@ impl<'a> Painter<'a> {
         let lr = |lane: usize| said(&Vary::Lr, lane).unwrap_or(self.map.lr);
         let seed = self.map.seed;
         let lanes = (0..inner.len()).map(|lane| Lane { lr: lr(lane), seed, role: Role::Reporting }).collect();
-        let Setting { problem, loss, optimizer, schedule } = setting.clone();
+        let Setting { problem, loss, optimizer, schedule, .. } = setting.clone();
         let engine = plan::engine(EngineChoice::Auto, &problem, loss.as_ref(), &optimizer)
             .map_err(|error| error.to_string())?;
         let settings = self.settings.clone();
