@@ -170,7 +170,20 @@ pub fn main() -> ExitCode {
     // Before any tensor: more threads a batch would change the bits, and fight over the cores.
     tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
-    let cli = Cli::parse();
+    answer(Cli::parse())
+}
+
+/// Runs one command, such as `["table", "results/grid"]`, in this process; what it returns is the exit code.
+///
+/// # Panics
+/// If the command isn't one.
+#[must_use]
+pub fn command(words: &[&str]) -> ExitCode {
+    let words = std::iter::once("runner").chain(words.iter().copied());
+    answer(Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn answer(cli: Cli) -> ExitCode {
     match cli.command {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),

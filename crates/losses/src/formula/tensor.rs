@@ -1,42 +1,153 @@
-//! A formula on libtorch, recorded by autograd.
+//! A formula on libtorch, recorded by autograd. Every node is computed once, however many branches share it.
+//!
+//! Into a branch that a `select` doesn't take, autograd sends a slope of 0, of which an infinite slope makes 0·∞. So what
+//! such an operation is computed from is cut off from autograd wherever no `select` takes it.
 
-use std::collections::BTreeMap;
-
-use tch::{Kind, Tensor};
+use tch::{Kind, Tensor, no_grad};
 
 use super::graph::{Binary, Graph, Id, Node, Unary};
 
-/// A formula, and which of its nodes need no guard.
+/// A formula, and which of its nodes need a guard.
 pub(super) struct Traceable {
     graph: Graph,
     root: Id,
-    /// Nodes that can't have an infinite slope: sums, multiples and squares of the variables.
-    tame: Vec<bool>,
+    /// Nodes in branches whose slope may be infinite: all but sums, multiples and squares of the variables.
+    guarded: Vec<bool>,
+}
+
+/// Where the result depends on a node.
+enum Counts {
+    Nowhere,
+    Where(Tensor),
+    Everywhere,
+}
+
+impl Counts {
+    fn and(&self, mask: &Tensor) -> Self {
+        match self {
+            Self::Nowhere => Self::Nowhere,
+            Self::Where(own) => Self::Where(own.logical_and(mask)),
+            Self::Everywhere => Self::Where(mask.shallow_clone()),
+        }
+    }
+
+    fn or(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Everywhere, _) | (_, Self::Everywhere) => Self::Everywhere,
+            (Self::Where(a), Self::Where(b)) => Self::Where(a.logical_or(b)),
+            (Self::Where(mask), Self::Nowhere) | (Self::Nowhere, Self::Where(mask)) => {
+                Self::Where(mask.shallow_clone())
+            }
+            (Self::Nowhere, Self::Nowhere) => Self::Nowhere,
+        }
+    }
+}
+
+/// The values of nodes; `None` for those that nobody asked for.
+struct Values(Vec<Option<Tensor>>);
+
+impl Values {
+    fn of(&self, id: Id) -> &Tensor {
+        self.0[id.index()].as_ref().expect("inputs come before what needs them")
+    }
 }
 
 impl Traceable {
     pub fn new(graph: Graph, root: Id) -> Self {
-        let (mut tame, mut straight) = (Vec::new(), Vec::new());
+        let used = graph.used(&[root]);
+        let mut everywhere = vec![false; graph.len()];
+        everywhere[root.index()] = true;
+        for id in root.and_before().rev() {
+            let node = graph.node(id);
+            if everywhere[id.index()] && !matches!(node, Node::Select(..)) {
+                node.inputs().for_each(|input| everywhere[input.index()] = true);
+            }
+        }
+        let (mut guarded, mut straight) = (Vec::new(), Vec::new());
         for id in graph.ids() {
             let node = graph.node(id);
-            let inputs_are = |known: &[bool]| node.inputs().all(|input| known[input.index()]);
+            let simple = is_simple(&graph, node);
             let squares =
                 matches!(node, Node::Binary(Binary::Pow, a, b) if graph.is(b, 2.0) && straight[a.index()]);
-            let simple = squares || is_simple(&graph, node);
-            straight.push(simple && !squares && inputs_are(&straight));
-            tame.push(simple && inputs_are(&tame));
+            straight.push(simple && node.inputs().all(|input| straight[input.index()]));
+            guarded.push(used[id.index()] && !everywhere[id.index()] && !simple && !squares);
         }
-        Self { graph, root, tame }
+        Self { graph, root, guarded }
     }
 
     /// The unreduced loss; its shape is that of both broadcast together.
     pub fn evaluate(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        let value =
-            Scope::new(self, self.root, prediction.shallow_clone(), target.shallow_clone()).value(self.root);
+        let counts = if self.guarded.contains(&true) {
+            no_grad(|| self.counts(prediction, target))
+        } else {
+            Vec::new()
+        };
+        let guard = |id: Id, input: &Tensor| match counts.get(id.index()) {
+            Some(Counts::Where(mask)) if self.guarded[id.index()] && input.requires_grad() => {
+                input.where_self(mask, &input.detach())
+            }
+            _ => input.shallow_clone(),
+        };
+        let values = self.values(&[self.root], prediction, target, guard);
+        let value = values.of(self.root);
         if value.size() == prediction.size() && value.size() == target.size() {
-            return value;
+            return value.shallow_clone();
         }
-        Tensor::broadcast_tensors(&[&value, prediction, target]).swap_remove(0)
+        Tensor::broadcast_tensors(&[value, prediction, target]).swap_remove(0)
+    }
+
+    /// Where each node counts.
+    fn counts(&self, prediction: &Tensor, target: &Tensor) -> Vec<Counts> {
+        let mask = |id: Id| if let Node::Select(mask, ..) = self.graph.node(id) { Some(mask) } else { None };
+        let masks: Vec<Id> = self.root.and_before().filter_map(mask).collect();
+        let values = self.values(&masks, prediction, target, |_, input| input.shallow_clone());
+        let mut counts: Vec<Counts> = self.graph.ids().map(|_| Counts::Nowhere).collect();
+        counts[self.root.index()] = Counts::Everywhere;
+        for id in self.root.and_before().rev() {
+            let own = |input: Id| (input, counts[id.index()].or(&Counts::Nowhere));
+            let more: Vec<(Id, Counts)> = match self.graph.node(id) {
+                // No slope goes through the mask.
+                Node::Select(mask, yes, no) => {
+                    let (own, mask) = (&counts[id.index()], values.of(mask));
+                    vec![(yes, own.and(mask)), (no, own.and(&mask.logical_not()))]
+                }
+                node => node.inputs().map(own).collect(),
+            };
+            for (input, more) in more {
+                counts[input.index()] = counts[input.index()].or(&more);
+            }
+        }
+        counts
+    }
+
+    /// The values of `roots` and what they are computed from, in order. `guard` is given each input of a node.
+    fn values(
+        &self,
+        roots: &[Id],
+        prediction: &Tensor,
+        target: &Tensor,
+        guard: impl Fn(Id, &Tensor) -> Tensor,
+    ) -> Values {
+        let used = self.graph.used(roots);
+        let mut values = Values(Vec::new());
+        for id in self.graph.ids() {
+            let value = used[id.index()].then(|| {
+                let input = |input: Id| guard(id, values.of(input));
+                match self.graph.node(id) {
+                    Node::Prediction => prediction.shallow_clone(),
+                    Node::Target => target.shallow_clone(),
+                    Node::Constant(bits) => constant(f64::from_bits(bits), prediction),
+                    Node::Unary(op, x) => unary(op, &input(x)),
+                    Node::Binary(Binary::Pow, a, b) if self.graph.value(b).is_some() => {
+                        input(a).pow_tensor_scalar(self.graph.value(b).unwrap_or_default())
+                    }
+                    Node::Binary(op, a, b) => binary(op, &input(a), &input(b)),
+                    Node::Select(mask, yes, no) => input(yes).where_self(&input(mask), &input(no)),
+                }
+            });
+            values.0.push(value);
+        }
+        values
     }
 }
 
@@ -51,93 +162,25 @@ fn is_simple(graph: &Graph, node: Node) -> bool {
     }
 }
 
-/// What the variables are, and the nodes that have been computed from them.
-struct Scope<'a> {
-    formula: &'a Traceable,
-    prediction: Tensor,
-    target: Tensor,
-    known: BTreeMap<Id, Tensor>,
+fn constant(value: f64, like: &Tensor) -> Tensor {
+    // libtorch refuses numbers that are infinite in the smaller type.
+    let value = if like.kind() == Kind::Float { f64::from(value as f32) } else { value };
+    Tensor::full([] as [i64; 0], value, (like.kind(), like.device()))
 }
 
-impl<'a> Scope<'a> {
-    /// Computes what `root` needs, in order. A branch that needs a scope of its own comes with its
-    /// `select`.
-    fn new(formula: &'a Traceable, root: Id, prediction: Tensor, target: Tensor) -> Self {
-        let mut scope = Self { formula, prediction, target, known: BTreeMap::new() };
-        let mut needed = vec![false; root.index() + 1];
-        needed[root.index()] = true;
-        for id in root.and_before().rev() {
-            if needed[id.index()] {
-                let is_branch = |input: Id| match formula.graph.node(id) {
-                    Node::Select(mask, ..) => input != mask && !formula.tame[input.index()],
-                    _ => false,
-                };
-                let inputs = formula.graph.node(id).inputs();
-                inputs.filter(|input| !is_branch(*input)).for_each(|input| needed[input.index()] = true);
-            }
-        }
-        for id in root.and_before().filter(|id| needed[id.index()]) {
-            let value = scope.compute(id);
-            scope.known.insert(id, value);
-        }
-        scope
-    }
-
-    fn value(&self, id: Id) -> Tensor {
-        self.known[&id].shallow_clone()
-    }
-
-    fn compute(&self, id: Id) -> Tensor {
-        match self.formula.graph.node(id) {
-            Node::Prediction => self.prediction.shallow_clone(),
-            Node::Target => self.target.shallow_clone(),
-            Node::Constant(bits) => self.constant(f64::from_bits(bits)),
-            Node::Unary(op, x) => unary(op, &self.known[&x]),
-            Node::Binary(op, a, b) => self.binary(op, a, b),
-            Node::Select(mask, yes, no) => {
-                let mask = &self.known[&mask];
-                let (yes, no) = (self.branch(mask, yes), self.branch(&mask.logical_not(), no));
-                yes.where_self(mask, &no)
-            }
-        }
-    }
-
-    /// The value of a branch, which is taken where `mask` is true. Elsewhere its variables are cut off
-    /// from autograd: an infinite slope there would come back as 0·∞.
-    fn branch(&self, mask: &Tensor, branch: Id) -> Tensor {
-        if self.formula.tame[branch.index()] {
-            return self.value(branch);
-        }
-        let cut =
-            |x: &Tensor| if x.requires_grad() { x.where_self(mask, &x.detach()) } else { x.shallow_clone() };
-        Self::new(self.formula, branch, cut(&self.prediction), cut(&self.target)).value(branch)
-    }
-
-    fn constant(&self, value: f64) -> Tensor {
-        let kind = self.prediction.kind();
-        // libtorch refuses numbers that are infinite in the smaller type.
-        let value = if kind == Kind::Float { f64::from(value as f32) } else { value };
-        Tensor::full([] as [i64; 0], value, (kind, self.prediction.device()))
-    }
-
-    fn binary(&self, op: Binary, left: Id, right: Id) -> Tensor {
-        let (a, b) = (&self.known[&left], &self.known[&right]);
-        match op {
-            Binary::Add => a + b,
-            Binary::Sub => a - b,
-            Binary::Mul => a * b,
-            Binary::Div => a / b,
-            Binary::Pow => match self.formula.graph.value(right) {
-                Some(exponent) => a.pow_tensor_scalar(exponent),
-                None => a.pow(b),
-            },
-            Binary::Less => a.lt_tensor(b),
-            Binary::AtMost => a.le_tensor(b),
-            Binary::Equal => a.eq_tensor(b),
-            Binary::Unequal => a.ne_tensor(b),
-            Binary::And => a.logical_and(b),
-            Binary::Or => a.logical_or(b),
-        }
+fn binary(op: Binary, a: &Tensor, b: &Tensor) -> Tensor {
+    match op {
+        Binary::Add => a + b,
+        Binary::Sub => a - b,
+        Binary::Mul => a * b,
+        Binary::Div => a / b,
+        Binary::Pow => a.pow(b),
+        Binary::Less => a.lt_tensor(b),
+        Binary::AtMost => a.le_tensor(b),
+        Binary::Equal => a.eq_tensor(b),
+        Binary::Unequal => a.ne_tensor(b),
+        Binary::And => a.logical_and(b),
+        Binary::Or => a.logical_or(b),
     }
 }
 

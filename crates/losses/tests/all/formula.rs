@@ -106,6 +106,8 @@ fn a_branch_that_is_not_taken_adds_nothing() {
         ("where(d >= 1, where(d > 1, sqrt(d - 1), d), where(d < 0, -d, 2*d))", -1.0, 2.0, 0.5 / 3_f64.sqrt()),
         ("sqrt(relu(d)) + 2*sqrt(max(d, -1) + 1)", 0.0, f64::INFINITY, 0.25 + 1.0 / 5_f64.sqrt()),
         ("where(d < 100, d, exp(d))", 1.0, 1.0, 1.0),
+        // One root for both branches.
+        ("where(d > 1, sqrt(d), 0) + where(d > 2, 1/sqrt(d), -d)", -1.0, -1.0, 0.1875),
     ] {
         let (_, slopes) = fused(&formula(text), 1, &p, &t).unwrap();
         let (_, their_slopes) = traced(&formula(text), 1, &p, &t);
@@ -117,6 +119,15 @@ fn a_branch_that_is_not_taken_adds_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn branches_inside_one_another_are_computed_once() {
+    // Computed anew in every branch, this would take 3^30 times as long as one level.
+    let text = (0..30).fold("d".to_owned(), |inner, level| format!("min({inner}, exp(d) + {level})"));
+    let (p, t) = (in_rows::<f64>(&[-2.0, 0.5]), in_rows::<f64>(&[0.0; LANES]));
+    let (values, slopes) = traced(&formula(&text), 1, &p, &t);
+    assert_eq!((&values[..2], &slopes[..2]), (&[-2.0, 0.5][..], &[1.0, 1.0][..]));
 }
 
 #[test]

@@ -1,0 +1,327 @@
+//! Every reader of files that people edit, copy and damage, and files to begin with.
+//!
+//! The tests give them what is kept in `corpus.zip`; `scripts/fuzz` looks for more.
+
+use std::fs;
+use std::io::{Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::Ordering;
+
+use analysis::table::{RenderOptions, Table};
+use losses::{Formula, Loss};
+use numeric::LANES;
+use runner::cli::command;
+use runner::parts::{Part, write_whole};
+use runner::plan::Plan;
+use runner::run::{self, Options};
+use runner::{config, engine};
+use tch::{Device, Kind, Tensor};
+use tempfile::TempDir;
+
+/// What must come to an answer, and soon, whatever the bytes.
+pub struct Reader {
+    pub name: &'static str,
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    pub read: fn(&[u8]),
+}
+
+pub const READERS: [Reader; 15] = [
+    Reader { name: "grid", seeds: configs, read: grid },
+    Reader { name: "map", seeds: configs, read: map },
+    Reader { name: "diagnosis", seeds: cases, read: diagnosis },
+    Reader { name: "formula", seeds: formulas, read: formula },
+    Reader { name: "part", seeds: || vec![SMALL.part.clone()], read: part },
+    Reader { name: "cells", seeds: || vec![SMALL.file("cells.csv")], read: cells },
+    Reader { name: "curves", seeds: || vec![SMALL.file("curves.csv")], read: curves },
+    Reader { name: "manifest", seeds: || vec![SMALL.file("manifest.json")], read: manifest },
+    Reader { name: "running", seeds: || vec![SMALL.running.clone()], read: running },
+    Reader { name: "table", seeds: || vec![SMALL.file("table.csv")], read: table },
+    Reader { name: "diagnoses", seeds: diagnosed, read: diagnoses },
+    Reader { name: "estimates", seeds: || vec![ESTIMATES.as_bytes().to_vec()], read: estimates },
+    Reader { name: "csv", seeds: || vec![data("csv")], read: |bytes| train_on("csv", bytes) },
+    Reader { name: "npz", seeds: || vec![data("npz"), array()], read: npz },
+    Reader {
+        name: "safetensors",
+        seeds: || vec![data("safetensors")],
+        read: |bytes| train_on("safetensors", bytes),
+    },
+];
+
+/// What has been found, named `READER/NAME`.
+pub fn kept() -> Vec<(String, Vec<u8>)> {
+    let file = fs::File::open(here("tests/readers/corpus.zip")).expect("corpus.zip is here");
+    let mut archive = zip::ZipArchive::new(file).expect("corpus.zip is an archive");
+    let mut kept = Vec::new();
+    for at in 0..archive.len() {
+        let mut entry = archive.by_index(at).unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        kept.push((entry.name().to_owned(), bytes));
+    }
+    kept
+}
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR").trim_end_matches("/fuzz")).join(path)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A small grid that has run: two engines, terms, cells that reach, that don't, and that diverge.
+struct Small {
+    /// Holds `results/x`, where the grid is finished.
+    place: TempDir,
+    /// What said that it was running.
+    running: Vec<u8>,
+    key: String,
+    part: Vec<u8>,
+}
+
+const GRID: &str = "name = 'x'\nsteps = 5\nrecord = { every = 2 }\nlr = [0.1, 10]\n\
+    seeds = { tuning = 1, reporting = 2 }\n[[grid]]\nproblems = ['direct_fit']\n\
+    losses = [{ composite = { terms = [{ loss = 'mse' }, { loss = 'l1' }] } }, 'plateau']\n\
+    optimizers = ['sgd', 'adam']\n[[grid]]\nproblems = ['himmelblau']\noptimizers = ['sgd']\n";
+
+static SMALL: LazyLock<Small> = LazyLock::new(|| {
+    tch::set_num_threads(1);
+    let place = tempfile::tempdir().unwrap();
+    let config = config::parse("x.toml", GRID.to_owned()).unwrap();
+    let plan = Plan::new(&config).unwrap();
+    let options = Options { out: place.path().join("results"), jobs: 1, fresh: false };
+    let folder = options.out.join("x");
+    // A run that is stopped at once leaves what says that it runs.
+    run::STOP.store(true, Ordering::Relaxed);
+    assert!(run::run(&config, &plan, &options).is_err());
+    run::STOP.store(false, Ordering::Relaxed);
+    let running = fs::read(folder.join("running.json")).unwrap();
+    run::run(&config, &plan, &options).unwrap();
+    let key = plan.batches[0].key(&plan.targets);
+    let part = fs::read(folder.join(format!("parts/{key}.part"))).unwrap();
+    Small { place, running, key, part }
+});
+
+impl Small {
+    fn folder(&self) -> PathBuf {
+        self.place.path().join("results/x")
+    }
+
+    fn file(&self, name: &str) -> Vec<u8> {
+        fs::read(self.folder().join(name)).unwrap()
+    }
+
+    /// A folder like it in which one file is another, and its commands.
+    fn with(&self, name: &str, bytes: &[u8], commands: &[&[&str]]) {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("x");
+        fs::create_dir(&folder).unwrap();
+        for other in ["cells.csv", "curves.csv", "manifest.json"] {
+            fs::copy(self.folder().join(other), folder.join(other)).unwrap();
+        }
+        std::os::unix::fs::symlink(self.folder().join("parts"), folder.join("parts")).unwrap();
+        fs::write(folder.join(name), bytes).unwrap();
+        let [changed, original] = [folder, self.folder()].map(|path| path.to_str().unwrap().to_owned());
+        for words in commands {
+            let place = |word: &&'_ str| match *word {
+                "CHANGED" => changed.clone(),
+                "ORIGINAL" => original.clone(),
+                word => word.to_owned(),
+            };
+            let words: Vec<String> = words.iter().map(place).collect();
+            let _ = command(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+    }
+}
+
+fn files(folder: &str, ending: &str) -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(here(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let wanted = entries.filter(|path| path.to_string_lossy().ends_with(ending));
+    wanted.map(|path| fs::read(path).unwrap()).collect()
+}
+
+fn configs() -> Vec<Vec<u8>> {
+    files("../../configs", ".toml")
+}
+
+fn grid(bytes: &[u8]) {
+    if let Ok(config) = config::parse("configs/x.toml", text(bytes)) {
+        // Plans of absurd size are another matter.
+        if config.grids.iter().map(|grid| grid.lr.len() * grid.optimizers.len()).sum::<usize>() < 10_000 {
+            drop(Plan::new(&config));
+        }
+    }
+}
+
+fn map(bytes: &[u8]) {
+    drop(config::map::parse("configs/x.toml", text(bytes)));
+}
+
+/// Configs, and single cases out of the suites.
+fn cases() -> Vec<Vec<u8>> {
+    let suites = files("tests/planted", ".toml").into_iter().map(|suite| text(&suite));
+    let cases: Vec<Vec<u8>> = suites
+        .flat_map(|suite| suite.split("[[case]]").map(|case| case.as_bytes().to_vec()).collect::<Vec<_>>())
+        .collect();
+    [configs(), cases].concat()
+}
+
+fn diagnosis(bytes: &[u8]) {
+    drop(config::diagnose::parse_case("configs/x.toml", &text(bytes)));
+}
+
+fn formulas() -> Vec<Vec<u8>> {
+    let texts = [
+        "where(abs(d) < 0.5, d*d, abs(d))",
+        "log1p(exp(-target*prediction)) + 1e-3 * prediction**2",
+        "0.5*min(d**2, 4) - max(-d, 0) + a*sqrt(d**2 + 1) + tanh(d)",
+        "where((d > 0 and not (d > 2)) or d <= -1 | target >= 1 & d == d, 3, -d/2)",
+    ];
+    texts.map(|text| text.as_bytes().to_vec()).into()
+}
+
+fn formula(bytes: &[u8]) {
+    let loss = Loss::Formula(Formula { value: text(bytes), constants: [("a".into(), 0.5)].into() });
+    if let Err(message) = loss.check() {
+        assert!(message.len() < 10_000 && message.lines().count() <= 3, "{message}");
+        return;
+    }
+    let points = [0.0, -0.0, 0.5, -1.5, 1e30, -1e30, f32::INFINITY, f32::NAN];
+    let prediction: Vec<[f32; LANES]> = points.iter().map(|x| [*x; LANES]).collect();
+    let mut slope = prediction.clone();
+    let mut value = [[0.0; LANES]; 1];
+    let kernel = loss.kernel::<f32>().expect("a formula has a kernel");
+    kernel.mean(points.len(), &prediction, &vec![[0.5; LANES]; points.len()], &mut slope, &mut value);
+    let leaf = Tensor::from_slice(&points).set_requires_grad(true);
+    assert_eq!(loss.tensor(&leaf, &Tensor::from(0.5)).size(), [8]);
+}
+
+fn part(bytes: &[u8]) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join(format!("{}.part", SMALL.key));
+    fs::write(&path, bytes).unwrap();
+    if let Some(part) = Part::load(place.path(), &SMALL.key) {
+        // What is taken is what was written, whatever else its first line says.
+        fs::write(&path, &SMALL.part).unwrap();
+        let whole = Part::load(place.path(), &SMALL.key).unwrap();
+        assert!(
+            part.cells == whole.cells && part.curves == whole.curves && part.terms == whole.terms,
+            "what comes of a changed part was never written"
+        );
+    }
+}
+
+fn cells(bytes: &[u8]) {
+    SMALL.with(
+        "cells.csv",
+        bytes,
+        &[
+            &["table", "CHANGED", "--format", "markdown"],
+            &["report", "CHANGED", "--no-figures"],
+            &["compare", "CHANGED", "ORIGINAL", "--force"],
+        ],
+    );
+}
+
+fn curves(bytes: &[u8]) {
+    SMALL.with("curves.csv", bytes, &[&["report", "CHANGED", "--no-figures"]]);
+}
+
+fn manifest(bytes: &[u8]) {
+    SMALL.with("manifest.json", bytes, &[&["report", "CHANGED", "--no-figures"]]);
+}
+
+fn running(bytes: &[u8]) {
+    SMALL.with("running.json", bytes, &[&["report", "CHANGED", "--no-figures"]]);
+}
+
+fn table(bytes: &[u8]) {
+    if let Ok(table) = Table::read_csv("table.csv", bytes) {
+        drop(table.render(&RenderOptions { terminal: false, top: None }));
+        drop(table.markdown(None));
+    }
+}
+
+fn diagnosed() -> Vec<Vec<u8>> {
+    let place = tempfile::tempdir().unwrap();
+    let config = here("../../configs/diagnose-plateau.toml");
+    let _ = command(&["diagnose", config.to_str().unwrap(), "--out", place.path().to_str().unwrap()]);
+    vec![fs::read(place.path().join("diagnose-plateau/diagnosis.json")).unwrap()]
+}
+
+fn diagnoses(bytes: &[u8]) {
+    SMALL.with("diagnosis.json", bytes, &[&["report", "CHANGED", "--no-figures"]]);
+}
+
+const ESTIMATES: &str = r#"{"mean":{"point_estimate":100.0,"standard_error":1.5},"slope":null}"#;
+
+fn estimates(bytes: &[u8]) {
+    let place = tempfile::tempdir().unwrap();
+    let sides = [("a", ESTIMATES.as_bytes()), ("b", bytes)].map(|(side, estimates)| {
+        let folder = place.path().join(side).join("steps/new");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("benchmark.json"), r#"{"full_id":"steps"}"#).unwrap();
+        fs::write(folder.join("estimates.json"), estimates).unwrap();
+        place.path().join(side)
+    });
+    let [a, b] = sides.each_ref().map(|path| path.to_str().unwrap());
+    let _ = command(&["compare", "--bench", a, b]);
+}
+
+/// Four rows for the model `line.pt`, in a format.
+fn data(ending: &str) -> Vec<u8> {
+    let x = Tensor::arange(40, (Kind::Float, Device::Cpu)).reshape([4, 10]).sin();
+    let y = x.sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("data");
+    match ending {
+        "npz" => Tensor::write_npz(&[("x", x), ("y", y)], &path).unwrap(),
+        "safetensors" => Tensor::write_safetensors(&[("x", x), ("y", y)], &path).unwrap(),
+        _ => {
+            let names = "a,b,c,d,e,f,g,h,i,j,y\n".to_owned();
+            let rows = (0..4).map(|row| format!("{row},1,-2,3e1,0.5,6,7,8,9,10,{row}.5\n"));
+            return names.into_bytes().into_iter().chain(rows.collect::<String>().into_bytes()).collect();
+        }
+    }
+    fs::read(path).unwrap()
+}
+
+/// One array, which the reader of archives is given in an archive whose checksums are right.
+fn array() -> Vec<u8> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(data("npz"))).unwrap();
+    let mut bytes = Vec::new();
+    archive.by_name("x.npy").unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn npz(bytes: &[u8]) {
+    if !bytes.starts_with(b"\x93NUMPY") {
+        return train_on("npz", bytes);
+    }
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in [("x.npy", bytes), ("y.npy", bytes)] {
+        let options = zip::write::FileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        writer.start_file(name, options).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    train_on("npz", writer.finish().unwrap().get_ref());
+}
+
+/// A step of training on data that somebody else made.
+fn train_on(ending: &str, bytes: &[u8]) {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    fs::copy(here("../problems/tests/models/line.pt"), path("line.pt")).unwrap();
+    write_whole(&path(&format!("data.{ending}")), |file| file.write_all(bytes)).unwrap();
+    let text = format!(
+        "name = 'x'\nsteps = 1\nseeds = {{ tuning = [], reporting = [5] }}\nlr = [0.1]\n[[grid]]\n\
+         problems = [{{ torchscript = {{ model = 'line.pt', data = 'data.{ending}' }} }}]\n\
+         losses = ['mse']\noptimizers = ['sgd']\n"
+    );
+    let config = config::parse(path("x.toml").to_str().unwrap(), text).unwrap();
+    let plan = Plan::new(&config).unwrap();
+    for lane in plan.batches.iter().flat_map(engine::run) {
+        assert!(lane.message.len() < 10_000, "{}", lane.message);
+    }
+}
