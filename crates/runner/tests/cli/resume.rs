@@ -1,12 +1,12 @@
 //! Results are a function of the config: not of threads, interruptions, leftovers or accidents.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use analysis::records::Cells;
 
@@ -59,41 +59,59 @@ fn kills() -> u32 {
     std::env::var("OPTBENCH_KILLS").map_or(24, |count| count.parse().expect("OPTBENCH_KILLS is a number"))
 }
 
+/// The page and the figures of a report, by name.
+fn report_files(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folder = place.results("x");
+    let figures = fs::read_dir(folder.join("report")).unwrap().map(|entry| entry.unwrap().path());
+    let all = figures.chain([folder.join("report.html")]);
+    all.map(|path| (path.strip_prefix(&folder).unwrap().to_owned(), fs::read(&path).unwrap())).collect()
+}
+
 #[test]
-fn runs_and_merges_killed_at_random_moments_end_with_the_same_bytes() {
+fn what_is_killed_at_random_moments_ends_with_the_same_bytes() {
     let (calm, place) = (Place::new(), Place::new());
-    let begin = Instant::now();
-    let expected = undisturbed(&calm);
-    let whole = begin.elapsed();
     let file = place.config("x", CONFIG);
     let begin = Instant::now();
-    assert_eq!(calm.run(&["merge", &file]).status.code(), Some(0));
-    let merging = begin.elapsed();
-    let commands: [&[&str]; 4] = [
-        &["run", &file],
-        &["run", &file, "--shard", "0/2"],
-        &["run", &file, "--shard", "1/2"],
-        &["merge", &file],
+    let expected = undisturbed(&calm);
+    let running = begin.elapsed();
+    let timed = |command: &[&str]| {
+        let begin = Instant::now();
+        let output = calm.run(command);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        begin.elapsed()
+    };
+    let merging = timed(&["merge", &file]);
+    let reporting = timed(&["report", "results/x"]);
+    let page = report_files(&calm);
+    let commands: [(&[&str], Duration); 5] = [
+        (&["run", &file], running),
+        (&["run", &file, "--shard", "0/2"], running),
+        (&["run", &file, "--shard", "1/2"], running),
+        (&["merge", &file], merging),
+        (&["report", "results/x"], reporting),
     ];
     let mut killed = 0;
-    // Where the run is killed goes through a cycle that has no common measure with its length, and
+    // Where a command is killed goes through a cycle that has no common measure with its length, and
     // parts that were made are taken away again, so that there is always something left to kill.
     for round in 0_u32.. {
         let fraction = f64::from(round).mul_add(0.618_033_988_75, 0.1).fract();
-        let command = commands[round as usize % commands.len()];
-        let is_merge = command[0] == "merge";
-        if is_merge {
+        let (command, whole) = commands[round as usize % commands.len()];
+        let makes_parts = command[0] == "run";
+        if !makes_parts {
             assert_eq!(place.run(&[&file]).status.code(), Some(0));
         }
-        let signal = ["KILL", "TERM", "INT"][(round / 4) as usize % 3];
+        let signal = ["KILL", "TERM", "INT"][(round / 5) as usize % 3];
         let mut child = place.command(command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        sleep(if is_merge { merging } else { whole }.mul_f64(fraction));
+        sleep(whole.mul_f64(fraction));
         let id = child.id().to_string();
         let sent = Command::new("kill").args([&format!("-{signal}"), &id]).stderr(Stdio::null()).status();
         let ended = child.wait().unwrap();
-        // A merge ends at once whatever the signal; a run that is asked to stop ends its batches.
+        // A run that is asked to stop ends its batches; others end at once whatever the signal.
         killed +=
             u32::from(sent.unwrap().success() && (ended.signal().is_some() || ended.code() == Some(130)));
+        if let Ok(html) = fs::read(place.results("x").join("report.html")) {
+            assert!(html == page[Path::new("report.html")], "the page is half-written");
+        }
         if killed >= kills() {
             break;
         }
@@ -105,6 +123,8 @@ fn runs_and_merges_killed_at_random_moments_end_with_the_same_bytes() {
     let output = place.run(&[&file, "--jobs", "2"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(result_files(&place.results("x")), expected);
+    assert_eq!(place.run(&["report", "results/x"]).status.code(), Some(0));
+    assert!(report_files(&place) == page, "the report isn't what it is without kills");
 }
 
 #[test]
