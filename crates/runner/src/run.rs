@@ -214,7 +214,7 @@ pub struct Status {
     pub failed: u64,
     /// Shards with parts that are missing, as an `--array=` string, where their number is known.
     pub missing: Option<String>,
-    /// Whether the result files are there.
+    /// Whether the result files are there, and are those of this config and build.
     pub merged: bool,
 }
 
@@ -240,9 +240,18 @@ pub fn status(
         Ok(lost.is_empty())
     })?;
     let missing = (!of.is_empty()).then(|| array(&of));
-    let merged = workshop.folder.join("manifest.json").exists();
+    let merged = is_merged(config, &workshop.folder);
     let parts = laid_out.keys.len();
     Ok(Status { parts, done, cells: counts.cells, failed: counts.failed, missing, merged })
+}
+
+/// Whether the result files in a folder are those that this config would come to.
+fn is_merged(config: &Config, folder: &Path) -> bool {
+    let manifest = || -> Option<serde_json::Value> {
+        serde_json::from_str(&fs::read_to_string(folder.join("manifest.json")).ok()?).ok()
+    };
+    let is_running = folder.join(Running::FILE).exists();
+    !is_running && manifest().is_some_and(|manifest| manifest["config"] == config.text && manifest["build"] == BUILD)
 }
 
 /// A grid's folder, and what parts are made with.

@@ -99,6 +99,19 @@ fn shards_merge_to_the_bytes_of_one_process() {
 }
 
 #[test]
+fn result_files_of_an_earlier_config_are_not_taken_for_these() {
+    let place = place(GRID);
+    ok(&place.run(&["g.toml"]));
+    let status = || text(&place.run(&["status", "g.toml"]).stdout);
+    assert!(status().ends_with("; the result files are there\n"), "{}", status());
+    // A comment makes no other parts, but it is in the manifest.
+    place.config("g", &format!("{GRID}# again\n"));
+    assert!(status().contains("18 of 18 parts") && status().ends_with("; `runner merge` puts them together\n"));
+    ok(&place.run(&["merge", "g.toml"]));
+    assert!(status().ends_with("; the result files are there\n"), "{}", status());
+}
+
+#[test]
 fn grids_that_extend_themselves_go_on_when_all_shards_are_there() {
     let config = "name = 'g'\nsteps = 40\nextend = true\nlr = [1e-4, 1e-3]\nseeds = { tuning = 1, reporting = 1 }\n\
         [[grid]]\nproblems = ['direct_fit']\nlosses = ['mse', 'l1']\noptimizers = ['sgd', 'adam', 'rmsprop']\n";
@@ -225,7 +238,10 @@ fn a_folder_that_is_removed_under_a_run_is_said_and_the_next_run_makes_all_anew(
     let config = GRID.replace("steps = 60", "steps = 20000");
     let place = place(&config);
     let child = started(&place);
-    fs::remove_dir_all(place.results("g")).unwrap();
+    // A part that is named just then keeps the folder for a moment.
+    while place.results("g").exists() {
+        let _ = fs::remove_dir_all(place.results("g"));
+    }
     let output = child.wait_with_output().unwrap();
     let said = text(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(output.status.code(), Some(1), "{said}");
