@@ -110,10 +110,10 @@ impl Kept {
     }
 
     fn accumulate(&mut self, g: &Tensor, decay: f64) {
-        let products = [g.bmm(&g.transpose(1, 2)), g.transpose(1, 2).bmm(g)];
-        for (side, products) in self.sides.iter_mut().zip(products) {
+        let turned = g.transpose(1, 2);
+        for (side, [a, b]) in self.sides.iter_mut().zip([[g, &turned], [&turned, g]]) {
             if let Some(side) = side {
-                side.products = average(&side.products, decay, &products);
+                side.products = average(&side.products, decay, &a.bmm(b));
             }
         }
     }
@@ -140,9 +140,11 @@ impl TensorRule for Soap {
     fn start(&self, parameter: &Tensor) -> Kept {
         let zeros = matrix(parameter).zeros_like();
         let side = |n: i64| {
-            let square = Tensor::zeros([zeros.size()[0], n, n], (zeros.kind(), zeros.device()));
             let rotated = is_matrix(parameter) && n as u64 <= self.max_dim;
-            rotated.then(|| Side { vectors: square.shallow_clone(), products: square })
+            rotated.then(|| {
+                let square = Tensor::zeros([zeros.size()[0], n, n], (zeros.kind(), zeros.device()));
+                Side { vectors: square.shallow_clone(), products: square }
+            })
         };
         let sides = [side(zeros.size()[1]), side(zeros.size()[2])];
         Kept { m: zeros.copy(), v: zeros.copy(), sides }

@@ -366,3 +366,19 @@ fn a_batch_that_panics_is_an_outcome_of_its_lanes() {
         assert!(result.hits.iter().all(Option::is_none) && result.error[1].is_nan());
     }
 }
+
+#[test]
+fn every_optimizer_takes_a_hundred_and_fifty_thousand_parameters() {
+    // Whatever would keep a square of them can't.
+    let optimizers = list(Optimizer::all().iter().map(|optimizer| optimizer.name()));
+    let text = format!(
+        "name = 'large'\nsteps = 1\nseeds = {{ tuning = [], reporting = [1] }}\nlr = [0.01]\n[[grid]]\n\
+         problems = [{{ direct_fit = {{ dim = 150000 }} }}]\nlosses = ['mse']\noptimizers = [{optimizers}]\n"
+    );
+    plan(&text).par_iter().for_each(|batch| {
+        tch::set_num_threads(1);
+        for lane in engine::run(batch) {
+            assert_ne!(lane.outcome, Outcome::Failed, "{}: {}", label(batch), lane.message);
+        }
+    });
+}
