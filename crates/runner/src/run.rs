@@ -251,7 +251,8 @@ fn is_merged(config: &Config, folder: &Path) -> bool {
         serde_json::from_str(&fs::read_to_string(folder.join("manifest.json")).ok()?).ok()
     };
     let is_running = folder.join(Running::FILE).exists();
-    !is_running && manifest().is_some_and(|manifest| manifest["config"] == config.text && manifest["build"] == BUILD)
+    !is_running
+        && manifest().is_some_and(|manifest| manifest["config"] == config.text && manifest["build"] == BUILD)
 }
 
 /// A grid's folder, and what parts are made with.

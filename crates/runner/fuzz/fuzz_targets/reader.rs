@@ -23,10 +23,7 @@ static READER: LazyLock<&Reader> = LazyLock::new(|| {
 fuzz_target!(
     init: {
         if let Some(folder) = std::env::var_os("SEEDS").map(PathBuf::from) {
-            let own = |(entry, bytes): (String, Vec<u8>)| {
-                (entry.split('/').next() == Some(READER.name)).then_some(bytes)
-            };
-            let found = kept().into_iter().filter_map(own);
+            let found = kept().into_iter().filter(|(name, _)| *name == READER.name).map(|(_, bytes)| bytes);
             for (at, bytes) in (READER.seeds)().into_iter().chain(found).enumerate() {
                 fs::write(folder.join(format!("seed-{at}")), bytes).expect("the folder of SEEDS is there");
             }

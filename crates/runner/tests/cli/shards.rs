@@ -106,7 +106,9 @@ fn result_files_of_an_earlier_config_are_not_taken_for_these() {
     assert!(status().ends_with("; the result files are there\n"), "{}", status());
     // A comment makes no other parts, but it is in the manifest.
     place.config("g", &format!("{GRID}# again\n"));
-    assert!(status().contains("18 of 18 parts") && status().ends_with("; `runner merge` puts them together\n"));
+    assert!(
+        status().contains("18 of 18 parts") && status().ends_with("; `runner merge` puts them together\n")
+    );
     ok(&place.run(&["merge", "g.toml"]));
     assert!(status().ends_with("; the result files are there\n"), "{}", status());
 }

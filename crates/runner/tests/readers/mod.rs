@@ -48,7 +48,8 @@ pub const READERS: [Reader; 15] = [
     },
 ];
 
-/// What has been found, named `READER/NAME`.
+/// What has been found, by the reader's name. An entry of the archive is a reader's: files one after the other, each
+/// with its length before it in four bytes, so that what they have in common is packed once.
 pub fn kept() -> Vec<(String, Vec<u8>)> {
     let file = fs::File::open(here("tests/readers/corpus.zip")).expect("corpus.zip is here");
     let mut archive = zip::ZipArchive::new(file).expect("corpus.zip is an archive");
@@ -57,7 +58,12 @@ pub fn kept() -> Vec<(String, Vec<u8>)> {
         let mut entry = archive.by_index(at).unwrap();
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).unwrap();
-        kept.push((entry.name().to_owned(), bytes));
+        let mut rest = &bytes[..];
+        while let Some((length, more)) = rest.split_first_chunk() {
+            let (file, more) = more.split_at(u32::from_le_bytes(*length) as usize);
+            kept.push((entry.name().to_owned(), file.to_vec()));
+            rest = more;
+        }
     }
     kept
 }
