@@ -245,14 +245,17 @@ pub fn status(
     Ok(Status { parts, done, cells: counts.cells, failed: counts.failed, missing, merged })
 }
 
+/// What `manifest.json` says in a results folder; `None` if there is none, or it can't be read.
+pub(crate) fn manifest(folder: &Path) -> Option<serde_json::Value> {
+    serde_json::from_str(&fs::read_to_string(folder.join("manifest.json")).ok()?).ok()
+}
+
 /// Whether the result files in a folder are those that this config would come to.
 fn is_merged(config: &Config, folder: &Path) -> bool {
-    let manifest = || -> Option<serde_json::Value> {
-        serde_json::from_str(&fs::read_to_string(folder.join("manifest.json")).ok()?).ok()
-    };
     let is_running = folder.join(Running::FILE).exists();
     !is_running
-        && manifest().is_some_and(|manifest| manifest["config"] == config.text && manifest["build"] == BUILD)
+        && manifest(folder)
+            .is_some_and(|manifest| manifest["config"] == config.text && manifest["build"] == BUILD)
 }
 
 /// A grid's folder, and what parts are made with.

@@ -1,6 +1,5 @@
 //! Where the results are: in the files of a finished run, or in the parts of one that is running.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use analysis::records::{Cell, Cells, Point, Points, Targets, write_cell_header, write_point_header};
@@ -9,7 +8,7 @@ use serde_json::Value;
 
 use super::ReportError;
 use crate::parts::{self, Part};
-use crate::run::Running;
+use crate::run::{Running, manifest};
 use crate::table::{TableError, cells_path};
 
 /// Results to be read, several times over.
@@ -32,10 +31,7 @@ impl Source {
             }
             return Ok(Self::Running { folder: parts, running, keys });
         }
-        let manifest = || -> Option<Value> {
-            serde_json::from_str(&fs::read_to_string(folder.join("manifest.json")).ok()?).ok()
-        };
-        let manifest = manifest().unwrap_or(Value::Null);
+        let manifest = manifest(folder).unwrap_or(Value::Null);
         let cells = cells_path(folder)?;
         let curves = Some(cells.with_file_name("curves.csv")).filter(|path| path.exists());
         Ok(Self::Finished { cells, curves, manifest })

@@ -12,7 +12,7 @@ use analysis::table::{RenderOptions, Table};
 use losses::{Formula, Loss};
 use numeric::LANES;
 use runner::cli::command;
-use runner::parts::{Part, write_whole};
+use runner::parts::Part;
 use runner::plan::Plan;
 use runner::run::{self, Options};
 use runner::{config, engine};
@@ -33,11 +33,23 @@ pub const READERS: [Reader; 15] = [
     Reader { name: "formula", seeds: formulas, read: formula },
     Reader { name: "part", seeds: || vec![SMALL.part.clone()], read: part },
     Reader { name: "cells", seeds: || vec![SMALL.file("cells.csv")], read: cells },
-    Reader { name: "curves", seeds: || vec![SMALL.file("curves.csv")], read: curves },
-    Reader { name: "manifest", seeds: || vec![SMALL.file("manifest.json")], read: manifest },
-    Reader { name: "running", seeds: || vec![SMALL.running.clone()], read: running },
+    Reader {
+        name: "curves",
+        seeds: || vec![SMALL.file("curves.csv")],
+        read: |bytes| reported("curves.csv", bytes),
+    },
+    Reader {
+        name: "manifest",
+        seeds: || vec![SMALL.file("manifest.json")],
+        read: |bytes| reported("manifest.json", bytes),
+    },
+    Reader {
+        name: "running",
+        seeds: || vec![SMALL.running.clone()],
+        read: |bytes| reported("running.json", bytes),
+    },
     Reader { name: "table", seeds: || vec![SMALL.file("table.csv")], read: table },
-    Reader { name: "diagnoses", seeds: diagnosed, read: diagnoses },
+    Reader { name: "diagnoses", seeds: diagnosed, read: |bytes| reported("diagnosis.json", bytes) },
     Reader { name: "estimates", seeds: || vec![ESTIMATES.as_bytes().to_vec()], read: estimates },
     Reader { name: "csv", seeds: || vec![data("csv")], read: |bytes| train_on("csv", bytes) },
     Reader { name: "npz", seeds: || vec![data("npz"), array()], read: npz },
@@ -230,16 +242,9 @@ fn cells(bytes: &[u8]) {
     );
 }
 
-fn curves(bytes: &[u8]) {
-    SMALL.with("curves.csv", bytes, &[&["report", "CHANGED", "--no-figures"]]);
-}
-
-fn manifest(bytes: &[u8]) {
-    SMALL.with("manifest.json", bytes, &[&["report", "CHANGED", "--no-figures"]]);
-}
-
-fn running(bytes: &[u8]) {
-    SMALL.with("running.json", bytes, &[&["report", "CHANGED", "--no-figures"]]);
+/// The page of results in which one file is this.
+fn reported(name: &str, bytes: &[u8]) {
+    SMALL.with(name, bytes, &[&["report", "CHANGED", "--no-figures"]]);
 }
 
 fn table(bytes: &[u8]) {
@@ -254,10 +259,6 @@ fn diagnosed() -> Vec<Vec<u8>> {
     let config = here("../../configs/diagnose-plateau.toml");
     let _ = command(&["diagnose", config.to_str().unwrap(), "--out", place.path().to_str().unwrap()]);
     vec![fs::read(place.path().join("diagnose-plateau/diagnosis.json")).unwrap()]
-}
-
-fn diagnoses(bytes: &[u8]) {
-    SMALL.with("diagnosis.json", bytes, &[&["report", "CHANGED", "--no-figures"]]);
 }
 
 const ESTIMATES: &str = r#"{"mean":{"point_estimate":100.0,"standard_error":1.5},"slope":null}"#;
@@ -319,7 +320,7 @@ fn train_on(ending: &str, bytes: &[u8]) {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     fs::copy(here("../problems/tests/models/line.pt"), path("line.pt")).unwrap();
-    write_whole(&path(&format!("data.{ending}")), |file| file.write_all(bytes)).unwrap();
+    fs::write(path(&format!("data.{ending}")), bytes).unwrap();
     let text = format!(
         "name = 'x'\nsteps = 1\nseeds = {{ tuning = [], reporting = [5] }}\nlr = [0.1]\n[[grid]]\n\
          problems = [{{ torchscript = {{ model = 'line.pt', data = 'data.{ending}' }} }}]\n\
