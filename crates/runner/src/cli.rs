@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,6 @@ use std::thread::available_parallelism;
 use analysis::table::RenderOptions;
 use clap::{Args, Parser, Subcommand};
 use losses::Loss;
-use miette::{Diagnostic, Report};
 use serde::Serialize;
 
 use crate::compare::{self, CompareArgs};
@@ -23,6 +22,7 @@ use crate::run::{self, Options, RunError, Summary};
 use crate::shard::{MOST, Shard};
 use crate::slurm::{self, SlurmArgs};
 use crate::table::{self, TableArgs};
+use crate::terminal::{print, say, wrong};
 use crate::{list, survey};
 
 /// Benchmarks optimizers: trains every problem with every loss, optimizer, schedule, learning rate and
@@ -200,17 +200,6 @@ fn answer(cli: Cli) -> ExitCode {
     }
 }
 
-/// Shows a mistake and gives the exit code.
-pub(crate) fn wrong(error: impl Diagnostic + Send + Sync + 'static, code: u8) -> ExitCode {
-    eprintln!("{:?}", Report::new(error));
-    ExitCode::from(code)
-}
-
-/// Prints to standard output; a reader that has seen enough (`| head`) is no error.
-pub(crate) fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-}
-
 /// A config and its plan, or the exit code after showing what is wrong with it.
 pub(crate) fn prepare(path: &std::path::Path) -> Result<(Config, Plan), ExitCode> {
     let config = config::read(path).map_err(|error| wrong(error, 2))?;
@@ -238,10 +227,10 @@ pub(crate) fn on_ctrl_c(words: &'static str) {
         if run::STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("{words}");
+        say(&format!("{words}"));
     });
     if let Err(error) = stop {
-        eprintln!("Ctrl-C will not be waited for: {error}");
+        say(&format!("Ctrl-C will not be waited for: {error}"));
     }
 }
 
@@ -255,17 +244,17 @@ fn run(args: &RunArgs) -> ExitCode {
     on_ctrl_c("stopping after the batches that have begun; Ctrl-C again stops at once");
     let (cells, batches) = (plan.cells(), plan.batches.len());
     let share = args.shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
-    eprintln!("{}: {cells} cells in {batches} batches{share}, on {} threads", config.name, options.jobs);
+    say(&format!("{}: {cells} cells in {batches} batches{share}, on {} threads", config.name, options.jobs));
     let Some(shard) = args.shard else {
         return report(&config, run::run(&config, &plan, &options), &options, args.top);
     };
     match run::run_shard(&config, &plan, shard, &options) {
         Ok(done) => {
             let made = done.parts - done.reused;
-            eprintln!(
+            say(&format!(
                 "shard {shard}: {made} parts made, {} were there; `runner merge` puts all together",
                 done.reused
-            );
+            ));
             failed_cells(done.counts.failed)
         }
         Err(error) => failed(error),
@@ -335,7 +324,7 @@ fn failed_cells(count: u64) -> ExitCode {
     if count == 0 {
         return ExitCode::SUCCESS;
     }
-    eprintln!("{count} cells failed: the column `message` of cells.csv says why");
+    say(&format!("{count} cells failed: the column `message` of cells.csv says why"));
     ExitCode::from(1)
 }
 
@@ -350,26 +339,26 @@ fn report(config: &Config, run: Result<Summary, RunError>, options: &Options, to
     let terminal = std::io::stdout().is_terminal();
     print(&summary.table.render(&RenderOptions { terminal, top }));
     let counts = summary.counts;
-    eprintln!(
+    say(&format!(
         "{} cells ({} diverged, {} failed) in {:.1} s; results in {}",
         counts.cells,
         counts.diverged,
         counts.failed,
         summary.wall.as_secs_f64(),
         folder.display()
-    );
+    ));
     if summary.reused > 0 {
-        eprintln!(
+        say(&format!(
             "{} of {} parts were there already (--fresh makes them anew)",
             summary.reused, summary.batches
-        );
+        ));
     }
     if summary.removed > 0 {
-        eprintln!("{} parts of another build or config were removed", summary.removed);
+        say(&format!("{} parts of another build or config were removed", summary.removed));
     }
     for loss in summary.table.slow_losses() {
         if let Some(command) = diagnosis_of(config, loss) {
-            eprintln!("`{loss}` is slow whatever trains it: `{command}` says why");
+            say(&format!("`{loss}` is slow whatever trains it: `{command}` says why"));
         }
     }
     failed_cells(counts.failed)

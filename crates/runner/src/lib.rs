@@ -20,3 +20,4 @@ mod slurm;
 mod spark;
 mod survey;
 mod table;
+mod terminal;

@@ -9,7 +9,7 @@ use problems::Problem;
 use registry::Info;
 use serde_json::Value;
 
-use crate::cli::print;
+use crate::terminal::{print, say};
 
 /// One entry, as it is listed.
 struct Entry {
@@ -75,7 +75,7 @@ pub(crate) fn list(what: Option<&str>) -> ExitCode {
         || "`runner list` names everything".to_owned(),
         |near| format!("did you mean `{near}`?"),
     );
-    eprintln!("nothing is called `{what}`: {hint}");
+    say(&format!("nothing is called `{what}`: {hint}"));
     ExitCode::from(2)
 }
 

@@ -14,6 +14,8 @@ use analysis::records::{self, Cell, Hit, Outcome, Point, Targets, Term};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use files::write_whole;
+
 use crate::engine::LaneResult;
 use crate::plan::Batch;
 
@@ -211,31 +213,6 @@ pub(crate) fn path(folder: &Path, key: &str) -> PathBuf {
 fn hash(blocks: [&[u8]; 3]) -> String {
     let hash = blocks.iter().fold(Sha256::new(), Sha256::chain_update);
     base16ct::lower::encode_string(&hash.finalize())
-}
-
-/// Writes a file so that under its name there is ever only a whole one: first under another name in
-/// the same folder, synced, then renamed.
-///
-/// # Errors
-/// As the system says; then nothing is left behind.
-pub fn write_whole(
-    path: &Path,
-    write: impl FnOnce(&mut io::BufWriter<&File>) -> io::Result<()>,
-) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
-    let mut buffer = io::BufWriter::with_capacity(1 << 16, file.as_file());
-    write(&mut buffer)?;
-    buffer.flush()?;
-    drop(buffer);
-    file.as_file().sync_all()?;
-    // Results are for everybody to read, which a temporary file is not.
-    #[cfg(unix)]
-    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    file.persist(path).map_err(|error| error.error)?;
-    // The rename itself must survive a power cut. Some systems can't sync a folder: then it may not.
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(())
 }
 
 /// So long after its last byte a file that is being written has been given up: another run may be at work here.

@@ -21,9 +21,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use files::write_whole;
+
 use crate::config::Config;
 use crate::engine;
-use crate::parts::{self, Counts, Part, Timing, sweep, write_whole};
+use crate::parts::{self, Counts, Part, Timing, sweep};
 use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
 use crate::shard::{Remedy, Shard, array, shards_of};
 use crate::spark::Falls;

@@ -12,8 +12,9 @@ use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::cli::{prepare, print, wrong};
+use crate::cli::prepare;
 use crate::shard::MOST;
+use crate::terminal::{print, say, wrong};
 
 /// What `--help` adds.
 pub(crate) const HELP: &str = "\
@@ -104,11 +105,11 @@ pub(crate) fn command(args: &SlurmArgs) -> ExitCode {
             return submit(&scripts);
         }
         print(&format!("{}\n{}", scripts.array, scripts.merge));
-        eprintln!(
+        say(&format!(
             "two scripts: submit the array, then the merge with --dependency=afterany:ARRAY_JOB (--submit does both); \
              {} must exist",
             logs.display()
-        );
+        ));
         Ok(())
     });
     match done {

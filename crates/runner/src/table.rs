@@ -13,8 +13,8 @@ use clap::{Args, ValueEnum};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::cli::{print, wrong};
-use crate::parts::write_whole;
+use crate::terminal::{print, say, wrong};
+use files::write_whole;
 
 /// What `runner table` is asked for.
 #[derive(Args)]
@@ -127,7 +127,7 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
         write_whole(&path, |file| file.write_all(&bytes))
             .map_err(|source| TableError::Write { path, source })?;
     }
-    eprintln!("table.csv, table.md, scores.csv and scores.json are in {}", folder.display());
+    say(&format!("table.csv, table.md, scores.csv and scores.json are in {}", folder.display()));
     Ok(())
 }
 

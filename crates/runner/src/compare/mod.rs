@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use analysis::compare::{Comparison, Filter, Format, Grid, Names, Options, compare as compare_sides};
 use clap::{Args, ValueEnum};
 
-use crate::cli::{print, wrong};
+use crate::terminal::{print, say, wrong};
 use error::CompareError;
 use git::Repository;
 use source::Source;
@@ -123,7 +123,7 @@ fn answer(args: &CompareArgs) -> Result<(String, bool), CompareError> {
     if let (Source::Commit(repository, _), Source::Commit(..)) = (&left, &right)
         && repository.is_dirty()
     {
-        eprintln!("note: results/ has changes that are not committed, which are not compared here");
+        say(&format!("note: results/ has changes that are not committed, which are not compared here"));
     }
     let names = Names { left: left.shown(), right: right.shown() };
     finish(args, &left, &right, &names)

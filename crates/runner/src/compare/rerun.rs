@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::error::CompareError;
 use super::git::{Commit, Repository, output, text};
+use crate::terminal::say;
 
 /// A checkout of a commit, which is removed again.
 struct Checkout<'a> {
@@ -59,7 +60,7 @@ pub(super) fn rerun(
     let target = repository.root().join("target").join("compare");
     let folder = target.join(format!("tree-{}", &commit.hash[..commit.hash.len().min(12)]));
     let checkout = Checkout::new(repository, commit, folder)?;
-    eprintln!("building {}", commit.shown());
+    say(&format!("building {}", commit.shown()));
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.args(["build", "-p", "runner", "--target-dir"]).arg(&target).current_dir(&checkout.folder);
     let help = format!("its messages are above; does {} build at all?", commit.shown());

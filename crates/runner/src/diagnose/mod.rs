@@ -33,10 +33,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::cli::{print, wrong};
 use crate::config::ConfigError;
 use crate::config::diagnose::{Case, parse_case, read_case, read_suite};
-use crate::parts::write_whole;
+use crate::terminal::{print, say, wrong};
+use files::write_whole;
 use probe::Probes;
 use profile::Profile;
 
@@ -194,7 +194,7 @@ fn write(folder: &Path, case: &Case, answer: &Answer, json: &str) -> Result<(), 
     for (name, figure) in [("profile", &answer.profile.figure(&case.name)), ("descent", &answer.descent)] {
         figure.write(folder, name)?;
     }
-    eprintln!("diagnosis.json, diagnosis.md, profile.csv and figures are in {}", folder.display());
+    say(&format!("diagnosis.json, diagnosis.md, profile.csv and figures are in {}", folder.display()));
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use analysis::diagnosis::Cause;
 use rayon::prelude::*;
 
 use super::{diagnose, suite_cases};
-use crate::cli::{print, wrong};
 use crate::config::diagnose::Case;
+use crate::terminal::{print, wrong};
 
 /// A planted case, and what was found.
 struct Found {

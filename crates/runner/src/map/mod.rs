@@ -17,10 +17,11 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::cli::{Place, on_ctrl_c, print, wrong};
+use crate::cli::{Place, on_ctrl_c};
 use crate::config::map::{self, Map, Show};
-use crate::parts::write_whole;
 use crate::plan::BUILD;
+use crate::terminal::{print, say, wrong};
+use files::write_whole;
 use picture::{Counts, picture, write_csv, write_npy};
 pub use pixels::{Pixel, train};
 
@@ -86,7 +87,7 @@ pub(crate) fn command(args: &MapArgs) -> ExitCode {
     let jobs = args.place.jobs(None);
     let folder = args.place.out.join(&map.name);
     let runs = map.x.pixels * map.y.pixels;
-    eprintln!("{}: {runs} runs of up to {} steps, on {jobs} threads", map.name, map.steps);
+    say(&format!("{}: {runs} runs of up to {} steps, on {jobs} threads", map.name, map.steps));
     let begin = Instant::now();
     let made = fs::create_dir_all(&folder)
         .map_err(|source| MapError::Write { path: folder.clone(), source })
@@ -95,7 +96,7 @@ pub(crate) fn command(args: &MapArgs) -> ExitCode {
         Ok(counts) => {
             print(&said(&map, counts));
             let wall = begin.elapsed().as_secs_f64();
-            eprintln!("{runs} runs in {wall:.1} s; {} is the picture", folder.join("map.png").display());
+            say(&format!("{runs} runs in {wall:.1} s; {} is the picture", folder.join("map.png").display()));
             ExitCode::SUCCESS
         }
         Err(error @ MapError::Stopped) => wrong(error, 130),

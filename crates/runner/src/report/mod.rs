@@ -20,10 +20,10 @@ use optimizers::Optimizer;
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::cli::{print, wrong};
 use crate::config::{self, Config};
-use crate::parts::write_whole;
 use crate::table::{TableError, parent, unreadable};
+use crate::terminal::{print, say, wrong};
+use files::write_whole;
 use source::Source;
 
 /// What `--help` adds.
@@ -127,7 +127,7 @@ fn report(args: &ReportArgs) -> Result<PathBuf, ReportError> {
         let mut gallery = results.gallery();
         gallery.extend(drawn);
         write_figures(&folder.join("report"), &gallery)?;
-        eprintln!("{} figures are in {}", gallery.len(), folder.join("report").display());
+        say(&format!("{} figures are in {}", gallery.len(), folder.join("report").display()));
     }
     Ok(path)
 }
