@@ -25,9 +25,11 @@ impl Place {
         file
     }
 
-    /// The program, to be run here.
+    /// The program, to be run here: this build, or the one that `OPTBENCH_RUNNER` names, to see a test fail.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        let runner =
+            std::env::var_os("OPTBENCH_RUNNER").unwrap_or_else(|| env!("CARGO_BIN_EXE_runner").into());
+        let mut command = Command::new(runner);
         command.args(arguments).current_dir(self.path()).env("NO_COLOR", "1");
         command
     }
