@@ -18,50 +18,51 @@ const GIVEN_UP: Duration = Duration::from_secs(3600);
 ///
 /// Every file is named by its plain name: a name with a separator, `..` or a control character is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    /// Whether it is in another one, so that it may not be a link.
+    is_below: bool,
+}
 
 impl Folder {
     /// A folder that is there or not yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        Self(if path.as_os_str().is_empty() { ".".into() } else { path })
+        Self { path: if path.as_os_str().is_empty() { ".".into() } else { path }, is_below: false }
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
-    /// Makes it, and those above it, if need be.
+    /// The folder of a plain name in it, there or not yet. Where it is a link, nothing can be done in it.
+    #[must_use]
+    pub fn below(&self, name: &'static str) -> Self {
+        Self { path: self.path.join(name), is_below: true }
+    }
+
+    /// Makes it if need be; and those above it, unless it is below another.
     ///
     /// # Errors
-    /// As the system says.
+    /// As the system says, or that it is a link.
     pub fn create(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.0)
-    }
-
-    /// A folder in it.
-    ///
-    /// # Errors
-    /// If there is none of this name, or a link.
-    pub fn below(&self, name: &str) -> io::Result<Self> {
-        let path = self.inside(name)?;
-        if fs::symlink_metadata(&path)?.is_dir() {
-            return Ok(Self(path));
+        if !self.is_below {
+            return fs::create_dir_all(&self.path);
         }
-        Err(refused(format!("{} is no folder of its own, and a link isn't followed", path.display())))
-    }
-
-    /// A folder in it, which is made if need be.
-    ///
-    /// # Errors
-    /// As [`below`](Self::below), or if it can't be made.
-    pub fn create_below(&self, name: &str) -> io::Result<Self> {
-        match fs::create_dir(self.inside(name)?) {
+        match fs::create_dir(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => self.below(name),
+            _ => self.check(),
         }
+    }
+
+    /// An error where it is a link that isn't followed.
+    fn check(&self) -> io::Result<()> {
+        if !self.is_below || fs::symlink_metadata(&self.path)?.is_dir() {
+            return Ok(());
+        }
+        Err(refused("it is no folder; a link isn't followed in a results folder".into()))
     }
 
     /// Opens a regular file of at most `most` bytes.
@@ -111,6 +112,15 @@ impl Folder {
         write_whole(&self.inside(name)?, write)
     }
 
+    /// Whether a file could be written; none is.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn try_write(&self) -> io::Result<()> {
+        self.check()?;
+        tempfile::Builder::new().prefix(PREFIX).tempfile_in(&self.path).map(|_| ())
+    }
+
     /// Removes a file that this program made; a link goes, and not what it leads to.
     ///
     /// # Errors
@@ -124,8 +134,9 @@ impl Folder {
     /// # Errors
     /// If the folder can't be read.
     pub fn names(&self) -> io::Result<Vec<String>> {
+        self.check()?;
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.0)? {
+        for entry in fs::read_dir(&self.path)? {
             names.extend(entry?.file_name().into_string().ok());
         }
         names.sort();
@@ -138,7 +149,7 @@ impl Folder {
     /// If the folder can't be read.
     pub fn remove_half_written(&self) -> io::Result<()> {
         for name in self.names()?.iter().filter(|name| name.starts_with(PREFIX)) {
-            let metadata = fs::symlink_metadata(self.0.join(name));
+            let metadata = fs::symlink_metadata(self.path.join(name));
             // A clock that was set back makes an age an error, and then the file stays.
             let age = metadata.and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
             if age.is_some_and(|age| age > GIVEN_UP) {
@@ -149,14 +160,15 @@ impl Folder {
     }
 
     /// The path of a plain name.
-    fn inside(&self, name: &str) -> io::Result<PathBuf> {
+    pub(crate) fn inside(&self, name: &str) -> io::Result<PathBuf> {
+        self.check()?;
         let mut parts = Path::new(name).components();
         let plain =
             matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name);
         if !plain || name.chars().any(char::is_control) {
             return Err(refused(format!("{name:?} is no plain name of a file")));
         }
-        Ok(self.0.join(name))
+        Ok(self.path.join(name))
     }
 }
 
@@ -203,8 +215,13 @@ mod tests {
         for name in ["link", "zeros", "inner", "pipe", "parts"] {
             assert!(folder.read(name, 100).is_err(), "{name}");
         }
-        assert!(folder.below("parts").is_err() && folder.create_below("parts").is_err());
-        assert!(folder.below("inner").is_ok() && folder.create_below("new").is_ok());
+        let parts = folder.below("parts");
+        assert!(parts.create().is_err() && parts.names().is_err() && parts.try_write().is_err());
+        assert!(parts.read("outside", 100).is_err() && parts.write("new", |_| Ok(())).is_err());
+        let inner = folder.below("inner");
+        inner.create().unwrap();
+        inner.write("new", |_| Ok(())).unwrap();
+        assert_eq!(inner.names().unwrap(), ["new"]);
         assert!(crate::read(&folder.path().join("pipe"), 100).is_err());
         assert!(crate::read(Path::new("/dev/zero"), 100).is_err());
         // A file that the user names may be a link.

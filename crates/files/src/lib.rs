@@ -4,12 +4,14 @@
 //! nothing is followed: not a link, not a name with `..`, and no file that isn't a regular one.
 
 mod folder;
+mod lock;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 pub use folder::{Folder, PREFIX};
+pub use lock::{Lock, LockError};
 
 /// The most bytes of a text that is read whole: a config, a manifest, a diagnosis.
 pub const TEXT: u64 = 32 << 20;

@@ -227,7 +227,7 @@ pub(crate) fn on_ctrl_c(words: &'static str) {
         if run::STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        say(&format!("{words}"));
+        say(words);
     });
     if let Err(error) = stop {
         say(&format!("Ctrl-C will not be waited for: {error}"));
@@ -300,11 +300,15 @@ fn status(args: &StatusArgs) -> ExitCode {
     if let Some(array) = &status.missing {
         let _ = write!(text, "; shards that lack parts: {array}");
     }
-    text += match (status.done == status.parts, status.merged) {
-        (true, true) => "; the result files are there\n",
-        (true, false) => "; `runner merge` puts them together\n",
-        (false, _) => "\n",
+    text += match (status.done == status.parts, status.merged, status.damaged.is_empty()) {
+        (_, _, false) => "; missing or changed since they were written: ",
+        (true, true, true) => "; the result files are there",
+        (true, false, true) => "; `runner merge` puts them together",
+        (false, _, true) => "",
     };
+    text += &status.damaged.join(", ");
+    text.push('\n');
+    text.extend(status.cpus.note().map(|note| note + "\n"));
     print(&text);
     ExitCode::SUCCESS
 }
@@ -312,7 +316,7 @@ fn status(args: &StatusArgs) -> ExitCode {
 /// Shows why there are no results; the exit code.
 fn failed(error: RunError) -> ExitCode {
     let code = match error {
-        RunError::Folder { .. } => 2,
+        RunError::Folder { .. } | RunError::Busy { .. } => 2,
         RunError::Stopped { .. } => 130,
         _ => 1,
     };
@@ -355,6 +359,9 @@ fn report(config: &Config, run: Result<Summary, RunError>, options: &Options, to
     }
     if summary.removed > 0 {
         say(&format!("{} parts of another build or config were removed", summary.removed));
+    }
+    if let Some(note) = summary.cpus.note() {
+        say(&format!("note: {note}"));
     }
     for loss in summary.table.slow_losses() {
         if let Some(command) = diagnosis_of(config, loss) {

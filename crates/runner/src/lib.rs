@@ -7,6 +7,7 @@
 pub mod cli;
 mod compare;
 pub mod config;
+mod cpu;
 mod diagnose;
 pub mod engine;
 mod list;

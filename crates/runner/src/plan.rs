@@ -1,7 +1,7 @@
 //! What a config runs: cells, put together into batches. Nothing else decides what a batch holds, so
 //! that results don't depend on threads, shards or machines.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use analysis::records::{Dtype, Engine, Key, Role};
@@ -177,6 +177,14 @@ impl Plan {
         extension
     }
 
+    /// The files that the config names, and the SHA-256 of each, sorted.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<(String, String)> {
+        let files = self.batches.iter().flat_map(Batch::files);
+        let digests = files.filter_map(|file| Some((file.name().to_owned(), file.digest().ok()?.to_owned())));
+        digests.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// How many cells there are.
     #[must_use]
     pub fn cells(&self) -> u64 {
@@ -321,6 +329,12 @@ impl Batch {
         }
     }
 
+    /// The files that it is computed from.
+    fn files(&self) -> impl Iterator<Item = &File> {
+        let of_loss = self.loss.iter().flat_map(|loss| loss.files());
+        self.problem.files().into_iter().chain(of_loss)
+    }
+
     /// The key of its part: everything that its bytes depend on, the targets of the whole plan among
     /// it, since each is a column.
     #[must_use]
@@ -328,8 +342,7 @@ impl Batch {
         let Settings { steps, targets, hold, record, divergence, dtype } = &*self.settings;
         let libtorch = (self.engine == Engine::Libtorch).then(libtorch_version);
         // What the files hold, not where they are.
-        let of_loss = self.loss.iter().flat_map(|loss| loss.files());
-        let files: Vec<_> = self.problem.files().into_iter().chain(of_loss).map(File::digest).collect();
+        let files: Vec<_> = self.files().map(File::digest).collect();
         let definition = json!({
             "schema": analysis::records::SCHEMA,
             "build": BUILD,

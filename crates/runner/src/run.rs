@@ -1,19 +1,21 @@
 //! Running a plan: the parts that are missing, then the result files.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use analysis::records::{
-    Cells, Engine, RecordError, SCHEMA, Targets, write_cell_header, write_point_header, write_term_header,
+    Cell, Cells, Engine, Manifest, RecordError, Results, SCHEMA, Targets, csv_text, write_cell_header,
+    write_point_header, write_term_header,
 };
 use analysis::table::{Builder, Table};
+use files::{Folder, Lock, LockError};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use miette::Diagnostic;
 use rayon::prelude::*;
@@ -21,11 +23,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use files::write_whole;
-
 use crate::config::Config;
+use crate::cpu;
 use crate::engine;
-use crate::parts::{self, Counts, Part, Timing, sweep};
+use crate::parts::{self, Counts, Part, Timing};
 use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
 use crate::shard::{Remedy, Shard, array, shards_of};
 use crate::spark::Falls;
@@ -65,6 +66,15 @@ pub enum RunError {
         /// Parts altogether.
         batches: usize,
     },
+    /// Another program is at work in the folder.
+    #[error("another run is at work in {}, with another config or build", path.display())]
+    #[diagnostic(help(
+        "wait for it, or use --out DIR or another `name`; runs of the same config by the same program may share a folder"
+    ))]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Parts of other shards aren't there.
     #[error("{missing} of {parts} parts are missing or damaged")]
     #[diagnostic(help("{remedy}"))]
@@ -85,8 +95,9 @@ pub enum RunError {
         /// Where.
         folder: PathBuf,
     },
-    /// The cells just written can't be read back.
-    #[error("the results can't be read back")]
+    /// A part holds what no run writes.
+    #[error("the parts can't be put together")]
+    #[diagnostic(help("remove the part, and run the same command again: it makes the part anew"))]
     Unreadable(#[from] RecordError),
 }
 
@@ -103,6 +114,8 @@ pub struct Summary {
     pub reused: usize,
     /// Parts of another build or config that were removed.
     pub removed: usize,
+    /// The kinds of CPU that ran libtorch's engine: its bits depend on them.
+    pub cpus: Cpus,
     /// How long it took.
     pub wall: Duration,
 }
@@ -216,8 +229,38 @@ pub struct Status {
     pub failed: u64,
     /// Shards with parts that are missing, as an `--array=` string, where their number is known.
     pub missing: Option<String>,
-    /// Whether the result files are there, and are those of this config and build.
+    /// Whether the result files are there and whole, and are those of this config and build.
     pub merged: bool,
+    /// The result files of this config and build that aren't there, or not as they were written.
+    pub damaged: Vec<String>,
+    /// How many parts of libtorch's engine each kind of CPU made: its bits depend on that.
+    pub cpus: Cpus,
+}
+
+/// Kinds of CPU, and how many parts of libtorch's engine each made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Cpus(BTreeMap<String, usize>);
+
+impl Cpus {
+    fn add(&mut self, timing: &Timing) {
+        if let Some(cpu) = &timing.cpu {
+            *self.0.entry(cpu.clone()).or_default() += 1;
+        }
+    }
+
+    /// What there is to say where they differ.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let kinds: Vec<String> = self.0.iter().map(|(cpu, parts)| format!("{cpu} ({parts} parts)")).collect();
+        (kinds.len() > 1).then(|| {
+            format!(
+                "parts of libtorch's engine come from CPUs of different kinds, whose results may differ in their \
+                 last digits: {}",
+                kinds.join(", ")
+            )
+        })
+    }
 }
 
 /// Looks how far a grid is; nothing is written.
@@ -232,43 +275,57 @@ pub fn status(
 ) -> Result<Status, RunError> {
     let workshop = Workshop::at(config, plan, options);
     let (mut counts, mut done, mut of) = (Counts::default(), 0, BTreeSet::new());
+    let mut cpus = Cpus::default();
     let laid_out = workshop.lay_out(|so_far, new| {
         let keys = &so_far.keys[new];
-        let loaded = workshop.load(keys);
+        let loaded = workshop.look(keys);
         let lost: Vec<usize> = (0..keys.len()).filter(|i| loaded[*i].is_none()).collect();
-        loaded.iter().flatten().for_each(|part| counts += *part);
+        for (part, timing) in loaded.iter().flatten() {
+            counts += *part;
+            cpus.add(timing);
+        }
         done += keys.len() - lost.len();
         of.extend(shards.iter().flat_map(|count| shards_of(keys, &lost, *count)));
         Ok(lost.is_empty())
     })?;
     let missing = (!of.is_empty()).then(|| array(&of));
-    let merged = is_merged(config, &workshop.folder);
+    let damaged = results_of(config, &workshop.folder).map(|results| results.damaged());
     let parts = laid_out.keys.len();
-    Ok(Status { parts, done, cells: counts.cells, failed: counts.failed, missing, merged })
+    Ok(Status {
+        parts,
+        done,
+        cells: counts.cells,
+        failed: counts.failed,
+        missing,
+        merged: damaged.as_ref().is_some_and(Vec::is_empty),
+        damaged: damaged.unwrap_or_default(),
+        cpus,
+    })
 }
 
-/// What `manifest.json` says in a results folder; `None` if there is none, or it can't be read.
-pub(crate) fn manifest(folder: &Path) -> Option<serde_json::Value> {
-    serde_json::from_str(&fs::read_to_string(folder.join("manifest.json")).ok()?).ok()
-}
-
-/// Whether the result files in a folder are those that this config would come to.
-fn is_merged(config: &Config, folder: &Path) -> bool {
-    let is_running = folder.join(Running::FILE).exists();
-    !is_running
-        && manifest(folder)
-            .is_some_and(|manifest| manifest["config"] == config.text && manifest["build"] == BUILD)
+/// The results in a folder, if they are those of this config and build.
+fn results_of(config: &Config, folder: &Folder) -> Option<Results> {
+    let results = Results::open(folder.clone()).ok().filter(|_| !folder.has(Running::FILE))?;
+    let manifest = results.manifest.as_ref()?;
+    (manifest.config == config.text && manifest.build == BUILD).then_some(results)
 }
 
 /// A grid's folder, and what parts are made with.
 struct Workshop<'a> {
     config: &'a Config,
     plan: &'a Plan,
-    folder: PathBuf,
-    parts: PathBuf,
+    folder: Folder,
+    parts: Folder,
+    /// Held while parts and results are made.
+    lock: Option<Lock>,
     targets: Targets,
     pool: rayon::ThreadPool,
     fresh: bool,
+}
+
+/// The name of what this program does with a config, for the lock of a folder.
+pub(crate) fn work(config: &str) -> String {
+    hex(Sha256::new_with_prefix(format!("{BUILD}\n{config}")))
 }
 
 /// A plan with its extensions, and the keys of its parts.
@@ -277,27 +334,39 @@ struct LaidOut {
     keys: Vec<String>,
 }
 
+/// The folder of the parts.
+pub(crate) const PARTS: &str = "parts";
+
 impl<'a> Workshop<'a> {
-    /// Makes the folder, if need be.
+    /// Makes the folder, if need be, and takes its lock.
     fn new(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
         let workshop = Self::at(config, plan, options);
-        let unusable = |source| RunError::Folder { path: workshop.folder.clone(), source };
-        fs::create_dir_all(&workshop.parts).map_err(unusable)?;
+        let unusable = |folder: &Folder| {
+            let path = folder.path().to_owned();
+            move |source| RunError::Folder { path, source }
+        };
+        let Self { folder, parts, .. } = &workshop;
+        folder.create().map_err(unusable(folder))?;
+        let lock = match folder.lock(&work(&config.text)) {
+            Ok(lock) => lock,
+            Err(LockError::Busy) => return Err(RunError::Busy { path: folder.path().to_owned() }),
+            Err(LockError::Io(source)) => return Err(unusable(folder)(source)),
+        };
         // Found out now rather than after the first batch.
-        tempfile::Builder::new().prefix(".writing-").tempfile_in(&workshop.parts).map_err(unusable)?;
-        Ok(workshop)
+        parts.create().and_then(|()| parts.try_write()).map_err(unusable(parts))?;
+        Ok(Self { lock: Some(lock), ..workshop })
     }
 
     fn at(config: &'a Config, plan: &'a Plan, options: &Options) -> Self {
-        let folder = options.out.join(&config.name);
-        let parts = folder.join("parts");
+        let folder = Folder::new(options.out.join(&config.name));
+        let parts = folder.below(PARTS);
         let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(options.jobs)
             .start_handler(|_| tch::set_num_threads(1))
             .build()
             .expect("threads can be started");
-        Self { config, plan, folder, parts, targets, pool, fresh: options.fresh }
+        Self { config, plan, folder, parts, lock: None, targets, pool, fresh: options.fresh }
     }
 
     fn maker(&self) -> Maker<'_> {
@@ -314,8 +383,9 @@ impl<'a> Workshop<'a> {
         for round in 0.. {
             let LaidOut { plan, keys } = &mut so_far;
             let new = keys.len()..plan.batches.len();
+            let key = |batch: &Batch| batch.key(&plan.targets);
             let more: Vec<String> =
-                plan.batches[new.clone()].par_iter().map(|batch| batch.key(&plan.targets)).collect();
+                self.pool.install(|| plan.batches[new.clone()].par_iter().map(key).collect());
             keys.extend(more);
             if !each(&so_far, new)? || !self.config.extend || round == EXTENSIONS {
                 break;
@@ -331,33 +401,33 @@ impl<'a> Workshop<'a> {
     }
 
     /// What the parts came to; none for those that aren't there or aren't whole.
-    fn load(&self, keys: &[String]) -> Vec<Option<Counts>> {
-        let load = |key: &String| Part::load(&self.parts, key).map(|part| part.counts);
-        self.pool.install(|| keys.par_iter().map(load).collect())
+    fn look(&self, keys: &[String]) -> Vec<Option<(Counts, Timing)>> {
+        self.pool.install(|| keys.par_iter().map(|key| Part::look(&self.parts, key)).collect())
     }
 
     fn missing(&self, keys: &[String]) -> Vec<usize> {
-        let loaded = self.load(keys);
+        let loaded = self.look(keys);
         (0..keys.len()).filter(|i| loaded[*i].is_none()).collect()
     }
 
     /// Writes the result files.
-    fn finish(
-        &self,
-        LaidOut { plan, keys }: &LaidOut,
-        reused: usize,
-        begin: Instant,
-    ) -> Result<Summary, RunError> {
-        let counts = assemble(self.config, plan, keys, &self.folder, &self.targets)?;
-        let known: HashSet<&str> = keys.iter().map(String::as_str).collect();
-        let removed = sweep(&self.parts, |key| known.contains(key)).unwrap_or(0);
-        let table = tabulate(&self.folder)?;
-        let path = self.folder.join("table.csv");
-        let written = write_whole(&path, |file| table.write_csv(file));
-        written.map_err(|source| RunError::Write { path, source })?;
+    fn finish(&self, laid_out: &LaidOut, reused: usize, begin: Instant) -> Result<Summary, RunError> {
+        let Assembled { table, counts, cpus } =
+            assemble(self.config, laid_out, [&self.folder, &self.parts], &self.targets)?;
+        let lock = self.lock.as_ref().expect("who writes results holds the lock");
+        // Parts that a run beside this one is making would seem to be of another.
+        let known: HashSet<&str> = laid_out.keys.iter().map(String::as_str).collect();
+        let tidied = lock.alone(|| {
+            for folder in [&self.folder, &self.parts] {
+                let _ = folder.remove_half_written();
+            }
+            parts::remove_others(&self.parts, |key| known.contains(key)).unwrap_or(0)
+        });
+        let removed = tidied.ok().flatten().unwrap_or(0);
         // One that stays says that there are parts to be read, and they are these results.
-        let _ = fs::remove_file(self.folder.join(Running::FILE));
-        Ok(Summary { table, counts, batches: keys.len(), reused, removed, wall: begin.elapsed() })
+        let _ = self.folder.remove(Running::FILE);
+        let (batches, wall) = (laid_out.keys.len(), begin.elapsed());
+        Ok(Summary { table, counts, batches, reused, removed, cpus, wall })
     }
 }
 
@@ -379,6 +449,9 @@ pub(crate) struct Running {
 impl Running {
     const FILE: &str = "running.json";
 
+    /// The most bytes that it has: twenty for each of ten million parts.
+    const MOST: u64 = 200 << 20;
+
     fn new(config: &Config, LaidOut { plan, keys }: &LaidOut) -> Self {
         Self {
             schema: SCHEMA,
@@ -390,22 +463,24 @@ impl Running {
         }
     }
 
-    fn write(&self, folder: &Path) -> Result<(), RunError> {
-        let path = folder.join(Self::FILE);
-        write_whole(&path, |file| Ok(serde_json::to_writer(file, self)?))
+    fn write(&self, folder: &Folder) -> Result<(), RunError> {
+        let path = folder.path().join(Self::FILE);
+        folder
+            .write(Self::FILE, |file| Ok(serde_json::to_writer(file, self)?))
             .map_err(|source| RunError::Write { path, source })
     }
 
     /// That of a results folder; `None` if there is none, or one of another form.
-    pub(crate) fn read(folder: &Path) -> Option<Self> {
-        let text = fs::read_to_string(folder.join(Self::FILE)).ok()?;
-        serde_json::from_str(&text).ok().filter(|running: &Self| running.schema == SCHEMA)
+    pub(crate) fn read(folder: &Folder) -> Option<Self> {
+        let text = folder.read_text(Self::FILE, Self::MOST).ok()?;
+        let running: Self = serde_json::from_str(&text).ok()?;
+        (running.schema == SCHEMA && running.keys.iter().all(|key| parts::is_key(key))).then_some(running)
     }
 }
 
 /// Makes parts.
 struct Maker<'a> {
-    parts: &'a Path,
+    parts: &'a Folder,
     targets: &'a Targets,
     pool: &'a rayon::ThreadPool,
     fresh: bool,
@@ -414,9 +489,9 @@ struct Maker<'a> {
 impl Maker<'_> {
     /// Makes the parts of these batches that aren't there; returns what all came to, and how many were there.
     fn make(&self, batches: &[Batch], keys: &[String]) -> Result<(Counts, usize), RunError> {
-        let loaded = |key: &String| if self.fresh { None } else { Part::load(self.parts, key) };
+        let loaded = |key: &String| if self.fresh { None } else { Part::look(self.parts, key) };
         let there: Vec<Option<Counts>> =
-            self.pool.install(|| keys.par_iter().map(|key| loaded(key).map(|part| part.counts)).collect());
+            self.pool.install(|| keys.par_iter().map(|key| loaded(key).map(|part| part.0)).collect());
         let progress = progress_bar(batches.iter().map(|batch| batch.lanes.len() as u64).sum());
         progress.inc(there.iter().flatten().map(|counts| counts.cells).sum());
         progress.reset_eta();
@@ -431,10 +506,12 @@ impl Maker<'_> {
             }
             let begin = Instant::now();
             let results = engine::run(&batches[i]);
-            let timing = Timing { host: host.clone(), wall_us: begin.elapsed().as_micros() as u64 };
+            let wall_us = begin.elapsed().as_micros() as u64;
+            let cpu = (batches[i].engine == Engine::Libtorch).then(|| cpu::kind().to_owned());
+            let timing = Timing { host: host.clone(), wall_us, cpu };
             let part = Part::new(&batches[i], &results, self.targets, timing);
             if let Err(source) = part.save(self.parts, &keys[i]) {
-                let path = parts::path(self.parts, &keys[i]);
+                let path = self.parts.path().join(parts::name(&keys[i]));
                 *failure.lock().expect("no worker panics while it holds this") =
                     Some(RunError::Write { path, source });
                 return;
@@ -452,7 +529,7 @@ impl Maker<'_> {
             return Err(failure);
         }
         if STOP.load(Ordering::Relaxed) {
-            let done = keys.iter().filter(|key| parts::path(self.parts, key).exists()).count();
+            let done = keys.iter().filter(|key| self.parts.has(&parts::name(key))).count();
             return Err(RunError::Stopped { done, batches: keys.len() });
         }
         let mut counts = made.into_inner().expect("no worker panics while it holds this");
@@ -462,20 +539,34 @@ impl Maker<'_> {
 
     /// The convergence table of parts that aren't put together yet.
     fn tabulate(&self, keys: &[String]) -> Result<Table, RunError> {
-        let mut header = Vec::new();
-        write_cell_header(&mut header, self.targets);
         let mut builder = Builder::new();
         for key in keys {
-            let vanished = || RunError::Vanished { key: key.clone(), folder: self.parts.to_owned() };
-            let part = Part::load(self.parts, key).ok_or_else(vanished)?;
-            for cell in
-                Cells::new(parts::path(self.parts, key), header.as_slice().chain(part.cells.as_slice()))?
-            {
-                builder.add(&cell?);
-            }
+            let part = Part::load(self.parts, key).ok_or_else(|| vanished(self.parts, key))?;
+            add_cells(self.parts, key, &part, self.targets, |cell| builder.add(cell))?;
         }
         Ok(builder.finish())
     }
+}
+
+fn vanished(parts: &Folder, key: &str) -> RunError {
+    RunError::Vanished { key: key.to_owned(), folder: parts.path().to_owned() }
+}
+
+/// Goes through the cells of a part.
+fn add_cells(
+    parts: &Folder,
+    key: &str,
+    part: &Part,
+    targets: &Targets,
+    mut add: impl FnMut(&Cell),
+) -> Result<(), RecordError> {
+    let mut header = Vec::new();
+    write_cell_header(&mut header, targets);
+    let path = parts.path().join(parts::name(key));
+    for cell in Cells::new(path, header.as_slice().chain(part.cells.as_slice()))? {
+        add(&cell?);
+    }
+    Ok(())
 }
 
 /// Cells done, rate, time left and what the last batches came to; hidden where nobody watches.
@@ -494,46 +585,35 @@ fn progress_bar(cells: u64) -> ProgressBar {
 
 fn host_name() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "unknown".into(), |name| name.trim().to_owned())
+        .map_or_else(|_| "unknown".into(), |name| name.trim().chars().take(255).collect())
 }
 
-/// What `manifest.json` says: enough to know what the results are of, and nothing of where they ran.
-#[derive(Serialize)]
-struct Manifest<'a> {
-    schema: u32,
-    name: &'a str,
-    version: &'a str,
-    build: &'a str,
-    libtorch: Option<&'a str>,
-    engines: Vec<&'a str>,
-    cells: u64,
-    diverged: u64,
-    failed: u64,
-    files: Vec<(&'a str, String)>,
-    config: &'a str,
+/// What the parts are together.
+struct Assembled {
+    table: Table,
+    counts: Counts,
+    cpus: Cpus,
 }
 
 /// The result files, in the order of a part's blocks.
-const FILES: [&str; 3] = ["cells.csv", "curves.csv", "terms.csv"];
+const FILES: [&str; 3] = [Results::CELLS, Results::CURVES, "terms.csv"];
 
-/// Puts the parts together, in the plan's order, part by part.
+/// Puts the parts together, in the plan's order, part by part, and writes the result files.
 fn assemble(
     config: &Config,
-    plan: &Plan,
-    keys: &[String],
-    folder: &Path,
+    LaidOut { plan, keys }: &LaidOut,
+    [folder, parts]: [&Folder; 2],
     targets: &Targets,
-) -> Result<Counts, RunError> {
-    let mut counts = Counts::default();
-    let mut timings = String::from("key,host,cells,wall_us\n");
+) -> Result<Assembled, RunError> {
+    let (mut counts, mut cpus, mut builder) = (Counts::default(), Cpus::default(), Builder::new());
+    let mut timings = String::from("key,host,cells,wall_us,cpu\n");
     let mut hashes = [const {}; 3].map(|()| Sha256::new());
-    let mut vanished = None;
+    let mut failure = None;
     let mut has_terms = false;
     // All files are written in one walk over the parts, so that each part is read once.
-    let [cells_path, curves_path, terms_path] = FILES.map(|name| folder.join(name));
-    let written = write_whole(&cells_path, |cells| {
-        write_whole(&curves_path, |curves| {
-            write_whole(&terms_path, |terms| {
+    let written = folder.write(FILES[0], |cells| {
+        folder.write(FILES[1], |curves| {
+            folder.write(FILES[2], |terms| {
                 let mut append = |blocks: [&[u8]; 3]| {
                     hashes.iter_mut().zip(blocks).for_each(|(hash, block)| hash.update(block));
                     cells.write_all(blocks[0])?;
@@ -546,65 +626,74 @@ fn assemble(
                 write_term_header(&mut headers[2]);
                 append(headers.each_ref().map(Vec::as_slice))?;
                 for key in keys {
-                    let Some(part) = Part::load(&folder.join("parts"), key) else {
-                        vanished = Some(key.clone());
-                        return Err(io::Error::other("a part is missing"));
+                    let loaded = Part::load(parts, key).ok_or_else(|| vanished(parts, key));
+                    let read = loaded.and_then(|part| {
+                        let mut rows = Counts::default();
+                        add_cells(parts, key, &part, targets, |cell| {
+                            rows.add(cell.outcome);
+                            builder.add(cell);
+                        })?;
+                        counts += rows;
+                        Ok((part, rows))
+                    });
+                    let (part, rows) = match read {
+                        Ok(part) => part,
+                        Err(error) => {
+                            failure = Some(error);
+                            return Err(io::Error::other("a part can't be read"));
+                        }
                     };
                     append([&part.cells, &part.curves, &part.terms])?;
                     has_terms |= !part.terms.is_empty();
-                    counts += part.counts;
-                    let Timing { host, wall_us } = part.timing;
-                    let _ = writeln!(timings, "{key},{host},{},{wall_us}", part.counts.cells);
+                    cpus.add(&part.timing);
+                    let Timing { host, wall_us, cpu } = part.timing;
+                    let [host, cpu] = [host, cpu.unwrap_or_default()].map(|text| csv_text(&text));
+                    let _ = writeln!(timings, "{key},{host},{},{wall_us},{cpu}", rows.cells);
                 }
                 Ok(())
             })
         })
     });
-    if let Some(key) = vanished {
-        return Err(RunError::Vanished { key, folder: folder.join("parts") });
+    if let Some(error) = failure {
+        return Err(error);
     }
-    written.map_err(|source| RunError::Write { path: cells_path, source })?;
+    let failed = |name: &str| {
+        let path = folder.path().join(name);
+        move |source| RunError::Write { path, source }
+    };
+    written.map_err(failed(FILES[0]))?;
     if !has_terms {
         // Most losses are of one piece, and a file of nothing only raises questions.
-        let _ = fs::remove_file(&terms_path);
+        let _ = folder.remove(FILES[2]);
     }
 
-    let hex = |hash: Sha256| base16ct::lower::encode_string(&hash.finalize());
     let mut engines: Vec<&str> = plan.batches.iter().map(|batch| batch.engine.as_str()).collect();
     engines.sort_unstable();
     engines.dedup();
+    let files = FILES.into_iter().zip(hashes.map(hex)).take(if has_terms { 3 } else { 2 });
     let manifest = Manifest {
         schema: SCHEMA,
-        name: &config.name,
-        version: env!("CARGO_PKG_VERSION"),
-        build: BUILD,
-        libtorch: engines.contains(&Engine::Libtorch.as_str()).then(libtorch_version),
-        engines,
+        name: config.name.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        build: BUILD.into(),
+        libtorch: engines.contains(&Engine::Libtorch.as_str()).then(|| libtorch_version().into()),
+        engines: engines.into_iter().map(str::to_owned).collect(),
         cells: counts.cells,
         diverged: counts.diverged,
         failed: counts.failed,
-        files: FILES.into_iter().zip(hashes.map(hex)).take(if has_terms { 3 } else { 2 }).collect(),
-        config: &config.text,
+        files: files.map(|(name, digest)| (name.to_owned(), digest)).collect(),
+        inputs: plan.inputs(),
+        config: config.text.clone(),
     };
     let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";
-    for (name, text) in [("manifest.json", &json), ("timings.csv", &timings)] {
-        let path = folder.join(name);
-        let written = write_whole(&path, |file| file.write_all(text.as_bytes()));
-        written.map_err(|source| RunError::Write { path, source })?;
+    for (name, text) in [(Manifest::FILE, &json), ("timings.csv", &timings)] {
+        folder.write(name, |file| file.write_all(text.as_bytes())).map_err(failed(name))?;
     }
-    Ok(counts)
+    let table = builder.finish();
+    folder.write("table.csv", |file| table.write_csv(file)).map_err(failed("table.csv"))?;
+    Ok(Assembled { table, counts, cpus })
 }
 
-/// The convergence table of a results folder.
-///
-/// # Errors
-/// If `cells.csv` isn't there or is damaged.
-pub fn tabulate(folder: &Path) -> Result<Table, RunError> {
-    let path = folder.join("cells.csv");
-    let file = File::open(&path).map_err(|source| RunError::Folder { path: path.clone(), source })?;
-    let mut builder = Builder::new();
-    for cell in Cells::new(&path, file)? {
-        builder.add(&cell?);
-    }
-    Ok(builder.finish())
+fn hex(hash: Sha256) -> String {
+    base16ct::lower::encode_string(&hash.finalize())
 }

@@ -5,11 +5,13 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use files::Folder;
+
 use crate::config::Config;
 use crate::engine;
 use crate::parts::Part;
 use crate::plan::{Batch, Plan, Settings};
-use crate::run::Options;
+use crate::run::{Options, PARTS};
 
 /// The most steps that a trial takes.
 const TRIAL_STEPS: u64 = 50;
@@ -43,14 +45,14 @@ impl Kind<'_> {
 
 /// The plan as a table, and an estimate of the time.
 pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String {
-    let parts = options.out.join(&config.name).join("parts");
+    let parts = Folder::new(options.out.join(&config.name)).below(PARTS);
     let mut kinds: BTreeMap<(String, &str), Kind> = BTreeMap::new();
     let mut there = 0;
     for batch in &plan.batches {
         let kind = kinds.entry((batch.problem.label(), batch.engine.as_str())).or_default();
         kind.batches.push(batch);
         kind.cells += batch.lanes.len() as u64;
-        if Part::load(&parts, &batch.key(&plan.targets)).is_some() {
+        if Part::look(&parts, &batch.key(&plan.targets)).is_some() {
             there += 1;
         } else {
             kind.work += batch.lanes.len() as f64 * batch.settings.steps as f64;
@@ -65,7 +67,7 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
     let busy = kinds.values().filter(|kind| kind.work > 0.0);
     let seconds = busy.map(|kind| kind.work * kind.pace()).sum::<f64>() / options.jobs as f64;
     if there > 0 {
-        let _ = writeln!(text, "\n{there} parts are there already in {}", parts.display());
+        let _ = writeln!(text, "\n{there} parts are there already in {}", parts.path().display());
     }
     let _ = writeln!(text, "\nabout {} on {} threads, from short trials", words(seconds), options.jobs);
     let shards = (seconds * options.jobs as f64 / SHARD_S).ceil().min((plan.batches.len() - there) as f64);

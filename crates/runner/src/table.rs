@@ -6,15 +6,16 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use analysis::records::{Cell, Cells, RecordError};
+use analysis::records::{Cell, RecordError, Results};
 use analysis::scores::{self, Scores};
 use analysis::table::{self, RenderOptions, Table};
 use clap::{Args, ValueEnum};
+use files::Folder;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::run::PARTS;
 use crate::terminal::{print, say, wrong};
-use files::write_whole;
 
 /// What `runner table` is asked for.
 #[derive(Args)]
@@ -89,9 +90,9 @@ pub(crate) fn table(args: &TableArgs) -> ExitCode {
 }
 
 fn show(args: &TableArgs) -> Result<(), TableError> {
-    let path = cells_path(&args.folder)?;
+    let results = results(&args.folder)?;
     let filter = Filter::new(args);
-    let (table, scores) = read(&path, &filter)?;
+    let (table, scores) = read(&results, &filter)?;
     let json = || {
         let all = serde_json::json!({ "table": table.rows, "scores": scores });
         serde_json::to_string_pretty(&all).expect("scores are plain data") + "\n"
@@ -113,7 +114,7 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
     if args.no_write || !filter.is_empty() {
         return Ok(());
     }
-    let folder = parent(&path);
+    let folder = results.folder();
     let mut table_csv = Vec::new();
     table.write_csv(&mut table_csv).expect("memory takes every byte");
     let files = [
@@ -123,11 +124,11 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
         ("scores.json", json().into_bytes()),
     ];
     for (name, bytes) in files {
-        let path = folder.join(name);
-        write_whole(&path, |file| file.write_all(&bytes))
-            .map_err(|source| TableError::Write { path, source })?;
+        folder
+            .write(name, |file| file.write_all(&bytes))
+            .map_err(|source| TableError::Write { path: results.path(name), source })?;
     }
-    say(&format!("table.csv, table.md, scores.csv and scores.json are in {}", folder.display()));
+    say(&format!("table.csv, table.md, scores.csv and scores.json are in {}", folder.path().display()));
     Ok(())
 }
 
@@ -136,24 +137,37 @@ fn markdown(table: &Table, scores: &Scores, top: Option<usize>) -> String {
     format!("{}\n{}", table.markdown(top), scores.render(table, &options))
 }
 
-/// Where the cells are.
-pub(crate) fn cells_path(folder: &Path) -> Result<PathBuf, TableError> {
-    if folder.is_file() {
-        return Ok(folder.to_owned());
+/// The results that are asked for by their folder, or its cells.csv; with cells that are whole.
+pub(crate) fn results(asked: &Path) -> Result<Results, TableError> {
+    let is_cells = asked.file_name().is_some_and(|name| name == Results::CELLS);
+    let path = if is_cells && asked.is_file() { parent(asked) } else { asked };
+    if path.is_file() {
+        return Err(TableError::Unfinished {
+            path: path.to_owned(),
+            help: "name the folder of a grid, or its cells.csv",
+        });
     }
-    if !folder.is_dir() {
-        return Err(TableError::Missing { path: folder.to_owned(), help: neighbours(folder) });
+    if !path.is_dir() {
+        return Err(TableError::Missing { path: path.to_owned(), help: neighbours(path) });
     }
-    let path = folder.join("cells.csv");
-    if path.exists() {
-        return Ok(path);
+    let folder = Folder::new(path);
+    if !folder.has(Results::CELLS) {
+        let help = if path.join(PARTS).is_dir() {
+            "the run isn't finished: run its config again, and it goes on where it stopped"
+        } else {
+            "name the folder of one grid, such as results/grid, or run its config first"
+        };
+        return Err(TableError::Unfinished { path: path.to_owned(), help });
     }
-    let help = if folder.join("parts").is_dir() {
-        "the run isn't finished: run its config again, and it goes on where it stopped"
-    } else {
-        "name the folder of one grid, such as results/grid, or run its config first"
-    };
-    Err(TableError::Unfinished { path: folder.to_owned(), help })
+    let results = Results::open(folder).map_err(unreadable)?;
+    results.verify(Results::CELLS).map_err(unreadable)?;
+    if results.manifest.is_none() {
+        say(&format!(
+            "note: there is no manifest.json beside {}, so nothing tells whether it is whole",
+            results.path(Results::CELLS).display()
+        ));
+    }
+    Ok(results)
 }
 
 /// The folder that this lies in.
@@ -179,10 +193,10 @@ fn neighbours(folder: &Path) -> String {
 }
 
 /// Two passes: one to choose the learning rates, one over the runs that are reported at them.
-fn read(path: &Path, filter: &Filter) -> Result<(Table, Scores), TableError> {
+fn read(results: &Results, filter: &Filter) -> Result<(Table, Scores), TableError> {
     let mut first = table::Builder::new();
     let mut seen: [BTreeSet<String>; 4] = Default::default();
-    for cell in cells(path)? {
+    for cell in results.cells().map_err(unreadable)? {
         let cell = cell.map_err(unreadable)?;
         if filter.takes(&cell) {
             first.add(&cell);
@@ -195,13 +209,13 @@ fn read(path: &Path, filter: &Filter) -> Result<(Table, Scores), TableError> {
     }
     let tuned = first.finish_tuned();
     if seen[0].is_empty() {
-        return Err(TableError::Empty { path: path.to_owned() });
+        return Err(TableError::Empty { path: results.path(Results::CELLS) });
     }
     if tuned.table.rows.is_empty() {
         return Err(filter.no_match(&seen));
     }
     let mut second = scores::Builder::new(tuned);
-    for cell in cells(path)? {
+    for cell in results.cells().map_err(unreadable)? {
         let cell = cell.map_err(unreadable)?;
         if filter.takes(&cell) {
             second.add(&cell);
@@ -210,13 +224,12 @@ fn read(path: &Path, filter: &Filter) -> Result<(Table, Scores), TableError> {
     Ok(second.finish())
 }
 
-fn cells(path: &Path) -> Result<Cells<fs::File>, TableError> {
-    Cells::open(path).map_err(unreadable)
-}
-
 pub(crate) fn unreadable(source: RecordError) -> TableError {
     let help = match source {
-        RecordError::Io { .. } => "look whether the file may be read",
+        RecordError::Io { .. } => "look whether the file is there and may be read",
+        RecordError::Changed { .. } => {
+            "run its config again, which makes it anew from the parts, or `git restore` it"
+        }
         RecordError::Header { .. } => {
             "it is no cells.csv, or one of another version of runner: run its config again"
         }

@@ -1,7 +1,6 @@
 //! Pictures on plotters' backends.
 
-use std::path::Path;
-
+use image::ImageEncoder;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
@@ -44,13 +43,27 @@ pub(super) fn svg<P: Draw + ?Sized>(picture: &P, theme: Theme) -> Result<String,
     Ok(named.replacen(&sized(ZOOM), &sized(1), 1))
 }
 
-pub(super) fn png<P: Draw + ?Sized>(picture: &P, path: &Path) -> Result<(), FigureError> {
+pub(super) fn png<P: Draw + ?Sized>(picture: &P) -> Result<Vec<u8>, FigureError> {
     let (width, height) = picture.size();
-    let area = BitMapBackend::new(path, (ZOOM * width, ZOOM * height)).into_drawing_area();
-    draw(picture, &area, Theme::Light).map_err(|error| FigureError::Write {
-        path: path.display().to_string(),
-        source: std::io::Error::other(error.to_string()),
-    })
+    bitmap((ZOOM * width, ZOOM * height), |area| draw(picture, area, Theme::Light))
+}
+
+/// What is drawn, as a PNG file.
+pub(super) fn bitmap(
+    (width, height): (u32, u32),
+    draw: impl for<'a> FnOnce(&DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>) -> Drawn<BitMapBackend<'a>>,
+) -> Result<Vec<u8>, FigureError> {
+    let failed = |error: String| FigureError::Draw(error);
+    let mut pixels = vec![0; 3 * width as usize * height as usize];
+    {
+        let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+        draw(&area).map_err(|error| failed(error.to_string()))?;
+    }
+    let mut file = Vec::new();
+    let encoder = image::codecs::png::PngEncoder::new(&mut file);
+    let written = encoder.write_image(&pixels, width, height, image::ColorType::Rgb8);
+    written.map_err(|error| failed(error.to_string()))?;
+    Ok(file)
 }
 
 fn draw<P: Draw + ?Sized, B: DrawingBackend>(

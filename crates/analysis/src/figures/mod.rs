@@ -15,9 +15,6 @@ pub mod raster;
 mod scale;
 mod style;
 
-use std::io;
-use std::path::Path;
-
 use thiserror::Error;
 
 pub use heat::HeatMap;
@@ -122,14 +119,6 @@ pub struct Ground {
 /// Why a figure can't be made.
 #[derive(Debug, Error)]
 pub enum FigureError {
-    /// The file can't be written.
-    #[error("can't write the figure {path}")]
-    Write {
-        /// Which.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
     /// The drawing failed.
     #[error("can't draw the figure: {0}")]
     Draw(String),
@@ -158,17 +147,16 @@ pub trait Picture: draw::Draw {
         draw::svg(self, theme)
     }
 
-    /// Writes `name.svg` and `name.png`, which are on white, and `name-dark.svg` into a folder.
+    /// The files `name.svg` and `name.png`, which are on white, and `name-dark.svg`.
     ///
     /// # Errors
-    /// If it can't be drawn or written.
-    fn write(&self, folder: &Path, name: &str) -> Result<(), FigureError> {
-        for (end, theme) in [("", Theme::Light), ("-dark", Theme::Dark)] {
-            let path = folder.join(format!("{name}{end}.svg"));
-            std::fs::write(&path, self.svg(theme)?)
-                .map_err(|source| FigureError::Write { path: path.display().to_string(), source })?;
-        }
-        draw::png(self, &folder.join(format!("{name}.png")))
+    /// If it can't be drawn.
+    fn files(&self, name: &str) -> Result<[(String, Vec<u8>); 3], FigureError> {
+        Ok([
+            (format!("{name}.svg"), self.svg(Theme::Light)?.into_bytes()),
+            (format!("{name}-dark.svg"), self.svg(Theme::Dark)?.into_bytes()),
+            (format!("{name}.png"), draw::png(self)?),
+        ])
     }
 }
 
@@ -221,12 +209,9 @@ mod tests {
     }
 
     #[test]
-    fn all_files_are_written() {
-        let folder = std::env::temp_dir().join(format!("optbench-figures-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        figure(vec![(1.0, 2.0), (3.0, 4.0)], false).write(&folder, "x").unwrap();
-        assert!(std::fs::read(folder.join("x.png")).unwrap().starts_with(b"\x89PNG"));
-        assert!(folder.join("x.svg").exists() && folder.join("x-dark.svg").exists());
-        std::fs::remove_dir_all(&folder).unwrap();
+    fn all_files_are_drawn() {
+        let [light, dark, png] = figure(vec![(1.0, 2.0), (3.0, 4.0)], false).files("x").unwrap();
+        assert_eq!([&light.0, &dark.0, &png.0], ["x.svg", "x-dark.svg", "x.png"]);
+        assert!(png.1.starts_with(b"\x89PNG") && light.1 != dark.1);
     }
 }

@@ -1,7 +1,5 @@
 //! A picture of one number a pixel, with axes and a key.
 
-use std::path::Path;
-
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -173,21 +171,17 @@ impl Layout {
 const GREY: RGBColor = RGBColor(90, 90, 90);
 
 impl Raster {
-    /// Writes it as a PNG file.
+    /// A PNG file.
     ///
     /// # Errors
-    /// If it can't be written.
+    /// If it can't be drawn.
     ///
     /// # Panics
     /// If there aren't `x.pixels · y.pixels` pixels.
-    pub fn png(&self, path: &Path) -> Result<(), FigureError> {
+    pub fn png(&self) -> Result<Vec<u8>, FigureError> {
         assert_eq!(self.pixels.len(), self.x.pixels * self.y.pixels, "one colour a pixel");
         let layout = Layout::of(self);
-        let area = BitMapBackend::new(path, layout.size()).into_drawing_area();
-        self.draw(&area, &layout).map_err(|error| FigureError::Write {
-            path: path.display().to_string(),
-            source: std::io::Error::other(error.to_string()),
-        })
+        super::draw::bitmap(layout.size(), |area| self.draw(area, &layout))
     }
 
     fn draw<B: DrawingBackend>(&self, area: &Area<B>, at: &Layout) -> Drawn<B> {
@@ -296,8 +290,6 @@ mod tests {
 
     #[test]
     fn a_picture_shows_its_pixels_upright() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.png");
         let mut pixels = vec![[255, 255, 255]; 6];
         // The first pixel of the lowest row.
         pixels[0] = [1, 2, 3];
@@ -310,8 +302,7 @@ mod tests {
             bar: Some(Bar { label: "steps".into(), low: 1.0, high: 500.0 }),
             swatches: vec![([9, 9, 9], "never".into())],
         };
-        raster.png(&path).unwrap();
-        let image = image::open(&path).unwrap().to_rgb8();
+        let image = image::load_from_memory(&raster.png().unwrap()).unwrap().to_rgb8();
         let (left, top) = (92, 76);
         assert_eq!(image.get_pixel(left + 1, top + 2 * 160 - 2).0, [1, 2, 3]);
         assert_eq!(image.get_pixel(left + 1, top + 1).0, [255, 255, 255]);

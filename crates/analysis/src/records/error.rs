@@ -18,6 +18,32 @@ pub enum RecordError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file isn't the one that the run wrote.
+    #[error(
+        "{path} isn't what the manifest.json beside it says: it was changed or cut short since the run wrote it"
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The manifest is none.
+    #[error("{path} is no manifest of a grid: {problem}")]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A run is there twice.
+    #[error("{path}:{line}: the run {key} is there twice")]
+    Twice {
+        /// The file.
+        path: PathBuf,
+        /// Where the second begins.
+        line: u64,
+        /// The run.
+        key: Key,
+    },
     /// There is no header.
     #[error("{path} is empty: it should begin with a header")]
     Empty {

@@ -22,16 +22,19 @@
 //! own type, so a file that is read and written again has the same bytes.
 
 mod error;
+mod manifest;
 mod model;
 mod read;
 pub(crate) mod rows;
 pub(crate) mod write;
 
 pub use error::{RecordError, TargetError};
+pub use manifest::{Manifest, Results, digest};
 pub use model::{Cell, Dtype, Engine, Hit, Key, Outcome, Point, Role, Targets, Term};
 pub use read::{Cells, Points};
 pub use write::{
-    float, write_cell, write_cell_header, write_point, write_point_header, write_term, write_term_header,
+    csv_text, float, write_cell, write_cell_header, write_point, write_point_header, write_term,
+    write_term_header,
 };
 
 /// The version of the form of the result files. It rises when a column comes, goes or changes its

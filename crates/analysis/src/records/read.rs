@@ -1,14 +1,16 @@
 //! Result files, read row by row.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::rows::{Row, Rows};
 use super::write::{CELL_COLUMNS, EVALUATIONS_COLUMN, MESSAGE_COLUMN, POINT_COLUMNS, TARGET_COLUMN};
-use super::{Cell, Dtype, Point, RecordError, Targets, float};
+use super::{Cell, Dtype, Hit, Key, Point, RecordError, Targets, float};
 
-/// The rows of a `cells.csv`. After an error it ends.
+/// The rows of a `cells.csv`: each run once, with a rate above 0, and no more steps than its budget. After an error
+/// it ends.
 ///
 /// ```
 /// use analysis::records::{Cells, Targets, write_cell_header};
@@ -23,6 +25,8 @@ use super::{Cell, Dtype, Point, RecordError, Targets, float};
 pub struct Cells<R> {
     rows: Rows<R>,
     targets: Targets,
+    /// The runs so far.
+    seen: HashSet<Key>,
 }
 
 impl Cells<File> {
@@ -62,7 +66,7 @@ impl<R: Read> Cells<R> {
         }
         rows.expect(last, &[MESSAGE_COLUMN])?;
         rows.expect_end(last + 1)?;
-        Ok(Self { rows, targets })
+        Ok(Self { rows, targets, seen: HashSet::new() })
     }
 
     /// The targets that have a column.
@@ -75,7 +79,11 @@ impl<R: Read> Cells<R> {
 impl<R: Read> Iterator for Cells<R> {
     type Item = Result<Cell, RecordError>;
     fn next(&mut self) -> Option<Self::Item> {
-        let cell = self.rows.next().and_then(|row| row.map(|row| cell(&row, &self.targets)).transpose());
+        let cell = self.rows.next().and_then(|row| {
+            let Some(row) = row else { return Ok(None) };
+            let cell = cell(&row, &self.targets)?;
+            if self.seen.insert(cell.key) { Ok(Some(cell)) } else { Err(row.twice(cell.key)) }
+        });
         if cell.is_err() {
             self.rows.stop();
         }
@@ -90,20 +98,30 @@ fn cell(row: &Row, targets: &Targets) -> Result<Cell, RecordError> {
     for (index, &target) in targets.values().iter().enumerate() {
         hits.extend(row.hit([first + index, first + targets.values().len() + index], target)?);
     }
+    let (lr, budget, steps) = (row.float(5)?, row.integer(11)?, row.integer(12)?);
+    if !(lr > 0.0 && lr.is_finite()) {
+        return Err(row.error(5, "a finite number above 0"));
+    }
+    if steps > budget {
+        return Err(row.error(12, "a number of steps within the budget"));
+    }
+    if let Some(hit) = hits.iter().position(|hit: &Hit| hit.step.is_some_and(|step| step > budget)) {
+        return Err(row.error(first + hit, "a step within the budget"));
+    }
     Ok(Cell {
         key: row.key(0)?,
         problem: row.text(1).to_owned(),
         loss: row.text(2).to_owned(),
         optimizer: row.text(3).to_owned(),
         schedule: row.text(4).to_owned(),
-        lr: row.float(5)?,
+        lr,
         seed: row.integer(6)?,
         role: row.word(7)?,
         engine: row.word(8)?,
         dtype,
         outcome: row.word(10)?,
-        budget: row.integer(11)?,
-        steps: row.integer(12)?,
+        budget,
+        steps,
         evaluations: row.integer(13)?,
         start_loss: row.float_in(14, dtype)?,
         final_loss: row.float_in(15, dtype)?,
@@ -170,8 +188,8 @@ fn point(row: &Row) -> Result<Point, RecordError> {
     })
 }
 
-fn open(path: &PathBuf) -> Result<File, RecordError> {
-    File::open(path).map_err(|source| RecordError::Io { path: path.clone(), source })
+fn open(path: &Path) -> Result<File, RecordError> {
+    files::open(path, u64::MAX).map_err(|source| RecordError::Io { path: path.to_owned(), source })
 }
 
 fn shown(target: f64) -> String {

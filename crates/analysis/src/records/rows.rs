@@ -8,12 +8,17 @@ use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use super::{Dtype, Hit, Key, RecordError};
 use crate::words::Word;
 
+/// The most bytes of a row: far more than one needs, and little enough to be kept in memory.
+const LONGEST: usize = 16 << 20;
+
 /// Passes bytes on and remembers whether a file that ended there would be whole.
 struct Tail<R> {
     inner: R,
     ended: bool,
     last: u8,
     in_quotes: bool,
+    /// Bytes of the row so far.
+    row: usize,
 }
 
 impl<R> Tail<R> {
@@ -27,8 +32,14 @@ impl<R: Read> Read for Tail<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.ended = count == 0;
-        // A quote within quotes is doubled, so each one opens or closes.
-        self.in_quotes = buffer[..count].iter().fold(self.in_quotes, |open, &byte| open ^ (byte == b'"'));
+        for &byte in &buffer[..count] {
+            // A quote within quotes is doubled, so each one opens or closes.
+            self.in_quotes ^= byte == b'"';
+            self.row = if byte == b'\n' && !self.in_quotes { 0 } else { self.row + 1 };
+        }
+        if self.row > LONGEST {
+            return Err(io::Error::other(format!("a row has more than {LONGEST} bytes")));
+        }
         self.last = buffer[..count].last().copied().unwrap_or(self.last);
         Ok(count)
     }
@@ -46,7 +57,7 @@ pub(crate) struct Rows<R> {
 impl<R: Read> Rows<R> {
     /// Reads the header.
     pub(crate) fn new(path: impl Into<PathBuf>, read: R) -> Result<Self, RecordError> {
-        let tail = Tail { inner: read, ended: false, last: 0, in_quotes: false };
+        let tail = Tail { inner: read, ended: false, last: 0, in_quotes: false, row: 0 };
         let reader = ReaderBuilder::new().has_headers(false).buffer_capacity(1 << 16).from_reader(tail);
         let (header, record) = (Vec::new(), StringRecord::new());
         let mut rows = Self { path: path.into(), reader, header, record, failed: false };
@@ -214,6 +225,11 @@ impl Row<'_> {
             }
             _ => Err(self.error(evaluations, "a number where the steps have one")),
         }
+    }
+
+    /// The error that the run of this row was there before.
+    pub(crate) fn twice(&self, key: Key) -> RecordError {
+        RecordError::Twice { path: self.path.to_owned(), line: self.line, key }
     }
 
     /// The error that the value at `index` is not what is expected there.

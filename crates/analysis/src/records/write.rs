@@ -64,6 +64,14 @@ pub(crate) fn integer(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
+/// A text as a column of a CSV file: in quotes if it has to be, and nothing that a spreadsheet would compute.
+#[must_use]
+pub fn csv_text(value: &str) -> String {
+    let mut out = Vec::new();
+    text(&mut out, value);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Appends a text, in quotes if it has to be. One that a spreadsheet would take for a formula gets an apostrophe in
 /// front: messages come from files that others wrote. So does one that begins with an apostrophe, so that it can be taken
 /// away again.

@@ -123,7 +123,7 @@ fn answer(args: &CompareArgs) -> Result<(String, bool), CompareError> {
     if let (Source::Commit(repository, _), Source::Commit(..)) = (&left, &right)
         && repository.is_dirty()
     {
-        say(&format!("note: results/ has changes that are not committed, which are not compared here"));
+        say("note: results/ has changes that are not committed, which are not compared here");
     }
     let names = Names { left: left.shown(), right: right.shown() };
     finish(args, &left, &right, &names)

@@ -192,7 +192,8 @@ pub fn read_suite(path: &Path) -> Result<Vec<Case>, ConfigError> {
 }
 
 pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+    files::read_text(path, files::TEXT)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 /// Checks the text of a config; `file` is what messages call it.

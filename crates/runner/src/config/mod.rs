@@ -6,6 +6,7 @@ pub mod generators;
 pub mod map;
 mod values;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use analysis::records::Dtype;
@@ -158,8 +159,7 @@ pub struct Grid {
 /// # Errors
 /// If the file can't be read, or for the first mistake in it.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text = diagnose::read_text(path)?;
     parse(&path.display().to_string(), text)
 }
 
@@ -194,6 +194,39 @@ pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
     let (jobs, engine, dtype) = (read.jobs.map(Spanned::into_inner), read.engine, read.dtype.into());
     let extend = read.extend;
     Ok(Config { name, jobs, engine, dtype, divergence, extend, grids, text })
+}
+
+/// What can be drawn of a config.
+#[derive(Debug, Default)]
+pub struct Entries {
+    /// Its problems.
+    pub problems: Vec<Problem>,
+    /// Its losses.
+    pub losses: Vec<Loss>,
+}
+
+/// The problems and losses of a config from a results folder, which may be somebody else's: no file that it names is
+/// opened, and nothing is laid out. Entries that need a file, or whose options are wrong, are left out.
+///
+/// # Errors
+/// If it is no config of a grid.
+pub fn entries(text: &str) -> Result<Entries, ConfigError> {
+    let source = Source::new("the config in the results", text);
+    let read: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
+    let (mut entries, mut seen) = (Entries::default(), HashSet::new());
+    for block in read.grid.into_iter().map(Spanned::into_inner) {
+        for problem in block.problems.into_inner().into_iter().map(Spanned::into_inner) {
+            if problem.files().is_empty() && problem.check().is_ok() && seen.insert(problem.label()) {
+                entries.problems.push(problem);
+            }
+        }
+        for loss in block.losses.into_iter().flat_map(Spanned::into_inner).map(Spanned::into_inner) {
+            if loss.files().is_empty() && loss.check().is_ok() && seen.insert(loss.label()) {
+                entries.losses.push(loss);
+            }
+        }
+    }
+    Ok(entries)
 }
 
 /// A name that stays inside the results folder.

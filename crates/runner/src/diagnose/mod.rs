@@ -19,7 +19,6 @@ mod suite;
 mod update;
 
 use std::cell::Cell;
-use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,14 +28,15 @@ use analysis::diagnosis::{Diagnosis, conclude, judge};
 use analysis::figures::{Figure, FigureError, Picture};
 use analysis::table::short;
 use clap::Args;
+use files::{Folder, LockError};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::config::diagnose::{Case, parse_case, read_case, read_suite};
+use crate::run::work;
 use crate::terminal::{print, say, wrong};
-use files::write_whole;
 use probe::Probes;
 use profile::Profile;
 
@@ -89,6 +89,9 @@ pub(crate) enum DiagnoseError {
     #[error("can't write {}", path.display())]
     #[diagnostic(help("use --out DIR to write elsewhere, or --no-write to print only"))]
     Write { path: PathBuf, source: io::Error },
+    #[error("another run is at work in {}", path.display())]
+    #[diagnostic(help("wait for it, or use --out DIR or another `name`"))]
+    Busy { path: PathBuf },
     #[error(transparent)]
     Figure(#[from] FigureError),
 }
@@ -170,31 +173,35 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     if args.no_write {
         return ExitCode::SUCCESS;
     }
-    match write(&args.out.join(&case.name), &case, &answer, &json) {
+    match write(&Folder::new(args.out.join(&case.name)), &case, &answer, &json) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => wrong(error, 1),
     }
 }
 
-fn write(folder: &Path, case: &Case, answer: &Answer, json: &str) -> Result<(), DiagnoseError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| DiagnoseError::Write { path, source }
-    };
-    fs::create_dir_all(folder).map_err(failed(folder))?;
-    let files = [
-        ("diagnosis.json", json.to_owned()),
-        ("diagnosis.md", render::markdown(&case.name, &answer.diagnosis, &answer.probes)),
-        ("profile.csv", answer.profile.csv()),
+fn write(folder: &Folder, case: &Case, answer: &Answer, json: &str) -> Result<(), DiagnoseError> {
+    let mut files = vec![
+        ("diagnosis.json".to_owned(), json.as_bytes().to_owned()),
+        (
+            "diagnosis.md".to_owned(),
+            render::markdown(&case.name, &answer.diagnosis, &answer.probes).into_bytes(),
+        ),
+        ("profile.csv".to_owned(), answer.profile.csv().into_bytes()),
     ];
-    for (name, text) in files {
-        let path = folder.join(name);
-        write_whole(&path, |file| file.write_all(text.as_bytes())).map_err(failed(&path))?;
+    files.extend(answer.profile.figure(&case.name).files("profile")?);
+    files.extend(answer.descent.files("descent")?);
+    let failed = |path: PathBuf| move |source| DiagnoseError::Write { path, source };
+    folder.create().map_err(failed(folder.path().to_owned()))?;
+    let _lock = match folder.lock(&work(json)) {
+        Ok(lock) => lock,
+        Err(LockError::Busy) => return Err(DiagnoseError::Busy { path: folder.path().to_owned() }),
+        Err(LockError::Io(source)) => return Err(failed(folder.path().to_owned())(source)),
+    };
+    for (name, bytes) in files {
+        folder.write(&name, |file| file.write_all(&bytes)).map_err(failed(folder.path().join(&name)))?;
     }
-    for (name, figure) in [("profile", &answer.profile.figure(&case.name)), ("descent", &answer.descent)] {
-        figure.write(folder, name)?;
-    }
-    say(&format!("diagnosis.json, diagnosis.md, profile.csv and figures are in {}", folder.display()));
+    let _ = folder.remove_half_written();
+    say(&format!("diagnosis.json, diagnosis.md, profile.csv and figures are in {}", folder.path().display()));
     Ok(())
 }
 

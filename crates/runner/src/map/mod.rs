@@ -3,14 +3,15 @@
 mod picture;
 mod pixels;
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use analysis::figures::FigureError;
+use analysis::records::Manifest;
 use clap::Args;
+use files::{Folder, LockError};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
 use serde::Serialize;
@@ -20,8 +21,8 @@ use thiserror::Error;
 use crate::cli::{Place, on_ctrl_c};
 use crate::config::map::{self, Map, Show};
 use crate::plan::BUILD;
+use crate::run::work;
 use crate::terminal::{print, say, wrong};
-use files::write_whole;
 use picture::{Counts, picture, write_csv, write_npy};
 pub use pixels::{Pixel, train};
 
@@ -54,6 +55,9 @@ enum MapError {
     #[error("can't write {}", path.display())]
     #[diagnostic(help("make room, or use --out DIR to write elsewhere"))]
     Write { path: PathBuf, source: io::Error },
+    #[error("another run is at work in {}, with another config or build", path.display())]
+    #[diagnostic(help("wait for it, or use --out DIR or another `name`"))]
+    Busy { path: PathBuf },
     #[error(transparent)]
     Figure(#[from] FigureError),
     #[error("a run failed: {message}")]
@@ -65,7 +69,7 @@ enum MapError {
 
 /// What `manifest.json` says.
 #[derive(Serialize)]
-struct Manifest<'a> {
+struct MapManifest<'a> {
     name: &'a str,
     version: &'a str,
     build: &'a str,
@@ -85,18 +89,19 @@ pub(crate) fn command(args: &MapArgs) -> ExitCode {
     };
     on_ctrl_c("stopping; Ctrl-C again stops at once");
     let jobs = args.place.jobs(None);
-    let folder = args.place.out.join(&map.name);
+    let folder = Folder::new(args.place.out.join(&map.name));
     let runs = map.x.pixels * map.y.pixels;
     say(&format!("{}: {runs} runs of up to {} steps, on {jobs} threads", map.name, map.steps));
     let begin = Instant::now();
-    let made = fs::create_dir_all(&folder)
-        .map_err(|source| MapError::Write { path: folder.clone(), source })
-        .and_then(|()| make(&map, &folder, jobs));
+    let made = make(&map, &folder, jobs);
     match made {
         Ok(counts) => {
             print(&said(&map, counts));
             let wall = begin.elapsed().as_secs_f64();
-            say(&format!("{runs} runs in {wall:.1} s; {} is the picture", folder.join("map.png").display()));
+            say(&format!(
+                "{runs} runs in {wall:.1} s; {} is the picture",
+                folder.path().join("map.png").display()
+            ));
             ExitCode::SUCCESS
         }
         Err(error @ MapError::Stopped) => wrong(error, 130),
@@ -115,7 +120,14 @@ fn said(map: &Map, counts: Counts) -> String {
     )
 }
 
-fn make(map: &Map, folder: &Path, jobs: usize) -> Result<Counts, MapError> {
+fn make(map: &Map, folder: &Folder, jobs: usize) -> Result<Counts, MapError> {
+    let unusable = |source| MapError::Write { path: folder.path().to_owned(), source };
+    folder.create().map_err(unusable)?;
+    let _lock = match folder.lock(&work(&map.text)) {
+        Ok(lock) => lock,
+        Err(LockError::Busy) => return Err(MapError::Busy { path: folder.path().to_owned() }),
+        Err(LockError::Io(source)) => return Err(unusable(source)),
+    };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(jobs)
         .start_handler(|_| tch::set_num_threads(1))
@@ -129,13 +141,12 @@ fn make(map: &Map, folder: &Path, jobs: usize) -> Result<Counts, MapError> {
     write(map, folder, &pixels)
 }
 
-fn write(map: &Map, folder: &Path, pixels: &[Pixel]) -> Result<Counts, MapError> {
+fn write(map: &Map, folder: &Folder, pixels: &[Pixel]) -> Result<Counts, MapError> {
     let shape = (map.y.pixels, map.x.pixels);
     let mut files = Vec::new();
     let mut save = |name: &'static str, bytes: &[u8]| {
-        let path = folder.join(name);
         files.push((name, base16ct::lower::encode_string(&Sha256::digest(bytes))));
-        write_whole(&path, |file| file.write_all(bytes)).map_err(|source| MapError::Write { path, source })
+        store(folder, name, bytes)
     };
     let npy = |of: fn(&Pixel) -> f32| {
         let mut bytes = Vec::with_capacity(128 + 4 * pixels.len());
@@ -152,13 +163,9 @@ fn write(map: &Map, folder: &Path, pixels: &[Pixel]) -> Result<Counts, MapError>
         write_csv(&mut bytes, map, pixels).expect("memory takes all");
         save("map.csv", &bytes)?;
     }
-    // Under another name first, so that there is never half a picture.
-    let (unfinished, picture_path) = (folder.join(".writing-map.png"), folder.join("map.png"));
-    picture(map, pixels).png(&unfinished)?;
-    fs::rename(&unfinished, &picture_path)
-        .map_err(|source| MapError::Write { path: picture_path.clone(), source })?;
+    store(folder, "map.png", &picture(map, pixels).png()?)?;
     let counts = Counts::of(pixels);
-    let manifest = Manifest {
+    let manifest = MapManifest {
         name: &map.name,
         version: env!("CARGO_PKG_VERSION"),
         build: BUILD,
@@ -170,10 +177,14 @@ fn write(map: &Map, folder: &Path, pixels: &[Pixel]) -> Result<Counts, MapError>
         config: &map.text,
     };
     let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";
-    let path = folder.join("manifest.json");
-    write_whole(&path, |file| file.write_all(json.as_bytes()))
-        .map_err(|source| MapError::Write { path, source })?;
+    store(folder, Manifest::FILE, json.as_bytes())?;
+    let _ = folder.remove_half_written();
     Ok(counts)
+}
+
+fn store(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), MapError> {
+    let failed = |source| MapError::Write { path: folder.path().join(name), source };
+    folder.write(name, |file| file.write_all(bytes)).map_err(failed)
 }
 
 fn progress_bar(runs: u64) -> ProgressBar {

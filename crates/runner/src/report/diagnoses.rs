@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use files::Folder;
 use serde_json::Value;
 
 /// Names and answers of the `diagnosis.json` in the folders beside this one, by name. What can't be read is left out.
@@ -14,7 +15,11 @@ pub(super) fn beside(folder: &Path) -> Vec<(String, Value)> {
         .flatten()
         .filter_map(|entry| {
             let entry = entry.ok()?;
-            let text = fs::read_to_string(entry.path().join("diagnosis.json")).ok()?;
+            // A link isn't one.
+            if !entry.file_type().ok()?.is_dir() {
+                return None;
+            }
+            let text = Folder::new(entry.path()).read_text("diagnosis.json", files::TEXT).ok()?;
             Some((entry.file_name().to_string_lossy().into_owned(), serde_json::from_str(&text).ok()?))
         })
         .collect();

@@ -8,7 +8,6 @@ use analysis::report::{NAMED, Results, Workload};
 use numeric::{LANES, Row, rows};
 use problems::Problem;
 
-use crate::config::Config;
 use crate::engine;
 use crate::plan::{Batch, Labels, Lane, Plan, Settings};
 
@@ -20,31 +19,32 @@ const MARGIN: f64 = 0.12;
 /// A way that leaves the start and the minimisers behind by so many times their distance is cut off.
 const FAR: f64 = 0.8;
 
-/// A figure for each landscape of two variables, with the ways of the best rows from the first reporting seed.
+/// A figure for each landscape of two variables: itself, its minimisers and, where a plan of the user's own config is
+/// given, the ways of the best rows from the first reporting seed.
 ///
 /// Results don't hold parameters, so these runs are made again, by the same engine: the same numbers.
-pub(super) fn figures(results: &Results, config: &Config, most: usize) -> Vec<Figure> {
-    let Ok(plan) = Plan::new(config) else { return Vec::new() };
-    let flat = |batch: &Batch| batch.problem.minimisers().first().is_some_and(|point| point.len() == 2);
+pub(super) fn figures(
+    results: &Results,
+    problems: &[Problem],
+    plan: Option<&Plan>,
+    most: usize,
+) -> Vec<Figure> {
+    let flat = |problem: &&Problem| problem.minimisers().first().is_some_and(|point| point.len() == 2);
     let mut figures = Vec::new();
     for workload in results.workloads() {
         let Some(first) = workload.rows.first().map(|row| &results.table.rows[*row]) else { continue };
-        let batches: Vec<&Batch> = plan
-            .batches
-            .iter()
-            .filter(|batch| flat(batch) && batch.problem.label() == first.problem)
-            .collect();
-        if batches.is_empty() || figures.len() == most {
-            continue;
-        }
-        figures.extend(figure(results, &workload, &batches));
+        let named = problems.iter().find(|problem| problem.label() == first.problem);
+        let Some(problem) = named.filter(flat).filter(|_| figures.len() < most) else { continue };
+        let batches = plan.iter().flat_map(|plan| &plan.batches);
+        let batches: Vec<&Batch> = batches.filter(|batch| batch.problem == *problem).collect();
+        figures.extend(figure(results, &workload, problem, &batches));
     }
     figures
 }
 
-fn figure(results: &Results, workload: &Workload, batches: &[&Batch]) -> Option<Figure> {
-    let problem = &batches[0].problem;
-    let seed = batches.iter().flat_map(|batch| &batch.lanes).find(|lane| lane.role == Role::Reporting)?.seed;
+fn figure(results: &Results, workload: &Workload, problem: &Problem, batches: &[&Batch]) -> Option<Figure> {
+    let seed = batches.iter().flat_map(|batch| &batch.lanes).find(|lane| lane.role == Role::Reporting);
+    let seed = seed.map(|lane| lane.seed);
     let named = workload.rows.iter().take(NAMED);
     let ways: Vec<(usize, Vec<(f64, f64)>)> = named
         .filter_map(|&place| {
@@ -56,37 +56,39 @@ fn figure(results: &Results, workload: &Workload, batches: &[&Batch]) -> Option<
                 schedule: row.schedule.clone(),
             };
             let batch = batches.iter().find(|batch| batch.labels() == wanted)?;
-            Some((place, way(batch, Lane { lr: row.lr, seed, role: Role::Reporting })))
+            Some((place, way(batch, Lane { lr: row.lr, seed: seed?, role: Role::Reporting })))
         })
         .collect();
     let minimisers = problem.minimisers();
-    let start = *ways.first()?.1.first()?;
+    let start = ways.first().and_then(|way| way.1.first()).copied();
     let (x, y) = view(start, &minimisers, &ways);
-    let lines = ways.iter().map(|(place, way)| {
+    let lines = ways.iter().filter_map(|(place, way)| {
         let shown = way.iter().take_while(|p| within(p.0, x) && within(p.1, y));
         let points: Vec<(f64, f64)> = shown.copied().collect();
-        Line { spots: vec![(start, Spot::Ring)], points, ..results.line(*place) }
+        Some(Line { spots: vec![(start?, Spot::Ring)], points, ..results.line(*place) })
     });
     let panel = Panel {
         x: Axis { label: "first parameter".into(), log: false },
         y: Axis { label: "second parameter".into(), log: false },
-        ground: Some(ground(problem, seed, x, y)?),
+        ground: Some(ground(problem, seed.unwrap_or(1), x, y)?),
         lines: lines.collect(),
         marks: minimisers.iter().map(|point| Mark::Cross(point[0], point[1])).collect(),
         tall: true,
     };
-    Some(Figure {
-        title: format!("{}: the ways from seed {seed}", workload.name),
-        note: format!(
-            "each at its chosen learning rate; ring: start, crosses: minimisers; every shade covers the same area{}",
-            if workload.rows.len() > NAMED {
-                format!("; the best {NAMED} of {} rows", workload.rows.len())
-            } else {
-                String::new()
-            }
-        ),
-        panels: vec![panel],
-    })
+    let every = "every shade covers the same area";
+    let (title, note) = match seed.filter(|_| start.is_some()) {
+        None => (format!("{}: the landscape", workload.name), format!("crosses: minimisers; {every}")),
+        Some(seed) => {
+            let rows = workload.rows.len();
+            let best =
+                if rows > NAMED { format!("; the best {NAMED} of {rows} rows") } else { String::new() };
+            (
+                format!("{}: the ways from seed {seed}", workload.name),
+                format!("each at its chosen learning rate; ring: start, crosses: minimisers; {every}{best}"),
+            )
+        }
+    };
+    Some(Figure { title, note, panels: vec![panel] })
 }
 
 /// The parameters of one run, from the start.
@@ -104,7 +106,7 @@ fn within(value: f64, (low, high): (f64, f64)) -> bool {
 
 /// What is in view: the start, the minimisers, and the ways where they don't leave those far behind.
 fn view(
-    start: (f64, f64),
+    start: Option<(f64, f64)>,
     minimisers: &[Vec<f64>],
     ways: &[(usize, Vec<(f64, f64)>)],
 ) -> ((f64, f64), (f64, f64)) {
@@ -112,7 +114,7 @@ fn view(
         values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)))
     };
     let anchors = |of: &dyn Fn(&(f64, f64)) -> f64| -> Vec<f64> {
-        minimisers.iter().map(|point| of(&(point[0], point[1]))).chain([of(&start)]).collect()
+        minimisers.iter().map(|point| of(&(point[0], point[1]))).chain(start.as_ref().map(of)).collect()
     };
     let width = |of: &dyn Fn(&(f64, f64)) -> f64| {
         let (low, high) = ends(&anchors(of));

@@ -5,42 +5,50 @@ mod landscape;
 mod shapes;
 mod source;
 
-use std::fs;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use analysis::figures::{Drawing, FigureError, Picture, Theme};
-use analysis::records::RecordError;
+use analysis::records::{RecordError, digest};
 use analysis::report::{About, Builder, Results, page};
 use analysis::table;
 use clap::Args;
+use files::Folder;
+use losses::Loss;
 use miette::Diagnostic;
 use optimizers::Optimizer;
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::config::{self, Config};
-use crate::table::{TableError, parent, unreadable};
+use crate::config::{self, ConfigError, Entries};
+use crate::plan::{Plan, PlanError};
+use crate::table::{TableError, unreadable};
 use crate::terminal::{print, say, wrong};
-use files::write_whole;
 use source::Source;
 
 /// What `--help` adds.
 pub(crate) const HELP: &str = "\
 Examples:
   runner report results/grid           then open results/grid/report.html in a browser
+  runner report results/grid --config configs/grid.toml
+                                       with the ways of the optimizers on landscapes
   runner report results/grid --no-figures
                                        the page alone, in a second
 
 Into the folder go report.html, one page that needs no network and no other file, and report/ with figures, each as
 .svg and .png on white and as -dark.svg: convergence curves, sensitivity to the learning rate and a map of optimizers
 and rates for each problem and loss (the first 60), profiles and mean ranks, the shapes of the losses, and landscapes of
-two variables with trajectories, which are run again for it.
+two variables. With --config the landscapes have trajectories. Nothing in a results folder is run, and no file is
+opened that its config names, so that a report of somebody else's results is safe.
 
 A running grid is shown as far as its parts go. Diagnoses (results/*/diagnosis.json) beside the folder are on the page.
 
 Exit codes: 0 fine; 1 a file couldn't be written; 2 there are no results to show.";
+
+/// The name of the page.
+const PAGE: &str = "report.html";
 
 /// Of more landscapes, only the first are drawn.
 const MOST_LANDSCAPES: usize = 6;
@@ -53,6 +61,9 @@ pub(crate) struct ReportArgs {
     /// Write the page only
     #[arg(long)]
     no_figures: bool,
+    /// The config that made these results: its landscapes are drawn with the trajectories, which it is run again for
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// Why there is no report.
@@ -64,6 +75,15 @@ pub(crate) enum ReportError {
     #[error("no part of the run in {} is there yet", folder.display())]
     #[diagnostic(help("try again when its first batches are done, or run its config to go on"))]
     NothingYet { folder: PathBuf },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Plan(#[from] PlanError),
+    #[error("{} isn't the config that these results are of", path.display())]
+    #[diagnostic(help("run it again, or leave --config out"))]
+    OtherConfig { path: PathBuf },
     #[error("can't write {}", path.display())]
     #[diagnostic(help("the report goes into the results folder: make room, or make the folder writable"))]
     Write { path: PathBuf, source: io::Error },
@@ -91,13 +111,13 @@ pub(crate) fn command(args: &ReportArgs) -> ExitCode {
 }
 
 fn report(args: &ReportArgs) -> Result<PathBuf, ReportError> {
-    let folder = if args.folder.is_file() { parent(&args.folder) } else { &args.folder };
-    let source = Source::open(folder)?;
+    let source = Source::open(&args.folder)?;
+    let folder = source.folder(&args.folder);
     let results = read(&source)?;
     let about = source.about();
-    let config = config::parse("the config in the results", about.config.clone());
-    let (drawn, unread) = match &config {
-        Ok(config) => (drawings(&results, config), None),
+    let plan = args.config.as_ref().map(|config| plan(config, &about.config)).transpose()?;
+    let (drawn, unread) = match config::entries(&about.config) {
+        Ok(entries) => (drawings(&results, &entries, plan.as_ref()), None),
         Err(error) => (
             Vec::new(),
             Some(format!(
@@ -115,21 +135,30 @@ fn report(args: &ReportArgs) -> Result<PathBuf, ReportError> {
     });
     let about = About {
         missing,
-        diagnoses: diagnoses::beside(folder),
+        diagnoses: diagnoses::beside(folder.path()),
         pictures: pictures.collect::<Result<_, FigureError>>()?,
         ..about
     };
-    let path = folder.join("report.html");
     let html = page(&results, &about);
-    write_whole(&path, |file| file.write_all(html.as_bytes()))
-        .map_err(|source| ReportError::Write { path: path.clone(), source })?;
+    write(&folder, PAGE, html.as_bytes())?;
     if !args.no_figures {
         let mut gallery = results.gallery();
         gallery.extend(drawn);
-        write_figures(&folder.join("report"), &gallery)?;
-        say(&format!("{} figures are in {}", gallery.len(), folder.join("report").display()));
+        let below = folder.below("report");
+        write_figures(&below, &gallery)?;
+        say(&format!("{} figures are in {}", gallery.len(), below.path().display()));
     }
-    Ok(path)
+    let _ = folder.remove_half_written();
+    Ok(folder.path().join(PAGE))
+}
+
+/// The plan of the user's own config, which must be the one that ran.
+fn plan(path: &Path, ran: &str) -> Result<Plan, ReportError> {
+    let config = config::read(path)?;
+    if config.text != ran {
+        return Err(ReportError::OtherConfig { path: path.to_owned() });
+    }
+    Ok(Plan::new(&config)?)
 }
 
 /// Three passes: one to choose the learning rates, one over the runs that are reported at them, one over their points.
@@ -146,14 +175,17 @@ fn read(source: &Source) -> Result<Results, ReportError> {
     Ok(second.finish(Optimizer::NAMES))
 }
 
-/// What is drawn from the config: the losses and the landscapes in it.
-fn drawings(results: &Results, config: &Config) -> Vec<(String, Drawing)> {
-    let mut drawings: Vec<(String, Drawing)> = shapes::figure(config)
+/// What is drawn of the losses and the landscapes in a config.
+fn drawings(results: &Results, entries: &Entries, plan: Option<&Plan>) -> Vec<(String, Drawing)> {
+    let ran: HashSet<&str> = results.table.rows.iter().map(|row| row.loss.as_str()).collect();
+    let losses: Vec<&Loss> = entries.losses.iter().filter(|loss| ran.contains(&*loss.label())).collect();
+    let mut drawings: Vec<(String, Drawing)> = shapes::figure(&losses)
         .map(|figure| ("losses".to_owned(), Drawing::Figure(figure)))
         .into_iter()
         .collect();
-    let landscapes = landscape::figures(results, config, MOST_LANDSCAPES).into_iter().enumerate();
-    drawings.extend(landscapes.map(|(k, figure)| (format!("landscape-{}", k + 1), Drawing::Figure(figure))));
+    let landscapes = landscape::figures(results, &entries.problems, plan, MOST_LANDSCAPES);
+    let named = |(k, figure)| (format!("landscape-{}", k + 1), Drawing::Figure(figure));
+    drawings.extend(landscapes.into_iter().enumerate().map(named));
     drawings
 }
 
@@ -165,17 +197,34 @@ fn drawing_title(drawing: &Drawing) -> String {
     }
 }
 
-/// Writes the figures into a folder that holds nothing but those of this report.
-fn write_figures(folder: &Path, gallery: &[(String, Drawing)]) -> Result<(), ReportError> {
-    let failed = |source| ReportError::Write { path: folder.to_owned(), source };
-    fs::create_dir_all(folder).map_err(failed)?;
-    for entry in fs::read_dir(folder).map_err(failed)?.flatten() {
-        let path = entry.path();
-        if path.extension().is_some_and(|end| end == "svg" || end == "png") {
-            // What can't be removed is overwritten, or says so then.
-            let _ = fs::remove_file(path);
+/// The names and SHA-256 of the figures that a report made, so that the next one knows which to remove.
+const LIST: &str = "figures.json";
+
+/// Writes the figures, and removes those of an earlier report; what else is in the folder stays.
+fn write_figures(folder: &Folder, gallery: &[(String, Drawing)]) -> Result<(), ReportError> {
+    folder.create().map_err(|source| ReportError::Write { path: folder.path().to_owned(), source })?;
+    let made = gallery.par_iter().map(|(name, drawing)| {
+        let files = drawing.files(name)?;
+        files.iter().try_for_each(|(name, bytes)| write(folder, name, bytes))?;
+        Ok(files.map(|(name, bytes)| (name, digest(bytes.as_slice()).expect("memory can be read"))))
+    });
+    let made: Vec<[(String, String); 3]> = made.collect::<Result<_, ReportError>>()?;
+    let made: BTreeMap<String, String> = made.into_iter().flatten().collect();
+    let before = folder.read_text(LIST, files::TEXT).unwrap_or_default();
+    let before: BTreeMap<String, String> = serde_json::from_str(&before).unwrap_or_default();
+    for (name, hash) in before.iter().filter(|(name, _)| !made.contains_key(*name)) {
+        let is_ours = folder.open(name, u64::MAX).and_then(digest).is_ok_and(|found| found == *hash);
+        if is_ours {
+            let _ = folder.remove(name);
         }
     }
-    gallery.par_iter().try_for_each(|(name, drawing)| drawing.write(folder, name))?;
+    let list = serde_json::to_string_pretty(&made).expect("names are plain data") + "\n";
+    write(folder, LIST, list.as_bytes())?;
+    let _ = folder.remove_half_written();
     Ok(())
+}
+
+fn write(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), ReportError> {
+    let failed = |source| ReportError::Write { path: folder.path().join(name), source };
+    folder.write(name, |file| file.write_all(bytes)).map_err(failed)
 }

@@ -5,20 +5,14 @@ use analysis::report::NAMED;
 use losses::{Loss, Targets};
 use numeric::{LANES, Row, rows};
 
-use crate::config::Config;
-
 const POINTS: usize = 401;
 /// As far from the target as is shown.
 const REACH: f64 = 2.0;
 
-/// Value and gradient of each loss of one prediction; `None` where the config has no such loss.
-pub(super) fn figure(config: &Config) -> Option<Figure> {
-    let mut losses: Vec<&Loss> = Vec::new();
-    for loss in config.grids.iter().flat_map(|grid| &grid.losses) {
-        if loss.targets() == Targets::Values && loss.kernel::<f64>().is_some() && !losses.contains(&loss) {
-            losses.push(loss);
-        }
-    }
+/// Value and gradient of each loss of one prediction; `None` where there is no such loss.
+pub(super) fn figure(losses: &[&Loss]) -> Option<Figure> {
+    let of_values = |loss: &&&Loss| loss.targets() == Targets::Values && loss.kernel::<f64>().is_some();
+    let losses: Vec<&Loss> = losses.iter().filter(of_values).copied().collect();
     if losses.is_empty() {
         return None;
     }

@@ -2,50 +2,63 @@
 
 use std::path::{Path, PathBuf};
 
-use analysis::records::{Cell, Cells, Point, Points, Targets, write_cell_header, write_point_header};
+use analysis::records::{
+    Cell, Cells, Manifest, Point, Points, Results, Targets, write_cell_header, write_point_header,
+};
 use analysis::report::About;
-use serde_json::Value;
+use files::Folder;
 
 use super::ReportError;
 use crate::parts::{self, Part};
-use crate::run::{Running, manifest};
-use crate::table::{TableError, cells_path};
+use crate::run::{PARTS, Running};
+use crate::table::{TableError, results};
 
 /// Results to be read, several times over.
 pub(super) enum Source {
-    /// `cells.csv`, and `curves.csv` where it is there.
-    Finished { cells: PathBuf, curves: Option<PathBuf>, manifest: Value },
+    /// The files of a finished run, which are whole.
+    Finished { results: Results, has_curves: bool },
     /// The parts that are there.
-    Running { folder: PathBuf, running: Running, keys: Vec<String> },
+    Running { parts: Folder, running: Running, keys: Vec<String> },
 }
 
 impl Source {
     /// Looks what is there. A run that is under way is newer than result files.
-    pub(super) fn open(folder: &Path) -> Result<Self, ReportError> {
-        if let Some(running) = Running::read(folder) {
-            let parts = folder.join("parts");
-            let there = |key: &&String| parts::path(&parts, key).exists();
+    pub(super) fn open(asked: &Path) -> Result<Self, ReportError> {
+        let folder = Folder::new(asked);
+        if let Some(running) = Running::read(&folder) {
+            let parts = folder.below(PARTS);
+            let there = |key: &&String| parts.has(&parts::name(key));
             let keys: Vec<String> = running.keys.iter().filter(there).cloned().collect();
             if keys.is_empty() {
-                return Err(ReportError::NothingYet { folder: folder.to_owned() });
+                return Err(ReportError::NothingYet { folder: asked.to_owned() });
             }
-            return Ok(Self::Running { folder: parts, running, keys });
+            return Ok(Self::Running { parts, running, keys });
         }
-        let manifest = manifest(folder).unwrap_or(Value::Null);
-        let cells = cells_path(folder)?;
-        let curves = Some(cells.with_file_name("curves.csv")).filter(|path| path.exists());
-        Ok(Self::Finished { cells, curves, manifest })
+        let results = results(asked)?;
+        let has_curves = results.folder().has(Results::CURVES);
+        if has_curves {
+            results.verify(Results::CURVES)?;
+        }
+        Ok(Self::Finished { results, has_curves })
+    }
+
+    /// The folder that the report goes into.
+    pub(super) fn folder(&self, asked: &Path) -> Folder {
+        match self {
+            Self::Finished { results, .. } => results.folder().clone(),
+            Self::Running { .. } => Folder::new(asked),
+        }
     }
 
     /// Every run.
     pub(super) fn cells(&self, mut take: impl FnMut(&Cell)) -> Result<(), ReportError> {
         match self {
-            Self::Finished { cells, .. } => {
-                for cell in Cells::open(cells)? {
+            Self::Finished { results, .. } => {
+                for cell in results.cells()? {
                     take(&cell?);
                 }
             }
-            Self::Running { folder, running, keys } => {
+            Self::Running { parts: folder, running, keys } => {
                 let mut header = Vec::new();
                 let targets = Targets::new(running.targets.iter().copied()).unwrap_or_default();
                 write_cell_header(&mut header, &targets);
@@ -64,13 +77,13 @@ impl Source {
     /// Every point of their curves, where there are curves.
     pub(super) fn points(&self, mut take: impl FnMut(&Point)) -> Result<(), ReportError> {
         match self {
-            Self::Finished { curves: None, .. } => {}
-            Self::Finished { curves: Some(path), .. } => {
-                for point in Points::open(path)? {
+            Self::Finished { has_curves: false, .. } => {}
+            Self::Finished { results, .. } => {
+                for point in results.points()? {
                     take(&point?);
                 }
             }
-            Self::Running { folder, keys, .. } => {
+            Self::Running { parts: folder, keys, .. } => {
                 let mut header = Vec::new();
                 write_point_header(&mut header);
                 for (path, part) in parts(folder, keys) {
@@ -88,15 +101,15 @@ impl Source {
     /// What is wrong where there is no run.
     pub(super) fn empty(&self) -> ReportError {
         match self {
-            Self::Finished { cells, .. } => TableError::Empty { path: cells.clone() }.into(),
-            Self::Running { folder, .. } => ReportError::NothingYet { folder: folder.clone() },
+            Self::Finished { results, .. } => TableError::Empty { path: results.path(Results::CELLS) }.into(),
+            Self::Running { parts, .. } => ReportError::NothingYet { folder: parts.path().to_owned() },
         }
     }
 
     /// Name, state, manifest and config.
     pub(super) fn about(&self) -> About {
         match self {
-            Self::Finished { cells, curves, manifest } => finished(cells, curves.is_some(), manifest),
+            Self::Finished { results, has_curves } => finished(results, *has_curves),
             Self::Running { running, keys, .. } => About {
                 name: running.name.clone(),
                 state: format!(
@@ -114,12 +127,7 @@ impl Source {
     }
 }
 
-fn finished(cells: &Path, has_curves: bool, manifest: &Value) -> About {
-    let text = |key: &str| manifest[key].as_str().unwrap_or_default().to_owned();
-    let count = |key: &str| manifest[key].as_u64().map_or("?".to_owned(), |count| count.to_string());
-    let folder = cells.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    let name =
-        if text("name").is_empty() { folder.unwrap_or_else(|| "results".to_owned()) } else { text("name") };
+fn finished(results: &Results, has_curves: bool) -> About {
     let mut missing = Vec::new();
     if !has_curves {
         missing.push(
@@ -127,35 +135,34 @@ fn finished(cells: &Path, has_curves: bool, manifest: &Value) -> About {
                 .to_owned(),
         );
     }
-    let state = if manifest.is_null() {
+    let Some(manifest) = &results.manifest else {
         missing.push("manifest.json isn't beside cells.csv: what ran is not known.".to_owned());
-        "finished".to_owned()
-    } else {
-        let engines = manifest["engines"].as_array().cloned().unwrap_or_default();
-        let engines: Vec<&str> = engines.iter().filter_map(Value::as_str).collect();
-        format!(
-            "{} runs, of which {} diverged and {} failed; on {}",
-            count("cells"),
-            count("diverged"),
-            count("failed"),
-            engines.join(" and ")
-        )
+        let name = results.folder().path().file_name();
+        let name = name.map_or_else(|| "results".into(), |name| name.to_string_lossy().into_owned());
+        return About { name, state: "finished".into(), missing, ..About::default() };
     };
-    let mut rest = manifest.clone();
-    if let Some(fields) = rest.as_object_mut() {
-        fields.remove("config");
-    }
+    let state = format!(
+        "{} runs, of which {} diverged and {} failed; on {}",
+        manifest.cells,
+        manifest.diverged,
+        manifest.failed,
+        manifest.engines.join(" and ")
+    );
+    let rest = Manifest { config: String::new(), ..manifest.clone() };
+    let mut rest = serde_json::to_value(rest).expect("a manifest is plain data");
+    rest.as_object_mut().expect("it is an object").remove("config");
     About {
-        name,
+        name: manifest.name.clone(),
         state,
         missing,
         manifest: serde_json::to_string_pretty(&rest).expect("a manifest is plain data"),
-        config: text("config"),
+        config: manifest.config.clone(),
         ..About::default()
     }
 }
 
 /// The parts that are there and whole.
-fn parts<'a>(folder: &'a Path, keys: &'a [String]) -> impl Iterator<Item = (PathBuf, Part)> + 'a {
-    keys.iter().filter_map(move |key| Some((parts::path(folder, key), Part::load(folder, key)?)))
+fn parts<'a>(folder: &'a Folder, keys: &'a [String]) -> impl Iterator<Item = (PathBuf, Part)> + 'a {
+    let path = |key: &String| folder.path().join(parts::name(key));
+    keys.iter().filter_map(move |key| Some((path(key), Part::load(folder, key)?)))
 }

@@ -149,7 +149,8 @@ fn the_page_works_in_a_browser_by_day_and_by_night() {
 #[test]
 fn everything_but_the_charts_is_there_without_javascript() {
     let place = ran(CONFIG);
-    let page = fs::read_to_string(reported(&place, &[])).unwrap();
+    let with_ways = ["--config", "x.toml"];
+    let page = fs::read_to_string(reported(&place, &with_ways)).unwrap();
     let body = &page[..page.find("<script type").unwrap()];
     assert!(body.contains("<noscript>") && body.contains("Without JavaScript"));
     assert_eq!(body.matches("<td class=\"l\">line_fit").count(), 36);
@@ -169,7 +170,7 @@ fn everything_but_the_charts_is_there_without_javascript() {
     };
     let files = read();
     let names: Vec<&str> = files.iter().filter_map(|file| file.0.strip_suffix(".png")).collect();
-    assert_eq!(files.len(), 3 * names.len());
+    assert_eq!(files.len(), 3 * names.len() + 1, "and figures.json");
     for part in [
         "curves-line_fit-mse",
         "rates-himmelblau",
@@ -181,9 +182,25 @@ fn everything_but_the_charts_is_there_without_javascript() {
     ] {
         assert!(names.contains(&part), "{part} is not in {names:?}");
     }
-    fs::write(place.results("x").join("report/curves-of-another-run.svg"), "").unwrap();
-    assert_eq!(fs::read_to_string(reported(&place, &[])).unwrap(), page);
+    // Figures of an earlier report go, and what the user put there stays.
+    let folder = place.results("x").join("report");
+    fs::write(folder.join("mine.svg"), "mine").unwrap();
+    fs::write(folder.join("old.svg"), "old").unwrap();
+    let list = fs::read_to_string(folder.join("figures.json")).unwrap();
+    let of_old = "cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4";
+    fs::write(folder.join("figures.json"), list.replacen('{', &format!("{{\"old.svg\": \"{of_old}\","), 1))
+        .unwrap();
+    assert_eq!(fs::read_to_string(reported(&place, &with_ways)).unwrap(), page);
+    fs::remove_file(folder.join("mine.svg")).unwrap();
     assert!(read() == files, "the figures are the same bytes, and no other is left");
+
+    // Without the config nothing is run, and landscapes are drawn without ways.
+    let page = fs::read_to_string(reported(&place, &[])).unwrap();
+    assert!(page.contains("himmelblau: the landscape") && !page.contains("himmelblau: the ways from seed"));
+    place.config("x", &format!("{CONFIG}# edited\n"));
+    let output = place.run(&["report", "results/x", "--config", "x.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("isn't the config that these results are of"));
 }
 
 #[test]
@@ -251,6 +268,11 @@ fn what_cannot_be_shown_is_said() {
     let place = ran(CONFIG);
     let path = place.results("x").join("cells.csv");
     let whole = text(&fs::read(&path).unwrap());
+    let manifest = place.results("x").join("manifest.json");
+    fs::write(&path, whole.replacen("line_fit", "line_fig", 1)).unwrap();
+    assert!(said(&place, 2).contains("cells.csv isn't what the manifest.json beside it says"));
+    // Where there is no manifest, the file itself must be sound.
+    fs::rename(&manifest, place.path().join("kept")).unwrap();
     fs::write(&path, whole.lines().next().unwrap().to_owned() + "\n").unwrap();
     assert!(said(&place, 2).contains("has no cells"));
     fs::write(&path, "").unwrap();
@@ -262,6 +284,7 @@ fn what_cannot_be_shown_is_said() {
         "{message}"
     );
     fs::write(&path, &whole).unwrap();
+    fs::rename(place.path().join("kept"), &manifest).unwrap();
     fs::create_dir(place.results("x").join("report.html")).unwrap();
     assert!(said(&place, 1).contains("can't write results/x/report.html"));
 

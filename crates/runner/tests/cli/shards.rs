@@ -65,7 +65,8 @@ fn shards_merge_to_the_bytes_of_one_process() {
     assert_eq!(
         status,
         serde_json::json!({
-            "parts": 18, "done": 11, "cells": 11 * 28, "failed": 0, "missing": "1,3", "merged": false
+            "parts": 18, "done": 11, "cells": 11 * 28, "failed": 0, "missing": "1,3", "merged": false,
+            "damaged": [], "cpus": {}
         })
     );
     shard(&place, 1, 5);

@@ -1,0 +1,275 @@
+//! A results folder is somebody else's: nothing in it is run or followed, and nothing but what this program made is
+//! removed.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+
+use crate::place::{Place, result_files};
+use crate::{ended, said};
+
+const GRID: &str = "name = 'x'\nsteps = 30\nlr = [0.01, 0.1]\nseeds = { tuning = 1, reporting = 2 }\n\
+    [[grid]]\nproblems = ['line_fit']\nlosses = ['mse', 'l1']\noptimizers = ['sgd', 'adam']\n";
+
+const MAP: &str = "name = 'm'\nproblem = 'himmelblau'\noptimizer = 'sgd'\nlr = 0.01\nsteps = 5\n\
+    x = { vary = 'start.x1', from = -1, to = 1, pixels = 8 }\n\
+    y = { vary = 'start.x2', from = -1, to = 1, pixels = 8 }\n";
+
+/// A grid that has run.
+fn ran() -> Place {
+    let place = Place::new();
+    place.config("x", GRID);
+    said(&ended(&mut place.command(&["x.toml"])), 0);
+    place
+}
+
+fn pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+fn parts(place: &Place) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(place.results("x").join("parts")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Changes one field of a JSON file.
+fn change(path: &Path, field: &str, value: serde_json::Value) {
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    json[field] = value;
+    fs::write(path, json.to_string()).unwrap();
+}
+
+#[test]
+fn a_config_in_a_results_folder_opens_no_file_and_trains_nothing() {
+    let place = ran();
+    let module = place.path().join("module.pt");
+    // Whoever opens it waits for ever.
+    pipe(&module);
+    let module = module.display();
+    let hostile = [
+        format!("losses = [{{ torchscript = {{ file = '{module}' }} }}]\noptimizers = ['sgd']\n"),
+        format!("losses = ['mse']\noptimizers = ['sgd']\n[[grid]]\nproblems = [{{ torchscript = {{ model = '{module}', data = '{module}.npz' }} }}]\nlosses = ['mse']\noptimizers = ['sgd']\n"),
+        "losses = ['mse']\noptimizers = ['sgd']\nseeds = { tuning = 1000000, reporting = 1000000 }\n".into(),
+        "losses = ['mse']\noptimizers = ['sgd']\nrecord = { every = 1 }\nsteps = 1000000000\n".into(),
+        "losses = ['mse']\noptimizers = ['sgd']\nrecord = { log = 9223372036854775807 }\n".into(),
+        "losses = ['mse']\noptimizers = ['sgd']\n[[grid]]\nproblems = ['beale']\noptimizers = ['lbfgs']\nsteps = 1000000000\n".into(),
+        "losses = ['mse']\noptimizers = ['sgd']\n[[grid]]\nproblems = [{ rosenbrock = { dim = 4000000000 } }]\noptimizers = ['sgd']\n".into(),
+    ];
+    let manifest = place.results("x").join("manifest.json");
+    for config in hostile {
+        let config = format!("name = 'x'\n[[grid]]\nproblems = ['line_fit']\n{config}");
+        change(&manifest, "config", config.clone().into());
+        for command in [&["report", "results/x"][..], &["table", "results/x"], &["status", "x.toml"]] {
+            let output = ended(&mut place.command(command));
+            said(&output, 0);
+        }
+        let page = fs::read_to_string(place.results("x").join("report.html")).unwrap();
+        assert!(page.contains("line_fit"), "{config}");
+    }
+}
+
+#[test]
+fn a_linked_folder_of_figures_is_not_followed() {
+    let place = ran();
+    let theirs = place.path().join("pictures");
+    fs::create_dir(&theirs).unwrap();
+    for name in ["holiday.png", "drawing.svg"] {
+        fs::write(theirs.join(name), "theirs").unwrap();
+    }
+    symlink(&theirs, place.results("x").join("report")).unwrap();
+    let message = said(&ended(&mut place.command(&["report", "results/x"])), 1);
+    assert!(message.contains("results/x/report") && message.contains("a link isn't followed"), "{message}");
+    assert_eq!(fs::read_dir(&theirs).unwrap().count(), 2);
+
+    // In a folder of its own, pictures of the user's stay.
+    fs::remove_file(place.results("x").join("report")).unwrap();
+    fs::rename(&theirs, place.results("x").join("report")).unwrap();
+    for _ in 0..2 {
+        said(&ended(&mut place.command(&["report", "results/x"])), 0);
+    }
+    for name in ["holiday.png", "drawing.svg"] {
+        assert_eq!(fs::read(place.results("x").join("report").join(name)).unwrap(), b"theirs");
+    }
+}
+
+#[test]
+fn linked_names_are_replaced_and_not_written_through() {
+    let place = Place::new();
+    place.config("m", MAP);
+    let theirs = place.path().join("theirs");
+    fs::write(&theirs, "theirs").unwrap();
+    for (folder, names) in [
+        ("m", &["map.png", ".writing-map.png", "steps.npy", "error.npy", "manifest.json"][..]),
+        ("diagnosis", &["profile.svg", "profile.png", "descent-dark.svg", "diagnosis.json", "profile.csv"]),
+    ] {
+        fs::create_dir_all(place.results(folder)).unwrap();
+        names.iter().for_each(|name| symlink(&theirs, place.results(folder).join(name)).unwrap());
+    }
+    said(&ended(&mut place.command(&["map", "m.toml"])), 0);
+    said(&ended(&mut place.command(&["diagnose", "--loss", "plateau", "--start", "-2", "--target", "0"])), 0);
+    assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
+    for (folder, name) in [("m", "map.png"), ("diagnosis", "profile.svg")] {
+        let metadata = fs::symlink_metadata(place.results(folder).join(name)).unwrap();
+        assert!(metadata.is_file() && metadata.len() > 6, "{name}");
+    }
+}
+
+#[test]
+fn linked_parts_of_another_grid_are_left_alone() {
+    let place = ran();
+    let before: Vec<Vec<u8>> = parts(&place).iter().map(|part| fs::read(part).unwrap()).collect();
+    place.config("y", &GRID.replace("'x'", "'y'").replace("0.1", "0.2"));
+    fs::create_dir_all(place.results("y")).unwrap();
+    symlink(place.results("x").join("parts"), place.results("y").join("parts")).unwrap();
+    let message = said(&ended(&mut place.command(&["y.toml"])), 2);
+    assert!(message.contains("results/y/parts") && message.contains("a link isn't followed"), "{message}");
+    let after: Vec<Vec<u8>> = parts(&place).iter().map(|part| fs::read(part).unwrap()).collect();
+    assert!(before == after);
+}
+
+#[test]
+fn pipes_and_devices_are_refused_or_passed_over() {
+    let place = ran();
+    let undisturbed = result_files(&place.results("x"));
+    let folder = place.results("x");
+    let replaced = |name: &str, by: &dyn Fn(&Path)| {
+        let path = folder.join(name);
+        let _ = fs::rename(&path, place.path().join("kept"));
+        by(&path);
+    };
+    let restored = |name: &str| {
+        fs::remove_file(folder.join(name)).unwrap();
+        if fs::rename(place.path().join("kept"), folder.join(name)).is_err() {
+            assert_eq!(name, "running.json");
+        }
+    };
+    let by: [&dyn Fn(&Path); 2] = [&pipe, &|path: &Path| symlink("/dev/zero", path).unwrap()];
+    for by in by {
+        for name in ["manifest.json", "cells.csv"] {
+            replaced(name, by);
+            for command in ["table", "report"] {
+                let message = said(&ended(&mut place.command(&[command, "results/x"])), 2);
+                assert!(message.contains(&format!("results/x/{name}")), "{message}");
+            }
+            said(&ended(&mut place.command(&["status", "x.toml"])), 0);
+            said(&ended(&mut place.command(&["compare", "results/x", "results/x"])), 2);
+            restored(name);
+        }
+        // A curve isn't asked of a table, and a run that isn't told of isn't running.
+        for name in ["running.json", "curves.csv"] {
+            replaced(name, by);
+            said(&ended(&mut place.command(&["table", "results/x"])), 0);
+            let code = if name == "curves.csv" { 2 } else { 0 };
+            said(&ended(&mut place.command(&["report", "results/x", "--no-figures"])), code);
+            restored(name);
+        }
+        // A diagnosis beside, and a config.
+        let beside = place.results("beside");
+        fs::create_dir_all(&beside).unwrap();
+        by(&beside.join("diagnosis.json"));
+        said(&ended(&mut place.command(&["report", "results/x", "--no-figures"])), 0);
+        fs::remove_dir_all(&beside).unwrap();
+        by(&place.path().join("c.toml"));
+        for command in [&["c.toml"][..], &["plan", "c.toml"], &["map", "c.toml"], &["diagnose", "c.toml"]] {
+            assert!(said(&ended(&mut place.command(command)), 2).contains("c.toml"));
+        }
+        fs::remove_file(place.path().join("c.toml")).unwrap();
+        // A part is made anew in its place.
+        let part = parts(&place)[0].clone();
+        fs::remove_file(&part).unwrap();
+        by(&part);
+        said(&ended(&mut place.command(&["status", "x.toml"])), 0);
+        said(&ended(&mut place.command(&["x.toml"])), 0);
+        assert!(fs::symlink_metadata(&part).unwrap().is_file());
+        assert!(result_files(&place.results("x")) == undisturbed);
+    }
+}
+
+#[test]
+fn keys_that_lead_elsewhere_are_not_followed() {
+    let place = ran();
+    let part = parts(&place)[0].clone();
+    // A part of another folder, under a name that leads to it.
+    let key = "../../../elsewhere/part";
+    let elsewhere = place.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let bytes = fs::read(&part).unwrap();
+    let old_key = part.file_stem().unwrap().to_str().unwrap();
+    fs::write(
+        elsewhere.join("part.part"),
+        sealed(&bytes, |header| {
+            *header = header.replace(old_key, key);
+        }),
+    )
+    .unwrap();
+    let manifest = fs::read_to_string(place.results("x").join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let running = serde_json::json!({
+        "schema": manifest["schema"], "name": "x", "config": manifest["config"], "cells": 6, "targets": [0.05],
+        "keys": [key],
+    });
+    fs::create_dir_all(place.results("z").join("parts")).unwrap();
+    fs::write(place.results("z").join("running.json"), running.to_string()).unwrap();
+    let message = said(&ended(&mut place.command(&["report", "results/z"])), 2);
+    assert!(message.contains("isn't finished"), "{message}");
+}
+
+/// A part whose first line was changed, with a hash that is right again.
+fn sealed(part: &[u8], change: impl FnOnce(&mut String)) -> Vec<u8> {
+    let end = part.iter().position(|byte| *byte == b'\n').unwrap();
+    let mut line = String::from_utf8(part[..end].to_vec()).unwrap();
+    change(&mut line);
+    let at = line.find("\"sha256\":\"").unwrap() + 10;
+    let (before, after) = (&line[..at], &line[at + 64..]);
+    let body = &part[end + 1..];
+    let hash = Sha256::new().chain_update(before).chain_update(after).chain_update(body).finalize();
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    [format!("{before}{hash}{after}\n").as_bytes(), body].concat()
+}
+
+#[test]
+fn the_first_line_of_a_part_is_checked_and_nothing_in_it_is_believed() {
+    let place = ran();
+    let undisturbed = result_files(&place.results("x"));
+    let part = parts(&place)[0].clone();
+    let whole = fs::read(&part).unwrap();
+    let text = String::from_utf8(whole.clone()).unwrap();
+    let host_at = text.find("\"host\":\"").unwrap() + 8;
+    let host_end = host_at + text[host_at..].find('"').unwrap();
+    let with_host = |text: &str, host: &str| format!("{}{host}{}", &text[..host_at], &text[host_end..]);
+    let evil = r"=cmd|' /C calc'!A0\nevil,row,1,2";
+
+    // Edited: it isn't the part that was written, and is made anew.
+    for edited in [
+        text.replacen("\"diverged\":0", "\"diverged\":18446744073709551615", 1),
+        text.replacen("\"cells\":6", "\"cells\":7", 1),
+        with_host(&text, evil),
+    ] {
+        assert_ne!(edited, text);
+        fs::write(&part, &edited).unwrap();
+        let output = ended(&mut place.command(&["status", "x.toml"]));
+        said(&output, 0);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("3 of 4 parts"));
+        said(&ended(&mut place.command(&["x.toml"])), 0);
+        assert!(result_files(&place.results("x")) == undisturbed);
+    }
+
+    // With a hash that is right: the counts are those of the rows, and a host's name is no formula and no row.
+    fs::write(
+        &part,
+        sealed(&whole, |line| {
+            *line = with_host(line, evil).replacen("\"diverged\":0", "\"diverged\":18446744073709551615", 1);
+        }),
+    )
+    .unwrap();
+    said(&ended(&mut place.command(&["x.toml"])), 0);
+    assert!(result_files(&place.results("x")) == undisturbed);
+    let timings = fs::read_to_string(place.results("x").join("timings.csv")).unwrap();
+    assert!(timings.contains("\"'=cmd|"), "{timings}");
+    assert!(!timings.contains(",=cmd"), "{timings}");
+}
