@@ -63,7 +63,9 @@ fn kills() -> u32 {
 fn report_files(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
     let folder = place.results("x");
     let figures = fs::read_dir(folder.join("report")).unwrap().map(|entry| entry.unwrap().path());
-    let all = figures.chain([folder.join("report.html")]);
+    // What a killed report was writing stays for an hour, under a name of its own.
+    let whole = figures.filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with(".writing-"));
+    let all = whole.chain([folder.join("report.html")]);
     all.map(|path| (path.strip_prefix(&folder).unwrap().to_owned(), fs::read(&path).unwrap())).collect()
 }
 

@@ -102,6 +102,10 @@ fn what_cannot_be_read_is_said_with_its_place() {
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 20]).unwrap();
     let message = said(&place, &["table", "results/x"]);
+    assert!(message.contains("isn't what the manifest.json beside it says"), "{message}");
+    // Without a manifest the rows themselves tell.
+    fs::remove_file(place.results("x").join("manifest.json")).unwrap();
+    let message = said(&place, &["table", "results/x"]);
     assert!(message.contains("the file ends within this row") && message.contains("cells.csv:"), "{message}");
     assert!(message.contains("run its config again"), "{message}");
 
