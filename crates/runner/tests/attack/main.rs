@@ -3,6 +3,7 @@
 //! `OPTBENCH_RUNNER=target/old/runner cargo test -p runner --test attack` shows what another build makes of them.
 
 mod folder;
+mod kills;
 #[path = "../cli/place.rs"]
 mod place;
 mod sharing;
