@@ -23,7 +23,7 @@ use crate::shard::{MOST, Shard};
 use crate::slurm::{self, SlurmArgs};
 use crate::table::{self, TableArgs};
 use crate::terminal::{print, say, wrong};
-use crate::{list, survey};
+use crate::{list, random, survey};
 
 /// Benchmarks optimizers: trains every problem with every loss, optimizer, schedule, learning rate and
 /// seed of a config, and shows which converges how fast.
@@ -337,7 +337,7 @@ fn report(config: &Config, run: Result<Summary, RunError>, options: &Options, to
     let folder = options.out.join(&config.name);
     let top = (top > 0).then_some(top);
     let terminal = std::io::stdout().is_terminal();
-    print(&summary.table.render(&RenderOptions { terminal, top }));
+    print(&(summary.table.render(&RenderOptions { terminal, top }) + &random::footnote(&summary.random)));
     let counts = summary.counts;
     say(&format!(
         "{} cells ({} diverged, {} failed) in {:.1} s; results in {}",

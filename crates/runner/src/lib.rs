@@ -13,6 +13,7 @@ mod list;
 pub mod map;
 pub mod parts;
 pub mod plan;
+mod random;
 mod report;
 pub mod run;
 pub mod shard;

@@ -105,6 +105,8 @@ pub struct Summary {
     pub removed: usize,
     /// How long it took.
     pub wall: Duration,
+    /// The problems and losses that may draw random numbers inside a module: see [`Plan::random_labels`].
+    pub random: Vec<String>,
 }
 
 /// How to run.
@@ -357,7 +359,8 @@ impl<'a> Workshop<'a> {
         written.map_err(|source| RunError::Write { path, source })?;
         // One that stays says that there are parts to be read, and they are these results.
         let _ = fs::remove_file(self.folder.join(Running::FILE));
-        Ok(Summary { table, counts, batches: keys.len(), reused, removed, wall: begin.elapsed() })
+        let random = plan.random_labels();
+        Ok(Summary { table, counts, batches: keys.len(), reused, removed, wall: begin.elapsed(), random })
     }
 }
 
@@ -510,6 +513,9 @@ struct Manifest<'a> {
     diverged: u64,
     failed: u64,
     files: Vec<(&'a str, String)>,
+    /// What may draw random numbers inside a module, so that its cells don't repeat.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    random: Vec<String>,
     config: &'a str,
 }
 
@@ -584,6 +590,7 @@ fn assemble(
         diverged: counts.diverged,
         failed: counts.failed,
         files: FILES.into_iter().zip(hashes.map(hex)).take(if has_terms { 3 } else { 2 }).collect(),
+        random: plan.random_labels(),
         config: &config.text,
     };
     let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";

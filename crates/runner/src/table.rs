@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::random;
 use crate::terminal::{print, say, wrong};
 use files::write_whole;
 
@@ -99,14 +100,15 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
     let mut csv = Vec::new();
     scores.write_csv(&table, &mut csv).expect("memory takes every byte");
     let top = (args.top > 0).then_some(args.top);
+    let note = random::footnote(&random::labels(parent(&path)));
     match args.format {
         Format::Terminal => {
             let options = scores::RenderOptions { format: scores::Format::Text, top };
             let terminal = io::stdout().is_terminal();
             let text = scores.render(&table, &options);
-            print(&format!("{}\n{text}", table.render(&RenderOptions { terminal, top })));
+            print(&format!("{}{note}\n{text}", table.render(&RenderOptions { terminal, top })));
         }
-        Format::Markdown => print(&markdown(&table, &scores, top)),
+        Format::Markdown => print(&markdown(&table, &note, &scores, top)),
         Format::Csv => print(&String::from_utf8_lossy(&csv)),
         Format::Json => print(&json()),
     }
@@ -118,7 +120,7 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
     table.write_csv(&mut table_csv).expect("memory takes every byte");
     let files = [
         ("table.csv", table_csv),
-        ("table.md", markdown(&table, &scores, None).into_bytes()),
+        ("table.md", markdown(&table, &note, &scores, None).into_bytes()),
         ("scores.csv", csv),
         ("scores.json", json().into_bytes()),
     ];
@@ -131,9 +133,9 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
     Ok(())
 }
 
-fn markdown(table: &Table, scores: &Scores, top: Option<usize>) -> String {
+fn markdown(table: &Table, note: &str, scores: &Scores, top: Option<usize>) -> String {
     let options = scores::RenderOptions { format: scores::Format::Markdown, top };
-    format!("{}\n{}", table.markdown(top), scores.render(table, &options))
+    format!("{}{note}\n{}", table.markdown(top), scores.render(table, &options))
 }
 
 /// Where the cells are.
