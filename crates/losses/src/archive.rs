@@ -1,8 +1,6 @@
 //! Archives that somebody else made.
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::Path;
+use std::io::Cursor;
 
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -17,10 +15,9 @@ const PACKED: u64 = 100;
 ///
 /// # Errors
 /// If it is no zip archive, or packed more than numbers can be.
-pub fn open(path: &Path) -> Result<ZipArchive<BufReader<File>>, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let size = file.metadata().map_err(|error| error.to_string())?.len();
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| said(&error))?;
+pub fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, String> {
+    let size = bytes.len() as u64;
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| said(&error))?;
     let mut unpacked = 0_u64;
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(|error| said(&error))?;
@@ -47,16 +44,11 @@ mod tests {
     fn archive(write: impl FnOnce(&mut Vec<u8>)) -> Result<(), String> {
         let mut bytes = Vec::new();
         write(&mut bytes);
-        let path =
-            std::env::temp_dir().join(format!("optbench-archive-{}-{}", std::process::id(), bytes.len()));
-        std::fs::write(&path, bytes).unwrap();
-        let result = open(&path).map(|_| ());
-        std::fs::remove_file(&path).unwrap();
-        result
+        open(&bytes).map(|_| ())
     }
 
     fn packed(bytes: &mut Vec<u8>, zeros: usize) {
-        let mut writer = zip::ZipWriter::new(std::io::Cursor::new(bytes));
+        let mut writer = zip::ZipWriter::new(Cursor::new(bytes));
         let options = zip::write::FileOptions::default();
         writer.start_file("a", options.compression_method(zip::CompressionMethod::Deflated)).unwrap();
         writer.write_all(&vec![0; zeros]).unwrap();

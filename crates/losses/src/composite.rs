@@ -121,8 +121,12 @@ impl Entry for Composite {
         self.terms.iter().flat_map(|term| term.loss.files()).collect()
     }
 
-    fn lanes_at_once(&self) -> usize {
-        self.terms.iter().map(|term| term.loss.lanes_at_once()).min().unwrap_or(usize::MAX)
+    fn is_random(&self) -> bool {
+        self.terms.iter().any(|term| term.loss.is_random())
+    }
+
+    fn max_lanes(&self) -> usize {
+        self.terms.iter().map(|term| term.loss.max_lanes()).min().unwrap_or(usize::MAX)
     }
 
     fn with_state(&self, lanes: usize, options: (Kind, Device)) -> Option<Result<Box<dyn Lanes>, String>> {

@@ -49,6 +49,7 @@ mod poorly_conditioned;
 mod power;
 mod pseudo_huber;
 mod quantile;
+mod script;
 mod smooth_l1;
 mod spectral;
 mod squared_hinge;
@@ -69,7 +70,7 @@ pub use dice::Dice;
 pub use envelope::Envelope;
 pub use epsilon_insensitive::EpsilonInsensitive;
 pub use expectile::Expectile;
-pub use file::File;
+pub use file::{File, Files};
 pub use focal::Focal;
 pub use formula::Formula;
 pub use gaussian_nll::GaussianNll;
@@ -210,8 +211,16 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
         Vec::new()
     }
 
+    /// Whether it may draw random numbers from libtorch's global generator, so that its runs don't repeat.
+    fn is_random(&self) -> bool {
+        false
+    }
+
     /// How many lanes are worth running side by side on libtorch: few, where each is computed by itself.
-    fn lanes_at_once(&self) -> usize {
+    ///
+    /// Only an engine asks, and only while it runs a batch: a module is loaded and called to find out. What a batch
+    /// holds doesn't depend on it.
+    fn max_lanes(&self) -> usize {
         usize::MAX
     }
 

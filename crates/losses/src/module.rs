@@ -4,13 +4,20 @@ use std::cell::Cell;
 
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
-use crate::{File, archive};
+use crate::File;
+use crate::script::Script;
 
 /// A TorchScript module for each lane, whose parameters are views of tensors `[lanes, …]`; or one for
-/// all lanes where it has no parameters.
+/// all lanes where it has no parameters and no state that a call may change.
+///
+/// What a module does in a call reaches nobody else: it is given copies of its inputs, and libtorch's grad mode is
+/// afterwards what it was before.
 #[derive(Debug)]
 pub struct Replicas {
     name: String,
+    keeps_state: bool,
+    /// Shows by its gradient in which mode libtorch is.
+    witness: Tensor,
     modules: Vec<CModule>,
     /// The parameters of each lane's module, by name.
     leaves: Vec<Vec<Tensor>>,
@@ -20,6 +27,7 @@ pub struct Replicas {
 struct Loaded {
     module: CModule,
     parameters: Vec<(String, Tensor)>,
+    keeps_state: bool,
 }
 
 fn load(file: &File, (kind, device): (Kind, Device)) -> Result<Loaded, String> {
@@ -31,16 +39,16 @@ fn load(file: &File, (kind, device): (Kind, Device)) -> Result<Loaded, String> {
         tch::jit::set_tensor_expr_fuser_enabled(false);
         tch::jit::set_graph_executor_optimize(false);
     }
-    file.check()?;
+    let bytes = file.bytes()?;
     let name = file.name();
     let no_module = |message: String| {
         format!(
             "`{name}` is no TorchScript module: {message}; write it with torch.jit.script(module).save({name:?})"
         )
     };
-    archive::open(file.path()).map_err(no_module)?;
+    let Script { keeps_state, .. } = file.script().map_err(no_module)?;
     let mut module =
-        CModule::load_on_device(file.path(), device).map_err(|error| no_module(reason(&error)))?;
+        CModule::load_data_on_device(&mut &*bytes, device).map_err(|error| no_module(reason(&error)))?;
     let list = |module: &CModule| {
         module
             .named_parameters()
@@ -54,7 +62,7 @@ fn load(file: &File, (kind, device): (Kind, Device)) -> Result<Loaded, String> {
     }
     parameters.sort_by(|a, b| a.0.cmp(&b.0));
     parameters.retain(|(_, parameter)| parameter.requires_grad());
-    Ok(Loaded { module, parameters })
+    Ok(Loaded { module, parameters, keeps_state })
 }
 
 /// What libtorch says, without its stacks and what `unwrap` puts around it: the Python-like error at the
@@ -75,21 +83,29 @@ pub fn reason(error: &dyn std::fmt::Display) -> String {
 }
 
 impl Replicas {
-    /// Reads a module, once for each lane if it has parameters to be trained.
+    /// Makes a module, once for each lane if it has parameters to be trained or keeps state.
     ///
     /// # Errors
     /// If it is no TorchScript module.
     pub fn load(file: &File, lanes: usize, options: (Kind, Device)) -> Result<Self, String> {
         let first = load(file, options)?;
-        let copies = if first.parameters.is_empty() { 1 } else { lanes };
+        let keeps_state = first.keeps_state;
+        let copies = if first.parameters.is_empty() && !keeps_state { 1 } else { lanes };
         let (mut modules, mut leaves) = (Vec::new(), Vec::new());
         let others = (1..copies).map(|_| load(file, options));
         for loaded in std::iter::once(Ok(first)).chain(others) {
-            let Loaded { module, parameters } = loaded?;
+            let Loaded { module, parameters, .. } = loaded?;
             modules.push(module);
             leaves.push(parameters.into_iter().map(|(_, parameter)| parameter).collect());
         }
-        Ok(Self { name: file.name().to_owned(), modules, leaves })
+        let witness = Tensor::from(1.0).set_requires_grad(true);
+        Ok(Self { name: file.name().to_owned(), keeps_state, witness, modules, leaves })
+    }
+
+    /// Whether a call may change what later calls return, so that no lane may see the calls of another.
+    #[must_use]
+    pub fn keeps_state(&self) -> bool {
+        self.keeps_state
     }
 
     /// The parameters as they were exported, `[lanes, …]` each, with at least two dimensions.
@@ -131,21 +147,28 @@ impl Replicas {
         (0..self.parameters()).map(of).collect()
     }
 
-    /// Calls a method of a lane's module with tensors.
+    /// Calls a method of a lane's module with copies of tensors.
     ///
     /// # Errors
     /// What libtorch says, in one line, with the file's name.
     pub fn call(&self, lane: usize, method: &str, inputs: &[&Tensor]) -> Result<IValue, String> {
         let module = self.modules.get(lane).unwrap_or(&self.modules[0]);
-        let inputs: Vec<IValue> =
-            inputs.iter().map(|tensor| IValue::Tensor(tensor.shallow_clone())).collect();
-        module.method_is(method, &inputs).map_err(|error| {
+        let inputs: Vec<IValue> = inputs.iter().map(|tensor| IValue::Tensor(tensor.alias_copy())).collect();
+        self.keeping_grad_mode(|| module.method_is(method, &inputs)).map_err(|error| {
             let reason = reason(&error);
             // Only tensors that the code makes itself can be elsewhere: the parameters were moved.
             let elsewhere = reason.contains(" backend") || reason.contains("same device");
             let remedy = if elsewhere { "; make its tensors on the device of its inputs" } else { "" };
             format!("`{}`: {reason}{remedy}", self.name)
         })
+    }
+
+    /// Runs this and puts libtorch's grad mode back to what it was: it is that of the thread, and what else runs there
+    /// would have no gradients.
+    fn keeping_grad_mode<T>(&self, run: impl FnOnce() -> T) -> T {
+        let on = self.witness.neg().requires_grad();
+        let _back = tch::no_grad_guard();
+        if on { tch::with_grad(run) } else { run() }
     }
 
     /// As [`call`](Self::call), where a tensor is to come back.

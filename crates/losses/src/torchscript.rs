@@ -16,18 +16,21 @@ use crate::{Entry, File, Fuse, Kernel, Lanes, Replicas, Targets, Term};
 /// which the mean is taken. It sees one lane's `prediction` and `target` as PyTorch lays them out:
 /// `[n]` or `[n, …]` each, and for `targets = "classes"` logits `[n, classes]` and `int64` indices `[n]`.
 ///
-/// - A single number costs a call for every lane, so lanes run in small batches, in parallel.
+/// - A single number costs a call for every lane, so lanes run in small groups, in parallel.
 /// - Values for each element are computed for all lanes in one call, with lanes put one after another in
 ///   the first dimension. Whether lanes stay apart in that is tried at the first step; if not (the module
 ///   subtracts a mean over the batch, say), it is called lane by lane.
 /// - Parameters of the module that require a gradient are trained along, each lane with its own, from
 ///   the values that were exported.
+/// - A module that may keep state from call to call (buffers, attributes that its code assigns to, lists,
+///   dictionaries, in-place operators on tensors of its own) is made anew for each lane and called lane by lane.
+/// - It is given copies, which it may change in place, and what it does to libtorch's grad mode ends with the call.
 /// - A module that exports `terms(prediction, target)`, returning a tensor of K values, a tuple or a list,
 ///   has its terms recorded in `terms.csv` beside the loss.
 ///
 /// It runs as it was exported, in training or evaluation mode; randomness in it (dropout, `randn`) comes from
-/// libtorch's global generator, so such a run doesn't repeat. In float64 runs its parameters and
-/// buffers become float64.
+/// libtorch's global generator, so such a run doesn't repeat and depends on the number of threads, which the
+/// convergence table says below it. In float64 runs its parameters and buffers become float64.
 ///
 /// Checked against: PyTorch 2.13 training through the same modules.
 ///
@@ -79,15 +82,19 @@ impl Entry for TorchScript {
         vec![&self.file]
     }
 
-    fn lanes_at_once(&self) -> usize {
+    fn is_random(&self) -> bool {
+        self.file.is_random_module()
+    }
+
+    fn max_lanes(&self) -> usize {
         /// Enough that loading the module is a small part of the work.
         const SINGLE: usize = 8;
         let (three, zeros) =
             (Tensor::from_slice(&[0.5_f32, 1.5, -1.0]), Tensor::zeros([3], (Kind::Float, Device::Cpu)));
         // Only a guess at how it will be called: a wrong one costs time and nothing else.
         let guess = self.load(1, (Kind::Float, Device::Cpu)).and_then(|module| {
-            let single = module.replicas.tensor(0, "forward", &[&three, &zeros])?.dim() == 0;
-            Ok(single || module.replicas.parameters() > 0)
+            let apart = module.replicas.parameters() > 0 || module.replicas.keeps_state();
+            Ok(apart || module.replicas.tensor(0, "forward", &[&three, &zeros])?.dim() == 0)
         });
         if guess.unwrap_or(true) { SINGLE } else { usize::MAX }
     }
@@ -167,7 +174,7 @@ impl Module {
 
     /// Whether one call gives every lane what it would get by itself.
     fn keeps_lanes_apart(&self, prediction: &Tensor, target: &Tensor) -> Result<bool, String> {
-        if self.replicas.parameters() > 0 || prediction.dim() < 2 {
+        if self.replicas.parameters() > 0 || self.replicas.keeps_state() || prediction.dim() < 2 {
             return Ok(false);
         }
         let (prediction, target) = (prediction.detach(), target.detach());

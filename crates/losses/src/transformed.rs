@@ -108,8 +108,12 @@ impl Entry for Transformed {
         self.loss.files()
     }
 
-    fn lanes_at_once(&self) -> usize {
-        self.loss.lanes_at_once()
+    fn is_random(&self) -> bool {
+        self.loss.is_random()
+    }
+
+    fn max_lanes(&self) -> usize {
+        self.loss.max_lanes()
     }
 
     fn with_state(&self, lanes: usize, options: (Kind, Device)) -> Option<Result<Box<dyn Lanes>, String>> {

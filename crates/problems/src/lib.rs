@@ -45,7 +45,7 @@ pub use audio::Audio;
 pub use beale::Beale;
 pub use breast_cancer_logistic::BreastCancerLogistic;
 pub use chain::Chain;
-pub use dataset::Names;
+pub use dataset::{Names, read_tensors};
 pub use diabetes_linear::DiabetesLinear;
 pub use digits::Activation;
 pub use digits_autoencoder::DigitsAutoencoder;
@@ -160,6 +160,11 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
         Vec::new()
     }
 
+    /// Whether it may draw random numbers from libtorch's global generator, so that its runs don't repeat.
+    fn is_random(&self) -> bool {
+        false
+    }
+
     /// The problem on libtorch, a lane for each seed. `loss` is `None` for a landscape.
     ///
     /// # Panics
@@ -250,8 +255,15 @@ pub enum Graph {
 
 /// The gradient of every lane's loss: the sum's, since lanes don't touch. It is 0 for a parameter that the
 /// loss doesn't depend on.
+///
+/// # Panics
+/// If there is no graph to follow: libtorch would read memory that isn't there.
 pub(crate) fn autograd<T: Borrow<Tensor>>(loss: &Tensor, parameters: &[T], graph: Graph) -> Vec<Tensor> {
     let sum = loss.sum(None::<Kind>);
+    assert!(
+        sum.requires_grad(),
+        "the loss has no gradient by the parameters: it doesn't depend on them, or a detach is in between"
+    );
     let found = Tensor::run_backward(&[sum], parameters, graph != Graph::Spend, graph == Graph::Extend);
     let fill = |(gradient, parameter): (Tensor, &T)| {
         if gradient.defined() { gradient.contiguous() } else { parameter.borrow().zeros_like().detach() }

@@ -45,7 +45,7 @@ impl OnModules {
                  module itself, not frozen (torch.jit.freeze) and with requires_grad"
             ));
         }
-        let metric = config.metric.is_named().then(|| Replicas::load(&config.metric, 1, options));
+        let metric = config.metric.is_named().then(|| Replicas::load(&config.metric, seeds.len(), options));
         if told == Targets::Classes && data.classes.is_none() {
             return Err(format!(
                 "`{}`: the loss needs classes, and the targets are floats: store int64 from 0, say classes = true \
@@ -150,7 +150,7 @@ impl OnModules {
     fn error_of(&self, lane: usize) -> f64 {
         let prediction = self.predict(lane, &self.test.inputs);
         if let Some(metric) = &self.metric {
-            return self.by_metric(metric, &prediction);
+            return self.by_metric(metric, lane, &prediction);
         }
         let single = self.classes.is_none() || are_alike(&prediction.size(), &self.test.targets.size());
         let told = if single { Targets::Values } else { Targets::Classes };
@@ -176,13 +176,13 @@ impl OnModules {
     }
 
     /// What a metric of the user's own says.
-    fn by_metric(&self, metric: &Replicas, prediction: &Tensor) -> f64 {
+    fn by_metric(&self, metric: &Replicas, lane: usize, prediction: &Tensor) -> f64 {
         let prediction = if self.classes.is_none() {
             self.fit(prediction.unsqueeze(0), &self.test.targets, Targets::Values).0.squeeze_dim(0)
         } else {
             prediction.shallow_clone()
         };
-        let value = metric.tensor(0, "forward", &[&prediction, &self.test.targets]).unwrap_or_else(|message| {
+        let value = metric.tensor(lane, "forward", &[&prediction, &self.test.targets]).unwrap_or_else(|message| {
             let [prediction, target] = [&prediction, &self.test.targets].map(Tensor::size);
             let name = metric.name();
             let said = message.trim_start_matches(&format!("`{name}`: "));

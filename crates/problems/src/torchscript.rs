@@ -22,7 +22,8 @@ use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
 /// ```
 /// All parameters that require a gradient are trained, each lane its own, from the values that were exported;
 /// frozen ones and buffers stay. The module runs in the mode it was exported in, so call `eval()`
-/// first: dropout would draw from libtorch's global generator, and such a run doesn't repeat.
+/// first: dropout would draw from libtorch's global generator, and such a run doesn't repeat and depends on the number
+/// of threads, which the convergence table says below it.
 ///
 /// **Data** are a file of `.safetensors`, `.npz` or `.csv`. In the first two, `inputs` and `targets` name a tensor
 /// each, whose first dimension counts the examples. In a CSV file, whose first line names the columns, they
@@ -181,6 +182,10 @@ impl Entry for TorchScript {
     fn files(&self) -> Vec<&File> {
         let optional = [&self.test_data, &self.metric].into_iter().filter(|file| file.is_named());
         [&self.model, &self.data].into_iter().chain(optional).collect()
+    }
+
+    fn is_random(&self) -> bool {
+        self.model.is_random_module() || (self.metric.is_named() && self.metric.is_random_module())
     }
 
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {

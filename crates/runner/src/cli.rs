@@ -341,7 +341,7 @@ fn report(config: &Config, run: Result<Summary, RunError>, options: &Options, to
     let folder = options.out.join(&config.name);
     let top = (top > 0).then_some(top);
     let terminal = std::io::stdout().is_terminal();
-    print(&summary.table.render(&RenderOptions { terminal, top }));
+    print(&(summary.table.render(&RenderOptions { terminal, top }) + &table::random_note(&summary.random)));
     let counts = summary.counts;
     say(&format!(
         "{} cells ({} diverged, {} failed) in {:.1} s; results in {}",

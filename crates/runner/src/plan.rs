@@ -117,7 +117,6 @@ impl Plan {
             for problem in &grid.problems {
                 let settings = Arc::new(settings(config, grid, problem));
                 for loss in losses_of(grid) {
-                    let at_once = loss.map_or(usize::MAX, |loss| loss.lanes_at_once());
                     for optimizer in &grid.optimizers {
                         let engine = engine(config.engine, problem, loss, optimizer)?;
                         for schedule in &grid.schedules {
@@ -131,7 +130,7 @@ impl Plan {
                                 engine,
                                 grid: index,
                             };
-                            batches.extend(lanes(grid, engine, problem, at_once).into_iter().map(batch));
+                            batches.extend(lanes(grid, engine, problem).into_iter().map(batch));
                         }
                     }
                 }
@@ -170,8 +169,7 @@ impl Plan {
             rates.dedup();
             let lr = beyond(rates, row.edge);
             let grid = Grid { lr, ..config.grids[batch.grid].clone() };
-            let at_once = batch.loss.as_ref().map_or(usize::MAX, |loss| loss.lanes_at_once());
-            let more = lanes(&grid, batch.engine, &batch.problem, at_once);
+            let more = lanes(&grid, batch.engine, &batch.problem);
             extension.extend(more.into_iter().map(|lanes| Batch { lanes, ..(*batch).clone() }));
         }
         extension
@@ -183,6 +181,21 @@ impl Plan {
         let files = self.batches.iter().flat_map(Batch::files);
         let digests = files.filter_map(|file| Some((file.name().to_owned(), file.digest().ok()?.to_owned())));
         digests.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The labels of the problems and losses that may draw random numbers inside a TorchScript module, so that their
+    /// cells don't repeat and depend on the number of threads.
+    #[must_use]
+    pub fn random_labels(&self) -> Vec<String> {
+        let mut labels: Vec<String> = Vec::new();
+        for batch in &self.batches {
+            let problem = Some(&batch.problem).filter(|problem| problem.is_random()).map(Problem::label);
+            let loss = batch.loss.as_ref().filter(|loss| loss.is_random()).map(Loss::label);
+            labels.extend(problem.into_iter().chain(loss));
+        }
+        labels.sort_unstable();
+        labels.dedup();
+        labels
     }
 
     /// How many cells there are.
@@ -234,14 +247,14 @@ pub(crate) fn engine(
     }
 }
 
-/// Learning rates × seeds of a block, cut into batches; on libtorch, of at most `at_once` lanes.
-fn lanes(grid: &Grid, engine: Engine, problem: &Problem, at_once: usize) -> Vec<Vec<Lane>> {
+/// Learning rates × seeds of a block, cut into batches; on libtorch, of as many lanes as the problem takes.
+fn lanes(grid: &Grid, engine: Engine, problem: &Problem) -> Vec<Vec<Lane>> {
     let tuning = grid.seeds.tuning.iter().map(|seed| (*seed, Role::Tuning));
     let seeds: Vec<_> =
         tuning.chain(grid.seeds.reporting.iter().map(|seed| (*seed, Role::Reporting))).collect();
     let lane = |lr: f64, (seed, role): (u64, Role)| Lane { lr, seed, role };
     let batching = problem.batching();
-    let at_once = at_once.min(batching.lanes);
+    let at_once = batching.lanes;
     if engine == Engine::Libtorch && batching.one_seed {
         let of_seed = |seed| grid.lr.iter().map(move |lr| lane(*lr, seed)).collect::<Vec<_>>();
         let groups = seeds.into_iter().map(of_seed);

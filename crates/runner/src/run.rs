@@ -118,6 +118,8 @@ pub struct Summary {
     pub cpus: Cpus,
     /// How long it took.
     pub wall: Duration,
+    /// The problems and losses that may draw random numbers inside a module: see [`Plan::random_labels`].
+    pub random: Vec<String>,
 }
 
 /// How to run.
@@ -427,7 +429,8 @@ impl<'a> Workshop<'a> {
         // One that stays says that there are parts to be read, and they are these results.
         let _ = self.folder.remove(Running::FILE);
         let (batches, wall) = (laid_out.keys.len(), begin.elapsed());
-        Ok(Summary { table, counts, batches, reused, removed, cpus, wall })
+        let random = laid_out.plan.random_labels();
+        Ok(Summary { table, counts, batches, reused, removed, cpus, wall, random })
     }
 }
 
@@ -683,6 +686,7 @@ fn assemble(
         failed: counts.failed,
         files: files.map(|(name, digest)| (name.to_owned(), digest)).collect(),
         inputs: plan.inputs(),
+        random: plan.random_labels(),
         config: config.text.clone(),
     };
     let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";

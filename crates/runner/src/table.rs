@@ -100,14 +100,16 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
     let mut csv = Vec::new();
     scores.write_csv(&table, &mut csv).expect("memory takes every byte");
     let top = (args.top > 0).then_some(args.top);
+    let random = results.manifest.as_ref().map_or(&[][..], |manifest| &manifest.random);
+    let note = random_note(random);
     match args.format {
         Format::Terminal => {
             let options = scores::RenderOptions { format: scores::Format::Text, top };
             let terminal = io::stdout().is_terminal();
             let text = scores.render(&table, &options);
-            print(&format!("{}\n{text}", table.render(&RenderOptions { terminal, top })));
+            print(&format!("{}{note}\n{text}", table.render(&RenderOptions { terminal, top })));
         }
-        Format::Markdown => print(&markdown(&table, &scores, top)),
+        Format::Markdown => print(&markdown(&table, &note, &scores, top)),
         Format::Csv => print(&String::from_utf8_lossy(&csv)),
         Format::Json => print(&json()),
     }
@@ -119,7 +121,7 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
     table.write_csv(&mut table_csv).expect("memory takes every byte");
     let files = [
         ("table.csv", table_csv),
-        ("table.md", markdown(&table, &scores, None).into_bytes()),
+        ("table.md", markdown(&table, &note, &scores, None).into_bytes()),
         ("scores.csv", csv),
         ("scores.json", json().into_bytes()),
     ];
@@ -132,9 +134,22 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
     Ok(())
 }
 
-fn markdown(table: &Table, scores: &Scores, top: Option<usize>) -> String {
+fn markdown(table: &Table, note: &str, scores: &Scores, top: Option<usize>) -> String {
     let options = scores::RenderOptions { format: scores::Format::Markdown, top };
-    format!("{}\n{}", table.markdown(top), scores.render(table, &options))
+    format!("{}{note}\n{}", table.markdown(top), scores.render(table, &options))
+}
+
+/// The note below a table, with an empty line before it, about labels of the manifest's `random`; nothing where every
+/// cell repeats.
+pub(crate) fn random_note(labels: &[String]) -> String {
+    if labels.is_empty() {
+        return String::new();
+    }
+    let list: String = labels.iter().map(|label| format!("- {label}\n")).collect();
+    format!(
+        "\nThese may draw random numbers inside a TorchScript module: rows with them depend on -j and\n\
+         don't repeat.\n\n{list}"
+    )
 }
 
 /// The results that are asked for by their folder, or its cells.csv; with cells that are whole.

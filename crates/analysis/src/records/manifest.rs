@@ -37,6 +37,9 @@ pub struct Manifest {
     /// The files that the config names, as it names them, and their SHA-256.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<(String, String)>,
+    /// The problems and losses that may draw random numbers inside a module, so that their runs don't repeat.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub random: Vec<String>,
     /// The config.
     pub config: String,
 }

@@ -38,8 +38,8 @@ fn the_questions_losses_are_the_same_in_every_form() {
             assert_near(&file, &theirs.1, &ours.1, 1e-14, 0.0);
         }
     }
-    assert_eq!(module("plateau.pt").lanes_at_once(), 8, "a single number is computed lane by lane");
-    assert_eq!(module("plateau_none.pt").lanes_at_once(), usize::MAX);
+    assert_eq!(module("plateau.pt").max_lanes(), 8, "a single number is computed lane by lane");
+    assert_eq!(module("plateau_none.pt").max_lanes(), usize::MAX);
 }
 
 /// The module's values depend on the mean over its elements, so it must not see several lanes at once.

@@ -1,6 +1,6 @@
 //! Comma-separated numbers under a line of names.
 
-use std::path::Path;
+use std::collections::HashSet;
 
 use csv::{ReaderBuilder, Trim};
 
@@ -11,13 +11,9 @@ pub(super) struct Csv {
 }
 
 impl Csv {
-    /// Reads a file. The messages say line and column.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let mut reader = ReaderBuilder::new()
-            .flexible(true)
-            .trim(Trim::All)
-            .from_path(path)
-            .map_err(|error| error.to_string())?;
+    /// Reads a table. The messages say line and column.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(bytes);
         let names: Vec<String> =
             reader.headers().map_err(|error| error.to_string())?.iter().map(str::to_owned).collect();
         if names.is_empty() {
@@ -26,8 +22,9 @@ impl Csv {
         if names.iter().all(|name| name.parse::<f64>().is_ok()) {
             return Err("the first line holds numbers: put one that names the columns above it".into());
         }
-        if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-            return Err(format!("two columns are called `{}`: rename one", twice.1));
+        let mut seen = HashSet::with_capacity(names.len());
+        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(format!("two columns are called `{twice}`: rename one"));
         }
         let mut values = Vec::new();
         for record in reader.records() {

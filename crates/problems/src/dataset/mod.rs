@@ -4,11 +4,13 @@ mod csv;
 mod names;
 mod npz;
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use losses::File;
 use numeric::Stream;
-use tch::{Kind, TchError, Tensor};
+use safetensors::SafeTensors;
+use tch::{Kind, Tensor};
 
 use self::csv::Csv;
 pub use names::Names;
@@ -50,6 +52,30 @@ pub(crate) fn format_of(file: &File) -> Option<&'static str> {
     FORMATS.into_iter().find(|format| *format == extension)
 }
 
+/// Every tensor of an `.npz` or `.safetensors` file, by name.
+///
+/// # Errors
+/// If it can't be read, or is neither: what is wrong, without the file's name.
+pub fn read_tensors(file: &File) -> Result<Vec<(String, Tensor)>, String> {
+    match format_of(file) {
+        None | Some("csv") => Err("it is neither .npz nor .safetensors".into()),
+        format => tensors(file.bytes()?, format),
+    }
+}
+
+fn tensors(bytes: &[u8], format: Option<&str>) -> Result<Vec<(String, Tensor)>, String> {
+    if format == Some("npz") {
+        return npz::read(bytes);
+    }
+    let remedy = |error: String| {
+        format!("it is no safetensors file ({error}): write it with safetensors.torch.save_file")
+    };
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| remedy(error.to_string()))?;
+    let tensor = |(name, view): (String, _)| Ok((name, Tensor::try_from(view)?));
+    let tensors: Result<_, tch::TchError> = tensors.tensors().into_iter().map(tensor).collect();
+    tensors.map_err(|error| remedy(losses::reason(&error)))
+}
+
 impl Source<'_> {
     /// Reads the data.
     ///
@@ -80,20 +106,13 @@ impl Source<'_> {
         file.check()?;
         let name = file.name();
         let read = || {
-            if file.path().metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            let bytes = file.bytes()?;
+            if bytes.is_empty() {
                 return Err("it is empty: write the data anew".to_owned());
             }
             match format_of(file) {
-                Some("csv") => self.columns(Csv::read(file.path())?),
-                Some("npz") => self.named(&npz::read(file.path())?),
-                _ => self.named(&Tensor::read_safetensors(file.path()).map_err(|error| {
-                    // Its own message has the whole path.
-                    let said = match error {
-                        TchError::SafeTensorError { err, .. } => err.to_string(),
-                        other => losses::reason(&other),
-                    };
-                    format!("it is no safetensors file ({said}): write it with safetensors.torch.save_file")
-                })?),
+                Some("csv") => self.columns(Csv::read(bytes)?),
+                format => self.named(&tensors(bytes, format)?),
             }
         };
         read().and_then(Examples::check).map_err(|message| format!("`{name}`: {message}"))
@@ -126,9 +145,11 @@ impl Source<'_> {
 
     /// Columns of a table: the last is the target, and all others are inputs, where no names are given.
     fn columns(&self, Csv { names, values }: Csv) -> Result<Examples, String> {
+        let places: HashMap<&str, usize> =
+            names.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
         let find = |option: &str, wanted: &Names| {
             let place = |name: &String| {
-                let found = names.iter().position(|own| own == name);
+                let found = places.get(name.as_str()).copied();
                 found.ok_or_else(|| {
                     format!("`{option}` names the column `{name}`, and there are {}", names.join(", "))
                 })
@@ -141,6 +162,7 @@ impl Source<'_> {
         }
         let mut inputs = find("inputs", self.inputs)?;
         if inputs.is_empty() {
+            let targets: HashSet<&usize> = targets.iter().collect();
             inputs = (0..names.len()).filter(|column| !targets.contains(column)).collect();
         }
         if inputs.is_empty() {

@@ -4,15 +4,14 @@
 //! order, which is how a transposed matrix is stored.
 
 use std::io::Read;
-use std::path::Path;
 
 use losses::archive;
 use tch::{Kind, Tensor};
 
 /// Every array of an archive, by name.
-pub(super) fn read(path: &Path) -> Result<Vec<(String, Tensor)>, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
     let remedy = |message: String| format!("{message}: write it with numpy.savez");
-    let mut archive = archive::open(path).map_err(remedy)?;
+    let mut archive = archive::open(bytes).map_err(remedy)?;
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|error| remedy(error.to_string()))?;

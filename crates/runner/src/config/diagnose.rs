@@ -270,7 +270,7 @@ pub(super) fn checked<T: Clone>(
 /// The loss, with the places of its files.
 fn checked_loss(source: &Source, entry: &Entry) -> Result<Option<Loss>, ConfigError> {
     checked(source, entry.loss.as_ref(), |loss| {
-        loss.files().into_iter().for_each(|file| file.locate(source.folder()));
+        source.files().locate(loss.files());
         loss.check()
     })
 }
@@ -288,7 +288,7 @@ pub(crate) fn terms_of(loss: Loss) -> Vec<Term> {
 
 fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Result<Subject, ConfigError> {
     checked(source, Some(problem), |problem| {
-        problem.files().into_iter().for_each(|file| file.locate(source.folder()));
+        source.files().locate(problem.files());
         problem.check()
     })?;
     let owned = "a problem brings its own: leave the line out";
@@ -346,7 +346,10 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
     let generator = |values: &Option<Spanned<Values>>| match values {
         Some(values) => match values.as_ref().fault() {
             Some(fault) => Err(source.at(values.span(), &fault, "")),
-            None => Ok(Some(values.as_ref().clone())),
+            None => {
+                source.files().locate(values.as_ref().file());
+                Ok(Some(values.as_ref().clone()))
+            }
         },
         None => Ok(None),
     };
@@ -371,7 +374,7 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
     }
     let readout = checked(source, entry.readout.as_ref(), |readout| match readout {
         Readout::TorchScript(exported) => {
-            exported.file.locate(source.folder());
+            source.files().locate([&exported.file]);
             exported.file.check()
         }
         _ => Ok(()),

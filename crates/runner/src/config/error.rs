@@ -42,16 +42,18 @@ pub enum ConfigError {
 pub(super) struct Source<'a> {
     file: &'a str,
     text: &'a str,
+    files: losses::Files,
 }
 
 impl<'a> Source<'a> {
     pub(super) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text }
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        Self { file, text, files: losses::Files::new(folder) }
     }
 
-    /// The folder that files in it are relative to.
-    pub(super) fn folder(&self) -> &Path {
-        Path::new(self.file).parent().unwrap_or(Path::new(""))
+    /// The files that it names, relative to its folder.
+    pub(super) fn files(&self) -> &losses::Files {
+        &self.files
     }
 
     fn wrong(&self, place: Option<Range<usize>>, message: &str, help: &str) -> ConfigError {

@@ -1,8 +1,8 @@
 //! Where the numbers of a target and a start come from.
 
 use std::fmt;
-use std::path::PathBuf;
 
+use losses::File;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value};
 
@@ -123,7 +123,7 @@ pub struct Classes {
 #[serde(deny_unknown_fields)]
 pub struct FromFile {
     /// Relative to the config's folder.
-    pub path: PathBuf,
+    pub path: File,
     /// Which tensor of it; the only one, if it isn't said.
     #[serde(default)]
     pub tensor: Option<String>,
@@ -164,6 +164,15 @@ impl<'de> Deserialize<'de> for Values {
 }
 
 impl Values {
+    /// The file that they are read from.
+    pub(super) fn file(&self) -> Option<&File> {
+        match self {
+            Self::Draws(Draws::File(FromFile { path, .. })) => Some(path),
+            Self::Draws(Draws::Offset(offset)) => offset.file(),
+            _ => None,
+        }
+    }
+
     /// What is wrong with the numbers themselves, if anything.
     pub(super) fn fault(&self) -> Option<String> {
         let finite = |name: &str, value: f64| {

@@ -1,10 +1,10 @@
 //! What a map shows: one training run a pixel, and the two things that vary over the picture.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use analysis::records::Dtype;
-use losses::Loss;
+use losses::{Files, Loss};
 use optimizers::{Optimizer, Schedule};
 use problems::Problem;
 use serde::de::DeserializeOwned;
@@ -164,8 +164,8 @@ pub struct Setting {
     pub optimizer: Optimizer,
     /// The schedule.
     pub schedule: Schedule,
-    /// What the names of files are relative to.
-    pub folder: PathBuf,
+    /// The files that the config names.
+    pub files: Files,
 }
 
 impl Setting {
@@ -187,7 +187,7 @@ impl Setting {
         }
         // An entry that was written and read again knows its files by name only.
         let losses = setting.loss.iter().flat_map(|loss| loss.files());
-        losses.chain(setting.problem.files()).for_each(|file| file.locate(&self.folder));
+        self.files.locate(losses.chain(setting.problem.files()));
         setting.problem.check()?;
         setting.optimizer.check()?;
         setting.schedule.check()?;
@@ -282,13 +282,12 @@ pub fn parse(file: &str, text: String) -> Result<Map, ConfigError> {
     let source = Source::new(file, &text);
     let entry: Entry = toml::from_str(&text).map_err(|error| source.toml(&error))?;
     let name = check_name(&source, &entry.name)?;
-    let files = |files: Vec<&losses::File>| files.into_iter().for_each(|f| f.locate(source.folder()));
     checked(&source, Some(&entry.problem), |problem| {
-        files(problem.files());
+        source.files().locate(problem.files());
         problem.check()
     })?;
     let loss = checked(&source, entry.loss.as_ref(), |loss| {
-        files(loss.files());
+        source.files().locate(loss.files());
         loss.check()
     })?;
     check_pair(&source, &entry.problem, entry.loss.as_ref())?;
@@ -299,7 +298,7 @@ pub fn parse(file: &str, text: String) -> Result<Map, ConfigError> {
         loss,
         optimizer: entry.optimizer.as_ref().clone(),
         schedule: schedule.unwrap_or_else(|| Schedule::named("constant").expect("the registry has it")),
-        folder: source.folder().to_owned(),
+        files: source.files().clone(),
     };
     let number = |value: &Option<Spanned<f64>>, what: &str, above: f64, default: f64| {
         let Some(value) = value else { return Ok(default) };
@@ -429,7 +428,7 @@ mod tests {
             loss: Loss::named("huber"),
             optimizer,
             schedule: Schedule::named(schedule).unwrap(),
-            folder: PathBuf::new(),
+            files: Files::default(),
         }
     }
 

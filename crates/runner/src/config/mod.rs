@@ -244,13 +244,12 @@ fn check_name(source: &Source, name: &Spanned<String>) -> Result<String, ConfigE
 
 fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Grid, ConfigError> {
     let block: &Block = block.as_ref();
-    let locate = |files: Vec<&losses::File>| files.into_iter().for_each(|file| file.locate(source.folder()));
     let check_problem = |problem: &Problem| {
-        locate(problem.files());
+        source.files().locate(problem.files());
         problem.check()
     };
     let check_loss = |loss: &Loss| {
-        locate(loss.files());
+        source.files().locate(loss.files());
         loss.check()
     };
     let problems = check_entries(source, &block.problems, Problem::KIND, check_problem, Problem::label)?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use numeric::Stream;
+use problems::read_tensors;
 use tch::{Kind, Tensor};
 
 use crate::config::generators::{Classes, Constant, Draws, FromFile, Normal, Uniform, Values};
@@ -80,14 +81,10 @@ fn draw(
 }
 
 fn read(FromFile { path, tensor }: &FromFile, folder: &Path) -> Result<Array, String> {
-    let path = folder.join(path);
-    let shown = path.display();
-    let tensors = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("npz") => Tensor::read_npz(&path),
-        Some("safetensors") => Tensor::read_safetensors(&path),
-        _ => return Err(format!("{shown} is neither .npz nor .safetensors")),
-    }
-    .map_err(|error| format!("can't read {shown}: {error}"))?;
+    path.locate(folder);
+    path.check()?;
+    let shown = path.path().display();
+    let tensors = read_tensors(path).map_err(|message| format!("{shown}: {message}"))?;
     let names = || tensors.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let found = match tensor {
         Some(name) => tensors

@@ -6,12 +6,13 @@ use numeric::slices::{slice, slice_mut};
 use numeric::{Float, LANES, Row, rows};
 use optimizers::{Clip, Oracle, Stepper, TensorStepper};
 use problems::Graph;
+use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::ledger::{LaneResult, Ledger, Metric, Seen};
 use super::terms::Terms;
-use super::{Rates, Recorded, Watch};
-use crate::plan::Batch;
+use super::{Rates, Recorded, Watch, failed, guarded};
+use crate::plan::{Batch, Lane};
 
 /// Errors come as they are.
 struct Identity;
@@ -25,7 +26,22 @@ impl<F: Float> Metric<F> for Identity {
     }
 }
 
-pub(super) fn run<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
+/// Runs the lanes together, or in groups beside each other where the loss computes each lane by itself. A group that
+/// panics is an outcome of its lanes.
+pub(super) fn run<F: Float>(batch: &Batch, watch: Watch) -> Vec<LaneResult> {
+    let group = batch.loss.as_ref().map_or(usize::MAX, |loss| loss.max_lanes());
+    if watch.is_some() || batch.lanes.len() <= group {
+        return run_group::<F>(batch, watch);
+    }
+    let run = |lanes: &[Lane]| {
+        let own = Batch { lanes: lanes.to_vec(), ..batch.clone() };
+        guarded(|| run_group::<F>(&own, None)).unwrap_or_else(|message| failed(&message, &own))
+    };
+    let groups: Vec<_> = batch.lanes.par_chunks(group).map(run).collect();
+    groups.into_iter().flatten().collect()
+}
+
+fn run_group<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
     let settings = &*batch.settings;
     let lanes = batch.lanes.len();
     let seeds: Vec<u64> = batch.lanes.iter().map(|lane| lane.seed).collect();

@@ -48,9 +48,12 @@ fn run_watched(batch: &Batch, watch: Watch) -> Vec<LaneResult> {
         (Engine::Libtorch, Dtype::Float32) => libtorch::run::<f32>,
         (Engine::Libtorch, Dtype::Float64) => libtorch::run::<f64>,
     };
-    guarded(|| run(batch, watch)).unwrap_or_else(|message| {
-        vec![LaneResult::failed(&message, batch.settings.targets.len()); batch.lanes.len()]
-    })
+    guarded(|| run(batch, watch)).unwrap_or_else(|message| failed(&message, batch))
+}
+
+/// The results of lanes that a panic ended.
+fn failed(message: &str, batch: &Batch) -> Vec<LaneResult> {
+    vec![LaneResult::failed(message, batch.settings.targets.len()); batch.lanes.len()]
 }
 
 /// Runs a batch on the fused engine with lanes that start, by lane and element, where `start` says, or, if it

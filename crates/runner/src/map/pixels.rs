@@ -113,7 +113,6 @@ impl<'a> Painter<'a> {
             return engine::run_from(&batch, &start)?.into_iter().map(pixel).collect();
         }
         let most = batch.problem.batching().lanes;
-        let most = batch.loss.as_ref().map_or(most, |loss| most.min(loss.lanes_at_once()));
         let mut line = Vec::with_capacity(inner.len());
         for own in batch.lanes.chunks(most) {
             let results = engine::run(&Batch { lanes: own.to_vec(), ..batch.clone() });

@@ -4,6 +4,7 @@
 
 mod folder;
 mod kills;
+mod modules;
 #[path = "../cli/place.rs"]
 mod place;
 mod sharing;
