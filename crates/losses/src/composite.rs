@@ -42,6 +42,9 @@ pub struct Composite {
     pub combine: Combine,
 }
 
+/// The most terms of a composite: each is computed by itself where a step is recorded, and compared with each other.
+const MOST_TERMS: usize = 100;
+
 /// A loss and its weight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +100,9 @@ impl Entry for Composite {
             return Err(
                 "`terms` is empty: name at least one loss, such as terms = [{ loss = \"mse\" }]".into()
             );
+        }
+        if self.terms.len() > MOST_TERMS {
+            return Err(format!("`terms` may be at most {MOST_TERMS}, and are {}", self.terms.len()));
         }
         for (index, term) in self.terms.iter().enumerate() {
             let place = |message| format!("term {}: {message}", index + 1);

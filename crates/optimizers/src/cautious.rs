@@ -67,6 +67,10 @@ impl Entry for Cautious {
         self.optimizer.clip()
     }
 
+    fn memory(&self, shape: &[u64]) -> u64 {
+        self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
+    }
+
     fn check(&self) -> Result<(), String> {
         self.optimizer.check()
     }

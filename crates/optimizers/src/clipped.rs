@@ -75,6 +75,10 @@ impl Entry for Clipped {
         Some(Clip { norm, value: self.value })
     }
 
+    fn memory(&self, shape: &[u64]) -> u64 {
+        self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
+    }
+
     fn check(&self) -> Result<(), String> {
         self.norm.map_or(Ok(()), |norm| check::positive("norm", norm))?;
         self.value.map_or(Ok(()), |value| check::positive("value", value))?;

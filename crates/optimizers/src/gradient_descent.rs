@@ -65,7 +65,8 @@ impl Entry for GradientDescent {
         check::decay("c1", self.c1)?;
         check::positive("shrink", self.shrink)?;
         check::decay("shrink", self.shrink)?;
-        check::at_least_one("max_evaluations", Some(self.max_evaluations))
+        check::at_least_one("max_evaluations", Some(self.max_evaluations))?;
+        check::at_most("max_evaluations", self.max_evaluations, 10_000)
     }
 }
 

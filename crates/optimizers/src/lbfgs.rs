@@ -71,8 +71,14 @@ impl Entry for Lbfgs {
         Box::new(Along::new(Conditions { c1, c2, most: max_evaluations, shortest: 1e-9 }, tolerance, lane))
     }
 
+    fn memory(&self, shape: &[u64]) -> u64 {
+        // Pairs of vectors in double precision.
+        crate::numbers(shape).saturating_mul(self.history.saturating_mul(4).saturating_add(20))
+    }
+
     fn check(&self) -> Result<(), String> {
         check::at_least_one("history", Some(self.history))?;
+        check::at_most("history", self.history, 10_000)?;
         searched(self.c1, self.c2, self.max_evaluations, self.tolerance)
     }
 }

@@ -225,6 +225,12 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
         None
     }
 
+    /// About how many numbers it keeps, or makes during a step, for a parameter of this shape in each lane: what the
+    /// memory of a batch is estimated from.
+    fn memory(&self, shape: &[u64]) -> u64 {
+        numbers(shape).saturating_mul(6)
+    }
+
     /// What is wrong with the options, if anything.
     ///
     /// # Errors
@@ -232,6 +238,22 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
+}
+
+/// How many numbers a tensor of this shape holds.
+fn numbers(shape: &[u64]) -> u64 {
+    shape.iter().fold(1, |product, size| product.saturating_mul(*size))
+}
+
+/// As [`Entry::memory`], of an optimizer that keeps square matrices for the rows and the columns, where those aren't
+/// more than `max_dim`; columns are all dimensions after the first.
+fn matrices(shape: &[u64], max_dim: u64) -> u64 {
+    let rows = shape.first().copied().unwrap_or(1);
+    let sides = [rows, numbers(shape) / rows.max(1)];
+    let squares = sides.iter().filter(|side| **side <= max_dim).map(|side| side.saturating_mul(*side));
+    let squares = squares.fold(0_u64, u64::saturating_add);
+    // The matrix, its eigenvectors, and what finding those takes.
+    squares.saturating_mul(5).saturating_add(numbers(shape).saturating_mul(6))
 }
 
 /// The fused form in one float type.

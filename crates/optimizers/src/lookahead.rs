@@ -68,6 +68,10 @@ impl Entry for Lookahead {
         self.optimizer.clip()
     }
 
+    fn memory(&self, shape: &[u64]) -> u64 {
+        self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
+    }
+
     fn check(&self) -> Result<(), String> {
         check::at_least_one("k", Some(self.k))?;
         check::positive("alpha", self.alpha)?;

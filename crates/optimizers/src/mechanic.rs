@@ -72,6 +72,10 @@ impl Entry for Mechanic {
         self.optimizer.clip()
     }
 
+    fn memory(&self, shape: &[u64]) -> u64 {
+        self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
+    }
+
     fn check(&self) -> Result<(), String> {
         check::not_negative("weight_decay", self.weight_decay)?;
         check::positive("eps", self.eps)?;

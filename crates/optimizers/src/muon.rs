@@ -107,6 +107,7 @@ impl Entry for Muon {
         check::not_negative("weight_decay", self.weight_decay)?;
         check::positive("eps", self.eps)?;
         check::at_least_one("ns_steps", Some(self.ns_steps))?;
+        check::at_most("ns_steps", self.ns_steps, 1000)?;
         check::positive("adamw_lr", self.adamw_lr)?;
         Elementwise::check(&self.adamw)
     }

@@ -84,6 +84,11 @@ impl Entry for PsgdKron {
         each(self.clone())
     }
 
+    fn memory(&self, shape: &[u64]) -> u64 {
+        // In double precision.
+        crate::matrices(shape, self.max_dim).saturating_mul(2)
+    }
+
     fn check(&self) -> Result<(), String> {
         check::decay("momentum", self.momentum)?;
         check::not_negative("weight_decay", self.weight_decay)?;

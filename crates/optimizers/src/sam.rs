@@ -65,6 +65,10 @@ impl Entry for Sam {
         self.optimizer.clip()
     }
 
+    fn memory(&self, shape: &[u64]) -> u64 {
+        self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
+    }
+
     fn check(&self) -> Result<(), String> {
         check::positive("rho", self.rho)?;
         self.optimizer.check()

@@ -64,6 +64,10 @@ impl Entry for Shampoo {
         each(self.clone())
     }
 
+    fn memory(&self, shape: &[u64]) -> u64 {
+        crate::matrices(shape, self.max_dim)
+    }
+
     fn check(&self) -> Result<(), String> {
         check::positive("eps", self.eps)?;
         check::at_least_one("max_dim", Some(self.max_dim))

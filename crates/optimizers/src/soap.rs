@@ -78,6 +78,10 @@ impl Entry for Soap {
         each(self.clone())
     }
 
+    fn memory(&self, shape: &[u64]) -> u64 {
+        crate::matrices(shape, self.max_dim)
+    }
+
     fn check(&self) -> Result<(), String> {
         let Self { beta1, beta2, eps, weight_decay, .. } = *self;
         Elementwise::check(&AdamW { beta1, beta2, eps, weight_decay, amsgrad: false })?;

@@ -115,6 +115,10 @@ impl Entry for Audio {
         crate::Batching { lanes: 16, one_seed: false }
     }
 
+    fn memory(&self) -> u64 {
+        (self.partials as u64).saturating_mul(self.samples as u64)
+    }
+
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
         let draws = draws(seeds, |seed| self.draw(seed));
         let tensors = |which: usize| {

@@ -68,6 +68,10 @@ impl Entry for DigitsAutoencoder {
     fn error_period(&self) -> u64 {
         10
     }
+    fn memory(&self) -> u64 {
+        (self.hidden as u64).saturating_mul(self.batch.max(TEST) as u64)
+    }
+
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
         Supervised::boxed(OnTensors::new(self, seeds, options), loss, seeds.len(), options)
     }

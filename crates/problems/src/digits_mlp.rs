@@ -69,6 +69,10 @@ impl Entry for DigitsMlp {
     fn error_period(&self) -> u64 {
         10
     }
+    fn memory(&self) -> u64 {
+        (self.hidden as u64).saturating_mul(self.batch.max(TEST) as u64)
+    }
+
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
         let targets = loss.expect("a model has a loss").targets();
         Supervised::boxed(OnTensors::new(self, seeds, targets, options), loss, seeds.len(), options)

@@ -155,6 +155,12 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
         1
     }
 
+    /// About how many numbers the loss of a lane is computed from on libtorch, and keeps for its gradient, besides
+    /// the parameters; 0 where those are about as many. What the memory of a batch is estimated from.
+    fn memory(&self) -> u64 {
+        0
+    }
+
     /// The files that it is made from.
     fn files(&self) -> Vec<&File> {
         Vec::new()
@@ -277,6 +283,17 @@ fn require(holds: bool, option: &str, range: &str, value: impl std::fmt::Display
 }
 
 impl Problem {
+    /// The shapes of a lane's parameters, of a lane that is made to see them.
+    ///
+    /// # Panics
+    /// As [`Entry::batch`].
+    #[must_use]
+    pub fn shapes(&self) -> Vec<Vec<u64>> {
+        let loss = Loss::named("mse").filter(|_| self.losses() != Losses::Own);
+        let start = self.batch(&[0], loss.as_ref(), (Kind::Float, Device::Cpu)).start();
+        start.iter().map(|tensor| tensor.size()[1..].iter().map(|size| *size as u64).collect()).collect()
+    }
+
     /// A block with a lane for each seed in one float type, or `None` where the problem or the loss
     /// can't be fused.
     #[must_use]

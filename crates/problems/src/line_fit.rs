@@ -76,6 +76,10 @@ impl Entry for LineFit {
         self.noise > 0.0 || self.spread > 0.0
     }
 
+    fn memory(&self) -> u64 {
+        self.points as u64
+    }
+
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, (kind, device): (Kind, Device)) -> Box<dyn Batch> {
         let y: Vec<f64> = seeds.iter().flat_map(|seed| self.y(*seed)).collect();
         let tensor = |values: &[f64], rows: usize| {

@@ -73,6 +73,10 @@ impl Entry for MatrixFactorisation {
         crate::Batching { lanes: 64, one_seed: false }
     }
 
+    fn memory(&self) -> u64 {
+        (self.rows as u64).saturating_mul(self.columns as u64)
+    }
+
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, (kind, device): (Kind, Device)) -> Box<dyn Batch> {
         let factors = |purpose: &str, scale: f64| {
             let all: Vec<f64> =

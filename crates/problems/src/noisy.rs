@@ -127,6 +127,10 @@ impl Entry for Noisy {
     fn files(&self) -> Vec<&File> {
         self.problem.files()
     }
+    fn memory(&self) -> u64 {
+        self.problem.memory()
+    }
+
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
         let inner = self.problem.batch(seeds, loss, options);
         Box::new(OnTensors { noise: self.clone(), seeds: seeds.to_vec(), inner, current: None })

@@ -1,6 +1,7 @@
 //! What a config runs: cells, put together into batches. Nothing else decides what a batch holds, so
 //! that results don't depend on threads, shards or machines.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use analysis::records::{Dtype, Engine, Key, Role};
 use analysis::table::{Edge, Table};
 use losses::{File, Loss};
 use miette::Diagnostic;
+use numeric::LANES;
 use optimizers::Optimizer;
 use optimizers::schedules::Schedule;
 use problems::Problem;
@@ -15,7 +17,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::config::size::{bytes, grouped};
 use crate::config::{Config, EngineChoice, Grid};
+use crate::engine;
 
 /// The sources that this binary was built from. Parts of another build are never used.
 pub const BUILD: &str = env!("OPTBENCH_BUILD");
@@ -26,6 +30,18 @@ const EXTENDED_BY: i32 = 2;
 
 /// Lanes of a fused batch: enough to fill every core, few enough that a part is soon done.
 const FUSED_LANES: usize = 4096;
+
+/// Rows of curves and terms of a batch: its part is made in memory, with about 250 bytes a row.
+const POINTS_PER_BATCH: u64 = 1 << 20;
+
+/// Numbers that a batch on libtorch works on: 1 GiB in float32.
+const NUMBERS_PER_BATCH: u64 = 1 << 28;
+
+/// Numbers that a lane may work on: 16 GiB in float32.
+const MOST_NUMBERS: u64 = 1 << 32;
+
+/// Batches of a plan: each becomes a file in one folder.
+const MOST_BATCHES: usize = 200_000;
 
 /// One cell within a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,6 +104,27 @@ pub enum PlanError {
         /// Its labels.
         cell: String,
     },
+    /// A lane that no memory holds.
+    #[error(
+        "a run of {combination} works on about {} numbers at once, {} in float32, and may on at most {}",
+        grouped(*numbers), bytes(numbers.saturating_mul(4)), grouped(MOST_NUMBERS)
+    )]
+    #[diagnostic(help(
+        "take a smaller problem, or an optimizer that keeps less: `runner list NAME` shows the options"
+    ))]
+    Memory {
+        /// Problem, loss and optimizer.
+        combination: String,
+        /// How many.
+        numbers: u64,
+    },
+    /// More part files than a folder should hold.
+    #[error("the plan has more than {} batches, each of which becomes a file", grouped(MOST_BATCHES as u64))]
+    #[diagnostic(help(
+        "take fewer entries, or record less: a batch has at most {} rows of curves and terms",
+        grouped(POINTS_PER_BATCH)
+    ))]
+    Batches,
     /// The fused engine was asked for something it can't run.
     #[error("the fused engine can't run {combination}")]
     #[diagnostic(help("leave `engine` out: auto takes libtorch where fused loops don't reach"))]
@@ -110,15 +147,22 @@ impl Plan {
     /// Lays out the cells of a config.
     ///
     /// # Errors
-    /// If two cells are the same, or the engine asked for can't run one.
+    /// If two cells are the same, the engine asked for can't run one, or a run or the plan is too large.
     pub fn new(config: &Config) -> Result<Self, PlanError> {
         let mut batches = Vec::new();
         for (index, grid) in config.grids.iter().enumerate() {
+            let steppers: Vec<bool> = grid.optimizers.iter().map(has_stepper).collect();
             for problem in &grid.problems {
                 let settings = Arc::new(settings(config, grid, problem));
+                // Of any of the losses: what they need themselves, they say themselves.
+                let shapes = OnceCell::new();
                 for loss in losses_of(grid) {
-                    for optimizer in &grid.optimizers {
-                        let engine = engine(config.engine, problem, loss, optimizer)?;
+                    // Asked once, and not for each optimizer, as this makes a lane.
+                    let has_block = has_block(problem, loss);
+                    for (optimizer, has_stepper) in grid.optimizers.iter().zip(&steppers) {
+                        let engine =
+                            choose(config.engine, problem, loss, optimizer, has_block && *has_stepper)?;
+                        let at_once = at_once(problem, loss, optimizer, engine, &settings, &shapes)?;
                         for schedule in &grid.schedules {
                             let batch = |lanes| Batch {
                                 problem: problem.clone(),
@@ -130,7 +174,10 @@ impl Plan {
                                 engine,
                                 grid: index,
                             };
-                            batches.extend(lanes(grid, engine, problem).into_iter().map(batch));
+                            batches.extend(lanes(grid, engine, problem, at_once).into_iter().map(batch));
+                            if batches.len() > MOST_BATCHES {
+                                return Err(PlanError::Batches);
+                            }
                         }
                     }
                 }
@@ -169,7 +216,9 @@ impl Plan {
             rates.dedup();
             let lr = beyond(rates, row.edge);
             let grid = Grid { lr, ..config.grids[batch.grid].clone() };
-            let more = lanes(&grid, batch.engine, &batch.problem);
+            let Batch { problem, loss, optimizer, engine, settings, .. } = batch;
+            let at_once = at_once(problem, loss.as_ref(), optimizer, *engine, settings, &OnceCell::new());
+            let more = lanes(&grid, *engine, problem, at_once.expect("the plan was made of it"));
             extension.extend(more.into_iter().map(|lanes| Batch { lanes, ..(*batch).clone() }));
         }
         extension
@@ -233,28 +282,114 @@ pub(crate) fn engine(
     loss: Option<&Loss>,
     optimizer: &Optimizer,
 ) -> Result<Engine, PlanError> {
-    // Asked of the things themselves, so that an entry's own answer is the only one.
-    let fused = || problem.block::<f32>(&[1], loss).is_some() && optimizer.stepper::<f32>(1).is_some();
+    choose(choice, problem, loss, optimizer, has_block(problem, loss) && has_stepper(optimizer))
+}
+
+/// Whether there are fused loops. Asked of the things themselves, so that an entry's own answer is the only one.
+fn has_block(problem: &Problem, loss: Option<&Loss>) -> bool {
+    problem.block::<f32>(&[1], loss).is_some()
+}
+
+fn has_stepper(optimizer: &Optimizer) -> bool {
+    optimizer.stepper::<f32>(1).is_some()
+}
+
+fn choose(
+    choice: EngineChoice,
+    problem: &Problem,
+    loss: Option<&Loss>,
+    optimizer: &Optimizer,
+    fused: bool,
+) -> Result<Engine, PlanError> {
     match choice {
         EngineChoice::Libtorch => Ok(Engine::Libtorch),
-        _ if fused() => Ok(Engine::Fused),
+        _ if fused => Ok(Engine::Fused),
         EngineChoice::Auto => Ok(Engine::Libtorch),
         EngineChoice::Fused => {
-            let loss = loss.map_or(String::new(), |loss| format!(" with the loss {}", loss.label()));
-            let combination = format!("{}{loss} by {}", problem.label(), optimizer.label());
-            Err(PlanError::NotFused { combination })
+            Err(PlanError::NotFused { combination: combination(problem, loss, optimizer) })
         }
     }
 }
 
-/// Learning rates × seeds of a block, cut into batches; on libtorch, of as many lanes as the problem takes.
-fn lanes(grid: &Grid, engine: Engine, problem: &Problem) -> Vec<Vec<Lane>> {
+fn combination(problem: &Problem, loss: Option<&Loss>, optimizer: &Optimizer) -> String {
+    let loss = loss.map_or(String::new(), |loss| format!(" with the loss {}", loss.label()));
+    format!("{}{loss} by {}", problem.label(), optimizer.label())
+}
+
+/// About how many numbers a lane works on: parameters, gradient and state, the data, and what libtorch keeps for
+/// the gradient. `shapes` are those of the parameters, once they are known.
+fn lane_numbers(
+    problem: &Problem,
+    loss: Option<&Loss>,
+    optimizer: &Optimizer,
+    shapes: &OnceCell<Vec<Vec<u64>>>,
+) -> u64 {
+    let shapes = shapes.get_or_init(|| shapes_of(problem));
+    let size = |shape: &Vec<u64>| shape.iter().fold(1_u64, |product, size| product.saturating_mul(*size));
+    let of = |shape: &Vec<u64>| {
+        let own = size(shape);
+        // Start, target and their draws in double precision; parameters, gradient and some of a graph.
+        own.saturating_mul(16).saturating_add(optimizer.memory(shape))
+    };
+    let parameters = shapes.iter().map(of).fold(0, u64::saturating_add);
+    // A value, what it came from and its slope, of every term.
+    let terms = loss.map_or(0, |loss| loss.terms().len() as u64);
+    let elements = shapes.iter().map(size).fold(0, u64::saturating_add);
+    parameters
+        .saturating_add(problem.memory().saturating_mul(6))
+        .saturating_add(terms.saturating_mul(elements).saturating_mul(2))
+}
+
+/// The shapes of a lane's parameters. A model of the user's isn't loaded, which would run code of it: its parameters
+/// are at most as large as its file.
+fn shapes_of(problem: &Problem) -> Vec<Vec<u64>> {
+    match problem.files().first() {
+        Some(model) => vec![vec![model.bytes().map_or(0, <[u8]>::len) as u64 / 4]],
+        // What can't be made fails as it is run, and says why.
+        None => engine::guarded(|| problem.shapes()).unwrap_or_default(),
+    }
+}
+
+/// How many lanes a batch may have: as many as memory holds, and a part file should have rows of.
+fn at_once(
+    problem: &Problem,
+    loss: Option<&Loss>,
+    optimizer: &Optimizer,
+    engine: Engine,
+    settings: &Settings,
+    shapes: &OnceCell<Vec<Vec<u64>>>,
+) -> Result<usize, PlanError> {
+    let numbers = lane_numbers(problem, loss, optimizer, shapes);
+    // Fused lanes go in rows.
+    let together = if engine == Engine::Fused { numbers.saturating_mul(LANES as u64) } else { numbers };
+    if together > MOST_NUMBERS {
+        let numbers = together;
+        return Err(PlanError::Memory { combination: combination(problem, loss, optimizer), numbers });
+    }
+    let rows = rows_of_lane(loss, settings).saturating_add(settings.targets.len() as u64);
+    let by_rows = POINTS_PER_BATCH / rows.max(1);
+    let most = match engine {
+        // Blocks of a few lanes, one after another.
+        Engine::Fused => by_rows.min(FUSED_LANES as u64),
+        Engine::Libtorch => by_rows.min(NUMBERS_PER_BATCH / numbers.max(1)),
+    };
+    Ok(most.max(1) as usize)
+}
+
+/// The rows that a lane adds to `curves.csv` and `terms.csv`.
+pub(crate) fn rows_of_lane(loss: Option<&Loss>, settings: &Settings) -> u64 {
+    let terms = loss.map_or(0, |loss| loss.terms().len() as u64);
+    (settings.record.len() as u64).saturating_mul(1 + terms)
+}
+
+/// Learning rates × seeds of a block, cut into batches of at most `at_once` lanes.
+fn lanes(grid: &Grid, engine: Engine, problem: &Problem, at_once: usize) -> Vec<Vec<Lane>> {
     let tuning = grid.seeds.tuning.iter().map(|seed| (*seed, Role::Tuning));
     let seeds: Vec<_> =
         tuning.chain(grid.seeds.reporting.iter().map(|seed| (*seed, Role::Reporting))).collect();
     let lane = |lr: f64, (seed, role): (u64, Role)| Lane { lr, seed, role };
     let batching = problem.batching();
-    let at_once = batching.lanes;
+    let at_once = if engine == Engine::Libtorch { at_once.min(batching.lanes) } else { at_once };
     if engine == Engine::Libtorch && batching.one_seed {
         let of_seed = |seed| grid.lr.iter().map(move |lr| lane(*lr, seed)).collect::<Vec<_>>();
         let groups = seeds.into_iter().map(of_seed);
@@ -262,9 +397,9 @@ fn lanes(grid: &Grid, engine: Engine, problem: &Problem) -> Vec<Vec<Lane>> {
             .flat_map(|lanes| lanes.chunks(at_once).map(<[_]>::to_vec).collect::<Vec<_>>())
             .collect();
     }
-    let all: Vec<Lane> = grid.lr.iter().flat_map(|lr| seeds.iter().map(|seed| lane(*lr, *seed))).collect();
-    let most = if engine == Engine::Fused { FUSED_LANES } else { at_once };
-    all.chunks(most).map(<[_]>::to_vec).collect()
+    let mut all = grid.lr.iter().flat_map(|lr| seeds.iter().map(|seed| lane(*lr, *seed)));
+    let batch = || Some(all.by_ref().take(at_once).collect::<Vec<_>>()).filter(|lanes| !lanes.is_empty());
+    std::iter::from_fn(batch).collect()
 }
 
 /// The rates that follow a grid at one of its edges, to three digits, ascending.
@@ -285,9 +420,21 @@ fn beyond(rates: &[f64], edge: Edge) -> Vec<f64> {
 }
 
 fn check_duplicates(batches: &[Batch]) -> Result<(), PlanError> {
+    // Within a grid entries, learning rates and seeds are told apart already.
+    let mut grids: HashMap<Labels, BTreeSet<usize>> = HashMap::new();
+    for batch in batches {
+        grids.entry(batch.labels()).or_default().insert(batch.grid);
+    }
+    grids.retain(|_, grids| grids.len() > 1);
+    if grids.is_empty() {
+        return Ok(());
+    }
     let mut seen = HashSet::new();
     for batch in batches {
         let labels = batch.labels();
+        if !grids.contains_key(&labels) {
+            continue;
+        }
         for lane in &batch.lanes {
             if !seen.insert(labels.key(lane)) {
                 let Labels { problem, loss, optimizer, schedule } = labels;
@@ -346,6 +493,24 @@ impl Batch {
     fn files(&self) -> impl Iterator<Item = &File> {
         let of_loss = self.loss.iter().flat_map(|loss| loss.files());
         self.problem.files().into_iter().chain(of_loss)
+    }
+
+    /// About how many numbers a lane works on.
+    pub(crate) fn lane_numbers(&self, shapes: &OnceCell<Vec<Vec<u64>>>) -> u64 {
+        lane_numbers(&self.problem, self.loss.as_ref(), &self.optimizer, shapes)
+    }
+
+    /// About the bytes of memory that running it takes; `shapes` are those of the problem's parameters, once they are
+    /// known.
+    pub(crate) fn memory(&self, shapes: &OnceCell<Vec<Vec<u64>>>) -> u64 {
+        let (lanes, loss, settings) = (self.lanes.len() as u64, self.loss.as_ref(), &*self.settings);
+        let float = if settings.dtype == Dtype::Float64 { 8 } else { 4 };
+        let numbers = self.lane_numbers(shapes);
+        // Fused lanes go block by block, of 16 to 256.
+        let at_once = if self.engine == Engine::Fused { lanes.next_multiple_of(16).min(256) } else { lanes };
+        let rows = rows_of_lane(loss, settings).saturating_mul(250);
+        let kept = rows.saturating_add(settings.targets.len() as u64 * 80).saturating_add(1000);
+        numbers.saturating_mul(float).saturating_mul(at_once).saturating_add(kept.saturating_mul(lanes))
     }
 
     /// The key of its part: everything that its bytes depend on, the targets of the whole plan among

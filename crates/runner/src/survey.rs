@@ -1,61 +1,119 @@
 //! What a grid would run, and about how long it would take, measured on a few lanes.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use analysis::records::Targets;
 use files::Folder;
 
 use crate::config::Config;
+use crate::config::size::{Size, bytes, grouped};
 use crate::engine;
-use crate::parts::Part;
-use crate::plan::{Batch, Plan, Settings};
+use crate::parts::{Part, Timing};
+use crate::plan::{Batch, Plan, Settings, rows_of_lane};
 use crate::run::{Options, PARTS};
 
-/// The most steps that a trial takes.
-const TRIAL_STEPS: u64 = 50;
+/// The most steps that a trial takes, so many that those of one parameter can be told from starting it.
+const TRIAL_STEPS: u64 = 10_000;
+
+/// The most rows that a trial records.
+const TRIAL_ROWS: u64 = 20_000;
 
 /// About the longest that a trial takes.
 const TRIAL_S: f64 = 0.1;
 
+/// The most lanes of a trial.
+const TRIAL_LANES: usize = 256;
+
 /// The most batches of a kind that are tried: losses and optimizers of a problem cost differently.
 const TRIALS: usize = 12;
+
+/// After so long no other trial begins.
+const ALL_TRIALS_S: f64 = 5.0;
+
+/// A batch isn't tried where a lane works on more numbers: a single step could take minutes, and can't be broken off.
+const TRIED_NUMBERS: u64 = 1 << 26;
 
 /// A task of a cluster should run so long, so that starting it costs little, and losing it too.
 const SHARD_S: f64 = 600.0;
 
-/// Batches of one problem on one engine.
-#[derive(Default)]
-struct Kind<'a> {
-    batches: Vec<&'a Batch>,
-    cells: u64,
-    /// Lane-steps that are still to be run.
-    work: f64,
+/// Bytes of results that are written in a second, by one thread at the end: hashed, put together and synced.
+/// Measured on a virtual machine's disk.
+const WRITTEN_A_SECOND: f64 = 250e6;
+
+/// What running a kind of batch costs, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    /// Of a lane, before its first step.
+    lane: f64,
+    /// Of a step of a lane.
+    step: f64,
+    /// Of a row of curves or terms.
+    row: f64,
 }
 
-impl Kind<'_> {
-    /// Seconds a lane-step, from trials of batches that are spread evenly over the plan.
-    fn pace(&self) -> f64 {
-        let tried = self.batches.len().min(TRIALS);
-        let paces = (0..tried).map(|i| pace(self.batches[i * self.batches.len() / tried]));
-        paces.sum::<f64>() / tried as f64
+impl Pace {
+    fn mean(paces: &[Self]) -> Self {
+        let of = |part: fn(&Self) -> f64| paces.iter().map(part).sum::<f64>() / paces.len().max(1) as f64;
+        Self { lane: of(|pace| pace.lane), step: of(|pace| pace.step), row: of(|pace| pace.row) }
     }
 }
 
-/// The plan as a table, and an estimate of the time.
+/// Batches of one problem on one engine.
+struct Kind<'a> {
+    batches: Vec<&'a Batch>,
+    cells: u64,
+    /// Whether a trial takes no longer than people wait.
+    can_be_tried: bool,
+    /// What is still to be run: lanes, their steps, and the rows that they record.
+    lanes: f64,
+    steps: f64,
+    rows: f64,
+}
+
+impl Kind<'_> {
+    fn new() -> Self {
+        Self { batches: Vec::new(), cells: 0, can_be_tried: true, lanes: 0.0, steps: 0.0, rows: 0.0 }
+    }
+
+    /// From trials of batches that are spread evenly over the plan; none if there is no time for one.
+    fn pace(&self, targets: &Targets, begin: Instant) -> Option<Pace> {
+        let tried = if self.can_be_tried { self.batches.len().min(TRIALS) } else { 0 };
+        let batches = (0..tried).map(|i| self.batches[i * self.batches.len() / tried]);
+        let in_time = batches.take_while(|_| begin.elapsed().as_secs_f64() < ALL_TRIALS_S);
+        let paces: Vec<Pace> = in_time.map(|batch| pace(batch, targets)).collect();
+        (!paces.is_empty()).then(|| Pace::mean(&paces))
+    }
+
+    fn seconds(&self, pace: Pace) -> f64 {
+        self.lanes * pace.lane + self.steps * pace.step + self.rows * pace.row
+    }
+}
+
+/// The plan as a table, what it takes of disk and memory, and an estimate of the time.
 pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String {
     let parts = Folder::new(options.out.join(&config.name)).below(PARTS);
     let mut kinds: BTreeMap<(String, &str), Kind> = BTreeMap::new();
-    let mut there = 0;
+    let mut shapes: BTreeMap<String, OnceCell<_>> = BTreeMap::new();
+    let (mut there, mut memory) = (0, 0);
     for batch in &plan.batches {
-        let kind = kinds.entry((batch.problem.label(), batch.engine.as_str())).or_default();
+        let problem = batch.problem.label();
+        let shapes = shapes.entry(problem.clone()).or_default();
+        memory = memory.max(batch.memory(shapes));
+        let kind = kinds.entry((problem, batch.engine.as_str())).or_insert_with(Kind::new);
         kind.batches.push(batch);
+        kind.can_be_tried &= batch.lane_numbers(shapes) <= TRIED_NUMBERS;
         kind.cells += batch.lanes.len() as u64;
         if Part::look(&parts, &batch.key(&plan.targets)).is_some() {
             there += 1;
         } else {
-            kind.work += batch.lanes.len() as f64 * batch.settings.steps as f64;
+            let lanes = batch.lanes.len() as f64;
+            kind.lanes += lanes;
+            kind.steps += lanes * batch.settings.steps as f64;
+            kind.rows += lanes * rows_of_lane(batch.loss.as_ref(), &batch.settings) as f64;
         }
     }
     let mut text = format!("{}: {} cells in {} batches\n\n", config.name, plan.cells(), plan.batches.len());
@@ -64,13 +122,38 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
     for ((problem, engine), kind) in &kinds {
         let _ = writeln!(text, "  {problem:width$}  {engine:8}  {:7}  {:8}", kind.batches.len(), kind.cells);
     }
-    let busy = kinds.values().filter(|kind| kind.work > 0.0);
-    let seconds = busy.map(|kind| kind.work * kind.pace()).sum::<f64>() / options.jobs as f64;
+    let size = Size::of(config);
+    let _ = writeln!(
+        text,
+        "\ndisk: about {} of results, with {} recorded points; the parts that they are put together of take as much again",
+        bytes(size.disk_bytes),
+        grouped(size.points)
+    );
+    let all = memory.saturating_mul(options.jobs as u64);
+    let _ = writeln!(
+        text,
+        "memory: up to about {} a thread, {} on {} threads",
+        bytes(memory),
+        bytes(all),
+        options.jobs
+    );
     if there > 0 {
         let _ = writeln!(text, "\n{there} parts are there already in {}", parts.path().display());
     }
-    let _ = writeln!(text, "\nabout {} on {} threads, from short trials", words(seconds), options.jobs);
-    let shards = (seconds * options.jobs as f64 / SHARD_S).ceil().min((plan.batches.len() - there) as f64);
+    let share = if plan.batches.is_empty() { 0.0 } else { 1.0 - there as f64 / plan.batches.len() as f64 };
+    let (work, tried, of) = work(&kinds, plan);
+    let seconds = work / options.jobs as f64 + size.disk_bytes as f64 * share / WRITTEN_A_SECOND;
+    let _ = match (tried, of) {
+        (0, 1..) => writeln!(text, "\nthe time can't be told: a single step takes too long to be tried"),
+        _ if tried < of => writeln!(
+            text,
+            "\nabout {} on {} threads, from short trials of {tried} of the {of} problems",
+            words(seconds),
+            options.jobs
+        ),
+        _ => writeln!(text, "\nabout {} on {} threads, from short trials", words(seconds), options.jobs),
+    };
+    let shards = (work / SHARD_S).ceil().min((plan.batches.len() - there) as f64);
     if shards > 1.0 {
         let _ = writeln!(
             text,
@@ -80,22 +163,67 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
     text
 }
 
-/// Seconds a lane-step, from a trial of the batch with few steps.
-fn pace(batch: &Batch) -> f64 {
-    let lanes = batch.lanes.iter().copied().take(256).collect::<Vec<_>>();
-    let time = |steps: u64| {
-        let record = batch.settings.record.iter().copied().filter(|step| *step < steps).collect();
-        let settings = Settings { steps, record, ..(*batch.settings).clone() };
-        let trial = Batch { settings: Arc::new(settings), lanes: lanes.clone(), ..batch.clone() };
+/// Seconds of one thread for what is still to be run; how many kinds were tried, and how many there are.
+fn work(kinds: &BTreeMap<(String, &str), Kind>, plan: &Plan) -> (f64, usize, usize) {
+    let begin = Instant::now();
+    let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
+    // By one thread, as a worker would: a fused batch would share the cores otherwise.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .start_handler(|_| tch::set_num_threads(1))
+        .build()
+        .expect("a thread can be started");
+    let busy: Vec<&Kind> = kinds.values().filter(|kind| kind.steps > 0.0).collect();
+    let paces: Vec<Option<Pace>> =
+        pool.install(|| busy.iter().map(|kind| kind.pace(&targets, begin)).collect());
+    let known: Vec<Pace> = paces.iter().copied().flatten().collect();
+    let mean = Pace::mean(&known);
+    let seconds = busy.iter().zip(paces).map(|(kind, pace)| kind.seconds(pace.unwrap_or(mean))).sum();
+    (seconds, known.len(), busy.len())
+}
+
+/// What a batch costs, from trials with few steps.
+fn pace(batch: &Batch, targets: &Targets) -> Pace {
+    let settings = &*batch.settings;
+    // Seconds, seconds of writing rows, and rows.
+    let time = |lanes: usize, steps: u64, record: bool| {
+        let record = if record { (0..=steps).collect() } else { Vec::new() };
+        let settings = Settings { steps, record, ..settings.clone() };
+        let lanes = batch.lanes[..lanes].to_vec();
+        let trial = Batch { settings: Arc::new(settings), lanes, ..batch.clone() };
         let begin = Instant::now();
-        let _ = engine::run(&trial);
-        begin.elapsed().as_secs_f64() / (lanes.len() as f64 * steps as f64)
+        let results = engine::run(&trial);
+        let ran = begin.elapsed().as_secs_f64();
+        let rows: usize = results.iter().map(|result| result.curve.len() + result.terms.len()).sum();
+        let timing = Timing { host: String::new(), wall_us: 0, cpu: None };
+        std::hint::black_box(Part::new(&trial, &results, targets, timing));
+        (ran, begin.elapsed().as_secs_f64() - ran, rows as f64)
     };
-    // The first steps of a kind warm caches and libtorch up, and tell how many more are soon done.
-    let few = batch.settings.steps.min(3);
-    let first = time(few);
-    let more = TRIAL_S / (first * lanes.len() as f64);
-    if more <= few as f64 { first } else { time((more as u64).min(batch.settings.steps).min(TRIAL_STEPS)) }
+    // The first run of a kind warms caches and libtorch up, and tells how many lanes and steps are soon done.
+    let first = time(1, 1, false).0;
+    let lanes = ((TRIAL_S / first) as usize).clamp(1, TRIAL_LANES).min(batch.lanes.len());
+    let few = settings.steps.min(3);
+    let short = time(lanes, few, false).0;
+    // Twice, since starting may be most of so few steps.
+    let (mut steps, mut long) = (few, short);
+    for _ in 0..2 {
+        let more = ((TRIAL_S * steps as f64 / long) as u64).min(TRIAL_STEPS).min(settings.steps);
+        if more > steps {
+            (steps, long) = (more, time(lanes, more, false).0);
+        }
+    }
+    let step =
+        if steps > few && long > short { (long - short) / (steps - few) as f64 } else { long / steps as f64 };
+    let start = (short - step * few as f64).max(0.0);
+    let row = if settings.record.is_empty() {
+        0.0
+    } else {
+        let recorded = steps.min(TRIAL_ROWS / lanes as u64).max(1);
+        let (ran, writing, rows) = time(lanes, recorded, true);
+        ((ran - start - step * recorded as f64).max(0.0) + writing) / rows.max(1.0)
+    };
+    let lanes = lanes as f64;
+    Pace { lane: start / lanes, step: step / lanes, row }
 }
 
 /// A time as people say it.

@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 use crate::check;
 
 /// The best rates for gradient descent on quadratics of a known condition, in an order that stays stable.
@@ -54,26 +54,27 @@ impl Described for Chebyshev {
     }
 }
 
-/// The order of `length` nodes, a power of two.
-fn order(length: u64) -> Vec<u64> {
-    let mut order = vec![0];
-    while (order.len() as u64) < length {
-        let last = 2 * order.len() as u64 - 1;
-        order = order.into_iter().flat_map(|node| [node, last - node]).collect();
-    }
-    order
+/// Where place `k` of `length` nodes, a power of two, is in their order: σ of 2n has at 2j what σ of n has at j,
+/// and at 2j + 1 its mirror image.
+fn order(k: u64, length: u64) -> u64 {
+    let doublings = length.ilog2();
+    (1..=doublings).fold(0, |node, doubling| {
+        let mirrored = (k >> (doublings - doubling)) & 1 == 1;
+        if mirrored { (1 << doubling) - 1 - node } else { node }
+    })
 }
 
 impl Entry for Chebyshev {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let steps = self.steps.unwrap_or(budget).max(1);
         let length = steps.next_power_of_two();
         let (centre, radius) = (0.5 + 0.5 / self.condition, 0.5 - 0.5 / self.condition);
-        let node = |i: u64| {
+        let condition = self.condition;
+        let node = move |i: u64| {
             let angle = (i as f64 + 0.5) * PI / length as f64;
-            1.0 / (centre - radius * libm::cos(angle)) / self.condition
+            1.0 / (centre - radius * libm::cos(angle)) / condition
         };
-        order(length).into_iter().take(steps as usize).map(node).cycle().take(budget as usize).collect()
+        Box::new((0..budget).map(move |k| node(order(k % steps, length))))
     }
 
     fn check(&self) -> Result<(), String> {
@@ -91,6 +92,8 @@ mod tests {
 
     #[test]
     fn the_order_is_the_papers() {
+        let order = |length: u64| (0..length).map(|k| order(k, length)).collect::<Vec<_>>();
         assert_eq!(order(8), [0, 7, 3, 4, 1, 6, 2, 5]);
+        assert_eq!((order(1), order(2)), (vec![0], vec![0, 1]));
     }
 }

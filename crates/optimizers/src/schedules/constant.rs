@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 
 /// The learning rate as it is.
 ///
@@ -27,7 +27,7 @@ impl Described for Constant {
 }
 
 impl Entry for Constant {
-    fn factors(&self, budget: u64) -> Vec<f64> {
-        vec![1.0; budget as usize]
+    fn iter(&self, budget: u64) -> Factors {
+        Box::new((0..budget).map(|_| 1.0))
     }
 }

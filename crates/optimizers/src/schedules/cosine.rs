@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 use crate::check;
 
 /// The learning rate along half a cosine, down to a last factor.
@@ -46,13 +46,13 @@ impl Described for Cosine {
 }
 
 impl Entry for Cosine {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let steps = self.steps.unwrap_or(budget);
-        let factor = |k: u64| {
+        let end = self.end_factor;
+        Box::new((0..budget).map(move |k| {
             let wave = 0.5 * (1.0 + libm::cos(PI * k.min(steps) as f64 / steps as f64));
-            self.end_factor + (1.0 - self.end_factor) * wave
-        };
-        (0..budget).map(factor).collect()
+            end + (1.0 - end) * wave
+        }))
     }
 
     fn check(&self) -> Result<(), String> {

@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, powers};
+use super::{Entry, Factors, powers};
 use crate::check;
 
 /// The learning rate up and down on straight lines, again and again.
@@ -72,21 +72,20 @@ impl Described for Cyclic {
 }
 
 impl Entry for Cyclic {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let up = self.up.unwrap_or(budget.div_ceil(8)).max(1);
         let down = self.down.unwrap_or(up);
-        let heights: Vec<f64> = powers(self.gamma).take(budget as usize).collect();
-        let factor = |k: u64| {
+        let (base, mode) = (self.base_factor, self.mode);
+        Box::new((0..budget).zip(powers(self.gamma)).map(move |(k, power)| {
             let (cycle, t) = (k / (up + down), k % (up + down));
             let way = if t <= up { t as f64 / up as f64 } else { (up + down - t) as f64 / down as f64 };
-            let height = match self.mode {
+            let height = match mode {
                 Mode::Triangular => 1.0,
                 Mode::Triangular2 => libm::exp2(-(cycle as f64)),
-                Mode::ExpRange => heights[k as usize],
+                Mode::ExpRange => power,
             };
-            self.base_factor + (1.0 - self.base_factor) * way * height
-        };
-        (0..budget).map(factor).collect()
+            base + (1.0 - base) * way * height
+        }))
     }
 
     fn check(&self) -> Result<(), String> {

@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, powers};
+use super::{Entry, Factors, powers};
 use crate::check;
 
 /// What the factor ends at if `gamma` is not given.
@@ -42,10 +42,10 @@ impl Described for Exponential {
 }
 
 impl Entry for Exponential {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let last = budget.saturating_sub(1).max(1) as f64;
         let gamma = self.gamma.unwrap_or_else(|| libm::pow(END, 1.0 / last));
-        powers(gamma).take(budget as usize).collect()
+        Box::new(powers(gamma).take(budget as usize))
     }
 
     fn check(&self) -> Result<(), String> {

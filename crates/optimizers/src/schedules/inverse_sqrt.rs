@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 use crate::check;
 
 /// The learning rate, falling with the root of the steps.
@@ -41,9 +41,9 @@ impl Described for InverseSqrt {
 }
 
 impl Entry for InverseSqrt {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let timescale = self.timescale.unwrap_or(budget.div_ceil(10)) as f64;
-        (0..budget).map(|k| (timescale / (timescale + k as f64)).sqrt()).collect()
+        Box::new((0..budget).map(move |k| (timescale / (timescale + k as f64)).sqrt()))
     }
 
     fn check(&self) -> Result<(), String> {

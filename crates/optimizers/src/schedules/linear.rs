@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 use crate::check;
 
 /// The learning rate on a straight line from one factor to another.
@@ -50,10 +50,10 @@ impl Described for Linear {
 }
 
 impl Entry for Linear {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let steps = self.steps.unwrap_or(budget);
-        let rise = self.end_factor - self.start_factor;
-        (0..budget).map(|k| self.start_factor + rise * k.min(steps) as f64 / steps as f64).collect()
+        let (start, rise) = (self.start_factor, self.end_factor - self.start_factor);
+        Box::new((0..budget).map(move |k| start + rise * k.min(steps) as f64 / steps as f64))
     }
 
     fn check(&self) -> Result<(), String> {

@@ -71,10 +71,19 @@ registry! {
     }
 }
 
+/// Factors of the learning rate, step by step.
+pub type Factors = Box<dyn Iterator<Item = f64> + Send>;
+
 /// What every schedule can do.
 pub trait Entry: Described + Send + Sync {
-    /// What the learning rate is multiplied by at each of the steps 0, …, `budget` − 1.
-    fn factors(&self, budget: u64) -> Vec<f64>;
+    /// What the learning rate is multiplied by at each of the steps 0, …, `budget` − 1, one after another, so
+    /// that a long budget takes no memory.
+    fn iter(&self, budget: u64) -> Factors;
+
+    /// The same as a list.
+    fn factors(&self, budget: u64) -> Vec<f64> {
+        self.iter(budget).collect()
+    }
 
     /// How the rate answers to the loss, on top of the factors.
     fn feedback(&self) -> Option<ReduceOnPlateau> {
@@ -91,6 +100,6 @@ pub trait Entry: Described + Send + Sync {
 }
 
 /// 1, `ratio`, `ratio`², …, multiplied up, so that the bits are the same on every machine.
-fn powers(ratio: f64) -> impl Iterator<Item = f64> {
+fn powers(ratio: f64) -> impl Iterator<Item = f64> + Send {
     std::iter::successors(Some(1.0), move |power| Some(power * ratio))
 }

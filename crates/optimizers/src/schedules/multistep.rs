@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, powers};
+use super::{Entry, Factors};
 use crate::check;
 
 /// The learning rate, cut to a tenth at given steps.
@@ -47,17 +47,27 @@ impl Described for Multistep {
 }
 
 impl Entry for Multistep {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let milestones = match &self.milestones {
             Some(milestones) => milestones.clone(),
             None => vec![budget.div_ceil(2), (3 * budget).div_ceil(4)],
         };
-        let powers: Vec<f64> = powers(self.gamma).take(milestones.len() + 1).collect();
-        (0..budget).map(|k| powers[milestones.iter().filter(|milestone| **milestone <= k).count()]).collect()
+        let (mut passed, gamma) = (0, self.gamma);
+        let mut factor = 1.0;
+        Box::new((0..budget).map(move |k| {
+            while milestones.get(passed).is_some_and(|milestone| *milestone <= k) {
+                passed += 1;
+                factor *= gamma;
+            }
+            factor
+        }))
     }
 
     fn check(&self) -> Result<(), String> {
         check::not_negative("gamma", self.gamma)?;
+        let count = self.milestones.as_ref().map_or(0, Vec::len);
+        check::at_most("the number of milestones", count as u64, 1000)
+            .map_err(|error| error.replace('`', ""))?;
         match &self.milestones {
             Some(milestones) if !milestones.is_sorted() => {
                 Err(format!("`milestones` must be in order, and are {milestones:?}"))

@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 use crate::check;
 
 /// The learning rate once up, and down to far below where it began.
@@ -78,19 +78,20 @@ impl Described for OneCycle {
 }
 
 impl Entry for OneCycle {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let start = 1.0 / self.div_factor;
         let (last, end) = (budget as f64 - 1.0, start / self.final_div_factor);
         // The peak may lie between two steps, or before the first.
         let peak = self.rise * budget as f64 - 1.0;
-        let factor = |k: f64| {
+        let anneal = self.anneal;
+        let factor = move |k: f64| {
             if k <= peak && peak > 0.0 {
-                self.anneal.between(start, 1.0, k / peak)
+                anneal.between(start, 1.0, k / peak)
             } else {
-                self.anneal.between(1.0, end, (k - peak) / (last - peak))
+                anneal.between(1.0, end, (k - peak) / (last - peak))
             }
         };
-        (0..budget).map(|k| factor(k as f64).min(1.0)).collect()
+        Box::new((0..budget).map(move |k| factor(k as f64).min(1.0)))
     }
 
     fn check(&self) -> Result<(), String> {

@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 use crate::check;
 
 /// The learning rate, falling with a power of the steps that are left.
@@ -49,11 +49,11 @@ impl Described for Polynomial {
 }
 
 impl Entry for Polynomial {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let steps = self.steps.unwrap_or(budget);
-        let left = |k: u64| 1.0 - k.min(steps) as f64 / steps as f64;
-        let factor = |k: u64| self.end_factor + (1.0 - self.end_factor) * libm::pow(left(k), self.power);
-        (0..budget).map(factor).collect()
+        let (power, end) = (self.power, self.end_factor);
+        let left = move |k: u64| 1.0 - k.min(steps) as f64 / steps as f64;
+        Box::new((0..budget).map(move |k| end + (1.0 - end) * libm::pow(left(k), power)))
     }
 
     fn check(&self) -> Result<(), String> {

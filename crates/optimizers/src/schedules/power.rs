@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 use crate::check;
 
 /// The learning rate, falling with a power of the steps.
@@ -48,9 +48,10 @@ impl Described for Power {
 }
 
 impl Entry for Power {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let timescale = self.timescale.unwrap_or(budget.div_ceil(10)) as f64;
-        (0..budget).map(|k| libm::pow(timescale / (timescale + k as f64), self.exponent)).collect()
+        let exponent = self.exponent;
+        Box::new((0..budget).map(move |k| libm::pow(timescale / (timescale + k as f64), exponent)))
     }
 
     fn check(&self) -> Result<(), String> {

@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 use crate::check;
 
 /// The learning rate, cut whenever the loss has stopped falling.
@@ -81,8 +81,8 @@ impl Described for ReduceOnPlateau {
 }
 
 impl Entry for ReduceOnPlateau {
-    fn factors(&self, budget: u64) -> Vec<f64> {
-        vec![1.0; budget as usize]
+    fn iter(&self, budget: u64) -> Factors {
+        Box::new((0..budget).map(|_| 1.0))
     }
 
     fn feedback(&self) -> Option<ReduceOnPlateau> {

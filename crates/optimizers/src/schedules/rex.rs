@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 use crate::check;
 
 /// The learning rate, falling late: between a line and a constant.
@@ -37,12 +37,12 @@ impl Described for Rex {
 }
 
 impl Entry for Rex {
-    fn factors(&self, budget: u64) -> Vec<f64> {
-        let factor = |k: u64| {
+    fn iter(&self, budget: u64) -> Factors {
+        let end = self.end_factor;
+        Box::new((0..budget).map(move |k| {
             let left = 1.0 - k as f64 / budget as f64;
-            self.end_factor + (1.0 - self.end_factor) * left / (0.5 + 0.5 * left)
-        };
-        (0..budget).map(factor).collect()
+            end + (1.0 - end) * left / (0.5 + 0.5 * left)
+        }))
     }
 
     fn check(&self) -> Result<(), String> {

@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, powers};
+use super::{Entry, Factors, powers};
 use crate::check;
 
 /// The learning rate, cut to a tenth at regular intervals.
@@ -47,12 +47,11 @@ impl Described for Step {
 }
 
 impl Entry for Step {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let step_size = self.step_size.unwrap_or(budget.div_ceil(3));
-        powers(self.gamma)
-            .flat_map(|factor| std::iter::repeat_n(factor, step_size as usize))
-            .take(budget as usize)
-            .collect()
+        let stairs =
+            powers(self.gamma).flat_map(move |factor| std::iter::repeat_n(factor, step_size as usize));
+        Box::new(stairs.take(budget as usize))
     }
 
     fn check(&self) -> Result<(), String> {

@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Factors};
 use crate::check;
 
 /// The learning rate along half cosines, each longer than the one before.
@@ -54,14 +54,15 @@ impl Described for WarmRestarts {
 }
 
 impl Entry for WarmRestarts {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let first = self.first.unwrap_or(budget.div_ceil(7)).max(1);
-        let periods = std::iter::successors(Some(first), |period| Some(period.saturating_mul(self.growth)));
-        let wave = |period: u64| {
+        let (growth, end) = (self.growth, self.end_factor);
+        let periods = std::iter::successors(Some(first), move |period| Some(period.saturating_mul(growth)));
+        let wave = move |period: u64| {
             (0..period.min(budget)).map(move |t| 0.5 * (1.0 + libm::cos(PI * t as f64 / period as f64)))
         };
-        let factor = |wave: f64| self.end_factor + (1.0 - self.end_factor) * wave;
-        periods.flat_map(wave).map(factor).take(budget as usize).collect()
+        let factor = move |wave: f64| end + (1.0 - end) * wave;
+        Box::new(periods.flat_map(wave).map(factor).take(budget as usize))
     }
 
     fn check(&self) -> Result<(), String> {

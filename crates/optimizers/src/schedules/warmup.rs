@@ -1,7 +1,7 @@
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::{Constant, Entry, ReduceOnPlateau, Schedule};
+use super::{Constant, Entry, Factors, ReduceOnPlateau, Schedule};
 use crate::check;
 
 /// A straight rise to the learning rate, and then any other schedule.
@@ -52,11 +52,11 @@ impl Described for Warmup {
 }
 
 impl Entry for Warmup {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let steps = self.steps.unwrap_or(budget.div_ceil(10));
         let start = self.start_factor.unwrap_or(1.0 / (steps as f64 + 1.0));
-        let rise = (0..steps.min(budget)).map(|k| start + (1.0 - start) * k as f64 / steps as f64);
-        rise.chain(self.schedule.factors(budget.saturating_sub(steps))).collect()
+        let rise = (0..steps.min(budget)).map(move |k| start + (1.0 - start) * k as f64 / steps as f64);
+        Box::new(rise.chain(self.schedule.iter(budget.saturating_sub(steps))))
     }
 
     fn feedback(&self) -> Option<ReduceOnPlateau> {

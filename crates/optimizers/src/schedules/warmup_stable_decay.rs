@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
-use super::{Constant, Entry, Schedule, Warmup};
+use super::{Constant, Entry, Factors, Schedule, Warmup};
 use crate::check;
 
 /// The learning rate after a rise, constant until a short decay at the end.
@@ -79,15 +79,19 @@ impl Described for WarmupStableDecay {
 }
 
 impl Entry for WarmupStableDecay {
-    fn factors(&self, budget: u64) -> Vec<f64> {
+    fn iter(&self, budget: u64) -> Factors {
         let schedule = Box::new(Schedule::Constant(Constant {}));
-        let mut factors = Warmup { steps: self.warmup, start_factor: None, schedule }.factors(budget);
+        let rise = Warmup { steps: self.warmup, start_factor: None, schedule }.iter(budget);
         let decay = self.decay.unwrap_or(budget.div_ceil(5));
-        for (left, factor) in (1..=decay).zip(factors.iter_mut().rev()) {
+        let (end, shape) = (self.end_factor, self.shape);
+        Box::new(rise.zip(0..budget).map(move |(factor, k)| {
+            let left = budget - k;
+            if left > decay {
+                return factor;
+            }
             let t = (decay - left) as f64 / decay as f64;
-            *factor *= self.end_factor + (1.0 - self.end_factor) * self.shape.at(t);
-        }
-        factors
+            factor * (end + (1.0 - end) * shape.at(t))
+        }))
     }
 
     fn check(&self) -> Result<(), String> {

@@ -7,12 +7,12 @@ use analysis::records::Dtype;
 use losses::{Combine, Composite, File, Loss, Targets};
 use optimizers::{Optimizer, Schedule};
 use problems::{Losses, Problem};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::error::Source;
 use super::generators::{Classes, Draws, Normal, Values};
-use super::{ConfigError, DtypeChoice, check_name};
+use super::{ConfigError, DtypeChoice, SHORTER, check_label, check_name};
 
 /// How a prediction becomes what the target is given as.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -187,6 +187,7 @@ pub fn read_suite(path: &Path) -> Result<Vec<Case>, ConfigError> {
     let text = read_text(path)?;
     let file = path.display().to_string();
     let source = Source::new(&file, &text);
+    source.check_length()?;
     let suite: Suite = toml::from_str(&text).map_err(|error| source.toml(&error))?;
     suite.case.iter().map(|entry| check(&source, entry.as_ref(), true)).collect()
 }
@@ -202,6 +203,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
 /// For the first mistake in it.
 pub fn parse_case(file: &str, text: &str) -> Result<Case, ConfigError> {
     let source = Source::new(file, text);
+    source.check_length()?;
     let entry: Entry = toml::from_str(text).map_err(|error| source.toml(&error))?;
     check(&source, &entry, false)
 }
@@ -257,12 +259,15 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
     })
 }
 
-pub(super) fn checked<T: Clone>(
+pub(super) fn checked<T: Clone + Serialize>(
     source: &Source,
     value: Option<&Spanned<T>>,
     check: impl Fn(&T) -> Result<(), String>,
 ) -> Result<Option<T>, ConfigError> {
     let Some(value) = value else { return Ok(None) };
+    let label = serde_json::to_value(value.as_ref()).map(|entry| registry::label(&entry)).unwrap_or_default();
+    // Before the check, which reads formulas.
+    check_label(&label).map_err(|message| source.at(value.span(), &message, SHORTER))?;
     check(value.as_ref()).map_err(|message| source.at(value.span(), &message, ""))?;
     Ok(Some(value.as_ref().clone()))
 }
@@ -372,18 +377,16 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
     if terms.iter().any(|term| term.loss.targets() == Targets::Classes) {
         default.set_classes(target.as_ref());
     }
-    let readout = checked(source, entry.readout.as_ref(), |readout| match readout {
-        Readout::TorchScript(exported) => {
-            source.files().locate([&exported.file]);
-            exported.file.check()
-        }
-        _ => Ok(()),
-    })?;
+    let readout = entry.readout.as_ref().map(Spanned::as_ref);
+    if let (Some(place), Some(Readout::TorchScript(exported))) = (&entry.readout, readout) {
+        source.files().locate([&exported.file]);
+        exported.file.check().map_err(|message| source.at(place.span(), &message, ""))?;
+    }
     Ok(Fit {
         terms,
         start: generator(&entry.start)?.unwrap_or(default.start),
         target: target.unwrap_or(default.target),
-        readout,
+        readout: readout.cloned(),
         sees: entry.sees.as_ref().map(|sees| *sees.as_ref()),
         noise,
     })

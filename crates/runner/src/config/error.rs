@@ -7,6 +7,7 @@ use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
 use toml::Spanned;
 
+use super::size::{MOST_TEXT, bytes};
 use super::values::{Numbers, SeedChoice, Seeds};
 
 /// Why a config can't be used.
@@ -56,10 +57,25 @@ impl<'a> Source<'a> {
         &self.files
     }
 
+    /// Refuses a text that takes too long to read.
+    pub(super) fn check_length(&self) -> Result<(), ConfigError> {
+        if self.text.len() <= MOST_TEXT {
+            return Ok(());
+        }
+        let (length, most) = (bytes(self.text.len() as u64), bytes(MOST_TEXT as u64));
+        Err(ConfigError::Wrong {
+            message: format!("the config is too long: it has {length}, and may have at most {most}"),
+            text: NamedSource::new(self.file, String::new()),
+            place: None,
+            help: Some("make several configs of it; long lists of numbers go into a file".into()),
+        })
+    }
+
     fn wrong(&self, place: Option<Range<usize>>, message: &str, help: &str) -> ConfigError {
+        let (text, place) = shortened(self.text, place);
         ConfigError::Wrong {
             message: message.to_owned(),
-            text: NamedSource::new(self.file, self.text.to_owned()).with_language("toml"),
+            text: NamedSource::new(self.file, text).with_language("toml"),
             place: place.map(SourceSpan::from),
             help: (!help.is_empty()).then(|| help.to_owned()),
         }
@@ -128,9 +144,68 @@ impl<'a> Source<'a> {
     }
 }
 
+/// The longest line that is shown whole, and what is shown of a longer one before the place and from there.
+const LONGEST_LINE: usize = 400;
+const SHOWN: [usize; 2] = [60, 200];
+
+/// The text with its long lines cut to what is near the place, and where the place is then: a terminal is no place for
+/// a line of a megabyte.
+fn shortened(text: &str, place: Option<Range<usize>>) -> (String, Option<Range<usize>>) {
+    if text.lines().all(|line| line.len() <= LONGEST_LINE) {
+        return (text.to_owned(), place);
+    }
+    let (mut short, mut moved, mut begin) = (String::new(), None, 0);
+    for line in text.split_inclusive('\n') {
+        let here = place.clone().filter(|place| (begin..begin + line.len()).contains(&place.start));
+        let at = here.as_ref().map_or(0, |place| place.start - begin);
+        let mut from = if line.len() <= LONGEST_LINE { 0 } else { at.saturating_sub(SHOWN[0]) };
+        let mut to = if line.len() <= LONGEST_LINE { line.len() } else { line.len().min(at + SHOWN[1]) };
+        while !line.is_char_boundary(from) {
+            from -= 1;
+        }
+        while !line.is_char_boundary(to) {
+            to += 1;
+        }
+        if from > 0 {
+            short.push('…');
+        }
+        if let Some(place) = here {
+            let start = short.len() + at - from;
+            // A place of several lines is marked on its first.
+            let length = (place.end - place.start).min(to - at);
+            moved = Some(start..start + length);
+        }
+        short += &line[from..to];
+        if to < line.len() {
+            short += "…\n";
+        }
+        begin += line.len();
+    }
+    (short, moved)
+}
+
 /// The nearest valid name, where the message is of the form "unknown …`a`, expected … `b`, `c`".
 fn misspelt(message: &str) -> Option<&str> {
     let names: Vec<&str> = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2).collect();
     let (wrong, valid) = names.split_first()?;
     registry::nearest(wrong, valid.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_cut_around_the_place() {
+        let text = format!("name = 1\nx = '{}', wrong, '{}'\nend", "é".repeat(1000), "b".repeat(1000));
+        let at = text.find("wrong").unwrap();
+        let (short, place) = shortened(&text, Some(at..at + 5));
+        assert_eq!(&short[place.unwrap()], "wrong");
+        let lines: Vec<&str> = short.lines().collect();
+        assert_eq!((lines.len(), lines[0], lines[2]), (3, "name = 1", "end"));
+        assert!(lines[1].starts_with('…') && lines[1].ends_with('…') && lines[1].len() < LONGEST_LINE);
+        assert_eq!(shortened("short", Some(1..2)), ("short".to_owned(), Some(1..2)));
+        let all = shortened(&text, Some(0..text.len())).1.unwrap();
+        assert_eq!(all, 0..9);
+    }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use losses::File;
+
+use super::size::{MOST_NUMBERS, grouped};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value};
 
@@ -180,16 +182,22 @@ impl Values {
         };
         let sized = |shape: &Option<Vec<i64>>| {
             let shape = shape.as_ref()?;
-            let count: i128 = shape.iter().map(|n| i128::from(*n)).product();
-            let sound = shape.iter().all(|n| *n > 0) && count <= 10_000_000;
+            let count = shape.iter().fold(1, |product: i128, n| product.saturating_mul(i128::from(*n)));
+            let sound = shape.iter().all(|n| *n > 0) && count <= i128::from(MOST_NUMBERS);
             (!sound).then(|| {
-                format!(
-                    "`shape` must hold sizes of 1 or more, at most 10000000 numbers in all, and is {shape:?}"
-                )
+                let all = grouped(u64::try_from(count).unwrap_or(u64::MAX));
+                let some = &shape[..shape.len().min(8)];
+                let more = if shape.len() > some.len() { " and more" } else { "" };
+                let most = grouped(MOST_NUMBERS);
+                format!("`shape` must hold sizes of 1 or more, at most {most} numbers in all, and is {some:?}{more}: {all} numbers")
             })
         };
         match self {
             Self::List(list) if list.is_empty() => Some("the list is empty".into()),
+            Self::List(list) if list.len() as u64 > MOST_NUMBERS => {
+                let [count, most] = [list.len() as u64, MOST_NUMBERS].map(grouped);
+                Some(format!("the list has {count} numbers, and may have at most {most}"))
+            }
             Self::List(list) => list.iter().find_map(|value| finite("a number", *value)),
             Self::Draws(Draws::Normal(Normal { mean, std, shape })) => {
                 let std_fault = (!(*std >= 0.0 && std.is_finite()))
@@ -209,9 +217,17 @@ impl Values {
                 }
                 other => other.fault(),
             },
-            Self::Draws(Draws::Classes(Classes { count, shape })) => (*count < 2)
-                .then(|| format!("`count` must be at least 2, and is {count}"))
-                .or_else(|| sized(shape)),
+            Self::Draws(Draws::Classes(Classes { count, shape })) => {
+                // Of each target the start has a number for each class.
+                let targets = shape.iter().flatten().fold(1, |all: i128, n| all.saturating_mul(i128::from(*n)));
+                let logits = targets.saturating_mul(i128::from(*count));
+                let [all, most] = [u64::try_from(logits).unwrap_or(u64::MAX), MOST_NUMBERS].map(grouped);
+                let many = || format!("`count` times the targets may be at most {most}, and is {all}");
+                (*count < 2)
+                    .then(|| format!("`count` must be at least 2, and is {count}"))
+                    .or_else(|| sized(shape))
+                    .or_else(|| (logits > i128::from(MOST_NUMBERS)).then(many))
+            }
             Self::Draws(Draws::File(_)) => None,
         }
     }

@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use super::diagnose::{check_pair, checked, read_text};
 use super::error::Source;
+use super::size::{MOST_CELLS, MOST_CSV_PIXELS, MOST_STEPS, grouped};
 use super::{ConfigError, DtypeChoice, check_name};
 
 /// A map as it is written.
@@ -280,6 +281,7 @@ pub fn read(path: &Path) -> Result<Map, ConfigError> {
 /// Never: the registry has a constant schedule.
 pub fn parse(file: &str, text: String) -> Result<Map, ConfigError> {
     let source = Source::new(file, &text);
+    source.check_length()?;
     let entry: Entry = toml::from_str(&text).map_err(|error| source.toml(&error))?;
     let name = check_name(&source, &entry.name)?;
     checked(&source, Some(&entry.problem), |problem| {
@@ -335,12 +337,14 @@ pub fn parse(file: &str, text: String) -> Result<Map, ConfigError> {
             "use show = \"steps\", or a landscape such as himmelblau",
         )?;
     }
+    let steps = count(&entry.steps, "steps", 500)?;
+    check_size(&source, &entry, [x.pixels, y.pixels], steps)?;
     let hardest = setting.problem.targets().last().copied().unwrap_or(1e-3);
     Ok(Map {
         name,
         lr: number(&entry.lr, "lr", 0.0, 1.0)?,
         seed: entry.seed,
-        steps: count(&entry.steps, "steps", 500)?,
+        steps,
         target: number(&entry.target, "target", 0.0, hardest)?,
         hold: count(&entry.hold, "hold", 1)?,
         divergence: number(&entry.divergence, "divergence", 1.0, 1e6)?,
@@ -356,6 +360,36 @@ pub fn parse(file: &str, text: String) -> Result<Map, ConfigError> {
 
 /// The most pixels along an axis.
 const MOST: u32 = 8192;
+
+/// Refuses a map of too many runs, or of runs that are too long together.
+fn check_size(source: &Source, entry: &Entry, pixels: [usize; 2], steps: u64) -> Result<(), ConfigError> {
+    let runs = pixels[0] as u64 * pixels[1] as u64;
+    let place = || entry.x.as_ref().pixels.span();
+    let place = || if place().is_empty() { entry.x.span() } else { place() };
+    let [width, height] = pixels;
+    let refuse = |what: String, most: u64, help: &str| {
+        let message =
+            format!("the map has {width} × {height} pixels, {what}, and may have at most {}", grouped(most));
+        Err(source.at(place(), &message, help))
+    };
+    if runs > MOST_CELLS {
+        return refuse(
+            format!("{} runs", grouped(runs)),
+            MOST_CELLS,
+            "take fewer pixels: 4096 × 4096 are 16,777,216",
+        );
+    }
+    let all = runs.saturating_mul(steps);
+    if all > MOST_STEPS {
+        let what = format!("{} steps together ({steps} a run)", grouped(all));
+        return refuse(what, MOST_STEPS, "take fewer pixels or steps");
+    }
+    if entry.csv && runs > MOST_CSV_PIXELS {
+        let what = format!("{} rows of map.csv", grouped(runs));
+        return refuse(what, MOST_CSV_PIXELS, "leave out `csv`: the numbers are in the .npy files too");
+    }
+    Ok(())
+}
 
 fn axis(source: &Source, side: &Spanned<Side>, setting: &Setting) -> Result<Axis, ConfigError> {
     let Side { vary, from, to, scale, pixels } = side.as_ref();

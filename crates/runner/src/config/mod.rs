@@ -4,6 +4,7 @@ pub mod diagnose;
 mod error;
 pub mod generators;
 pub mod map;
+pub mod size;
 mod values;
 
 use std::collections::HashSet;
@@ -169,6 +170,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
 /// For the first mistake in it.
 pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
     let source = Source::new(file, &text);
+    source.check_length()?;
     let read: File = toml::from_str(&text).map_err(|error| source.toml(&error))?;
     let name = check_name(&source, &read.name)?;
     if let Some(jobs) = &read.jobs {
@@ -176,6 +178,13 @@ pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
             jobs,
             *jobs.get_ref() > 0,
             "`jobs` must be at least 1",
+            "leave it out to use every core",
+        )?;
+        let message = format!("`jobs` must be at most {}, and is {}", size::MOST_JOBS, jobs.get_ref());
+        source.require(
+            jobs,
+            *jobs.get_ref() <= size::MOST_JOBS,
+            &message,
             "leave it out to use every core",
         )?;
     }
@@ -190,10 +199,20 @@ pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
             "add a table [[grid]] with problems, losses and optimizers; configs/smoke.toml is a short example",
         ));
     }
+    let message =
+        format!("there are {} [[grid]] tables, and may be at most {}", read.grid.len(), size::MOST_ENTRIES);
+    source.require(
+        &read.grid[0],
+        read.grid.len() <= size::MOST_ENTRIES,
+        &message,
+        "make several configs of it",
+    )?;
     let grids = read.grid.iter().map(|block| check_grid(&source, &read, block)).collect::<Result<_, _>>()?;
     let (jobs, engine, dtype) = (read.jobs.map(Spanned::into_inner), read.engine, read.dtype.into());
     let extend = read.extend;
-    Ok(Config { name, jobs, engine, dtype, divergence, extend, grids, text })
+    let config = Config { name, jobs, engine, dtype, divergence, extend, grids, text: text.clone() };
+    size::check(&source, &config)?;
+    Ok(config)
 }
 
 /// What can be drawn of a config.
@@ -243,7 +262,7 @@ fn check_name(source: &Source, name: &Spanned<String>) -> Result<String, ConfigE
 }
 
 fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Grid, ConfigError> {
-    let block: &Block = block.as_ref();
+    let (place, block): (_, &Block) = (block, block.as_ref());
     let check_problem = |problem: &Problem| {
         source.files().locate(problem.files());
         problem.check()
@@ -290,7 +309,18 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
         None => Numbers::Log { from: 1e-4, to: 1.0, per_decade: Some(2), count: None }.values(),
     };
     let targets = match block.targets.as_ref().or(file.targets.as_ref()) {
-        Some(targets) => Some(source.numbers(targets, "a target")?.into_iter().rev().collect()),
+        Some(targets) => {
+            let values = source.numbers(targets, "a target")?;
+            let message =
+                format!("there are {} targets, and may be at most {}", values.len(), size::MOST_TARGETS);
+            source.require(
+                targets,
+                values.len() <= size::MOST_TARGETS,
+                &message,
+                "each makes two columns of cells.csv",
+            )?;
+            Some(values.into_iter().rev().collect())
+        }
         None => None,
     };
     let seeds = match block.seeds.as_ref().or(file.seeds.as_ref()) {
@@ -307,7 +337,7 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
             "\"summary\" records no curve",
         )?;
     }
-    Ok(Grid {
+    let grid = Grid {
         problems,
         losses,
         optimizers,
@@ -318,7 +348,22 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
         targets,
         hold: hold.map_or(1, |hold| *hold.get_ref()),
         record: record.map_or_else(Record::default, |record| *record.as_ref()),
-    })
+    };
+    size::check_grid(source, place, record, &grid, file.dtype.into())?;
+    Ok(grid)
+}
+
+/// What to do about a long label.
+const SHORTER: &str = "a label is the name and the options that aren't the defaults, a formula as it is written: shorten it, \
+                       or put the loss into a file (`runner list torchscript`)";
+
+/// Refuses a label that no table could show.
+fn check_label(label: &str) -> Result<(), String> {
+    let length = label.chars().count();
+    if length <= size::MOST_LABEL {
+        return Ok(());
+    }
+    Err(format!("its label would have {length} characters, and may have at most {}", size::MOST_LABEL))
 }
 
 /// Checks that a list is not empty, each entry's options, and that none stands there twice.
@@ -332,13 +377,18 @@ fn check_entries<T: Clone>(
     let entries: &Vec<Spanned<T>> = list.as_ref();
     let remedy = format!("name at least one {kind}: see `runner list`");
     source.require(list, !entries.is_empty(), "the list is empty, so there is nothing to run", &remedy)?;
-    let mut labels = Vec::new();
+    let many = format!("the list has {} entries, and may have at most {}", entries.len(), size::MOST_ENTRIES);
+    source.require(list, entries.len() <= size::MOST_ENTRIES, &many, "make several [[grid]] tables of it")?;
+    let mut labels = HashSet::new();
     for entry in entries {
-        check(entry.as_ref()).map_err(|message| source.at(entry.span(), &message, ""))?;
         let label = label(entry.as_ref());
-        let twice = format!("`{label}` stands here twice");
-        source.require(entry, !labels.contains(&label), &twice, "leave one out")?;
-        labels.push(label);
+        // Before the check, which reads formulas.
+        check_label(&label).map_err(|message| source.at(entry.span(), &message, SHORTER))?;
+        check(entry.as_ref()).map_err(|message| source.at(entry.span(), &message, ""))?;
+        if labels.contains(&label) {
+            return Err(source.at(entry.span(), &format!("`{label}` stands here twice"), "leave one out"));
+        }
+        labels.insert(label);
     }
     Ok(entries.iter().map(|entry| entry.as_ref().clone()).collect())
 }

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use std::collections::HashSet;
+
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Serialize};
+
+use super::size::MOST_ENTRIES;
 
 /// Numbers: one, a list, or a range that is even in the logarithm.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,12 +77,20 @@ impl Numbers {
                     let pair = sorted.windows(2).find(|pair| pair[0] == pair[1])?;
                     Some((format!("stands here twice: {}", pair[0]), "leave one out"))
                 };
-                if list.is_empty() { Some(empty) } else { bad.or_else(twice) }
+                let many = (list.len() > MOST_ENTRIES).then(|| {
+                    (format!("stands in a list of {}, of at most {MOST_ENTRIES}", list.len()), "name fewer")
+                });
+                if list.is_empty() { Some(empty) } else { many.or(bad).or_else(twice) }
             }
             Self::Log { from, to, per_decade, count } => {
                 let positive = *from > 0.0 && from.is_finite() && to.is_finite();
                 let sized = matches!((per_decade, count), (Some(1..=100), None) | (None, Some(2..=10_000)));
-                if !positive {
+                let span = libm::log10(*to) - libm::log10(*from);
+                let many = per_decade.is_some_and(|each| span * f64::from(each) > MOST_ENTRIES as f64);
+                if positive && many {
+                    let message = format!("range from {from} to {to} has more than {MOST_ENTRIES} numbers");
+                    Some((message, "take fewer a decade, or a shorter range"))
+                } else if !positive {
                     Some((
                         format!("range must lie above 0, and goes from {from} to {to}"),
                         "use positive ends",
@@ -131,6 +143,9 @@ impl Numbers {
         }
     }
 }
+
+/// Seeds to tune on, or to report: those of a learning rate are held in memory, and a million is more than a mean needs.
+const MOST_SEEDS: u64 = 1_000_000;
 
 /// Seeds, as a count or a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,7 +208,8 @@ impl Seeds {
         };
         let reporting = match &self.reporting {
             SeedList::Count(count) => {
-                (1..).filter(|seed| !tuning.contains(seed)).take(*count as usize).collect()
+                let taken: HashSet<u64> = tuning.iter().copied().collect();
+                (1..).filter(|seed| !taken.contains(seed)).take(*count as usize).collect()
             }
             SeedList::List(list) => list.clone(),
         };
@@ -202,9 +218,13 @@ impl Seeds {
 
     /// What is wrong, and what would be right.
     pub(super) fn fault(&self) -> Option<(String, &'static str)> {
-        let many = |list: &SeedList| matches!(list, SeedList::Count(1_000_001..));
-        if many(&self.tuning) || many(&self.reporting) {
-            return Some(("at most 1000000 seeds".into(), "use fewer"));
+        let count = |list: &SeedList| match list {
+            SeedList::Count(count) => *count,
+            SeedList::List(list) => list.len() as u64,
+        };
+        if let Some(count) = [&self.tuning, &self.reporting].map(count).into_iter().find(|n| *n > MOST_SEEDS)
+        {
+            return Some((format!("there may be at most {MOST_SEEDS} seeds, and are {count}"), "use fewer"));
         }
         let SeedChoice { tuning, reporting } = self.choose();
         if reporting.is_empty() {

@@ -1,7 +1,7 @@
 //! Training runs side by side, each with an optimizer and a learning rate of its own.
 
 use numeric::Float;
-use optimizers::schedules::Observer;
+use optimizers::schedules::{Factors, Observer};
 use optimizers::{Optimizer, Schedule};
 use tch::Kind;
 
@@ -66,7 +66,7 @@ struct Racer<F> {
     observer: Option<Observer>,
     lr: f64,
     parameters: Vec<F>,
-    factors: Vec<f64>,
+    factors: Factors,
     last: Vec<f64>,
     cosines: Vec<f64>,
     within: u64,
@@ -149,7 +149,7 @@ impl<F: Float> Racer<F> {
             observer: lane.schedule.feedback().map(|options| options.state()),
             lr: lane.lr,
             parameters: lane.start.iter().map(|p| F::from_f64(*p)).collect(),
-            factors: lane.schedule.factors(rules.budget.max(1)),
+            factors: lane.schedule.iter(rules.budget.max(1)),
             last: Vec::new(),
             cosines: Vec::new(),
             within: 0,
@@ -199,7 +199,7 @@ impl<F: Float> Racer<F> {
         }
         if seen.step < rules.budget {
             let before = if rules.keep { point() } else { Vec::new() };
-            let lr = self.lr * self.factors[seen.step as usize];
+            let lr = self.lr * self.factors.next().expect("a factor for each step of the budget");
             self.update.step(lr, &mut self.parameters, &seen.taken);
             if let Some(observer) = &mut self.observer {
                 self.lr = observer.observe(self.lr, seen.taken.loss);

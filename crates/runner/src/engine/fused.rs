@@ -156,7 +156,7 @@ fn run_block<F: Float>(
         block.disturb(step, &mut gradient);
         let seen = Seen { step, loss: &loss, measure: &measure };
         ledger.observe(seen, &*block, &mut diverged);
-        if rates.advance(step) {
+        if rates.advance() {
             fill(&mut lr, &rates.current);
         }
         let due = recorded.has(step);

@@ -78,7 +78,7 @@ fn run_group<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
         (loss_rows, error_rows) = (to_rows::<F>(&losses), to_rows::<F>(&errors));
         let seen = Seen { step, loss: &loss_rows, measure: &error_rows };
         ledger.observe(seen, &Identity, &mut diverged);
-        rates.advance(step);
+        rates.advance();
         let due = recorded.has(step);
         let recording = due || !(diverged.is_empty() || settings.record.is_empty());
         if !recording && step == settings.steps {

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 use analysis::records::{Dtype, Engine};
-use optimizers::schedules::{Observer, Schedule};
+use optimizers::schedules::{Factors, Observer, Schedule};
 
 pub use ledger::{LaneResult, Moment};
 pub use terms::Share;
@@ -72,7 +72,7 @@ pub fn run_from(
 }
 
 /// What `run` gives, or what its panic said.
-fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let default = std::panic::take_hook();
@@ -107,11 +107,12 @@ fn said(message: &str) -> String {
 /// The learning rates of a block of lanes, step by step.
 struct Rates {
     base: Vec<f64>,
-    factors: Vec<f64>,
+    /// Those of the steps to come: made one by one, since a budget may be of a thousand million steps.
+    factors: Factors,
+    factor: f64,
     /// One state a lane, where the schedule listens to the loss.
     feedback: Vec<Observer>,
     current: Vec<f64>,
-    step: Option<usize>,
 }
 
 impl Rates {
@@ -120,20 +121,21 @@ impl Rates {
             Some(options) => base.iter().map(|_| options.state()).collect(),
             None => Vec::new(),
         };
-        Self { factors: schedule.factors(budget), feedback, current: base.clone(), step: None, base }
+        Self { factors: schedule.iter(budget), factor: f64::NAN, feedback, current: base.clone(), base }
     }
 
-    /// Goes to `step`; whether any rate has changed.
-    fn advance(&mut self, step: u64) -> bool {
-        let last = self.factors.len() - 1;
-        let step = (step as usize).min(last);
-        let same = self.step.is_some_and(|before| self.factors[before] == self.factors[step]);
-        self.step = Some(step);
+    /// Goes to the next step, of which the first is the first; whether any rate has changed. After the last step of
+    /// the budget rates stay.
+    fn advance(&mut self) -> bool {
+        let factor = self.factors.next().unwrap_or(self.factor);
+        // NaN at first, which is no factor and equals none.
+        let same = factor == self.factor;
+        self.factor = factor;
         if same && self.feedback.is_empty() {
             return false;
         }
         for (current, base) in self.current.iter_mut().zip(&self.base) {
-            *current = base * self.factors[step];
+            *current = base * factor;
         }
         true
     }

@@ -1,0 +1,325 @@
+//! How much a config asks for, and how much it may: found before anything of it is laid out.
+
+use analysis::records::Dtype;
+use toml::Spanned;
+
+use super::error::Source;
+use super::{Config, ConfigError, Grid, Record};
+
+/// Bytes of a config's text. Reading more takes seconds, and its tables a hundred times its size.
+pub const MOST_TEXT: usize = 16 << 20;
+
+/// Entries of a list: problems, losses, optimizers, schedules, numbers, `[[grid]]` tables.
+pub const MOST_ENTRIES: usize = 10_000;
+
+/// Characters of a label: it stands in every row of `cells.csv`, and names a row of the table.
+pub const MOST_LABEL: usize = 4000;
+
+/// Targets of the error: each makes two columns of `cells.csv`, and takes 80 bytes of memory in every lane.
+pub const MOST_TARGETS: usize = 1000;
+
+/// Worker threads, as on the command line.
+pub const MOST_JOBS: usize = 1024;
+
+/// Cells of a grid, and runs of a map. The plan holds each in memory, with 24 bytes.
+pub const MOST_CELLS: u64 = 20_000_000;
+
+/// Rows that a run may add to `curves.csv` and `terms.csv`: a run is held in memory whole, with about 250 bytes a row.
+pub const MOST_POINTS: u64 = 1 << 20;
+
+/// Bytes of the result files.
+pub const MOST_DISK: u64 = 1 << 40;
+
+/// Steps of all runs together: at 10 ns a step, three years of a core.
+pub const MOST_STEPS: u64 = 10_000_000_000_000_000;
+
+/// Pixels of a map whose runs are written into `map.csv`, which is made in memory.
+pub const MOST_CSV_PIXELS: u64 = 4_000_000;
+
+/// Numbers of a diagnosis's start: a dozen runs go side by side, with some twenty vectors of that length each.
+pub const MOST_NUMBERS: u64 = 1_000_000;
+
+/// A row of `curves.csv`, in float32 and float64: measured on a fit, where it is 58 and 95.
+const POINT_BYTES: [u64; 2] = [62, 100];
+
+/// A row of `terms.csv`, without the name of the term.
+const TERM_BYTES: [u64; 2] = [60, 90];
+
+/// A row of `cells.csv` without labels and targets, and what a target adds to it.
+const CELL_BYTES: u64 = 200;
+const TARGET_BYTES: u64 = 8;
+
+/// What a config asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Training runs.
+    pub cells: u64,
+    /// Rows of `curves.csv` and `terms.csv`, if no run ends early.
+    pub points: u64,
+    /// Bytes of the result files, about. While a grid runs, its parts take as much again.
+    pub disk_bytes: u64,
+    /// Steps of all runs together.
+    pub steps: u64,
+}
+
+impl Size {
+    /// What all grids of a config ask for, without its extension.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let mut columns: Vec<u64> = Vec::new();
+        for grid in &config.grids {
+            columns.extend(targets(grid).into_iter().map(f64::to_bits));
+        }
+        columns.sort_unstable();
+        columns.dedup();
+        let each = config.grids.iter().map(|grid| of_grid(grid, config.dtype, columns.len() as u64));
+        each.fold(Self::default(), Self::plus)
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            cells: self.cells.saturating_add(other.cells),
+            points: self.points.saturating_add(other.points),
+            disk_bytes: self.disk_bytes.saturating_add(other.disk_bytes),
+            steps: self.steps.saturating_add(other.steps),
+        }
+    }
+}
+
+/// The targets that a grid names, or those of its problems.
+pub(super) fn targets(grid: &Grid) -> Vec<f64> {
+    match &grid.targets {
+        Some(targets) => targets.clone(),
+        None => grid.problems.iter().flat_map(|problem| problem.targets()).copied().collect(),
+    }
+}
+
+fn product(factors: &[u64]) -> u64 {
+    factors.iter().fold(1, |product, factor| product.saturating_mul(*factor))
+}
+
+fn of_grid(grid: &Grid, dtype: Dtype, columns: u64) -> Size {
+    let double = usize::from(dtype == Dtype::Float64);
+    let others = product(&[
+        grid.problems.len() as u64,
+        grid.optimizers.len() as u64,
+        grid.schedules.len() as u64,
+        grid.lr.len() as u64,
+        seeds(grid),
+    ]);
+    let recorded = grid.record.count(grid.steps);
+    let labels = mean(grid.problems.iter().map(problems::Problem::label))
+        + mean(grid.losses.iter().map(losses::Loss::label))
+        + mean(grid.optimizers.iter().map(optimizers::Optimizer::label))
+        + mean(grid.schedules.iter().map(optimizers::Schedule::label));
+    let cell_bytes = CELL_BYTES + labels + columns.saturating_mul(TARGET_BYTES);
+    let mut size = Size::default();
+    // Without a loss a landscape is its own.
+    let terms = |loss: &losses::Loss| loss.terms().into_iter().map(|(name, _)| name.len() as u64).collect();
+    let losses: Vec<Vec<u64>> =
+        if grid.losses.is_empty() { vec![Vec::new()] } else { grid.losses.iter().map(terms).collect() };
+    for terms in losses {
+        let points = product(&[others, recorded]);
+        let rows = product(&[points, terms.len() as u64]);
+        let term_bytes = terms.iter().fold(0, |sum, name| sum + TERM_BYTES[double] + name);
+        let of_loss = Size {
+            cells: others,
+            points: points.saturating_add(rows),
+            disk_bytes: product(&[points, POINT_BYTES[double]])
+                .saturating_add(product(&[points, term_bytes]))
+                .saturating_add(product(&[others, cell_bytes])),
+            steps: product(&[others, grid.steps]),
+        };
+        size = size.plus(of_loss);
+    }
+    size
+}
+
+/// The mean length of labels.
+fn mean(labels: impl ExactSizeIterator<Item = String>) -> u64 {
+    let count = labels.len().max(1) as u64;
+    labels.map(|label| label.len() as u64 + 1).sum::<u64>().div_ceil(count)
+}
+
+fn seeds(grid: &Grid) -> u64 {
+    (grid.seeds.tuning.len() + grid.seeds.reporting.len()) as u64
+}
+
+/// What to do about a grid that is too large.
+const SMALLER: &str = "take fewer seeds, learning rates or entries, or make several configs of it";
+
+/// Refuses a grid by itself, at its place; `record` is where it says what is recorded.
+pub(super) fn check_grid<T, R>(
+    source: &Source,
+    place: &Spanned<T>,
+    record: Option<&Spanned<R>>,
+    grid: &Grid,
+    dtype: Dtype,
+) -> Result<(), ConfigError> {
+    let size = of_grid(grid, dtype, targets(grid).len() as u64);
+    let factors = factors(grid);
+    if size.cells > MOST_CELLS {
+        let message = format!(
+            "the grid asks for {} cells ({factors}), and may have at most {}",
+            grouped(size.cells),
+            grouped(MOST_CELLS)
+        );
+        return Err(source.at(place.span(), &message, SMALLER));
+    }
+    if size.steps > MOST_STEPS {
+        let message = format!(
+            "the grid asks for {} cells of {} steps each, {} steps together, and may have at most {}",
+            grouped(size.cells),
+            grouped(grid.steps),
+            grouped(size.steps),
+            grouped(MOST_STEPS)
+        );
+        return Err(source.at(place.span(), &message, SMALLER));
+    }
+    let record_place = || record.map_or_else(|| place.span(), Spanned::span);
+    let less = "record less: { log = 50 } is about 50 points, \"summary\" none";
+    let terms = grid.losses.iter().map(|loss| loss.terms().len() as u64).max().unwrap_or(0);
+    let rows = grid.record.count(grid.steps).saturating_mul(1 + terms);
+    if rows > MOST_POINTS {
+        let of_terms =
+            if terms > 0 { format!(", terms of the loss included ({terms})") } else { String::new() };
+        let message = format!(
+            "each run would record {} points{of_terms}, and may at most {}",
+            grouped(rows),
+            grouped(MOST_POINTS)
+        );
+        return Err(source.at(record_place(), &message, less));
+    }
+    if size.disk_bytes > MOST_DISK {
+        let message = format!(
+            "the grid would write about {}: {} cells, with {} rows of curves; at most {} are allowed",
+            bytes(size.disk_bytes),
+            grouped(size.cells),
+            grouped(size.points),
+            bytes(MOST_DISK)
+        );
+        return Err(source.at(record_place(), &message, less));
+    }
+    Ok(())
+}
+
+/// Refuses a config whose grids are too many together.
+pub(super) fn check(source: &Source, config: &Config) -> Result<(), ConfigError> {
+    let size = Size::of(config);
+    let mut columns: Vec<u64> = config.grids.iter().flat_map(targets).map(f64::to_bits).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let too_much = |what: &str, asked: String, most: String| {
+        source.whole(
+            &format!("the grids together ask for {asked} {what}, and may have at most {most}"),
+            SMALLER,
+        )
+    };
+    if size.cells > MOST_CELLS {
+        return Err(too_much("cells", grouped(size.cells), grouped(MOST_CELLS)));
+    }
+    if size.steps > MOST_STEPS {
+        return Err(too_much("steps", grouped(size.steps), grouped(MOST_STEPS)));
+    }
+    if columns.len() > MOST_TARGETS {
+        return Err(too_much(
+            "different targets",
+            grouped(columns.len() as u64),
+            grouped(MOST_TARGETS as u64),
+        ));
+    }
+    if size.disk_bytes > MOST_DISK {
+        return Err(too_much("of disk", bytes(size.disk_bytes), bytes(MOST_DISK)));
+    }
+    Ok(())
+}
+
+/// What the cells of a grid are the product of.
+fn factors(grid: &Grid) -> String {
+    let counts = [
+        (grid.problems.len(), "problem"),
+        (grid.losses.len(), "loss"),
+        (grid.optimizers.len(), "optimizer"),
+        (grid.schedules.len(), "schedule"),
+        (grid.lr.len(), "learning rate"),
+        (seeds(grid) as usize, "seed"),
+    ];
+    let plural = |count: usize, word: &str| match (count, word) {
+        (1, _) => word.to_owned(),
+        (_, "loss") => "losses".to_owned(),
+        _ => format!("{word}s"),
+    };
+    let named = counts.iter().filter(|(count, _)| *count > 0);
+    let named = named.map(|(count, word)| format!("{} {}", grouped(*count as u64), plural(*count, word)));
+    named.collect::<Vec<_>>().join(" × ")
+}
+
+impl Record {
+    /// How many steps are recorded of 0 … budget, or a few more.
+    #[must_use]
+    pub fn count(self, budget: u64) -> u64 {
+        match self {
+            Self::Summary => 0,
+            // The first, and the last.
+            Self::Every(period) => (budget / period.max(1)).saturating_add(2),
+            Self::Log(count) => count.saturating_add(2),
+        }
+    }
+}
+
+/// A number with its digits in groups of three.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in the unit that suits them.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    let (mut amount, mut unit) = (count as f64 / 1000.0, units[0]);
+    for larger in &units[1..] {
+        if amount < 1000.0 {
+            break;
+        }
+        (amount, unit) = (amount / 1000.0, larger);
+    }
+    if amount < 10.0 { format!("{amount:.1} {unit}") } else { format!("{amount:.0} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_never_overflow() {
+        assert_eq!(product(&[u64::MAX, u64::MAX]), u64::MAX);
+        assert_eq!(Record::Every(1).count(u64::MAX), u64::MAX);
+        assert_eq!(Record::Log(u64::MAX).count(10), u64::MAX);
+    }
+
+    #[test]
+    fn recorded_steps_are_counted_without_being_listed() {
+        for record in [Record::Summary, Record::Every(1), Record::Every(7), Record::Log(5), Record::Log(400)]
+        {
+            for budget in [1, 6, 7, 8, 1000] {
+                let (steps, count) = (record.steps(budget).len() as u64, record.count(budget));
+                assert!(steps <= count, "{record:?} of {budget}: {steps}, and {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_and_bytes_are_read_at_a_glance() {
+        assert_eq!([7, 1000, 20_000_000].map(grouped), ["7", "1,000", "20,000,000"]);
+        assert_eq!([0, 4321, 1 << 40].map(bytes), ["0.0 kB", "4.3 kB", "1.1 TB"]);
+    }
+}
