@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use analysis::records::{
@@ -28,10 +28,10 @@ use crate::engine;
 use crate::parts::{self, Counts, Part, Timing, sweep};
 use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
 use crate::shard::{Remedy, Shard, array, shards_of};
+pub use crate::signals::STOP;
 use crate::spark::Falls;
-
-/// Set by Ctrl-C: batches that have begun are finished, and no other begins.
-pub static STOP: AtomicBool = AtomicBool::new(false);
+use crate::terminal;
+use crate::threads::{NoThreads, pool};
 
 /// Why a run didn't come to its result files.
 #[derive(Debug, Error, Diagnostic)]
@@ -88,6 +88,10 @@ pub enum RunError {
     /// The cells just written can't be read back.
     #[error("the results can't be read back")]
     Unreadable(#[from] RecordError),
+    /// The system starts no more threads.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Threads(#[from] NoThreads),
 }
 
 /// What a finished run says.
@@ -230,7 +234,7 @@ pub fn status(
     shards: Option<usize>,
     options: &Options,
 ) -> Result<Status, RunError> {
-    let workshop = Workshop::at(config, plan, options);
+    let workshop = Workshop::at(config, plan, options)?;
     let (mut counts, mut done, mut of) = (Counts::default(), 0, BTreeSet::new());
     let laid_out = workshop.lay_out(|so_far, new| {
         let keys = &so_far.keys[new];
@@ -280,7 +284,7 @@ struct LaidOut {
 impl<'a> Workshop<'a> {
     /// Makes the folder, if need be.
     fn new(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
-        let workshop = Self::at(config, plan, options);
+        let workshop = Self::at(config, plan, options)?;
         let unusable = |source| RunError::Folder { path: workshop.folder.clone(), source };
         fs::create_dir_all(&workshop.parts).map_err(unusable)?;
         // Found out now rather than after the first batch.
@@ -288,16 +292,12 @@ impl<'a> Workshop<'a> {
         Ok(workshop)
     }
 
-    fn at(config: &'a Config, plan: &'a Plan, options: &Options) -> Self {
+    fn at(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
         let folder = options.out.join(&config.name);
         let parts = folder.join("parts");
         let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.jobs)
-            .start_handler(|_| tch::set_num_threads(1))
-            .build()
-            .expect("threads can be started");
-        Self { config, plan, folder, parts, targets, pool, fresh: options.fresh }
+        let pool = pool(options.jobs)?;
+        Ok(Self { config, plan, folder, parts, targets, pool, fresh: options.fresh })
     }
 
     fn maker(&self) -> Maker<'_> {
@@ -314,8 +314,9 @@ impl<'a> Workshop<'a> {
         for round in 0.. {
             let LaidOut { plan, keys } = &mut so_far;
             let new = keys.len()..plan.batches.len();
+            let key = |batch: &Batch| batch.key(&plan.targets);
             let more: Vec<String> =
-                plan.batches[new.clone()].par_iter().map(|batch| batch.key(&plan.targets)).collect();
+                self.pool.install(|| plan.batches[new.clone()].par_iter().map(key).collect());
             keys.extend(more);
             if !each(&so_far, new)? || !self.config.extend || round == EXTENSIONS {
                 break;
@@ -487,9 +488,7 @@ fn progress_bar(cells: u64) -> ProgressBar {
         let _ = write!(text, "{:.0}/s", state.per_sec());
     };
     let style = style.expect("the template is well formed").with_key("rate", rate);
-    let bar = ProgressBar::new(cells).with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+    terminal::progress(Some(cells), style)
 }
 
 fn host_name() -> String {

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::terminal::{print, say, wrong};
+use crate::terminal::{print, print_csv, print_json, say, wrong};
 use files::write_whole;
 
 /// What `runner table` is asked for.
@@ -107,8 +107,8 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
             print(&format!("{}\n{text}", table.render(&RenderOptions { terminal, top })));
         }
         Format::Markdown => print(&markdown(&table, &scores, top)),
-        Format::Csv => print(&String::from_utf8_lossy(&csv)),
-        Format::Json => print(&json()),
+        Format::Csv => print_csv(&String::from_utf8_lossy(&csv)),
+        Format::Json => print_json(&json()),
     }
     if args.no_write || !filter.is_empty() {
         return Ok(());

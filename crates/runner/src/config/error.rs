@@ -38,20 +38,27 @@ pub enum ConfigError {
     },
 }
 
+/// The folder that a file is in.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
 /// A config's text, to make errors that point into it.
 pub(super) struct Source<'a> {
     file: &'a str,
+    folder: &'a Path,
     text: &'a str,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text }
+    /// A text that messages call `file`; its folder is apart, since it need not be UTF-8.
+    pub(super) fn new(file: &'a str, folder: &'a Path, text: &'a str) -> Self {
+        Self { file, folder, text }
     }
 
     /// The folder that files in it are relative to.
-    pub(super) fn folder(&self) -> &Path {
-        Path::new(self.file).parent().unwrap_or(Path::new(""))
+    pub(super) fn folder(&self) -> &'a Path {
+        self.folder
     }
 
     fn wrong(&self, place: Option<Range<usize>>, message: &str, help: &str) -> ConfigError {

@@ -19,7 +19,7 @@ use toml::Spanned;
 pub use error::ConfigError;
 pub use values::{Numbers, Record, SeedChoice, Seeds};
 
-use error::Source;
+use error::{Source, folder_of};
 
 /// Which engine runs a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +160,7 @@ pub struct Grid {
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    parse(&path.display().to_string(), text)
+    parse_in(&path.display().to_string(), folder_of(path), text)
 }
 
 /// Checks the text of a config; `file` is what messages call it.
@@ -168,7 +168,11 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// For the first mistake in it.
 pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
-    let source = Source::new(file, &text);
+    parse_in(file, folder_of(Path::new(file)), text)
+}
+
+fn parse_in(file: &str, folder: &Path, text: String) -> Result<Config, ConfigError> {
+    let source = Source::new(file, folder, &text);
     let read: File = toml::from_str(&text).map_err(|error| source.toml(&error))?;
     let name = check_name(&source, &read.name)?;
     if let Some(jobs) = &read.jobs {

@@ -20,7 +20,7 @@ mod update;
 
 use std::cell::Cell;
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Once;
@@ -28,6 +28,7 @@ use std::sync::Once;
 use analysis::diagnosis::{Diagnosis, conclude, judge};
 use analysis::figures::{Figure, FigureError, Picture};
 use analysis::table::short;
+use analysis::text::plain_lines;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
@@ -35,7 +36,7 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::config::diagnose::{Case, parse_case, read_case, read_suite};
-use crate::terminal::{print, say, wrong};
+use crate::terminal::{print, print_json, progress, say, wrong};
 use files::write_whole;
 use probe::Probes;
 use profile::Profile;
@@ -163,7 +164,7 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     };
     let json = serde_json::to_string_pretty(&answer.diagnosis).expect("plain data") + "\n";
     if args.json {
-        print(&json);
+        print_json(&json);
     } else {
         print(&render::terminal(&case.name, &answer.diagnosis, &answer.probes, &answer.profile.sketch()));
     }
@@ -184,7 +185,10 @@ fn write(folder: &Path, case: &Case, answer: &Answer, json: &str) -> Result<(), 
     fs::create_dir_all(folder).map_err(failed(folder))?;
     let files = [
         ("diagnosis.json", json.to_owned()),
-        ("diagnosis.md", render::markdown(&case.name, &answer.diagnosis, &answer.probes)),
+        (
+            "diagnosis.md",
+            plain_lines(&render::markdown(&case.name, &answer.diagnosis, &answer.probes)).into_owned(),
+        ),
         ("profile.csv", answer.profile.csv()),
     ];
     for (name, text) in files {
@@ -199,15 +203,8 @@ fn write(folder: &Path, case: &Case, answer: &Answer, json: &str) -> Result<(), 
 }
 
 fn progress_bar() -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    bar.set_style(
-        ProgressStyle::with_template("{spinner} probing {msg} ({elapsed})").expect("a sound template"),
-    );
-    bar.enable_steady_tick(std::time::Duration::from_millis(120));
-    bar
+    let style = ProgressStyle::with_template("{spinner} probing {msg} ({elapsed})");
+    progress(None, style.expect("the template is well formed"))
 }
 
 /// The cases of suite files, each with its file.

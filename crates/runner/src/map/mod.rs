@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use analysis::figures::FigureError;
 use clap::Args;
@@ -17,10 +17,12 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::cli::{Place, on_ctrl_c};
+use crate::cli::Place;
 use crate::config::map::{self, Map, Show};
 use crate::plan::BUILD;
-use crate::terminal::{print, say, wrong};
+use crate::signals;
+use crate::terminal::{print, progress, say, wrong};
+use crate::threads::{NoThreads, pool};
 use files::write_whole;
 use picture::{Counts, picture, write_csv, write_npy};
 pub use pixels::{Pixel, train};
@@ -58,9 +60,9 @@ enum MapError {
     Figure(#[from] FigureError),
     #[error("a run failed: {message}")]
     Failed { message: String },
-    #[error("stopped")]
-    #[diagnostic(help("a map is made in one go: nothing was written"))]
-    Stopped,
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Threads(#[from] NoThreads),
 }
 
 /// What `manifest.json` says.
@@ -83,8 +85,13 @@ pub(crate) fn command(args: &MapArgs) -> ExitCode {
         Ok(map) => map,
         Err(error) => return wrong(error, 2),
     };
-    on_ctrl_c("stopping; Ctrl-C again stops at once");
-    let jobs = args.place.jobs(None);
+    let jobs = match args.place.jobs(None) {
+        Ok(jobs) => jobs,
+        Err(error) => return wrong(error, 2),
+    };
+    if let Err(error) = signals::end_at_once("stopped: a map is made in one go, and nothing was written") {
+        return wrong(error, 1);
+    }
     let folder = args.place.out.join(&map.name);
     let runs = map.x.pixels * map.y.pixels;
     say(&format!("{}: {runs} runs of up to {} steps, on {jobs} threads", map.name, map.steps));
@@ -99,7 +106,6 @@ pub(crate) fn command(args: &MapArgs) -> ExitCode {
             say(&format!("{runs} runs in {wall:.1} s; {} is the picture", folder.join("map.png").display()));
             ExitCode::SUCCESS
         }
-        Err(error @ MapError::Stopped) => wrong(error, 130),
         Err(error) => wrong(error, 1),
     }
 }
@@ -116,16 +122,12 @@ fn said(map: &Map, counts: Counts) -> String {
 }
 
 fn make(map: &Map, folder: &Path, jobs: usize) -> Result<Counts, MapError> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(jobs)
-        .start_handler(|_| tch::set_num_threads(1))
-        .build()
-        .expect("threads can be started");
-    let progress = progress_bar((map.x.pixels * map.y.pixels) as u64);
-    let pixels = pool.install(|| train(map, |runs| progress.inc(runs as u64)));
-    progress.finish_and_clear();
-    let pixels = pixels
-        .map_err(|message| message.map_or(MapError::Stopped, |message| MapError::Failed { message }))?;
+    let pool = pool(jobs)?;
+    let bar = progress_bar((map.x.pixels * map.y.pixels) as u64);
+    let pixels = pool.install(|| train(map, |runs| bar.inc(runs as u64)));
+    bar.finish_and_clear();
+    let pixels = pixels.map_err(|message| MapError::Failed { message })?;
+    signals::hold();
     write(map, folder, &pixels)
 }
 
@@ -179,7 +181,5 @@ fn write(map: &Map, folder: &Path, pixels: &[Pixel]) -> Result<Counts, MapError>
 fn progress_bar(runs: u64) -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} runs  {elapsed} gone, {eta} left");
-    let bar = ProgressBar::new(runs).with_style(style.expect("the template is well formed"));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+    progress(Some(runs), style.expect("the template is well formed"))
 }

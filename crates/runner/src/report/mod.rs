@@ -7,8 +7,10 @@ mod source;
 
 use std::fs;
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use analysis::figures::{Drawing, FigureError, Picture, Theme};
 use analysis::records::RecordError;
@@ -23,6 +25,7 @@ use thiserror::Error;
 use crate::config::{self, Config};
 use crate::table::{TableError, parent, unreadable};
 use crate::terminal::{print, say, wrong};
+use crate::threads::pool;
 use files::write_whole;
 use source::Source;
 
@@ -176,6 +179,11 @@ fn write_figures(folder: &Path, gallery: &[(String, Drawing)]) -> Result<(), Rep
             let _ = fs::remove_file(path);
         }
     }
-    gallery.par_iter().try_for_each(|(name, drawing)| drawing.write(folder, name))?;
+    let write = |(name, drawing): &(String, Drawing)| drawing.write(folder, name);
+    // Where there are no threads to be had, one is enough.
+    match pool(available_parallelism().map_or(1, NonZero::get)) {
+        Ok(pool) => pool.install(|| gallery.par_iter().try_for_each(write))?,
+        Err(_) => gallery.iter().try_for_each(write)?,
+    }
     Ok(())
 }
