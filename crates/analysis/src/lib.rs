@@ -13,4 +13,5 @@ pub mod report;
 pub mod scores;
 pub mod statistics;
 pub mod table;
+pub mod text;
 mod words;

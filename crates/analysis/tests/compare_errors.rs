@@ -71,7 +71,7 @@ fn simulated(noise: &mut Noise, rows: usize, factor: f64, budget: f64, options: 
 }
 
 /// Every significant change counts, however small.
-const ANY: Options = Options { alpha: 0.05, threshold: 0.0, force: false };
+const ANY: Options = Options { alpha: 0.05, threshold: 0.0, force: false, allow_vanished: false };
 
 #[test]
 fn ten_thousand_comparisons_without_a_change() {

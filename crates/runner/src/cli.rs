@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::thread::available_parallelism;
 
 use analysis::table::RenderOptions;
 use clap::{Args, Parser, Subcommand};
 use losses::Loss;
+use miette::Diagnostic;
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::compare::{self, CompareArgs};
 use crate::config::{self, Config};
@@ -22,8 +24,8 @@ use crate::run::{self, Options, RunError, Summary};
 use crate::shard::{MOST, Shard};
 use crate::slurm::{self, SlurmArgs};
 use crate::table::{self, TableArgs};
-use crate::terminal::{print, say, wrong};
-use crate::{list, survey};
+use crate::terminal::{print, print_json, say, wrong};
+use crate::{list, signals, survey, terminal};
 
 /// Benchmarks optimizers: trains every problem with every loss, optimizer, schedule, learning rate and
 /// seed of a config, and shows which converges how fast.
@@ -47,8 +49,9 @@ Examples:
 
 A run goes on where it was stopped: run the same command again. Results go to results/<name>/.
 
-Exit codes: 0 fine; 1 it ran, and cells failed, a file couldn't be written or convergence regressed;
-2 the input is wrong; 130 stopped by Ctrl-C.")]
+Exit codes: 0 fine; 1 it ran, and cells failed, convergence regressed, or a file or standard output couldn't be
+written or a thread started; 2 the input is wrong; 130 stopped by Ctrl-C or SIGTERM; 101 a fault of this program:
+please report it.")]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -71,7 +74,7 @@ enum Command {
     Slurm(SlurmArgs),
     /// Show and write the convergence table, scores, tests and intervals of a results folder
     Table(TableArgs),
-    /// Show what changed in convergence between two commits or folders; exit code 1 on a regression
+    /// Show what changed in convergence between two commits or folders; exit code 1 on a regression or a vanished row
     #[command(after_help = "\
 Examples:
   runner compare                       the committed results against the working tree
@@ -145,7 +148,7 @@ pub(crate) struct Place {
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub out: PathBuf,
     /// Worker threads [default: the config's, or one a core; in a Slurm job, the cores it has there]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS as i64))]
     jobs: Option<u16>,
 }
 
@@ -170,7 +173,11 @@ pub fn main() -> ExitCode {
     // Before any tensor: more threads a batch would change the bits, and fight over the cores.
     tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
-    answer(Cli::parse())
+    signals::refuse_large_files();
+    terminal::finish(match Cli::try_parse() {
+        Ok(cli) => answer(cli),
+        Err(message) => terminal::usage(&message),
+    })
 }
 
 /// Runs one command, such as `["table", "results/grid"]`, in this process; what it returns is the exit code.
@@ -201,47 +208,65 @@ fn answer(cli: Cli) -> ExitCode {
 }
 
 /// A config and its plan, or the exit code after showing what is wrong with it.
-pub(crate) fn prepare(path: &std::path::Path) -> Result<(Config, Plan), ExitCode> {
+pub(crate) fn prepare(path: &Path) -> Result<(Config, Plan), ExitCode> {
     let config = config::read(path).map_err(|error| wrong(error, 2))?;
     let plan = Plan::new(&config).map_err(|error| wrong(error, 2))?;
     Ok((config, plan))
 }
 
+/// As [`prepare`], with what to run it with.
+fn ready(path: &Path, place: &Place, fresh: bool) -> Result<(Config, Plan, Options), ExitCode> {
+    let (config, plan) = prepare(path)?;
+    let options = options(place, &config, fresh)?;
+    Ok((config, plan, options))
+}
+
+/// A number of cores that makes no sense.
+#[derive(Debug, Error, Diagnostic)]
+#[error("{variable} is `{value}`, which is no number of cores from 1 to {MOST_JOBS}")]
+#[diagnostic(help("Slurm sets it in a job; use --jobs N to say how many threads to work with"))]
+pub(crate) struct NoJobs {
+    variable: &'static str,
+    value: String,
+}
+
+/// The most worker threads.
+const MOST_JOBS: u16 = 1024;
+
 impl Place {
     /// How many threads to work with, where the config asks for so many.
-    pub(crate) fn jobs(&self, config: Option<usize>) -> usize {
-        let said = |key| std::env::var(key).ok()?.parse::<usize>().ok().filter(|cores| *cores > 0);
-        let slurm = || said("SLURM_CPUS_PER_TASK").or_else(|| said("SLURM_CPUS_ON_NODE"));
-        let cores = || available_parallelism().map_or(1, std::num::NonZero::get);
-        self.jobs.map(usize::from).or(config).or_else(slurm).unwrap_or_else(cores)
-    }
-}
-
-fn options(place: &Place, config: &Config, fresh: bool) -> Options {
-    Options { out: place.out.clone(), jobs: place.jobs(config.jobs), fresh }
-}
-
-/// The first Ctrl-C asks to stop, with these words; the second one stops.
-pub(crate) fn on_ctrl_c(words: &'static str) {
-    let stop = ctrlc::set_handler(move || {
-        if run::STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+    pub(crate) fn jobs(&self, config: Option<usize>) -> Result<usize, NoJobs> {
+        if let Some(jobs) = self.jobs.map(usize::from).or(config) {
+            return Ok(jobs);
         }
-        say(words);
-    });
-    if let Err(error) = stop {
-        say(&format!("Ctrl-C will not be waited for: {error}"));
+        for variable in ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"] {
+            let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else { continue };
+            let cores = value.to_str().and_then(|value| value.trim().parse::<u16>().ok());
+            return match cores.filter(|cores| (1..=MOST_JOBS).contains(cores)) {
+                Some(cores) => Ok(cores.into()),
+                None => Err(NoJobs { variable, value: value.to_string_lossy().into_owned() }),
+            };
+        }
+        Ok(available_parallelism().map_or(1, NonZero::get).min(MOST_JOBS.into()))
     }
+}
+
+/// What to run with, or the exit code after showing what is wrong.
+fn options(place: &Place, config: &Config, fresh: bool) -> Result<Options, ExitCode> {
+    let jobs = place.jobs(config.jobs).map_err(|error| wrong(error, 2))?;
+    Ok(Options { out: place.out.clone(), jobs, fresh })
 }
 
 fn run(args: &RunArgs) -> ExitCode {
     let path = args.config.as_deref().expect("clap asks for it");
-    let (config, plan) = match prepare(path) {
-        Ok(prepared) => prepared,
+    let (config, plan, options) = match ready(path, &args.place, args.fresh) {
+        Ok(ready) => ready,
         Err(code) => return code,
     };
-    let options = options(&args.place, &config, args.fresh);
-    on_ctrl_c("stopping after the batches that have begun; Ctrl-C again stops at once");
+    let words = "stopping after the batches that have begun; Ctrl-C again stops at once";
+    if let Err(error) = signals::finish_first(words) {
+        return wrong(error, 1);
+    }
     let (cells, batches) = (plan.cells(), plan.batches.len());
     let share = args.shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
     say(&format!("{}: {cells} cells in {batches} batches{share}, on {} threads", config.name, options.jobs));
@@ -262,9 +287,8 @@ fn run(args: &RunArgs) -> ExitCode {
 }
 
 fn merge(args: &MergeArgs) -> ExitCode {
-    match prepare(&args.config) {
-        Ok((config, plan)) => {
-            let options = options(&args.place, &config, false);
+    match ready(&args.config, &args.place, false) {
+        Ok((config, plan, options)) => {
             let shards = args.shards.map(|shards| shards as usize);
             report(&config, run::merge(&config, &plan, shards, &options), &options, args.top)
         }
@@ -273,17 +297,16 @@ fn merge(args: &MergeArgs) -> ExitCode {
 }
 
 fn status(args: &StatusArgs) -> ExitCode {
-    let (config, plan) = match prepare(&args.config) {
-        Ok(prepared) => prepared,
+    let (config, plan, options) = match ready(&args.config, &args.place, false) {
+        Ok(ready) => ready,
         Err(code) => return code,
     };
-    let options = options(&args.place, &config, false);
     let status = match run::status(&config, &plan, args.shards.map(|shards| shards as usize), &options) {
         Ok(status) => status,
         Err(error) => return failed(error),
     };
     if args.json {
-        print(&(serde_json::to_string_pretty(&status).expect("plain data") + "\n"));
+        print_json(&(serde_json::to_string_pretty(&status).expect("plain data") + "\n"));
         return ExitCode::SUCCESS;
     }
     let mut text = format!(
@@ -317,7 +340,7 @@ fn status(args: &StatusArgs) -> ExitCode {
 fn failed(error: RunError) -> ExitCode {
     let code = match error {
         RunError::Folder { .. } | RunError::Busy { .. } => 2,
-        RunError::Stopped { .. } => 130,
+        RunError::Stopped { .. } => signals::STOPPED,
         _ => 1,
     };
     wrong(error, code)
@@ -386,9 +409,9 @@ fn diagnosis_of(config: &Config, label: &str) -> Option<String> {
 }
 
 fn plan(args: &PlanArgs) -> ExitCode {
-    match prepare(&args.config) {
-        Ok((config, plan)) => {
-            print(&survey::survey(&config, &plan, &options(&args.place, &config, false)));
+    match ready(&args.config, &args.place, false) {
+        Ok((config, plan, options)) => {
+            print(&survey::survey(&config, &plan, &options));
             ExitCode::SUCCESS
         }
         Err(code) => code,

@@ -4,6 +4,9 @@
 //! each batch ([`engine`]), what it came to is a part file ([`parts`]), and the parts in the plan's order
 //! are the result files ([`run`]).
 
+// What is printed goes through `terminal`: these would panic where a stream can't be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod cli;
 mod compare;
 pub mod config;
@@ -17,8 +20,10 @@ pub mod plan;
 mod report;
 pub mod run;
 pub mod shard;
+mod signals;
 mod slurm;
 mod spark;
 mod survey;
 mod table;
 mod terminal;
+pub mod threads;

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use analysis::records::{
@@ -29,10 +29,10 @@ use crate::engine;
 use crate::parts::{self, Counts, Part, Timing};
 use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
 use crate::shard::{Remedy, Shard, array, shards_of};
+pub use crate::signals::STOP;
 use crate::spark::Falls;
-
-/// Set by Ctrl-C: batches that have begun are finished, and no other begins.
-pub static STOP: AtomicBool = AtomicBool::new(false);
+use crate::terminal;
+use crate::threads::{NoThreads, pool};
 
 /// Why a run didn't come to its result files.
 #[derive(Debug, Error, Diagnostic)]
@@ -99,6 +99,10 @@ pub enum RunError {
     #[error("the parts can't be put together")]
     #[diagnostic(help("remove the part, and run the same command again: it makes the part anew"))]
     Unreadable(#[from] RecordError),
+    /// The system starts no more threads.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Threads(#[from] NoThreads),
 }
 
 /// What a finished run says.
@@ -275,7 +279,7 @@ pub fn status(
     shards: Option<usize>,
     options: &Options,
 ) -> Result<Status, RunError> {
-    let workshop = Workshop::at(config, plan, options);
+    let workshop = Workshop::at(config, plan, options)?;
     let (mut counts, mut done, mut of) = (Counts::default(), 0, BTreeSet::new());
     let mut cpus = Cpus::default();
     let laid_out = workshop.lay_out(|so_far, new| {
@@ -342,7 +346,7 @@ pub(crate) const PARTS: &str = "parts";
 impl<'a> Workshop<'a> {
     /// Makes the folder, if need be, and takes its lock.
     fn new(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
-        let workshop = Self::at(config, plan, options);
+        let workshop = Self::at(config, plan, options)?;
         let unusable = |folder: &Folder| {
             let path = folder.path().to_owned();
             move |source| RunError::Folder { path, source }
@@ -359,16 +363,12 @@ impl<'a> Workshop<'a> {
         Ok(Self { lock: Some(lock), ..workshop })
     }
 
-    fn at(config: &'a Config, plan: &'a Plan, options: &Options) -> Self {
+    fn at(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
         let folder = Folder::new(options.out.join(&config.name));
         let parts = folder.below(PARTS);
         let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.jobs)
-            .start_handler(|_| tch::set_num_threads(1))
-            .build()
-            .expect("threads can be started");
-        Self { config, plan, folder, parts, lock: None, targets, pool, fresh: options.fresh }
+        let pool = pool(options.jobs)?;
+        Ok(Self { config, plan, folder, parts, lock: None, targets, pool, fresh: options.fresh })
     }
 
     fn maker(&self) -> Maker<'_> {
@@ -581,9 +581,7 @@ fn progress_bar(cells: u64) -> ProgressBar {
         let _ = write!(text, "{:.0}/s", state.per_sec());
     };
     let style = style.expect("the template is well formed").with_key("rate", rate);
-    let bar = ProgressBar::new(cells).with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+    terminal::progress(Some(cells), style)
 }
 
 fn host_name() -> String {

@@ -1,13 +1,13 @@
 //! `runner slurm`: a grid as a job array on a Slurm cluster.
 
 use std::env;
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use analysis::text::is_hidden_control;
 use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -80,6 +80,9 @@ enum SlurmError {
     NoSbatch(#[source] io::Error),
     #[error("sbatch refused the {script} script: {message}")]
     Refused { script: &'static str, message: String },
+    #[error("{what} is at {}, and {why} can't be written into a batch script", path.display())]
+    #[diagnostic(help("use a path without it"))]
+    Path { what: &'static str, path: PathBuf, why: &'static str },
     #[error("`{option}` isn't an option for sbatch")]
     #[diagnostic(help("give it as sbatch takes it, on one line, such as --extra=--mem=4G"))]
     Option { option: String },
@@ -114,39 +117,48 @@ pub(crate) fn command(args: &SlurmArgs) -> ExitCode {
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ SlurmError::Option { .. }) => wrong(error, 2),
+        Err(error @ (SlurmError::Option { .. } | SlurmError::Path { .. })) => wrong(error, 2),
         Err(error) => wrong(error, 1),
     }
 }
 
 /// A word of a shell, whatever is in it.
-fn quoted(word: impl AsRef<OsStr>) -> String {
-    format!("'{}'", word.as_ref().to_string_lossy().replace('\'', r"'\''"))
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-fn absolute(path: &Path, what: &'static str) -> Result<PathBuf, SlurmError> {
-    std::path::absolute(path).map_err(|source| SlurmError::Place { what, source })
+/// The absolute path, if it can be written on one line of a script and between the quotes of `#SBATCH --output`.
+fn absolute(path: &Path, what: &'static str) -> Result<String, SlurmError> {
+    let path = std::path::absolute(path).map_err(|source| SlurmError::Place { what, source })?;
+    let why = match path.to_str() {
+        None => "what isn't UTF-8",
+        Some(text) if text.contains('"') => "a double quote",
+        Some(text) if text.contains('\\') => "a backslash",
+        Some(text) if text.chars().any(is_hidden_control) => "a control character",
+        Some(text) => return Ok(text.to_owned()),
+    };
+    Err(SlurmError::Path { what, path, why })
 }
 
 fn scripts(args: &SlurmArgs, name: &str, logs: &Path) -> Result<Scripts, SlurmError> {
     let program = env::current_exe().map_err(|source| SlurmError::Place { what: "this program", source })?;
-    let config = absolute(&args.config, "the config")?;
-    let (out, logs) =
-        (absolute(&args.out, "the results folder")?, absolute(logs, "the folder for the logs")?);
-    let (program, config, out) = (quoted(program), quoted(config), quoted(out));
+    let program = quoted(&absolute(&program, "this program")?);
+    let config = quoted(&absolute(&args.config, "the config")?);
+    let out = quoted(&absolute(&args.out, "the results folder")?);
+    let logs = absolute(logs, "the folder for the logs")?;
     let shards = args.shards;
 
     let mut common = String::new();
     let given = [("partition", &args.partition), ("time", &args.time), ("account", &args.account)];
     let given = given.into_iter().filter_map(|(key, value)| Some(format!("--{key}={}", value.as_ref()?)));
     for option in given.chain(args.extra.iter().cloned()) {
-        if !option.starts_with("--") || option.chars().any(char::is_control) {
+        if !option.starts_with("--") || option.chars().any(is_hidden_control) {
             return Err(SlurmError::Option { option });
         }
         let _ = writeln!(common, "#SBATCH {option}");
     }
     // Slurm writes numbers for `%` and a letter.
-    let logs = logs.to_string_lossy().replace('%', "%%");
+    let logs = logs.replace('%', "%%");
     let array = format!(
         "\
 #!/bin/bash
@@ -233,5 +245,15 @@ mod tests {
     fn words_are_quoted_for_the_shell() {
         assert_eq!(quoted("a b"), "'a b'");
         assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    }
+
+    #[test]
+    fn paths_that_end_the_line_or_its_quotes_are_refused() {
+        for wrong in ["a\nb", "a\"b", "a\\b", "a\u{202e}b", "a\u{85}b"] {
+            assert!(matches!(absolute(Path::new(wrong), "it"), Err(SlurmError::Path { .. })), "{wrong:?}");
+        }
+        for right in ["/a b", "/it's", "/100 %", "/$HOME", "/é"] {
+            assert_eq!(absolute(Path::new(right), "it").unwrap(), right);
+        }
     }
 }

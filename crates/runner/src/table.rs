@@ -15,7 +15,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::run::PARTS;
-use crate::terminal::{print, say, wrong};
+use crate::terminal::{print, print_csv, print_json, say, wrong};
 
 /// What `runner table` is asked for.
 #[derive(Args)]
@@ -110,8 +110,8 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
             print(&format!("{}{note}\n{text}", table.render(&RenderOptions { terminal, top })));
         }
         Format::Markdown => print(&markdown(&table, &note, &scores, top)),
-        Format::Csv => print(&String::from_utf8_lossy(&csv)),
-        Format::Json => print(&json()),
+        Format::Csv => print_csv(&String::from_utf8_lossy(&csv)),
+        Format::Json => print_json(&json()),
     }
     if args.no_write || !filter.is_empty() {
         return Ok(());

@@ -15,7 +15,8 @@
 //! A regression is a new failure or divergence among these runs; a target that at least half of the seeds
 //! reached and none does any more; or p ≤ α with a ratio above 1 + threshold. Correcting over the rows
 //! that moved is sound: the test is exact given the sizes of the differences, and only these decide
-//! which rows have moved.
+//! which rows have moved. A row that vanished can't be judged, so that a comparison with one fails too
+//! ([`Comparison::failed`]), unless it is allowed.
 //!
 //! Dolan & Moré 2002 on ratios; Holm 1979, *A simple sequentially rejective multiple test procedure*.
 //!
@@ -49,7 +50,7 @@ pub enum Verdict {
     Lost,
     /// Significantly slower, by more than the threshold. A regression.
     Slower,
-    /// The right side doesn't have the row.
+    /// The right side doesn't have the row. No regression, but a failure unless it is allowed.
     Vanished,
     /// A target that none reached is reached by at least half of the seeds.
     Gained,
@@ -164,11 +165,13 @@ pub struct Options {
     pub threshold: f64,
     /// Compares what can be paired even if the sides aren't comparable.
     pub force: bool,
+    /// Rows that the right side doesn't have are no failure.
+    pub allow_vanished: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { alpha: 0.05, threshold: 0.05, force: false }
+        Self { alpha: 0.05, threshold: 0.05, force: false, allow_vanished: false }
     }
 }
 
@@ -181,6 +184,24 @@ pub struct Grid {
     pub left: Option<Side>,
     /// Its runs on the right side.
     pub right: Option<Side>,
+}
+
+/// A file that the configs of both sides name, and whose contents differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputChange {
+    /// The name of the results folder.
+    pub grid: String,
+    /// The file, as the config names it.
+    pub name: String,
+    /// The SHA-256 on the left and on the right side, in hexadecimal digits.
+    pub digests: [String; 2],
+}
+
+impl std::fmt::Display for InputChange {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let [left, right] = self.digests.each_ref().map(|digest| digest.get(..8).unwrap_or(digest));
+        write!(formatter, "{}: the file `{}` differs (SHA-256 {left}… → {right}…)", self.grid, self.name)
+    }
 }
 
 /// What changed.
@@ -196,6 +217,8 @@ pub struct Comparison {
     pub tested: u64,
     /// What would have been refused, had it not been forced.
     pub mismatches: Vec<Mismatch>,
+    /// Files that the sides ran on and that differ; [`compare`] leaves it empty, as it sees cells only.
+    pub inputs: Vec<InputChange>,
     /// When a change counted.
     pub options: Options,
 }
@@ -205,6 +228,19 @@ impl Comparison {
     #[must_use]
     pub fn regressions(&self) -> usize {
         self.rows.iter().filter(|row| row.verdict.is_regression()).count()
+    }
+
+    /// How many rows only the left side has.
+    #[must_use]
+    pub fn vanished(&self) -> usize {
+        self.rows.iter().filter(|row| row.verdict == Verdict::Vanished).count()
+    }
+
+    /// Whether a commit with this comparison should be refused: there is a regression, or a row has vanished and
+    /// may not.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.regressions() > 0 || self.vanished() > 0 && !self.options.allow_vanished
     }
 
     /// The fewest paired seeds with which a row could be significant after the correction.
@@ -267,7 +303,7 @@ pub fn compare(grids: &[Grid], options: &Options) -> Result<Comparison, Vec<Mism
         |grid: &Grid| grid.right.as_ref().map_or(0, Side::cells),
     ]
     .map(|count| grids.iter().map(count).sum());
-    Ok(Comparison { rows, identical, cells, tested, mismatches, options: *options })
+    Ok(Comparison { rows, identical, cells, tested, mismatches, inputs: Vec::new(), options: *options })
 }
 
 /// A row as a message names it.

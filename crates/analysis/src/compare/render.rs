@@ -32,6 +32,13 @@ impl Comparison {
     #[must_use]
     pub fn render(&self, names: &Names, format: Format, top: Option<usize>) -> String {
         let mut lines = vec![self.headline(names, format), String::new()];
+        let bullet = if format == Format::Markdown { "- " } else { "" };
+        lines.extend(
+            self.inputs.iter().map(|change| format!("{bullet}note: {}", shown(&change.to_string(), format))),
+        );
+        if !self.inputs.is_empty() {
+            lines.push(String::new());
+        }
         for mismatch in &self.mismatches {
             lines.push(format!(
                 "warning: not comparable, and compared all the same: {}",
@@ -47,7 +54,8 @@ impl Comparison {
             let (rows, hidden) = self.shortened(top);
             let grids: std::collections::HashSet<&str> =
                 self.rows.iter().map(|row| row.grid.as_str()).collect();
-            let texts: Vec<_> = rows.iter().map(|row| texts(row, grids.len() > 1, format)).collect();
+            let texts: Vec<_> =
+                rows.iter().map(|row| texts(row, self.fails(row), grids.len() > 1, format)).collect();
             lines.extend(match format {
                 Format::Terminal => aligned(&texts),
                 Format::Markdown => piped(&texts),
@@ -71,8 +79,14 @@ impl Comparison {
         } else {
             counted(regressions, "regression")
         }];
+        let vanished = self.vanished();
+        if vanished > 0 && self.failed() && regressions == 0 {
+            // What fails the comparison is named first.
+            counts.insert(0, counted(vanished, "vanished row"));
+        } else if vanished > 0 {
+            counts.push(format!("{vanished} {}", Verdict::Vanished.as_str()));
+        }
         for verdict in [
-            Verdict::Vanished,
             Verdict::Gained,
             Verdict::Faster,
             Verdict::Outcome,
@@ -89,6 +103,10 @@ impl Comparison {
         counts.push(format!("{} identical", self.identical));
         let bold = if format == Format::Markdown { "**" } else { "" };
         format!("{left} → {right}: {bold}{}{bold}, {}", counts[0], counts[1..].join(", "))
+    }
+
+    fn fails(&self, row: &RowChange) -> bool {
+        row.verdict.is_regression() || row.verdict == Verdict::Vanished && !self.options.allow_vanished
     }
 
     fn shortened(&self, top: Option<usize>) -> (Vec<&RowChange>, usize) {
@@ -109,6 +127,17 @@ impl Comparison {
             "Judged at the rate that each side chose on its tuning seeds, on reporting seeds paired by seed."
                 .to_owned(),
         ];
+        let vanished = self.vanished();
+        if vanished > 0 {
+            let (subject, it) = if vanished == 1 { ("row has", "it") } else { ("rows have", "them") };
+            lines.push(if self.options.allow_vanished {
+                format!("{vanished} {subject} vanished, which --allow-vanished lets pass.")
+            } else {
+                format!(
+                    "{vanished} {subject} vanished, which fails the comparison; --allow-vanished lets {it} pass."
+                )
+            });
+        }
         let needed = self.seeds_needed();
         let too_few = |row: &&RowChange| row.verdict == Verdict::Drifted && row.pairs < u64::from(needed);
         let few = self.rows.iter().filter(too_few).count();
@@ -131,7 +160,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-fn texts(row: &RowChange, with_grid: bool, format: Format) -> [String; HEADER.len()] {
+fn texts(row: &RowChange, fails: bool, with_grid: bool, format: Format) -> [String; HEADER.len()] {
     let both = |value: &dyn Fn(&super::Reported) -> String| match (&row.left, &row.right) {
         (Some(left), Some(right)) => {
             let (left, right) = (value(left), value(right));
@@ -157,7 +186,7 @@ fn texts(row: &RowChange, with_grid: bool, format: Format) -> [String; HEADER.le
         let each = row.outcomes.iter().map(|(before, now, count)| format!("{count} {before} → {now}"));
         let _ = write!(name, " [of all cells: {}]", each.collect::<Vec<_>>().join(", "));
     }
-    let mark = if row.verdict.is_regression() { "✗ " } else { "" };
+    let mark = if fails { "✗ " } else { "" };
     [
         format!("{mark}{}", row.verdict.as_str()),
         digits(row.ratio),
@@ -208,11 +237,7 @@ fn p_value(p: f64) -> String {
 /// A label or name without what would break the line or the table.
 fn shown(text: &str, format: Format) -> String {
     let mut out = String::new();
-    for character in text.chars() {
-        if character.is_control() {
-            out.extend(character.escape_default());
-            continue;
-        }
+    for character in crate::text::plain(text).chars() {
         if format == Format::Markdown
             && matches!(character, '|' | '*' | '_' | '`' | '<' | '[' | ']' | '\\' | '@' | '#')
         {
@@ -282,7 +307,7 @@ mod tests {
 
     #[test]
     fn labels_break_no_table_and_notify_nobody() {
-        assert_eq!(shown("a|b\n@c", Format::Markdown), "a\\|b\\n&#64;c");
+        assert_eq!(shown("a|b\n@c", Format::Markdown), "a\\|b\\\\n&#64;c");
         assert_eq!(shown("a|b\u{1b}[1m", Format::Terminal), "a|b\\u{1b}[1m");
     }
 }

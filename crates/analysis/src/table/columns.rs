@@ -173,15 +173,7 @@ fn texts(row: &Row) -> [String; HEADER.len()] {
     ]
 }
 
-/// A label without what would move the cursor or end the line.
+/// A label without what would move the cursor, end the line or turn the text around.
 pub(crate) fn printable(label: &str) -> String {
-    let mut out = String::new();
-    for character in label.chars() {
-        if character.is_control() {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
-        }
-    }
-    out
+    crate::text::plain(label).into_owned()
 }

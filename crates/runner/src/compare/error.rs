@@ -1,4 +1,4 @@
-//! What can be wrong with what is to be compared. Every one of these ends with exit code 2.
+//! What can be wrong with what is to be compared.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,6 +7,9 @@ use analysis::compare::{Mismatch, SideError};
 use analysis::records::RecordError;
 use miette::Diagnostic;
 use thiserror::Error;
+
+use crate::signals::STOPPED;
+use crate::threads::NoThreads;
 
 /// Why two sides can't be compared.
 #[derive(Debug, Error, Diagnostic)]
@@ -35,8 +38,27 @@ pub(super) enum CompareError {
     #[error("git failed to read {what}{}", said(message))]
     #[diagnostic(help("`git fsck` finds damage; in a partial clone `git fetch` brings what is missing"))]
     Git { what: String, message: String },
-    #[error("{path} can't be read")]
+    #[error("{} can't be read", path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("{} can't be written", path.display())]
+    #[diagnostic(help("--run needs room in target/compare, for the build of a commit and results of both"))]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{file} is not what its manifest.json says: it was cut off or changed after it was written")]
+    #[diagnostic(help(
+        "run the grid again, or `git restore` it; a git that changes the ends of lines (core.autocrlf) changes it, too"
+    ))]
+    Digest { file: String },
+    #[error("{file} is no manifest of results: {problem}")]
+    #[diagnostic(help("run the grid again, or `git restore` it"))]
+    Manifest { file: String, problem: String },
+    #[error("{side} has a folder of results whose name isn't UTF-8: {}", path.display())]
+    #[diagnostic(help("rename it: a grid's name is letters, digits, `-`, `_` and `.`"))]
+    GridName { side: String, path: PathBuf },
+    #[error("stopped: nothing was compared")]
+    Stopped,
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Threads(#[from] NoThreads),
     #[error(transparent)]
     #[diagnostic(help("{}", remedy(.0)))]
     Side(#[from] SideError),
@@ -56,6 +78,17 @@ pub(super) enum CompareError {
     #[error("{} is not what criterion writes: {problem}", path.display())]
     #[diagnostic(help("run `cargo bench` again"))]
     Estimates { path: PathBuf, problem: String },
+}
+
+impl CompareError {
+    /// The exit code: 2, unless something outside of the input went wrong.
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Self::Write { .. } | Self::Threads(_) => 1,
+            Self::Stopped => STOPPED,
+            _ => 2,
+        }
+    }
 }
 
 fn said(message: &str) -> String {

@@ -1,5 +1,7 @@
 //! Reading commits through the git program. Nothing here writes to the working tree or the index.
 
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -35,12 +37,11 @@ impl Repository {
     /// The repository that the current folder is in.
     pub(super) fn here() -> Result<Self, CompareError> {
         let output = output(Command::new("git").args(["rev-parse", "--show-toplevel"]))?;
-        let root = text(&output.stdout);
-        let root = root.trim_end_matches('\n');
+        let root = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
         if !output.status.success() || root.is_empty() {
             return Err(CompareError::NoRepository { message: text(&output.stderr) });
         }
-        Ok(Self { root: root.into() })
+        Ok(Self { root: path(root) })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -55,13 +56,14 @@ impl Repository {
     }
 
     /// The commit of this name, if there is one.
-    pub(super) fn commit(&self, name: &str) -> Result<Option<Commit>, CompareError> {
-        let wanted = format!("{name}^{{commit}}");
-        let output =
-            output(&mut self.git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]))?;
+    pub(super) fn commit(&self, name: &OsStr) -> Result<Option<Commit>, CompareError> {
+        let mut wanted = name.to_owned();
+        wanted.push("^{commit}");
+        let mut parse = self.git(&["rev-parse", "--verify", "--quiet", "--end-of-options"]);
+        let output = output(parse.arg(&wanted))?;
         let hash = text(&output.stdout).trim().to_owned();
         let found = output.status.success() && !hash.is_empty();
-        Ok(found.then(|| Commit { hash, name: name.to_owned() }))
+        Ok(found.then(|| Commit { hash, name: name.to_string_lossy().into_owned() }))
     }
 
     /// Whether history is cut off.
@@ -77,30 +79,48 @@ impl Repository {
         output(&mut self.git(&arguments)).is_ok_and(|output| !output.stdout.is_empty())
     }
 
-    /// The names of the grids that a commit has results of.
-    pub(super) fn grids(&self, commit: &Commit) -> Result<Vec<String>, CompareError> {
+    /// The names of the grids that a commit has results of, and whether it has their manifests.
+    pub(super) fn grids(&self, commit: &Commit) -> Result<BTreeMap<String, bool>, CompareError> {
         let folder = format!("{RESULTS}/");
         let arguments = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", &commit.hash, "--", &folder];
         let output = output(&mut self.git(&arguments))?;
         if !output.status.success() {
             return Err(CompareError::Git { what: commit.shown(), message: text(&output.stderr) });
         }
-        let listed = text(&output.stdout);
-        let grid = |path: &str| -> Option<String> {
-            let name = path.strip_prefix(RESULTS)?.strip_prefix('/')?.strip_suffix("/cells.csv")?;
-            (!name.contains('/')).then(|| name.to_owned())
+        let paths: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+        let named = |path: &[u8], file: &str| -> Option<Vec<u8>> {
+            let name = path.strip_prefix(folder.as_bytes())?.strip_suffix(file.as_bytes())?;
+            (!name.contains(&b'/')).then(|| name.to_owned())
         };
-        Ok(listed.split('\0').filter_map(grid).collect())
+        let manifests: Vec<Vec<u8>> = paths.iter().filter_map(|path| named(path, "/manifest.json")).collect();
+        let grid = |name: Vec<u8>| {
+            let has_manifest = manifests.contains(&name);
+            let name = String::from_utf8(name).map_err(|error| CompareError::GridName {
+                side: commit.shown(),
+                path: Path::new(RESULTS).join(path(error.as_bytes())),
+            })?;
+            Ok((name, has_manifest))
+        };
+        paths.iter().filter_map(|path| named(path, "/cells.csv")).map(grid).collect()
     }
 
-    /// Begins to read a grid's cells of a commit.
-    pub(super) fn cells(&self, commit: &Commit, grid: &str) -> Result<Blob, CompareError> {
-        let object = format!("{}:{RESULTS}/{grid}/cells.csv", commit.hash);
+    /// Begins to read a file of a grid's results in a commit.
+    pub(super) fn file(&self, commit: &Commit, grid: &str, file: &str) -> Result<Blob, CompareError> {
+        let object = format!("{}:{RESULTS}/{grid}/{file}", commit.hash);
         let mut command = self.git(&["cat-file", "blob", &object]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().map_err(|source| CompareError::NoGit { source })?;
-        Ok(Blob { child, what: format!("{}:{RESULTS}/{grid}/cells.csv", commit.shown()) })
+        Ok(Blob { child, what: format!("{}:{RESULTS}/{grid}/{file}", commit.shown()) })
     }
+}
+
+/// A path as git writes it.
+fn path(bytes: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    let path: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(bytes);
+    #[cfg(not(unix))]
+    let path = OsString::from(text(bytes));
+    PathBuf::from(OsString::from(path))
 }
 
 /// A file of a commit that git is writing out.

@@ -1,6 +1,6 @@
 //! The comparison for programs.
 
-use analysis::compare::{Comparison, Measure, Names, Reported, RowChange};
+use analysis::compare::{Comparison, InputChange, Measure, Names, Reported, RowChange};
 use serde_json::{Value, json};
 
 /// One object; numbers that JSON has not (infinite, none) are the texts `"inf"` and `null`.
@@ -12,13 +12,21 @@ pub(super) fn json(comparison: &Comparison, names: &Names) -> String {
         "threshold": comparison.options.threshold,
         "cells": { "left": comparison.cells[0], "right": comparison.cells[1] },
         "regressions": comparison.regressions(),
+        "vanished": comparison.vanished(),
+        "failed": comparison.failed(),
         "identical": comparison.identical,
         "tested": comparison.tested,
         "seeds_needed": comparison.seeds_needed(),
         "not_comparable": comparison.mismatches.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "inputs_changed": comparison.inputs.iter().map(input).collect::<Vec<_>>(),
         "rows": comparison.rows.iter().map(row).collect::<Vec<_>>(),
     });
     serde_json::to_string_pretty(&value).expect("it is plain data") + "\n"
+}
+
+fn input(change: &InputChange) -> Value {
+    let InputChange { grid, name, digests: [left, right] } = change;
+    json!({ "grid": grid, "name": name, "left_sha256": left, "right_sha256": right })
 }
 
 fn row(row: &RowChange) -> Value {

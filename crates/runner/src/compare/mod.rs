@@ -1,31 +1,36 @@
 //! `runner compare`: what changed in convergence between two commits, folders or builds.
 
 mod bench;
+mod checkout;
 mod error;
 mod git;
 mod json;
 mod rerun;
 mod source;
 
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use analysis::compare::{Comparison, Filter, Format, Grid, Names, Options, compare as compare_sides};
+use analysis::compare::{
+    Comparison, Filter, Format, Grid, InputChange, Names, Options, compare as compare_sides,
+};
 use clap::{Args, ValueEnum};
 
-use crate::terminal::{print, say, wrong};
+use crate::signals;
+use crate::terminal::{print, print_json, say, wrong};
 use error::CompareError;
 use git::Repository;
-use source::Source;
+use source::{Found, Named, Source};
 
 #[derive(Args)]
 pub(crate) struct CompareArgs {
     /// Two commits or folders; one is compared with the working tree, and HEAD if none is named
     #[arg(value_name = "REV|DIR", num_args = 0..=2)]
-    sides: Vec<String>,
+    sides: Vec<OsString>,
     /// Build REV, run CONFIG with that build and with this one, and compare the two
     #[arg(long, num_args = 2, value_names = ["REV", "CONFIG"], conflicts_with_all = ["sides", "bench"])]
-    run: Option<Vec<String>>,
+    run: Option<Vec<OsString>>,
     /// Compare what criterion saved in two folders instead: step throughput, not convergence
     #[arg(long, num_args = 2, value_names = ["DIR", "DIR"], conflicts_with = "sides")]
     bench: Option<Vec<PathBuf>>,
@@ -56,6 +61,9 @@ pub(crate) struct CompareArgs {
     /// Compare what can be paired even if the sides did not run the same
     #[arg(long)]
     force: bool,
+    /// Let the comparison pass though rows or grids of the left side are gone on the right
+    #[arg(long)]
+    allow_vanished: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -78,45 +86,35 @@ fn percent(text: &str) -> Result<f64, String> {
 /// Runs the command; what it returns is the exit code.
 pub(crate) fn compare(args: &CompareArgs) -> ExitCode {
     match answer(args) {
-        Ok((text, regressed)) => {
-            print(&text);
-            ExitCode::from(u8::from(regressed))
+        Ok((text, failed)) => {
+            match args.format {
+                Form::Json => print_json(&text),
+                Form::Terminal | Form::Markdown => print(&text),
+            }
+            ExitCode::from(u8::from(failed))
         }
-        Err(error) => wrong(error, 2),
+        // git is stopped by the same Ctrl-C, and says something else.
+        Err(_) if signals::stopped() => wrong(CompareError::Stopped, signals::STOPPED),
+        Err(error) => {
+            let code = error.code();
+            wrong(error, code)
+        }
     }
 }
 
-/// What to print, and whether there is a regression.
+/// What to print, and whether the comparison failed.
 fn answer(args: &CompareArgs) -> Result<(String, bool), CompareError> {
     if let Some([left, right]) = args.bench.as_deref() {
         return Ok((bench::compare(left, right, args.format)?, false));
     }
     if let Some([revision, config]) = args.run.as_deref() {
-        let repository = Repository::here()?;
-        let Some(commit) = repository.commit(revision)? else {
-            return Source::named(revision).and_then(|_| {
-                Err(CompareError::Unknown {
-                    name: revision.clone(),
-                    help: "--run takes a commit, since it builds it",
-                })
-            });
-        };
-        let config = PathBuf::from(config);
-        if !config.is_file() {
-            let source = std::io::ErrorKind::NotFound.into();
-            return Err(CompareError::Io { path: config, source });
-        }
-        let out =
-            tempfile::tempdir().map_err(|source| CompareError::Io { path: std::env::temp_dir(), source })?;
-        let [left, right] = rerun::rerun(&repository, &commit, &config, out.path())?;
-        let names = Names { left: commit.shown(), right: "this build".into() };
-        return finish(args, &Source::folder(&left)?, &Source::folder(&right)?, &names);
+        return run(args, revision, Path::new(config));
     }
     let (left, right) = match args.sides.as_slice() {
         [left, right] => (Source::named(left)?, Source::named(right)?),
         sides => {
             let repository = Repository::here()?;
-            let left = sides.first().map_or("HEAD", String::as_str);
+            let left = sides.first().map_or(OsStr::new("HEAD"), OsString::as_os_str);
             (Source::named(left)?, Source::working_tree(&repository)?)
         }
     };
@@ -127,6 +125,25 @@ fn answer(args: &CompareArgs) -> Result<(String, bool), CompareError> {
     }
     let names = Names { left: left.shown(), right: right.shown() };
     finish(args, &left, &right, &names)
+}
+
+/// Compares a commit that is built for it.
+fn run(args: &CompareArgs, revision: &OsStr, config: &Path) -> Result<(String, bool), CompareError> {
+    let repository = Repository::here()?;
+    let Some(commit) = repository.commit(revision)? else {
+        let name = revision.to_string_lossy().into_owned();
+        return Source::named(revision).and_then(|_| {
+            Err(CompareError::Unknown { name, help: "--run takes a commit, since it builds it" })
+        });
+    };
+    if !config.is_file() {
+        let source = std::io::ErrorKind::NotFound.into();
+        return Err(CompareError::Io { path: config.to_owned(), source });
+    }
+    signals::finish_first("stopping, and removing the checkout; Ctrl-C again stops at once")?;
+    let (_checkout, [left, right]) = rerun::rerun(&repository, &commit, config)?;
+    let names = Names { left: commit.shown(), right: "this build".into() };
+    finish(args, &Source::folder(&left)?, &Source::folder(&right)?, &names)
 }
 
 fn finish(
@@ -142,7 +159,7 @@ fn finish(
         Form::Markdown => comparison.render(names, Format::Markdown, top),
         Form::Json => json::json(&comparison, names),
     };
-    Ok((text, comparison.regressions() > 0))
+    Ok((text, comparison.failed()))
 }
 
 fn comparison(args: &CompareArgs, left: &Source, right: &Source) -> Result<Comparison, CompareError> {
@@ -162,16 +179,36 @@ fn comparison(args: &CompareArgs, left: &Source, right: &Source) -> Result<Compa
         }
         names = vec![wanted.clone()];
     }
-    let mut grids = Vec::new();
+    let (mut grids, mut inputs) = (Vec::new(), Vec::new());
     for name in names {
         let (left, right) = (left.read(&name, &filter)?, right.read(&name, &filter)?);
-        grids.push(Grid { name, left, right });
+        if let (Some(left), Some(right)) = (&left, &right) {
+            inputs.extend(changed_inputs(&name, left, right));
+        }
+        grids.push(Grid { name, left: left.map(|found| found.side), right: right.map(|found| found.side) });
     }
-    let options = Options { alpha: args.alpha, threshold: args.threshold / 100.0, force: args.force };
-    let comparison = compare_sides(&grids, &options).map_err(CompareError::Incomparable)?;
+    let options = Options {
+        alpha: args.alpha,
+        threshold: args.threshold / 100.0,
+        force: args.force,
+        allow_vanished: args.allow_vanished,
+    };
+    let mut comparison = compare_sides(&grids, &options).map_err(CompareError::Incomparable)?;
+    comparison.inputs = inputs;
     let filtered = args.problem.is_some() || args.loss.is_some() || args.optimizer.is_some();
     if comparison.cells == [0, 0] && filtered {
         return Err(CompareError::NothingLeft);
     }
     Ok(comparison)
+}
+
+/// The files that both configs name, and that weren't the same.
+fn changed_inputs(grid: &str, left: &Found, right: &Found) -> Vec<InputChange> {
+    let (Some(left), Some(right)) = (&left.inputs, &right.inputs) else { return Vec::new() };
+    let change = |(name, before): &Named| {
+        let (_, now) = right.iter().find(|(other, now)| other == name && now != before)?;
+        let digests = [before.clone(), now.clone()];
+        Some(InputChange { grid: grid.to_owned(), name: name.clone(), digests })
+    };
+    left.iter().filter_map(change).collect()
 }

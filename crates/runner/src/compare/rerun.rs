@@ -1,96 +1,127 @@
 //! `--run`: results of a commit that were never committed, by building it and running the config.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
+use super::checkout::{Checkout, wait_for_lock};
 use super::error::CompareError;
-use super::git::{Commit, Repository, output, text};
+use super::git::{Commit, Repository};
+use crate::signals;
 use crate::terminal::say;
 
-/// A checkout of a commit, which is removed again.
-struct Checkout<'a> {
-    repository: &'a Repository,
-    folder: PathBuf,
-}
+/// How often a child is looked after.
+const PAUSE: Duration = Duration::from_millis(50);
 
-impl<'a> Checkout<'a> {
-    fn new(repository: &'a Repository, commit: &Commit, folder: PathBuf) -> Result<Self, CompareError> {
-        let checkout = Self { repository, folder };
-        // An earlier one that was killed may have left it behind.
-        checkout.remove();
-        let path = checkout.folder.to_string_lossy().into_owned();
-        let added =
-            output(&mut repository.git(&["worktree", "add", "--detach", "--force", &path, &commit.hash]))?;
-        if added.status.success() {
-            return Ok(checkout);
-        }
-        Err(CompareError::Git { what: commit.shown(), message: text(&added.stderr) })
-    }
-
-    fn remove(&self) {
-        let path = self.folder.to_string_lossy().into_owned();
-        let _ = output(&mut self.repository.git(&["worktree", "remove", "--force", "--force", &path]));
-        let _ = std::fs::remove_dir_all(&self.folder);
-        let _ = output(&mut self.repository.git(&["worktree", "prune"]));
-    }
-}
-
-impl Drop for Checkout<'_> {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
-/// Builds the commit, and runs the config with that build and with this one. Each writes into its own
-/// folder of `out`, and these two are what is returned.
+/// Builds the commit, and runs the config with that build and with this one. What is returned are the two results,
+/// and the checkout that they are in: they go with it.
 ///
 /// The build goes to `target/compare`, which stays, so that libtorch's bindings are compiled once; the
 /// checkout lies there too, so that cargo finds the repository's `.cargo/config.toml` above it.
-pub(super) fn rerun(
-    repository: &Repository,
+pub(super) fn rerun<'a>(
+    repository: &'a Repository,
     commit: &Commit,
     config: &Path,
-    out: &Path,
-) -> Result<[PathBuf; 2], CompareError> {
-    // Building takes minutes, in which somebody may build this program anew under its name.
-    let this = out.join(format!("runner{}", std::env::consts::EXE_SUFFIX));
-    std::env::current_exe()
-        .and_then(|program| std::fs::copy(program, &this))
-        .map_err(|source| CompareError::Io { path: this.clone(), source })?;
+) -> Result<(Checkout<'a>, [PathBuf; 2]), CompareError> {
     let target = repository.root().join("target").join("compare");
-    let folder = target.join(format!("tree-{}", &commit.hash[..commit.hash.len().min(12)]));
-    let checkout = Checkout::new(repository, commit, folder)?;
-    say(&format!("building {}", commit.shown()));
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "-p", "runner", "--target-dir"]).arg(&target).current_dir(&checkout.folder);
-    let help = format!("its messages are above; does {} build at all?", commit.shown());
-    run(&mut build, &format!("building {}", commit.shown()), &help, |code| code == 0)?;
-
-    let program = target.join("debug").join(format!("runner{}", std::env::consts::EXE_SUFFIX));
-    let sides = [(commit.shown(), program, "left"), ("this build".to_owned(), this, "right")];
+    // A config by this path can't be taken for a subcommand or an option.
+    let config =
+        std::path::absolute(config).map_err(|source| CompareError::Io { path: config.to_owned(), source })?;
+    let checkout = Checkout::new(repository, commit, &target)?;
+    let program = build(commit, &target, &checkout)?;
+    let sides = [
+        (commit.shown(), program, "left"),
+        ("this build".to_owned(), this_program(&checkout.results)?, "right"),
+    ];
     let mut folders = [PathBuf::new(), PathBuf::new()];
     for ((name, program, side), folder) in sides.into_iter().zip(&mut folders) {
-        *folder = out.join(side);
+        *folder = checkout.results.join(side);
         let mut command = Command::new(program);
-        command.arg(config).arg("--out").arg(&*folder);
+        command.args(["run", "--out"]).arg(&*folder).arg("--").arg(&config);
         let help = "its messages are above; a config may name what an older build doesn't know";
+        let what = format!("running {} with {name}", config.display());
         // 1: some cells failed, which is what a comparison should show.
-        run(&mut command, &format!("running {} with {name}", config.display()), help, |code| code <= 1)?;
+        run(&mut command, &checkout, &what, help, |code| code <= 1)?;
     }
-    Ok(folders)
+    Ok((checkout, folders))
+}
+
+/// Builds the commit, and links the program into the checkout's results: another comparison may build another
+/// commit under its name.
+fn build(commit: &Commit, target: &Path, checkout: &Checkout) -> Result<PathBuf, CompareError> {
+    let _lock = wait_for_lock(&target.join("build.lock"))?;
+    say(&format!("building {}", commit.shown()));
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "-p", "runner", "--target-dir"]).arg(target).current_dir(&checkout.tree);
+    let help = format!("its messages are above; does {} build at all?", commit.shown());
+    run(&mut build, checkout, &format!("building {}", commit.shown()), &help, |code| code == 0)?;
+    let name = format!("runner{}", std::env::consts::EXE_SUFFIX);
+    let (built, program) = (target.join("debug").join(&name), checkout.results.join(&name));
+    fs::hard_link(&built, &program)
+        .or_else(|_| fs::copy(&built, &program).map(|_| ()))
+        .map_err(|source| CompareError::Write { path: program.clone(), source })?;
+    Ok(program)
+}
+
+/// This program, as it is now: building takes minutes, in which somebody may build it anew under its name.
+#[cfg(target_os = "linux")]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it is copied, which can fail")]
+fn this_program(_folder: &Path) -> Result<PathBuf, CompareError> {
+    Ok(format!("/proc/{}/exe", std::process::id()).into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn this_program(folder: &Path) -> Result<PathBuf, CompareError> {
+    let this = folder.join(format!("this{}", std::env::consts::EXE_SUFFIX));
+    std::env::current_exe()
+        .and_then(|program| fs::copy(program, &this))
+        .map_err(|source| CompareError::Write { path: this.clone(), source })?;
+    Ok(this)
 }
 
 /// Runs a program whose messages the user sees, and whose table the user doesn't.
 fn run(
     command: &mut Command,
+    checkout: &Checkout,
     what: &str,
     help: &str,
     fine: impl Fn(i32) -> bool,
 ) -> Result<(), CompareError> {
-    let problem = match command.stdin(Stdio::null()).stdout(Stdio::null()).status() {
-        Ok(status) if status.code().is_some_and(fine) => return Ok(()),
-        Ok(status) => status.to_string(),
+    command.stdin(checkout.stdin()).stdout(Stdio::null());
+    // A group of its own is ended whole: cargo's compilers, too.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    let status = command.spawn().and_then(|mut child| {
+        loop {
+            match child.try_wait()? {
+                Some(status) => return Ok(Some(status)),
+                None if signals::stopped() => {
+                    end(&mut child);
+                    return Ok(None);
+                }
+                None => thread::sleep(PAUSE),
+            }
+        }
+    });
+    let problem = match status {
+        Ok(None) => return Err(CompareError::Stopped),
+        Ok(Some(status)) if status.code().is_some_and(fine) => return Ok(()),
+        Ok(Some(status)) => status.to_string(),
         Err(error) => error.to_string(),
     };
     Err(CompareError::Program { what: what.to_owned(), problem, help: help.to_owned() })
+}
+
+/// Ends a child and those that it started.
+fn end(child: &mut Child) {
+    #[cfg(unix)]
+    let _ = rustix::process::kill_process_group(
+        rustix::process::Pid::from_child(child),
+        rustix::process::Signal::KILL,
+    );
+    #[cfg(not(unix))]
+    let _ = child.kill();
+    let _ = child.wait();
 }

@@ -1,13 +1,37 @@
 //! The two sides: commits, folders or the working tree, and the grids that they have.
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use analysis::compare::{Filter, Side};
+use analysis::compare::{Filter, Side, SideError};
 use analysis::records::Cells;
+use files::{Folder, TEXT};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::error::CompareError;
 use super::git::{Commit, RESULTS, Repository};
+use crate::terminal::say;
+
+/// A file and the SHA-256 of what was in it, in hexadecimal digits.
+pub(super) type Named = (String, String);
+
+/// A grid of a side.
+pub(super) struct Found {
+    pub(super) side: Side,
+    /// The files that its config names, where the manifest tells.
+    pub(super) inputs: Option<Vec<Named>>,
+}
+
+/// `manifest.json`, as far as it is read.
+#[derive(Default, Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    files: Vec<Named>,
+    inputs: Option<Vec<Named>>,
+}
 
 /// A side.
 pub(super) enum Source {
@@ -19,7 +43,7 @@ pub(super) enum Source {
 
 impl Source {
     /// What the user named: a commit or a folder.
-    pub(super) fn named(name: &str) -> Result<Self, CompareError> {
+    pub(super) fn named(name: &OsStr) -> Result<Self, CompareError> {
         let folder = Path::new(name);
         let repository = Repository::here();
         let commit = match &repository {
@@ -27,10 +51,10 @@ impl Source {
             Err(_) => None,
         };
         match (commit, folder.is_dir()) {
-            (Some(_), true) => Err(CompareError::Ambiguous { name: name.to_owned() }),
+            (Some(_), true) => Err(CompareError::Ambiguous { name: name.to_string_lossy().into_owned() }),
             (Some((repository, commit)), false) => Ok(Self::Commit(repository, commit)),
             (None, true) => Self::folder(folder),
-            (None, false) => Err(unknown(name, repository?.is_shallow())),
+            (None, false) => Err(unknown(&name.to_string_lossy(), repository?.is_shallow())),
         }
     }
 
@@ -68,7 +92,7 @@ impl Source {
     pub(super) fn grids(&self) -> Result<Vec<String>, CompareError> {
         let (grids, wanted, help) = match self {
             Self::Commit(repository, commit) => (
-                repository.grids(commit)?,
+                repository.grids(commit)?.into_keys().collect::<Vec<_>>(),
                 format!("{RESULTS}/<name>/cells.csv in it"),
                 format!(
                     "`runner compare --run {} CONFIG` builds it, runs the config with it and compares that",
@@ -96,32 +120,85 @@ impl Source {
     }
 
     /// Reads a grid; none if this side doesn't have it.
-    pub(super) fn read(&self, grid: &str, filter: &Filter) -> Result<Option<Side>, CompareError> {
+    pub(super) fn read(&self, grid: &str, filter: &Filter) -> Result<Option<Found>, CompareError> {
         match self {
             Self::Commit(repository, commit) => {
-                if !repository.grids(commit)?.iter().any(|name| name == grid) {
-                    return Ok(None);
-                }
-                let mut blob = repository.cells(commit, grid)?;
+                let Some(has_manifest) = repository.grids(commit)?.remove(grid) else { return Ok(None) };
+                let manifest = if has_manifest {
+                    let mut blob = repository.file(commit, grid, "manifest.json")?;
+                    let (what, mut json) = (blob.what.clone(), Vec::new());
+                    let read = blob.stdout().take(TEXT).read_to_end(&mut json);
+                    blob.finish()?;
+                    read.map_err(|source| CompareError::Io { path: what.clone().into(), source })?;
+                    Some(parsed(&json, &what)?)
+                } else {
+                    None
+                };
+                let mut blob = repository.file(commit, grid, "cells.csv")?;
                 let (what, stdout) = (blob.what.clone(), blob.stdout());
-                let side = Cells::new(&what, stdout)
-                    .map_err(Into::into)
-                    .and_then(|cells| Side::read(cells, &what, filter));
+                let found = checked(stdout, &what, manifest, filter);
                 blob.finish()?;
-                Ok(Some(side?))
+                found.map(Some)
             }
             Self::Folder { grids, single, .. } => {
-                let Some((_, folder)) = grids.iter().find(|(name, _)| *single || name == grid) else {
+                let Some((_, path)) = grids.iter().find(|(name, _)| *single || name == grid) else {
                     return Ok(None);
                 };
-                let path = folder.join("cells.csv");
-                let file =
-                    File::open(&path).map_err(|source| CompareError::Io { path: path.clone(), source })?;
-                let shown = path.display().to_string();
-                let cells = Cells::new(&path, file).map_err(analysis::compare::SideError::from)?;
-                Ok(Some(Side::read(cells, &shown, filter)?))
+                let folder = Folder::new(path);
+                let shown = |name: &str| path.join(name).display().to_string();
+                let unreadable = |name: &str| {
+                    let path = path.join(name);
+                    move |source| CompareError::Io { path, source }
+                };
+                let manifest = match folder.read("manifest.json", TEXT) {
+                    Ok(json) => Some(parsed(&json, &shown("manifest.json"))?),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                    Err(error) => return Err(unreadable("manifest.json")(error)),
+                };
+                let cells = folder.open("cells.csv", u64::MAX).map_err(unreadable("cells.csv"))?;
+                checked(cells, &shown("cells.csv"), manifest, filter).map(Some)
             }
         }
+    }
+}
+
+fn parsed(json: &[u8], what: &str) -> Result<Manifest, CompareError> {
+    serde_json::from_slice(json)
+        .map_err(|error| CompareError::Manifest { file: what.to_owned(), problem: error.to_string() })
+}
+
+/// Reads cells, which must be those that the manifest is about.
+fn checked(
+    read: impl Read,
+    what: &str,
+    manifest: Option<Manifest>,
+    filter: &Filter,
+) -> Result<Found, CompareError> {
+    let mut cells = Hashed { read, hash: Sha256::new() };
+    let side = Cells::new(what, &mut cells)
+        .map_err(SideError::from)
+        .and_then(|cells| Side::read(cells, what, filter))?;
+    let manifest = manifest.unwrap_or_default();
+    let digest = base16ct::lower::encode_string(&cells.hash.finalize());
+    match manifest.files.iter().find(|(name, _)| name == "cells.csv") {
+        Some((_, wanted)) if *wanted != digest => return Err(CompareError::Digest { file: what.to_owned() }),
+        Some(_) => {}
+        None => say(&format!("note: no manifest.json says whether {what} is whole; it is compared as it is")),
+    }
+    Ok(Found { side, inputs: manifest.inputs })
+}
+
+/// Hashes what is read.
+struct Hashed<R> {
+    read: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.read.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
     }
 }
 

@@ -10,7 +10,7 @@ use problems::{Losses, Problem};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::error::Source;
+use super::error::{Source, folder_of};
 use super::generators::{Classes, Draws, Normal, Values};
 use super::{ConfigError, DtypeChoice, SHORTER, check_label, check_name};
 
@@ -176,7 +176,7 @@ pub struct Case {
 /// If the file can't be read, or for the first mistake in it.
 pub fn read_case(path: &Path) -> Result<Case, ConfigError> {
     let text = read_text(path)?;
-    parse_case(&path.display().to_string(), &text)
+    parse_in(&path.display().to_string(), folder_of(path), &text)
 }
 
 /// Reads and checks a file of many cases.
@@ -186,7 +186,7 @@ pub fn read_case(path: &Path) -> Result<Case, ConfigError> {
 pub fn read_suite(path: &Path) -> Result<Vec<Case>, ConfigError> {
     let text = read_text(path)?;
     let file = path.display().to_string();
-    let source = Source::new(&file, &text);
+    let source = Source::new(&file, folder_of(path), &text);
     source.check_length()?;
     let suite: Suite = toml::from_str(&text).map_err(|error| source.toml(&error))?;
     suite.case.iter().map(|entry| check(&source, entry.as_ref(), true)).collect()
@@ -202,7 +202,11 @@ pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
 /// # Errors
 /// For the first mistake in it.
 pub fn parse_case(file: &str, text: &str) -> Result<Case, ConfigError> {
-    let source = Source::new(file, text);
+    parse_in(file, folder_of(Path::new(file)), text)
+}
+
+fn parse_in(file: &str, folder: &Path, text: &str) -> Result<Case, ConfigError> {
+    let source = Source::new(file, folder, text);
     source.check_length()?;
     let entry: Entry = toml::from_str(text).map_err(|error| source.toml(&error))?;
     check(&source, &entry, false)

@@ -39,6 +39,11 @@ pub enum ConfigError {
     },
 }
 
+/// The folder that a file is in.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
 /// A config's text, to make errors that point into it.
 pub(super) struct Source<'a> {
     file: &'a str,
@@ -47,8 +52,8 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
-        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+    /// A text that messages call `file`; its folder is apart, since it need not be UTF-8.
+    pub(super) fn new(file: &'a str, folder: &Path, text: &'a str) -> Self {
         Self { file, text, files: losses::Files::new(folder) }
     }
 

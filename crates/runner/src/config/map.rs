@@ -13,7 +13,7 @@ use serde_json::Value;
 use toml::Spanned;
 
 use super::diagnose::{check_pair, checked, read_text};
-use super::error::Source;
+use super::error::{Source, folder_of};
 use super::size::{MOST_CELLS, MOST_CSV_PIXELS, MOST_STEPS, grouped};
 use super::{ConfigError, DtypeChoice, check_name};
 
@@ -269,7 +269,7 @@ pub struct Map {
 /// If the file can't be read, or for the first mistake in it.
 pub fn read(path: &Path) -> Result<Map, ConfigError> {
     let text = read_text(path)?;
-    parse(&path.display().to_string(), text)
+    parse_in(&path.display().to_string(), folder_of(path), text)
 }
 
 /// Checks the text of a map's config; `file` is what messages call it.
@@ -280,7 +280,11 @@ pub fn read(path: &Path) -> Result<Map, ConfigError> {
 /// # Panics
 /// Never: the registry has a constant schedule.
 pub fn parse(file: &str, text: String) -> Result<Map, ConfigError> {
-    let source = Source::new(file, &text);
+    parse_in(file, folder_of(Path::new(file)), text)
+}
+
+fn parse_in(file: &str, folder: &Path, text: String) -> Result<Map, ConfigError> {
+    let source = Source::new(file, folder, &text);
     source.check_length()?;
     let entry: Entry = toml::from_str(&text).map_err(|error| source.toml(&error))?;
     let name = check_name(&source, &entry.name)?;

@@ -21,7 +21,7 @@ use toml::Spanned;
 pub use error::ConfigError;
 pub use values::{Numbers, Record, SeedChoice, Seeds};
 
-use error::Source;
+use error::{Source, folder_of};
 
 /// Which engine runs a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,7 +161,7 @@ pub struct Grid {
 /// If the file can't be read, or for the first mistake in it.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
     let text = diagnose::read_text(path)?;
-    parse(&path.display().to_string(), text)
+    parse_in(&path.display().to_string(), folder_of(path), text)
 }
 
 /// Checks the text of a config; `file` is what messages call it.
@@ -169,7 +169,11 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// For the first mistake in it.
 pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
-    let source = Source::new(file, &text);
+    parse_in(file, folder_of(Path::new(file)), text)
+}
+
+fn parse_in(file: &str, folder: &Path, text: String) -> Result<Config, ConfigError> {
+    let source = Source::new(file, folder, &text);
     source.check_length()?;
     let read: File = toml::from_str(&text).map_err(|error| source.toml(&error))?;
     let name = check_name(&source, &read.name)?;
@@ -230,7 +234,7 @@ pub struct Entries {
 /// # Errors
 /// If it is no config of a grid.
 pub fn entries(text: &str) -> Result<Entries, ConfigError> {
-    let source = Source::new("the config in the results", text);
+    let source = Source::new("the config in the results", Path::new(""), text);
     let read: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
     let (mut entries, mut seen) = (Entries::default(), HashSet::new());
     for block in read.grid.into_iter().map(Spanned::into_inner) {

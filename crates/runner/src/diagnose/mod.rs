@@ -19,7 +19,7 @@ mod suite;
 mod update;
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Once;
@@ -27,6 +27,7 @@ use std::sync::Once;
 use analysis::diagnosis::{Diagnosis, conclude, judge};
 use analysis::figures::{Figure, FigureError, Picture};
 use analysis::table::short;
+use analysis::text::plain_lines;
 use clap::Args;
 use files::{Folder, LockError};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -36,7 +37,7 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::config::diagnose::{Case, parse_case, read_case, read_suite};
 use crate::run::work;
-use crate::terminal::{print, say, wrong};
+use crate::terminal::{print, print_json, progress, say, wrong};
 use probe::Probes;
 use profile::Profile;
 
@@ -166,7 +167,7 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     };
     let json = serde_json::to_string_pretty(&answer.diagnosis).expect("plain data") + "\n";
     if args.json {
-        print(&json);
+        print_json(&json);
     } else {
         print(&render::terminal(&case.name, &answer.diagnosis, &answer.probes, &answer.profile.sketch()));
     }
@@ -184,7 +185,9 @@ fn write(folder: &Folder, case: &Case, answer: &Answer, json: &str) -> Result<()
         ("diagnosis.json".to_owned(), json.as_bytes().to_owned()),
         (
             "diagnosis.md".to_owned(),
-            render::markdown(&case.name, &answer.diagnosis, &answer.probes).into_bytes(),
+            plain_lines(&render::markdown(&case.name, &answer.diagnosis, &answer.probes))
+                .into_owned()
+                .into_bytes(),
         ),
         ("profile.csv".to_owned(), answer.profile.csv().into_bytes()),
     ];
@@ -206,15 +209,8 @@ fn write(folder: &Folder, case: &Case, answer: &Answer, json: &str) -> Result<()
 }
 
 fn progress_bar() -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    bar.set_style(
-        ProgressStyle::with_template("{spinner} probing {msg} ({elapsed})").expect("a sound template"),
-    );
-    bar.enable_steady_tick(std::time::Duration::from_millis(120));
-    bar
+    let style = ProgressStyle::with_template("{spinner} probing {msg} ({elapsed})");
+    progress(None, style.expect("the template is well formed"))
 }
 
 /// The cases of suite files, each with its file.

@@ -1,8 +1,10 @@
 //! Cases with planted causes, and how often the diagnosis finds them.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use analysis::diagnosis::Cause;
 use rayon::prelude::*;
@@ -10,6 +12,7 @@ use rayon::prelude::*;
 use super::{diagnose, suite_cases};
 use crate::config::diagnose::Case;
 use crate::terminal::{print, wrong};
+use crate::threads::pool;
 
 /// A planted case, and what was found.
 struct Found {
@@ -34,7 +37,11 @@ pub(super) fn command(files: &[PathBuf]) -> ExitCode {
         Ok(cases) => cases,
         Err(error) => return wrong(error, 2),
     };
-    let found: Vec<Found> = cases.par_iter().map(|(case, file)| find(case, file)).collect();
+    let pool = match pool(available_parallelism().map_or(1, NonZero::get)) {
+        Ok(pool) => pool,
+        Err(error) => return wrong(error, 1),
+    };
+    let found: Vec<Found> = pool.install(|| cases.par_iter().map(|(case, file)| find(case, file)).collect());
     print(&report(&found));
     ExitCode::SUCCESS
 }

@@ -6,7 +6,7 @@ mod pixels;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use analysis::figures::FigureError;
 use analysis::records::Manifest;
@@ -18,11 +18,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::cli::{Place, on_ctrl_c};
+use crate::cli::Place;
 use crate::config::map::{self, Map, Show};
 use crate::plan::BUILD;
 use crate::run::work;
-use crate::terminal::{print, say, wrong};
+use crate::signals;
+use crate::terminal::{print, progress, say, wrong};
+use crate::threads::{NoThreads, pool};
 use picture::{Counts, picture, write_csv, write_npy};
 pub use pixels::{Pixel, train};
 
@@ -62,9 +64,9 @@ enum MapError {
     Figure(#[from] FigureError),
     #[error("a run failed: {message}")]
     Failed { message: String },
-    #[error("stopped")]
-    #[diagnostic(help("a map is made in one go: nothing was written"))]
-    Stopped,
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Threads(#[from] NoThreads),
 }
 
 /// What `manifest.json` says.
@@ -87,8 +89,13 @@ pub(crate) fn command(args: &MapArgs) -> ExitCode {
         Ok(map) => map,
         Err(error) => return wrong(error, 2),
     };
-    on_ctrl_c("stopping; Ctrl-C again stops at once");
-    let jobs = args.place.jobs(None);
+    let jobs = match args.place.jobs(None) {
+        Ok(jobs) => jobs,
+        Err(error) => return wrong(error, 2),
+    };
+    if let Err(error) = signals::end_at_once("stopped: a map is made in one go, and nothing was written") {
+        return wrong(error, 1);
+    }
     let folder = Folder::new(args.place.out.join(&map.name));
     let runs = map.x.pixels * map.y.pixels;
     say(&format!("{}: {runs} runs of up to {} steps, on {jobs} threads", map.name, map.steps));
@@ -104,7 +111,6 @@ pub(crate) fn command(args: &MapArgs) -> ExitCode {
             ));
             ExitCode::SUCCESS
         }
-        Err(error @ MapError::Stopped) => wrong(error, 130),
         Err(error) => wrong(error, 1),
     }
 }
@@ -128,16 +134,12 @@ fn make(map: &Map, folder: &Folder, jobs: usize) -> Result<Counts, MapError> {
         Err(LockError::Busy) => return Err(MapError::Busy { path: folder.path().to_owned() }),
         Err(LockError::Io(source)) => return Err(unusable(source)),
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(jobs)
-        .start_handler(|_| tch::set_num_threads(1))
-        .build()
-        .expect("threads can be started");
-    let progress = progress_bar((map.x.pixels * map.y.pixels) as u64);
-    let pixels = pool.install(|| train(map, |runs| progress.inc(runs as u64)));
-    progress.finish_and_clear();
-    let pixels = pixels
-        .map_err(|message| message.map_or(MapError::Stopped, |message| MapError::Failed { message }))?;
+    let pool = pool(jobs)?;
+    let bar = progress_bar((map.x.pixels * map.y.pixels) as u64);
+    let pixels = pool.install(|| train(map, |runs| bar.inc(runs as u64)));
+    bar.finish_and_clear();
+    let pixels = pixels.map_err(|message| MapError::Failed { message })?;
+    signals::hold();
     write(map, folder, &pixels)
 }
 
@@ -190,7 +192,5 @@ fn store(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), MapError> {
 fn progress_bar(runs: u64) -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} runs  {elapsed} gone, {eta} left");
-    let bar = ProgressBar::new(runs).with_style(style.expect("the template is well formed"));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+    progress(Some(runs), style.expect("the template is well formed"))
 }

@@ -1,7 +1,6 @@
 //! The runs of a map: one a pixel.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use analysis::records::{Engine, Outcome, Role};
 use rayon::prelude::*;
@@ -10,7 +9,6 @@ use crate::config::EngineChoice;
 use crate::config::map::{Axis, Map, Setting, Vary};
 use crate::engine;
 use crate::plan::{self, Batch, Lane, Settings};
-use crate::run::STOP;
 
 /// What became of the run of a pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,21 +25,19 @@ pub struct Pixel {
 /// Trains all pixels, row by row from the bottom, on rayon's threads; `done` is told how many more are.
 ///
 /// # Errors
-/// None if it was stopped; else why a run failed.
-pub fn train(map: &Map, done: impl Fn(usize) + Sync) -> Result<Vec<Pixel>, Option<String>> {
+/// Why a run failed.
+pub fn train(map: &Map, done: impl Fn(usize) + Sync) -> Result<Vec<Pixel>, String> {
     // Along the inner axis pixels are lanes of one batch, if they can be.
     let transposed = map.y.vary.in_lanes() && !map.x.vary.in_lanes();
     let (outer, inner) = if transposed { (&map.x, &map.y) } else { (&map.y, &map.x) };
     let painter = Painter::new(map, outer, inner);
     let line = |i: usize| {
-        if STOP.load(Ordering::Relaxed) {
-            return Err(None);
-        }
-        let line = painter.line(outer.value(i)).map_err(Some)?;
+        let line = painter.line(outer.value(i))?;
         done(line.len());
         Ok(line)
     };
-    let lines: Vec<Vec<Pixel>> = (0..outer.pixels).into_par_iter().map(line).collect::<Result<_, _>>()?;
+    let lines: Vec<Vec<Pixel>> =
+        (0..outer.pixels).into_par_iter().map(line).collect::<Result<_, String>>()?;
     if !transposed {
         return Ok(lines.concat());
     }

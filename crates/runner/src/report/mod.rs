@@ -7,8 +7,10 @@ mod source;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use analysis::figures::{Drawing, FigureError, Picture, Theme};
 use analysis::records::{RecordError, digest};
@@ -26,6 +28,7 @@ use crate::config::{self, ConfigError, Entries};
 use crate::plan::{Plan, PlanError};
 use crate::table::{TableError, unreadable};
 use crate::terminal::{print, say, wrong};
+use crate::threads::pool;
 use source::Source;
 
 /// What `--help` adds.
@@ -203,12 +206,18 @@ const LIST: &str = "figures.json";
 /// Writes the figures, and removes those of an earlier report; what else is in the folder stays.
 fn write_figures(folder: &Folder, gallery: &[(String, Drawing)]) -> Result<(), ReportError> {
     folder.create().map_err(|source| ReportError::Write { path: folder.path().to_owned(), source })?;
-    let made = gallery.par_iter().map(|(name, drawing)| {
+    let make = |(name, drawing): &(String, Drawing)| {
         let files = drawing.files(name)?;
         files.iter().try_for_each(|(name, bytes)| write(folder, name, bytes))?;
         Ok(files.map(|(name, bytes)| (name, digest(bytes.as_slice()).expect("memory can be read"))))
-    });
-    let made: Vec<[(String, String); 3]> = made.collect::<Result<_, ReportError>>()?;
+    };
+    // Where there are no threads to be had, one is enough.
+    let made: Result<Vec<[(String, String); 3]>, ReportError> =
+        match pool(available_parallelism().map_or(1, NonZero::get)) {
+            Ok(pool) => pool.install(|| gallery.par_iter().map(make).collect()),
+            Err(_) => gallery.iter().map(make).collect(),
+        };
+    let made = made?;
     let made: BTreeMap<String, String> = made.into_iter().flatten().collect();
     let before = folder.read_text(LIST, files::TEXT).unwrap_or_default();
     let before: BTreeMap<String, String> = serde_json::from_str(&before).unwrap_or_default();

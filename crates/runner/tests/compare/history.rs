@@ -148,9 +148,9 @@ fn a_row_that_is_gone_is_named_first() {
     repository.commit("v1");
     repository.write("x", cells(&[("adam", 49)]));
     let (code, answer, _) = repository.compare(&[]);
-    assert_eq!(code, 0, "{answer}");
+    assert_eq!(code, 1, "{answer}");
     let line = answer.lines().nth(3).unwrap();
-    assert!(line.starts_with("vanished") && line.ends_with("fit · mse · sgd · constant"), "{answer}");
+    assert!(line.starts_with("✗ vanished") && line.ends_with("fit · mse · sgd · constant"), "{answer}");
 }
 
 #[test]

@@ -1,0 +1,125 @@
+//! What Ctrl-C (SIGINT), SIGTERM and SIGHUP do to a command that has something to finish. A command that hasn't is
+//! ended by them at once.
+//!
+//! Nothing here depends on standard error being read, nor on a thread being free: the second signal ends the program
+//! from within its handler.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use crate::terminal::say;
+use crate::threads::NoThreads;
+
+/// The exit code of a program that was stopped.
+pub(crate) const STOPPED: u8 = 130;
+
+/// Set by the first signal after [`finish_first`]: batches that have begun are finished, and no other begins.
+pub static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Held by whichever comes first: a signal that ends the program, or the writing of files that it must not cut off.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// The first signal sets [`STOP`] and is answered with these words; the second one ends the program.
+///
+/// # Errors
+/// If there is no thread to answer with.
+pub(crate) fn finish_first(words: &'static str) -> Result<(), NoThreads> {
+    listen(&STOP, move || say(words))
+}
+
+/// The first signal ends the program with these words; once files are written ([`hold`]), only a second one does.
+///
+/// # Errors
+/// If there is no thread to answer with.
+pub(crate) fn end_at_once(words: &'static str) -> Result<(), NoThreads> {
+    listen(&Arc::default(), move || {
+        let _held = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+        say(words);
+        end();
+    })
+}
+
+/// From now on files are written, and then the program ends.
+pub(crate) fn hold() {
+    std::mem::forget(WRITING.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Ends the program as a signal would. Other threads are in the middle of something, so nothing is torn down.
+#[cfg(unix)]
+fn end() {
+    signal_hook::low_level::exit(STOPPED.into());
+}
+
+#[cfg(not(unix))]
+fn end() {
+    std::process::exit(STOPPED.into());
+}
+
+/// The first signal sets the flag and calls `answer`; the second one ends the program.
+#[cfg(unix)]
+fn listen(flag: &Arc<AtomicBool>, answer: impl FnOnce() + Send + 'static) -> Result<(), NoThreads> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::flag;
+    use signal_hook::iterator::Signals;
+
+    let mut signals = vec![SIGINT, SIGTERM];
+    if !is_ignored(SIGHUP) {
+        signals.push(SIGHUP);
+    }
+    let waiting = Signals::new(&signals);
+    for &signal in &signals {
+        // In this order: the first signal finds the flag unset.
+        let second = flag::register_conditional_shutdown(signal, STOPPED.into(), flag.clone());
+        if let Err(error) = second.and_then(|_| flag::register(signal, flag.clone())) {
+            say(&format!("Ctrl-C will not be waited for: {error}"));
+        }
+    }
+    let Ok(mut waiting) = waiting else { return Ok(()) };
+    let wait = move || {
+        if waiting.forever().next().is_some() {
+            answer();
+        }
+    };
+    let thread = std::thread::Builder::new().name("signals".into()).spawn(wait);
+    thread.map(|_| ()).map_err(|error| NoThreads::new(1, error))
+}
+
+#[cfg(not(unix))]
+fn listen(flag: &Arc<AtomicBool>, answer: impl FnOnce() + Send + 'static) -> Result<(), NoThreads> {
+    let (flag, answer) = (flag.clone(), Mutex::new(Some(answer)));
+    let set = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            end();
+        }
+        if let Some(answer) = answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            answer();
+        }
+    });
+    if let Err(error) = set {
+        say(&format!("Ctrl-C will not be waited for: {error}"));
+    }
+    Ok(())
+}
+
+/// Whether whoever started this program had it ignore a signal, as `nohup` does with SIGHUP.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let mask = || {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    };
+    mask().is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// A file that grows beyond its limit (`ulimit -f`) becomes an error of writing; by default its signal ends the
+/// program without a word.
+pub(crate) fn refuse_large_files() {
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
+/// Whether a first signal came.
+pub(crate) fn stopped() -> bool {
+    STOP.load(Ordering::Relaxed)
+}
