@@ -7,6 +7,7 @@ use plotters::style::{FontStyle, register_font};
 use std::sync::Once;
 
 use super::style::{DASHES, Theme};
+use crate::text::plain;
 
 /// Of the font that comes with the program.
 const FONT: &str = "optbench Sans";
@@ -86,7 +87,7 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
         let (horizontal, vertical) = words.anchor;
         let font = font(words.size * self.zoom).transform(transform);
         let style = font.color(&words.colour).pos(Pos::new(horizontal, vertical));
-        self.area.draw(&Text::new(text.to_owned(), self.pixel(at), style))
+        self.area.draw(&Text::new(plain(text).into_owned(), self.pixel(at), style))
     }
 }
 

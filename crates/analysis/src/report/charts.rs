@@ -7,6 +7,7 @@ use super::gallery::shares;
 use super::{NAMED, Results};
 use crate::figures::{COLOURS, DASHES};
 use crate::table::basin;
+use crate::text::plain;
 
 /// So many numbers of curves go into a page, about 8 MB; a large grid's curves have fewer points.
 const MOST_NUMBERS: usize = 1_000_000;
@@ -65,7 +66,7 @@ pub(super) fn json(results: &Results) -> String {
     let style = |solver: &crate::scores::Solver| {
         let name = solver.name();
         let style = results.palette.style(&name);
-        json!({ "name": name, "colour": style.colour, "dash": style.dash })
+        json!({ "name": plain(&name), "colour": style.colour, "dash": style.dash })
     };
     let hex = |[r, g, b]: [u8; 3]| format!("#{r:02x}{g:02x}{b:02x}");
     let all = json!({
@@ -100,7 +101,11 @@ fn workload(results: &Results, workload: super::Workload, most: usize) -> Worklo
         }
     };
     let target = workload.rows.iter().filter_map(|place| results.row(*place).target).min_by(f64::total_cmp);
-    Workload { target, rows: workload.rows.iter().map(row).collect(), name: workload.name }
+    Workload {
+        target,
+        rows: workload.rows.iter().map(row).collect(),
+        name: plain(&workload.name).into_owned(),
+    }
 }
 
 fn profile(results: &Results) -> Value {

@@ -2,18 +2,18 @@
 
 use std::fmt::Write;
 
-/// A text that is only a text, within an element or an attribute in quotes.
+use crate::text::plain_lines;
+
+/// A text that is only a text, and shows as it reads, within an element or an attribute in quotes.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in plain_lines(text).chars() {
         match character {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // A browser would replace it.
-            '\0' => out.push('\u{fffd}'),
             other => out.push(other),
         }
     }

@@ -273,3 +273,34 @@ fn the_first_line_of_a_part_is_checked_and_nothing_in_it_is_believed() {
     assert!(timings.contains("\"'=cmd|"), "{timings}");
     assert!(!timings.contains(",=cmd"), "{timings}");
 }
+
+#[test]
+fn labels_of_others_hide_nothing_and_move_no_cursor() {
+    let place = ran();
+    let cells = place.results("x").join("cells.csv");
+    let named = fs::read_to_string(&cells).unwrap().replace(",mse,", ",m\u{202e}s\u{1b}[2Je,");
+    fs::write(&cells, named).unwrap();
+    fs::remove_file(place.results("x").join("manifest.json")).unwrap();
+    let hidden = |text: &str| text.chars().any(|c| c == '\u{202e}' || c == '\u{1b}');
+    for command in [
+        &["table", "results/x"][..],
+        &["table", "results/x", "--format", "markdown"],
+        &["table", "results/x", "--format", "json"],
+        &["compare", "results/x", "results/x"],
+        &["report", "results/x"],
+    ] {
+        let output = ended(&mut place.command(command));
+        said(&output, 0);
+        assert!(!hidden(&String::from_utf8(output.stdout).unwrap()), "{command:?}");
+    }
+    let folder = place.results("x");
+    let drawn = fs::read_dir(folder.join("report")).unwrap().map(|entry| entry.unwrap().path());
+    let drawn: Vec<PathBuf> = drawn.filter(|path| path.extension().is_some_and(|end| end == "svg")).collect();
+    assert!(!drawn.is_empty());
+    for path in drawn.into_iter().chain([folder.join("report.html"), folder.join("table.md")]) {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!hidden(&text), "{}", path.display());
+    }
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains(r"m\u{202e}s\u{1b}[2Je"));
+}
