@@ -10,12 +10,12 @@ use crate::script::Script;
 /// A TorchScript module for each lane, whose parameters are views of tensors `[lanes, …]`; or one for
 /// all lanes where it has no parameters and no state that a call may change.
 ///
-/// What a module does in a call reaches nobody else: it is given copies of its inputs, and libtorch's grad mode is
-/// afterwards what it was before.
+/// What a module does in a call reaches nobody else: where its code may change the tensors that it is given, or libtorch's
+/// grad mode, it is given copies, and the mode is afterwards what it was before.
 #[derive(Debug)]
 pub struct Replicas {
     name: String,
-    keeps_state: bool,
+    script: Script,
     /// Shows by its gradient in which mode libtorch is.
     witness: Tensor,
     modules: Vec<CModule>,
@@ -27,7 +27,7 @@ pub struct Replicas {
 struct Loaded {
     module: CModule,
     parameters: Vec<(String, Tensor)>,
-    keeps_state: bool,
+    script: Script,
 }
 
 fn load(file: &File, (kind, device): (Kind, Device)) -> Result<Loaded, String> {
@@ -46,7 +46,7 @@ fn load(file: &File, (kind, device): (Kind, Device)) -> Result<Loaded, String> {
             "`{name}` is no TorchScript module: {message}; write it with torch.jit.script(module).save({name:?})"
         )
     };
-    let Script { keeps_state, .. } = file.script().map_err(no_module)?;
+    let script = file.script().map_err(no_module)?;
     let mut module =
         CModule::load_data_on_device(&mut &*bytes, device).map_err(|error| no_module(reason(&error)))?;
     let list = |module: &CModule| {
@@ -62,7 +62,7 @@ fn load(file: &File, (kind, device): (Kind, Device)) -> Result<Loaded, String> {
     }
     parameters.sort_by(|a, b| a.0.cmp(&b.0));
     parameters.retain(|(_, parameter)| parameter.requires_grad());
-    Ok(Loaded { module, parameters, keeps_state })
+    Ok(Loaded { module, parameters, script })
 }
 
 /// What libtorch says, without its stacks and what `unwrap` puts around it: the Python-like error at the
@@ -89,8 +89,8 @@ impl Replicas {
     /// If it is no TorchScript module.
     pub fn load(file: &File, lanes: usize, options: (Kind, Device)) -> Result<Self, String> {
         let first = load(file, options)?;
-        let keeps_state = first.keeps_state;
-        let copies = if first.parameters.is_empty() && !keeps_state { 1 } else { lanes };
+        let script = first.script;
+        let copies = if first.parameters.is_empty() && !script.keeps_state { 1 } else { lanes };
         let (mut modules, mut leaves) = (Vec::new(), Vec::new());
         let others = (1..copies).map(|_| load(file, options));
         for loaded in std::iter::once(Ok(first)).chain(others) {
@@ -99,13 +99,13 @@ impl Replicas {
             leaves.push(parameters.into_iter().map(|(_, parameter)| parameter).collect());
         }
         let witness = Tensor::from(1.0).set_requires_grad(true);
-        Ok(Self { name: file.name().to_owned(), keeps_state, witness, modules, leaves })
+        Ok(Self { name: file.name().to_owned(), script, witness, modules, leaves })
     }
 
     /// Whether a call may change what later calls return, so that no lane may see the calls of another.
     #[must_use]
     pub fn keeps_state(&self) -> bool {
-        self.keeps_state
+        self.script.keeps_state
     }
 
     /// The parameters as they were exported, `[lanes, …]` each, with at least two dimensions.
@@ -147,14 +147,17 @@ impl Replicas {
         (0..self.parameters()).map(of).collect()
     }
 
-    /// Calls a method of a lane's module with copies of tensors.
+    /// Calls a method of a lane's module with tensors, which stay as they are.
     ///
     /// # Errors
     /// What libtorch says, in one line, with the file's name.
     pub fn call(&self, lane: usize, method: &str, inputs: &[&Tensor]) -> Result<IValue, String> {
         let module = self.modules.get(lane).unwrap_or(&self.modules[0]);
-        let inputs: Vec<IValue> = inputs.iter().map(|tensor| IValue::Tensor(tensor.alias_copy())).collect();
-        self.keeping_grad_mode(|| module.method_is(method, &inputs)).map_err(|error| {
+        let copy = if self.script.has_effects { Tensor::alias_copy } else { Tensor::shallow_clone };
+        let inputs: Vec<IValue> = inputs.iter().map(|tensor| IValue::Tensor(copy(tensor))).collect();
+        let call = || module.method_is(method, &inputs);
+        let returned = if self.script.has_effects { self.keeping_grad_mode(call) } else { call() };
+        returned.map_err(|error| {
             let reason = reason(&error);
             // Only tensors that the code makes itself can be elsewhere: the parameters were moved.
             let elsewhere = reason.contains(" backend") || reason.contains("same device");

@@ -18,6 +18,8 @@ pub(crate) struct Script {
     pub keeps_state: bool,
     /// Whether it may draw from libtorch's global generator, or seed it.
     pub is_random: bool,
+    /// Whether a call may change the tensors that it is given (an in-place operator) or libtorch's grad mode.
+    pub has_effects: bool,
 }
 
 /// Operators that draw whenever they are called, without the `_` of their in-place forms.
@@ -99,6 +101,9 @@ impl Script {
         Ok(Self {
             keeps_state: keeps_state(&layers, constants) || keeps_state(&own, constants),
             is_random: is_random(&layers, &own, training),
+            has_effects: [&layers, &own]
+                .into_iter()
+                .any(|code| has_in_place_operator(code) || code.contains("grad")),
         })
     }
 }
@@ -138,13 +143,24 @@ fn keeps_state(code: &str, constants: bool) -> bool {
     tensors && in_place
 }
 
-/// In-place operators end in `_`, or are those of `&=`, `|=`, `^=`, `<<=` and `>>=`; others write to an `out`.
+/// In-place operators end in `_`, or are those of `&=`, `|=`, `^=`, `<<=` and `>>=`; others write to an `out`; and a few
+/// change a tensor that isn't their first.
 fn has_in_place_operator(code: &str) -> bool {
+    const OTHERS: [&str; 11] = [
+        "__iand__",
+        "__ior__",
+        "__ixor__",
+        "__ilshift__",
+        "__irshift__",
+        "batch_norm",
+        "fused_moving_avg",
+        "instance_norm",
+        "out=",
+        "rrelu_with_noise",
+        "set_data",
+    ];
     let ends_in_one = |(at, _): (usize, &str)| !code[..at].ends_with('_');
-    code.match_indices("_(").any(ends_in_one)
-        || ["__iand__", "__ior__", "__ixor__", "__ilshift__", "__irshift__", "out=", ".set_data("]
-            .iter()
-            .any(|name| code.contains(name))
+    code.match_indices("_(").any(ends_in_one) || OTHERS.iter().any(|name| code.contains(name))
 }
 
 /// Name and type in `name : Type` or `__annotations__["name"] = Type`.
@@ -268,6 +284,20 @@ mod tests {
         let constant =
             "class Mine(Module):\n  def forward(self) -> Tensor:\n    _0 = torch.add_(CONSTANTS.c0, 1)\n";
         assert!(keeps_state(constant, true) && !keeps_state(constant, false));
+    }
+
+    #[test]
+    fn operators_that_change_what_they_are_given_are_found() {
+        for (code, expected) in [
+            ("    x = torch.add(target, 1.)\n    if torch.__is__(x, None):\n", false),
+            ("    x = torch.add_(target, 1.)\n", true),
+            ("    x = torch.__ior__(target, mask)\n", true),
+            ("    x = torch.add(x, 1., out=target)\n", true),
+            ("    x = torch.requires_grad_(target, False)\n", true),
+            ("    x = torch.native_batch_norm(x, w, b, target, v, True, 0.1, 0.1)\n", true),
+        ] {
+            assert_eq!(has_in_place_operator(code), expected, "{code}");
+        }
     }
 
     #[test]
