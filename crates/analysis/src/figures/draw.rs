@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use image::codecs::png::PngEncoder;
+use image::{ColorType, ImageEncoder};
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
@@ -46,16 +49,29 @@ pub(super) fn svg<P: Draw + ?Sized>(picture: &P, theme: Theme) -> Result<String,
 
 pub(super) fn png<P: Draw + ?Sized>(picture: &P, path: &Path) -> Result<(), FigureError> {
     let (width, height) = picture.size();
-    let area = BitMapBackend::new(path, (ZOOM * width, ZOOM * height)).into_drawing_area();
-    draw(picture, &area, Theme::Light).map_err(|error| FigureError::Write {
-        path: path.display().to_string(),
-        source: std::io::Error::other(error.to_string()),
-    })
+    write_png(path, (ZOOM * width, ZOOM * height), |area| draw(picture, area, Theme::Light))
+}
+
+/// Draws in memory and writes that: plotters drops what its buffered file can't write at the end.
+pub(super) fn write_png(
+    path: &Path,
+    (width, height): (u32, u32),
+    draw: impl for<'a> FnOnce(&DrawingArea<BitMapBackend<'a>, Shift>) -> Drawn<BitMapBackend<'a>>,
+) -> Result<(), FigureError> {
+    let mut pixels = vec![0; 3 * width as usize * height as usize];
+    draw(&BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area())
+        .map_err(|error| FigureError::Draw(error.to_string()))?;
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes)
+        .write_image(&pixels, width, height, ColorType::Rgb8)
+        .map_err(|error| FigureError::Draw(error.to_string()))?;
+    std::fs::write(path, bytes)
+        .map_err(|source| FigureError::Write { path: path.display().to_string(), source })
 }
 
 fn draw<P: Draw + ?Sized, B: DrawingBackend>(
     picture: &P,
-    area: &DrawingArea<B, plotters::coord::Shift>,
+    area: &DrawingArea<B, Shift>,
     theme: Theme,
 ) -> Drawn<B> {
     let pen = Pen::new(area, ZOOM, theme);

@@ -7,6 +7,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::FigureError;
+use super::draw::write_png;
 use super::pen::font;
 use super::scale::{Scale, label};
 use super::style::{COLOURS, viridis};
@@ -183,11 +184,7 @@ impl Raster {
     pub fn png(&self, path: &Path) -> Result<(), FigureError> {
         assert_eq!(self.pixels.len(), self.x.pixels * self.y.pixels, "one colour a pixel");
         let layout = Layout::of(self);
-        let area = BitMapBackend::new(path, layout.size()).into_drawing_area();
-        self.draw(&area, &layout).map_err(|error| FigureError::Write {
-            path: path.display().to_string(),
-            source: std::io::Error::other(error.to_string()),
-        })
+        write_png(path, layout.size(), |area| self.draw(area, &layout))
     }
 
     fn draw<B: DrawingBackend>(&self, area: &Area<B>, at: &Layout) -> Drawn<B> {

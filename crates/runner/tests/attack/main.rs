@@ -2,3 +2,8 @@
 
 #[path = "../cli/place.rs"]
 mod place;
+
+#[cfg(unix)]
+mod endings;
+#[cfg(unix)]
+mod limit;
