@@ -122,27 +122,35 @@ fn standard_error_that_nobody_can_read_changes_no_code() {
     }
 }
 
+/// How many parts are there.
+fn parts(place: &Place) -> usize {
+    let files = fs::read_dir(place.results("x").join("parts"));
+    let is_part = |file: &fs::DirEntry| file.path().extension().is_some_and(|ending| ending == "part");
+    files.into_iter().flatten().flatten().filter(is_part).count()
+}
+
 /// Starts a long run, and waits until it has made a part.
 fn started(place: &Place, command: &mut Command, stderr: Stdio) -> Child {
     place.config("long", &long());
-    let mut child =
-        command.args(["long.toml", "--jobs", "2"]).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
-    let parts = place.results("x").join("parts");
-    let is_part = |file: io::Result<fs::DirEntry>| {
-        file.is_ok_and(|file| file.path().extension().is_some_and(|ending| ending == "part"))
-    };
-    until("the first part", || {
-        assert_eq!(child.try_wait().unwrap(), None, "it ended before it was stopped");
-        fs::read_dir(&parts).is_ok_and(|mut files| files.any(is_part))
-    });
+    command.args(["long.toml", "--jobs", "2"]).stdout(Stdio::null()).stderr(stderr);
+    let mut child = command.spawn().unwrap();
+    goes_on(place, &mut child, 1);
     child
+}
+
+/// Waits until there are so many parts.
+fn goes_on(place: &Place, child: &mut Child, wanted: usize) {
+    until("a part", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        parts(place) >= wanted
+    });
 }
 
 #[test]
 fn a_run_is_stopped_whatever_became_of_standard_error() {
     let (_reader, mut stuck) = io::pipe().unwrap();
     // As much as a pipe holds, and nobody reads it.
-    stuck.write_all(&[b'x'; 1 << 16]).unwrap();
+    stuck.write_all(&vec![b'x'; 1 << 16]).unwrap();
     let streams: [(&str, &dyn Fn() -> Stdio); 3] = [
         ("full", &|| full().into()),
         ("closed", &|| closed().into()),
@@ -167,8 +175,9 @@ fn nohup_keeps_a_run_from_being_hung_up() {
     let mut command = wrapped(&place, "trap '' HUP");
     let mut child = started(&place, &mut command, Stdio::null());
     signal(&child, "HUP");
-    sleep(Duration::from_millis(500));
-    assert_eq!(child.try_wait().unwrap(), None, "it was stopped");
+    // More than those that had begun.
+    let wanted = parts(&place) + 8;
+    goes_on(&place, &mut child, wanted);
     signal(&child, "TERM");
     assert_eq!(code(wait(&mut child)), 130);
 }
@@ -200,7 +209,7 @@ fn commands_that_have_nothing_to_finish_end_by_the_signal() {
     // A pipe that is full holds each where it prints.
     for command in ["list", "table results/x --no-write", "compare results results", "plan x.toml"] {
         let (_reader, mut stuck) = io::pipe().unwrap();
-        stuck.write_all(&[b'x'; 1 << 16]).unwrap();
+        stuck.write_all(&vec![b'x'; 1 << 16]).unwrap();
         let words: Vec<&str> = command.split(' ').collect();
         let mut child = place.command(&words).stdout(stuck).stderr(Stdio::null()).spawn().unwrap();
         sleep(Duration::from_millis(500));
@@ -359,10 +368,9 @@ fn nothing_of_others_moves_the_cursor_or_turns_text_around() {
     };
     for evil in ["a\u{202e}b", "a\u{1b}[2Jb", "a\u{9b}2Jb", "a\u{2066}b", "a\u{7}b"] {
         let escaped = format!("a{}", evil.chars().nth(1).unwrap().escape_default());
-        let toml =
-            evil.escape_unicode().to_string().replace("\\u{", "\\U{").replace("{", "").replace("}", "");
         // As TOML escapes it: eight digits.
-        let toml: String = toml.split("\\U").skip(1).map(|digits| format!("\\U{digits:0>8}")).collect();
+        let digits: Vec<String> = evil.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
+        let toml = digits.concat();
         for (config, what) in [
             (format!("{GRID}\"{toml}\" = 1\n"), "a key"),
             (GRID.replace("\"mse\"", &format!("\"{toml}\"")), "a loss"),

@@ -59,7 +59,8 @@ impl Repository {
             "build.rs",
             &format!(
                 "fn main() {{ std::thread::sleep(std::time::Duration::from_secs(4)); \
-                 std::fs::write({said:?}, \"\").unwrap(); }}"
+                 std::fs::write(r\"{}\", \"\").unwrap(); }}",
+                said.display()
             ),
         );
         self.commit("slow");
