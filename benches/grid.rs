@@ -54,7 +54,7 @@ fn main() {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(3));
     for (name, text) in GRIDS {
-        let config = config::parse(name, text.to_owned()).expect("the config is ours");
+        let config = config::parse(name, text).expect("the config is ours");
         let plan = Plan::new(&config).expect("the config is ours");
         group.throughput(Throughput::Elements(plan.cells()));
         group.bench_function(format!("engine/{name}"), |bencher| {

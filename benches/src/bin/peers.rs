@@ -124,7 +124,7 @@ fn repeat<T>(least_s: f64, mut once: impl FnMut() -> T) -> (Vec<f64>, T) {
 
 /// A grid from its plan to the results of every lane, without the files.
 fn grid(work: &str, text: &str, least_s: f64) -> Value {
-    let config = runner::config::parse(work, text.to_owned()).expect("the config is ours");
+    let config = runner::config::parse(work, text).expect("the config is ours");
     let plan = Plan::new(&config).expect("the config is ours");
     let (seconds, results) = repeat(least_s, || {
         let run = |batch| engine::run(batch);

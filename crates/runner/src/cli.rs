@@ -81,7 +81,10 @@ Examples:
   runner compare v1 v2 --grid grid     one grid of two commits
   runner compare old/ results/         two folders
   runner compare --run v1 configs/grid.toml
-                                       builds v1 and runs the config with both builds")]
+                                       builds v1 and runs the config with both builds
+
+Exit codes: 0 nothing got worse; 1 a regression, or a row or grid that vanished (unless --allow-vanished); 2 the sides
+can't be compared, or a cells.csv isn't what its manifest says; 130 stopped.")]
     Compare(CompareArgs),
     /// Say why a loss decreases slowly, with evidence, and run the fixes
     #[command(after_help = diagnose::HELP)]

@@ -218,7 +218,9 @@ impl Plan {
             let grid = Grid { lr, ..config.grids[batch.grid].clone() };
             let Batch { problem, loss, optimizer, engine, settings, .. } = batch;
             let at_once = at_once(problem, loss.as_ref(), optimizer, *engine, settings, &OnceCell::new());
-            let more = lanes(&grid, *engine, problem, at_once.expect("the plan was made of it"));
+            // As when the plan was made of it.
+            let Ok(at_once) = at_once else { continue };
+            let more = lanes(&grid, *engine, problem, at_once);
             extension.extend(more.into_iter().map(|lanes| Batch { lanes, ..(*batch).clone() }));
         }
         extension

@@ -145,10 +145,10 @@ pub(crate) fn random_note(labels: &[String]) -> String {
     if labels.is_empty() {
         return String::new();
     }
-    let list: String = labels.iter().map(|label| format!("- {label}\n")).collect();
     format!(
         "\nThese may draw random numbers inside a TorchScript module: rows with them depend on -j and\n\
-         don't repeat.\n\n{list}"
+         don't repeat.\n\n- {}\n",
+        labels.join("\n- ")
     )
 }
 

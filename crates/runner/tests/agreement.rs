@@ -11,8 +11,7 @@ use runner::plan::{Batch, Lane, Plan};
 
 /// The batches of a config.
 fn plan(text: &str) -> Vec<Batch> {
-    let config =
-        config::parse("agreement.toml", text.to_owned()).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let config = config::parse("agreement.toml", text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     Plan::new(&config).unwrap_or_else(|error| panic!("{error}\n{text}")).batches
 }
 

@@ -12,7 +12,7 @@ fn run(problem: &str, optimizer: &str) -> Vec<LaneResult> {
          dtype = 'float64'\nseeds = {{ tuning = 1, reporting = 2 }}\n\
          [[grid]]\nproblems = [{problem}]\n{losses}optimizers = [{optimizer}]\n"
     );
-    let config = config::parse("evaluations.toml", text).unwrap_or_else(|error| panic!("{error:?}"));
+    let config = config::parse("evaluations.toml", &text).unwrap_or_else(|error| panic!("{error:?}"));
     let results: Vec<LaneResult> = Plan::new(&config).unwrap().batches.iter().flat_map(engine::run).collect();
     assert!(results.iter().all(|result| result.message.is_empty()), "{results:?}");
     results

@@ -16,7 +16,7 @@ fn run(engine: &str, [problem, loss, optimizer]: [&str; 3], lr: f64, target: f64
          seeds = {{ tuning = 0, reporting = 1 }}\n[[grid]]\nproblems = [{problem}]\nlosses = [{loss}]\n\
          optimizers = [{optimizer}]\nlr = {lr}\ntargets = {target}\n"
     );
-    let config = config::parse("figures.toml", text).expect("the config is sound");
+    let config = config::parse("figures.toml", &text).expect("the config is sound");
     let plan = Plan::new(&config).expect("it can be planned");
     assert_eq!(plan.cells(), 1);
     engine::run(&plan.batches[0]).swap_remove(0)

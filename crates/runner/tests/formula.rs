@@ -19,8 +19,7 @@ fn batches(loss: &str, dtype: &str) -> Vec<Batch> {
          [[grid]]\nproblems = ['direct_fit', 'line_fit']\nlosses = [{loss}]\n\
          optimizers = ['sgd', {{ sgd = {{ momentum = 0.9 }} }}, 'adam']\n"
     );
-    let config =
-        config::parse("formula.toml", text.clone()).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let config = config::parse("formula.toml", &text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     Plan::new(&config).unwrap_or_else(|error| panic!("{error}\n{text}")).batches
 }
 

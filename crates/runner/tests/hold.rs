@@ -16,7 +16,7 @@ fn hits_are_those_that_the_curve_shows() {
              [[grid]]\nproblems = [{{ quadratic = {{ dim = 2, condition = 10 }} }}]\n\
              optimizers = [{{ heavy_ball = {{ momentum = 0.95 }} }}]\n"
         );
-        let config = config::parse("hold.toml", text).unwrap_or_else(|error| panic!("{error:?}"));
+        let config = config::parse("hold.toml", &text).unwrap_or_else(|error| panic!("{error:?}"));
         for result in Plan::new(&config).unwrap().batches.iter().flat_map(engine::run) {
             let errors: Vec<f64> = result.curve.iter().map(|moment| moment.error).collect();
             let first = |target: f64, hold: usize| {

@@ -28,7 +28,7 @@ fn batches(losses: &str, dtype: &str) -> Vec<Batch> {
          optimizers = ['sgd', {{ sgd = {{ momentum = 0.9 }} }}, 'adam']\n"
     );
     let file = modules().join("torchscript.toml").display().to_string();
-    let config = config::parse(&file, text).unwrap_or_else(|error| panic!("{error:?}"));
+    let config = config::parse(&file, &text).unwrap_or_else(|error| panic!("{error:?}"));
     Plan::new(&config).unwrap_or_else(|error| panic!("{error}")).batches
 }
 
@@ -164,7 +164,7 @@ fn a_module_that_was_exported_again_is_run_again() {
         let text = "name = 'again'\n[[grid]]\nproblems = ['direct_fit']\noptimizers = ['sgd']\n\
                     losses = [{ torchscript = { file = 'mine.pt' } }]\n";
         let file = folder.path().join("again.toml").display().to_string();
-        let plan = Plan::new(&config::parse(&file, text.to_owned()).unwrap()).unwrap();
+        let plan = Plan::new(&config::parse(&file, text).unwrap()).unwrap();
         plan.batches[0].key(&plan.targets)
     };
     assert_eq!(loss("plateau.pt"), loss("plateau.pt"));

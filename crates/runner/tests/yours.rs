@@ -28,7 +28,7 @@ fn text(problem: &Value, loss: &str, head: &str) -> String {
 fn run(folder: &Path, text: &str) -> Vec<LaneResult> {
     tch::set_num_threads(1);
     let file = folder.join("yours.toml").display().to_string();
-    let config = config::parse(&file, text.to_owned()).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let config = config::parse(&file, text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     let plan = Plan::new(&config).unwrap_or_else(|error| panic!("{error}\n{text}"));
     plan.batches.iter().flat_map(engine::run).collect()
 }
@@ -286,7 +286,7 @@ fn what_the_files_hold_is_part_of_the_key() {
         let problem = json!({"model": "mlp.pt", "data": "digits.npz"});
         let text = text(&problem, "mse", "lr = [0.1]") + "optimizers = ['sgd']\n";
         let file = folder.path().join("x.toml").display().to_string();
-        let plan = Plan::new(&config::parse(&file, text).unwrap()).unwrap();
+        let plan = Plan::new(&config::parse(&file, &text).unwrap()).unwrap();
         plan.batches[0].key(&plan.targets)
     };
     let before = batches();

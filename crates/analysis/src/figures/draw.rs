@@ -1,6 +1,8 @@
 //! Pictures on plotters' backends.
 
-use image::ImageEncoder;
+use image::codecs::png::PngEncoder;
+use image::{ColorType, ImageEncoder};
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
@@ -51,24 +53,23 @@ pub(super) fn png<P: Draw + ?Sized>(picture: &P) -> Result<Vec<u8>, FigureError>
 /// What is drawn, as a PNG file.
 pub(super) fn bitmap(
     (width, height): (u32, u32),
-    draw: impl for<'a> FnOnce(&DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>) -> Drawn<BitMapBackend<'a>>,
+    draw: impl for<'a> FnOnce(&DrawingArea<BitMapBackend<'a>, Shift>) -> Drawn<BitMapBackend<'a>>,
 ) -> Result<Vec<u8>, FigureError> {
-    let failed = |error: String| FigureError::Draw(error);
     let mut pixels = vec![0; 3 * width as usize * height as usize];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-        draw(&area).map_err(|error| failed(error.to_string()))?;
+        draw(&area).map_err(|error| FigureError::Draw(error.to_string()))?;
     }
     let mut file = Vec::new();
-    let encoder = image::codecs::png::PngEncoder::new(&mut file);
-    let written = encoder.write_image(&pixels, width, height, image::ColorType::Rgb8);
-    written.map_err(|error| failed(error.to_string()))?;
+    let encoder = PngEncoder::new(&mut file);
+    let written = encoder.write_image(&pixels, width, height, ColorType::Rgb8);
+    written.map_err(|error| FigureError::Draw(error.to_string()))?;
     Ok(file)
 }
 
 fn draw<P: Draw + ?Sized, B: DrawingBackend>(
     picture: &P,
-    area: &DrawingArea<B, plotters::coord::Shift>,
+    area: &DrawingArea<B, Shift>,
     theme: Theme,
 ) -> Drawn<B> {
     let pen = Pen::new(area, ZOOM, theme);

@@ -5,6 +5,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::FigureError;
+use super::draw::bitmap;
 use super::pen::font;
 use super::scale::{Scale, label};
 use super::style::{COLOURS, viridis};
@@ -181,7 +182,7 @@ impl Raster {
     pub fn png(&self) -> Result<Vec<u8>, FigureError> {
         assert_eq!(self.pixels.len(), self.x.pixels * self.y.pixels, "one colour a pixel");
         let layout = Layout::of(self);
-        super::draw::bitmap(layout.size(), |area| self.draw(area, &layout))
+        bitmap(layout.size(), |area| self.draw(area, &layout))
     }
 
     fn draw<B: DrawingBackend>(&self, area: &Area<B>, at: &Layout) -> Drawn<B> {

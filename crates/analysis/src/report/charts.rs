@@ -62,7 +62,7 @@ fn numbers(values: impl IntoIterator<Item = f64>) -> Vec<Number> {
 pub(super) fn json(results: &Results) -> String {
     let most = (MOST_NUMBERS / (6 * results.table.rows.len().max(1))).clamp(POINTS.0, POINTS.1);
     let workloads: Vec<Workload> =
-        results.workloads().into_iter().map(|one| workload(results, one, most)).collect();
+        results.workloads().iter().map(|one| workload(results, one, most)).collect();
     let style = |solver: &crate::scores::Solver| {
         let name = solver.name();
         let style = results.palette.style(&name);
@@ -83,7 +83,7 @@ pub(super) fn json(results: &Results) -> String {
     all.to_string().replace('<', "\\u003c")
 }
 
-fn workload(results: &Results, workload: super::Workload, most: usize) -> Workload {
+fn workload(results: &Results, workload: &super::Workload, most: usize) -> Workload {
     let row = |&place: &usize| {
         let (row, grid) = (results.row(place), &results.grids[place]);
         let curve = results.curves[place].thinned(most);

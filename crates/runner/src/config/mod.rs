@@ -161,21 +161,21 @@ pub struct Grid {
 /// If the file can't be read, or for the first mistake in it.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
     let text = diagnose::read_text(path)?;
-    parse_in(&path.display().to_string(), folder_of(path), text)
+    parse_in(&path.display().to_string(), folder_of(path), &text)
 }
 
 /// Checks the text of a config; `file` is what messages call it.
 ///
 /// # Errors
 /// For the first mistake in it.
-pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
+pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
     parse_in(file, folder_of(Path::new(file)), text)
 }
 
-fn parse_in(file: &str, folder: &Path, text: String) -> Result<Config, ConfigError> {
-    let source = Source::new(file, folder, &text);
+fn parse_in(file: &str, folder: &Path, text: &str) -> Result<Config, ConfigError> {
+    let source = Source::new(file, folder, text);
     source.check_length()?;
-    let read: File = toml::from_str(&text).map_err(|error| source.toml(&error))?;
+    let read: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
     let name = check_name(&source, &read.name)?;
     if let Some(jobs) = &read.jobs {
         source.require(
@@ -214,7 +214,7 @@ fn parse_in(file: &str, folder: &Path, text: String) -> Result<Config, ConfigErr
     let grids = read.grid.iter().map(|block| check_grid(&source, &read, block)).collect::<Result<_, _>>()?;
     let (jobs, engine, dtype) = (read.jobs.map(Spanned::into_inner), read.engine, read.dtype.into());
     let extend = read.extend;
-    let config = Config { name, jobs, engine, dtype, divergence, extend, grids, text: text.clone() };
+    let config = Config { name, jobs, engine, dtype, divergence, extend, grids, text: text.to_owned() };
     size::check(&source, &config)?;
     Ok(config)
 }

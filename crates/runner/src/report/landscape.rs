@@ -162,7 +162,7 @@ mod tests {
     fn the_way_is_that_of_the_run() {
         let text = "name = 'x'\nsteps = 40\nseeds = { tuning = 0, reporting = [7] }\nlr = [0.05]\nrecord = 'summary'\n\
                     [[grid]]\nproblems = ['himmelblau']\noptimizers = ['adam', 'lbfgs', 'sgd']\n";
-        let plan = Plan::new(&config::parse("x", text.into()).unwrap()).unwrap();
+        let plan = Plan::new(&config::parse("x", text).unwrap()).unwrap();
         for batch in &plan.batches {
             let lane = batch.lanes[0];
             let way = way(batch, lane);

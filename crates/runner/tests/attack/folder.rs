@@ -108,7 +108,9 @@ fn linked_names_are_replaced_and_not_written_through() {
         ("diagnosis", &["profile.svg", "profile.png", "descent-dark.svg", "diagnosis.json", "profile.csv"]),
     ] {
         fs::create_dir_all(place.results(folder)).unwrap();
-        names.iter().for_each(|name| symlink(&theirs, place.results(folder).join(name)).unwrap());
+        for name in names {
+            symlink(&theirs, place.results(folder).join(name)).unwrap();
+        }
     }
     said(&ended(&mut place.command(&["map", "m.toml"])), 0);
     said(&ended(&mut place.command(&["diagnose", "--loss", "plateau", "--start", "-2", "--target", "0"])), 0);
@@ -228,7 +230,7 @@ fn sealed(part: &[u8], change: impl FnOnce(&mut String)) -> Vec<u8> {
     let (before, after) = (&line[..at], &line[at + 64..]);
     let body = &part[end + 1..];
     let hash = Sha256::new().chain_update(before).chain_update(after).chain_update(body).finalize();
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = base16ct::lower::encode_string(&hash);
     [format!("{before}{hash}{after}\n").as_bytes(), body].concat()
 }
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use crate::ended;
 use crate::place::{Place, text};
 
 /// What a module does that is told a prediction and a target, or inputs.
@@ -153,24 +154,6 @@ fn read_cells(place: &Place) -> String {
     fs::read_to_string(place.results("x").join("cells.csv")).unwrap()
 }
 
-/// Waits for a program, but no longer than this.
-fn wait(mut child: Child, most: Duration) -> Output {
-    let begin = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if begin.elapsed() > most {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            panic!("it hasn't ended after {most:?}");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.wait_with_output().unwrap()
-}
-
-fn spawn(command: &mut Command) -> Child {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
 #[test]
 fn a_module_that_is_replaced_while_a_grid_runs_changes_nothing_of_the_run() {
     let config = "name = 'x'\nsteps = 2000\nlr = [0.01, 0.02]\nseeds = { tuning = 2, reporting = 2 }\ntargets = [0.1]\n\
@@ -183,7 +166,8 @@ fn a_module_that_is_replaced_while_a_grid_runs_changes_nothing_of_the_run() {
     module(&replaced, "other.pt", Does::L1);
     let expected = cells(&alone, config);
 
-    let mut child = spawn(&mut replaced.command(&[&replaced.config("x", config), "-j", "1"]));
+    let mut child =
+        replaced.command(&[&replaced.config("x", config), "-j", "1"]).stderr(Stdio::piped()).spawn().unwrap();
     let parts = replaced.results("x").join("parts");
     let has_part = || {
         let entries = fs::read_dir(&parts).into_iter().flatten().flatten();
@@ -195,7 +179,7 @@ fn a_module_that_is_replaced_while_a_grid_runs_changes_nothing_of_the_run() {
     }
     fs::rename(replaced.path().join("other.pt"), replaced.path().join("mine.pt")).unwrap();
     assert!(child.try_wait().unwrap().is_none(), "the file was to be replaced in the middle of the run");
-    let output = wait(child, Duration::from_secs(300));
+    let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(read_cells(&replaced), expected);
 }
@@ -351,15 +335,14 @@ fn a_file_that_is_no_regular_one_is_refused_at_once() {
             attempts.push((model(&format!("model = 'good.pt', data = '{kind}.{end}'")), end));
         }
         for (config, end) in attempts {
-            let output =
-                wait(spawn(&mut place.command(&[&place.config("x", &config)])), Duration::from_secs(20));
+            let output = ended(&mut place.command(&[&place.config("x", &config)]));
             let said = text(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{config}{said}");
             assert!(said.contains(&format!("{kind}.{end}")), "{config}{said}");
         }
         let target = format!("{{ file = {{ path = '{kind}.npz' }} }}");
         let arguments = ["diagnose", "--loss", "mse", "--target", &target];
-        let output = wait(spawn(&mut place.command(&arguments)), Duration::from_secs(20));
+        let output = ended(&mut place.command(&arguments));
         assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
         assert!(text(&output.stderr).contains(&format!("{kind}.npz")), "{}", text(&output.stderr));
     }
@@ -381,6 +364,6 @@ fn a_table_of_very_many_columns_is_read() {
     let config = "name = 'x'\nsteps = 2\nlr = [0.1]\nseeds = { tuning = [], reporting = [1] }\n\
                   [[grid]]\nlosses = ['mse']\noptimizers = ['sgd']\n";
     let config = place.config("x", &format!("{config}problems = [{problem}]\n"));
-    let output = wait(spawn(&mut place.command(&[&config, "-j", "1"])), Duration::from_secs(60));
+    let output = ended(&mut place.command(&[&config, "-j", "1"]));
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }

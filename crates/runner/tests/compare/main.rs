@@ -4,7 +4,11 @@
 #[path = "../cli/place.rs"]
 mod place;
 
+#[path = "../attack/limit.rs"]
+mod limit;
+
 mod benches;
+mod gate;
 mod history;
 mod rerun;
 mod wrong;
@@ -14,6 +18,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use limit::Ended;
 use place::{Place, text};
 
 /// What stands before the rows of a `cells.csv`.
@@ -79,10 +84,7 @@ impl Repository {
 }
 
 fn compare(place: &Place, arguments: &[&str]) -> (i32, String, String) {
-    let output = place.run(&[&["compare"], arguments].concat());
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    let Ended { code, stdout, stderr } = limit::run(place, &[&["compare"], arguments].concat(), |_| ());
     assert!(!stderr.contains("panicked"), "{stderr}");
-    // Messages are wrapped to the terminal's width; words are what is asked for.
-    let words = stderr.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
-    (output.status.code().unwrap_or(-1), stdout, words)
+    (code, stdout, stderr)
 }

@@ -2,8 +2,13 @@
 //! which writes what it was built with.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::Repository;
+use crate::limit::{code, signal, until, wait};
 
 const CONFIG: &str = "name = \"x\"\nsteps = 200\nseeds = { tuning = 1, reporting = 8 }\nlr = [0.1]\n\
                       [[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\"]\noptimizers = [\"sgd\", \"adam\"]\n";
@@ -15,21 +20,127 @@ const PROGRAM: &str = r#"fn main() {
 }
 "#;
 
-#[test]
-fn a_commit_is_built_run_and_cleared_away() {
+/// A repository whose commit `same` comes to what this program comes to, and the config that both run.
+fn repository() -> (Repository, String, String) {
     let repository = Repository::new();
     let place = &repository.0;
     let file = place.config("x", CONFIG);
     assert_eq!(place.run(&[&file, "--out", "out"]).status.code(), Some(0));
     let cells = fs::read_to_string(place.path().join("out/x/cells.csv")).unwrap();
     fs::remove_dir_all(place.path().join("out")).unwrap();
-    let write = |name: &str, content: &str| fs::write(place.path().join(name), content).unwrap();
     fs::create_dir(place.path().join("src")).unwrap();
-    write(".gitignore", "target\nCargo.lock\n");
-    write("Cargo.toml", "[package]\nname = \"runner\"\nedition = \"2024\"\n\n[workspace]\n");
-    write("src/main.rs", PROGRAM);
-    write("src/cells.csv", &cells);
+    repository.put(".gitignore", "target\nCargo.lock\n");
+    repository.put("Cargo.toml", "[package]\nname = \"runner\"\nedition = \"2024\"\n\n[workspace]\n");
+    repository.put("src/main.rs", PROGRAM);
+    repository.put("src/cells.csv", &cells);
     repository.commit("same");
+    (repository, file, cells)
+}
+
+impl Repository {
+    fn put(&self, name: &str, content: &str) {
+        fs::write(self.0.path().join(name), content).unwrap();
+    }
+
+    /// What comparisons that build left behind, apart from the build.
+    fn leftovers(&self) -> Vec<String> {
+        let folder = fs::read_dir(self.0.path().join("target/compare"));
+        let names =
+            folder.into_iter().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let checkouts = names.filter(|name| name.starts_with("tree-"));
+        let worktrees = self.git(&["worktree", "list"]);
+        checkouts.chain(worktrees.lines().skip(1).map(str::to_owned)).collect()
+    }
+
+    /// A commit whose build takes some seconds, after which it says so in a file.
+    fn commit_slow(&self) -> PathBuf {
+        let said = self.0.path().join("target/built");
+        self.put(
+            "build.rs",
+            &format!(
+                "fn main() {{ std::thread::sleep(std::time::Duration::from_secs(4)); \
+                 std::fs::write(r\"{}\", \"\").unwrap(); }}",
+                said.display()
+            ),
+        );
+        self.commit("slow");
+        said
+    }
+
+    /// Starts to compare the slow commit, and waits until it is being built.
+    fn building(&self, temporary: &Path) -> Child {
+        let mut command = self.0.command(&["compare", "--run", "slow", "x.toml"]);
+        command.env("TMPDIR", temporary).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap();
+        let build = self.0.path().join("target/compare/debug/build");
+        let runs = |folder: fs::DirEntry| folder.path().join("build-script-build").exists();
+        until("the build", || fs::read_dir(&build).is_ok_and(|all| all.flatten().any(runs)));
+        child
+    }
+}
+
+#[test]
+fn a_killed_comparison_is_cleared_away_by_the_next_one() {
+    let (repository, file, _) = repository();
+    repository.commit_slow();
+    let temporary = tempfile::tempdir().unwrap();
+    let mut child = repository.building(temporary.path());
+    signal(&child, "KILL");
+    assert_eq!(code(wait(&mut child)), -9);
+    assert!(!repository.leftovers().is_empty());
+    let (code, answer, message) = repository.compare(&["--run", "same", &file]);
+    assert_eq!(code, 0, "{answer}{message}");
+    assert_eq!(repository.leftovers(), Vec::<String>::new());
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "something is left in TMPDIR");
+}
+
+#[test]
+fn a_comparison_that_is_stopped_ends_its_build_and_leaves_nothing() {
+    let (repository, _, _) = repository();
+    let built = repository.commit_slow();
+    let temporary = tempfile::tempdir().unwrap();
+    for name in ["TERM", "INT"] {
+        let _ = fs::remove_dir_all(repository.0.path().join("target/compare"));
+        let mut child = repository.building(temporary.path());
+        let begin = Instant::now();
+        signal(&child, name);
+        assert_eq!(code(wait(&mut child)), 130);
+        assert!(begin.elapsed() < Duration::from_secs(4), "it waited for the build");
+        assert_eq!(repository.leftovers(), Vec::<String>::new());
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "something is left in TMPDIR");
+    }
+    sleep(Duration::from_secs(5));
+    assert!(!built.exists(), "the build went on");
+}
+
+#[test]
+fn two_comparisons_with_one_commit_do_each_other_no_harm() {
+    let (repository, file, _) = repository();
+    let start = || {
+        let mut command = repository.0.command(&["compare", "--run", "same", &file]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut both = [start(), start()];
+    assert_eq!(both.each_mut().map(|child| code(wait(child))), [0, 0]);
+    assert_eq!(repository.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_config_may_be_called_like_a_subcommand() {
+    let (repository, file, _) = repository();
+    for name in ["list", "--help", "plan"] {
+        fs::copy(repository.0.path().join(&file), repository.0.path().join(name)).unwrap();
+        let name = if name.starts_with('-') { format!("./{name}") } else { name.to_owned() };
+        let (code, answer, message) = repository.compare(&["--run", "HEAD", &name]);
+        assert_eq!(code, 0, "{message}");
+        assert!(answer.contains("no regression, 2 identical"), "{answer}");
+    }
+}
+
+#[test]
+fn a_commit_is_built_run_and_cleared_away() {
+    let (repository, _, cells) = repository();
+    let place = &repository.0;
     // sgd was faster here. Before the message are the steps to three targets, then the evaluations.
     let faster = |line: &str| -> String {
         let mut columns: Vec<&str> = line.split(',').collect();
@@ -39,9 +150,9 @@ fn a_commit_is_built_run_and_cleared_away() {
         }
         columns.join(",") + "\n"
     };
-    write("src/cells.csv", &cells.lines().map(faster).collect::<String>());
+    repository.put("src/cells.csv", &cells.lines().map(faster).collect::<String>());
     repository.commit("faster");
-    write("src/main.rs", "no program");
+    repository.put("src/main.rs", "no program");
     repository.commit("broken");
 
     let (code, answer, message) = repository.compare(&["--run", "same", "x.toml"]);
@@ -57,7 +168,7 @@ fn a_commit_is_built_run_and_cleared_away() {
     assert_eq!(code, 2, "{message}");
     assert!(message.contains("building broken (") && message.contains("does broken ("), "{message}");
     // Nothing is left behind, and nothing was touched.
-    assert_eq!(repository.git(&["worktree", "list"]).lines().count(), 1);
+    assert_eq!(repository.leftovers(), Vec::<String>::new());
     assert_eq!(repository.git(&["status", "--porcelain"]), "");
     assert!(!place.path().join("results").exists());
 }

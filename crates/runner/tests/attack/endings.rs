@@ -1,0 +1,481 @@
+//! Streams that can't be written, signals, threads and paths: every program ends, with a documented code.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::limit::{Ended, code, run, run_command, signal, until, wait};
+use crate::place::{Place, result_files, text};
+
+const GRID: &str = "name = \"x\"\nsteps = 60\nseeds = { tuning = 1, reporting = 2 }\nlr = [0.1]\n\
+                    [[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\"]\noptimizers = [\"sgd\", \"adam\"]\n";
+/// Hours of runs.
+const MAP: &str = "name = \"m\"\nproblem = \"himmelblau\"\noptimizer = \"adam\"\nlr = 1e-9\nsteps = 1000000\n\
+                   x = { vary = \"start.x1\", from = -5, to = 5, pixels = 1000 }\n\
+                   y = { vary = \"start.x2\", from = -5, to = 5, pixels = 1000 }\n";
+const SMALL_MAP: &str = "name = \"m\"\nproblem = \"himmelblau\"\noptimizer = \"adam\"\nlr = 0.1\nsteps = 50\n\
+                         x = { vary = \"start.x1\", from = -5, to = 5, pixels = 4 }\n\
+                         y = { vary = \"start.x2\", from = -5, to = 5, pixels = 4 }\n";
+
+fn place() -> Place {
+    let place = Place::new();
+    place.config("x", GRID);
+    place.config("m", SMALL_MAP);
+    place
+}
+
+/// A thousand batches, each of which is done in no time.
+fn long() -> String {
+    let optimizers: Vec<String> = (1..1000).map(|k| format!("{{ adam = {{ beta1 = 0.{k:03} }} }}")).collect();
+    GRID.replace("steps = 60", "steps = 20000")
+        .replace("\"direct_fit\"", "{ direct_fit = { dim = 64 } }")
+        .replace("\"sgd\", \"adam\"", &optimizers.join(", "))
+}
+
+fn full() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
+}
+
+/// A pipe that nobody reads, and never will.
+fn closed() -> io::PipeWriter {
+    io::pipe().unwrap().1
+}
+
+/// Two folders of results, and all commands that print.
+fn printing(place: &Place) -> Vec<Vec<&'static str>> {
+    for out in ["results", "other"] {
+        assert_eq!(run(place, &["x.toml", "--out", out], |_| ()).code, 0);
+    }
+    [
+        "x.toml",
+        "plan x.toml",
+        "merge x.toml",
+        "status x.toml",
+        "status x.toml --json",
+        "table results/x --no-write",
+        "table results/x --no-write --format csv",
+        "table results/x --no-write --format json",
+        "list",
+        "list optimizers",
+        "list adam",
+        "compare results other",
+        "compare results other --format json",
+        "report results/x --no-figures",
+        "map m.toml",
+        "diagnose --loss plateau --target 0 --start -2 --steps 300 --no-write",
+        "slurm x.toml --shards 2",
+        "--help",
+        "run --help",
+        "--version",
+    ]
+    .iter()
+    .map(|line| line.split(' ').collect())
+    .collect()
+}
+
+#[test]
+fn standard_output_that_is_full_is_an_error_and_a_closed_pipe_is_none() {
+    let place = place();
+    for command in printing(&place) {
+        let Ended { code, stderr, .. } = run(&place, &command, |to| {
+            to.stdout(full());
+        });
+        assert_eq!(code, 1, "{command:?}: {stderr}");
+        assert!(stderr.contains("can't write to standard output: No space left"), "{command:?}: {stderr}");
+        let Ended { code, stderr, .. } = run(&place, &command, |to| {
+            to.stdout(closed());
+        });
+        assert_eq!(code, 0, "{command:?}: {stderr}");
+    }
+    // What is wrong otherwise keeps its code.
+    let missing = run(&place, &["nothere.toml"], |to| {
+        to.stdout(full());
+    });
+    assert_eq!(missing.code, 2);
+    // Nobody is to take a message for an answer.
+    let help = place.run(&["--help"]);
+    let words = text(&help.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("101 a fault of this program") && help.stderr.is_empty(), "{words}");
+}
+
+#[test]
+fn standard_error_that_nobody_can_read_changes_no_code() {
+    let place = place();
+    for command in printing(&place) {
+        for to in [Stdio::from(full()), Stdio::from(closed())] {
+            let Ended { code, .. } = run(&place, &command, |command| {
+                command.stderr(to);
+            });
+            assert_eq!(code, 0, "{command:?}");
+        }
+    }
+    for wrong in [&["nothere.toml"][..], &["compare", "nothere", "results"], &["list", "adm"], &["--nothere"]]
+    {
+        let Ended { code, .. } = run(&place, wrong, |command| {
+            command.stderr(full()).stdout(full());
+        });
+        assert_eq!(code, 2, "{wrong:?}");
+    }
+}
+
+/// How many parts are there.
+fn parts(place: &Place) -> usize {
+    let files = fs::read_dir(place.results("x").join("parts"));
+    let is_part = |file: &fs::DirEntry| file.path().extension().is_some_and(|ending| ending == "part");
+    files.into_iter().flatten().flatten().filter(is_part).count()
+}
+
+/// Starts a long run, and waits until it has made a part.
+fn started(place: &Place, command: &mut Command, stderr: Stdio) -> Child {
+    place.config("long", &long());
+    command.args(["long.toml", "--jobs", "2"]).stdout(Stdio::null()).stderr(stderr);
+    let mut child = command.spawn().unwrap();
+    goes_on(place, &mut child, 1);
+    child
+}
+
+/// Waits until there are so many parts.
+fn goes_on(place: &Place, child: &mut Child, wanted: usize) {
+    until("a part", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        parts(place) >= wanted
+    });
+}
+
+#[test]
+fn a_run_is_stopped_whatever_became_of_standard_error() {
+    let (_reader, mut stuck) = io::pipe().unwrap();
+    // As much as a pipe holds, and nobody reads it.
+    stuck.write_all(&vec![b'x'; 1 << 16]).unwrap();
+    let streams: [(&str, &dyn Fn() -> Stdio); 3] = [
+        ("full", &|| full().into()),
+        ("closed", &|| closed().into()),
+        ("stuck", &|| stuck.try_clone().unwrap().into()),
+    ];
+    for (what, to) in streams {
+        for signals in [&["INT"][..], &["TERM"], &["INT", "INT"]] {
+            let place = Place::new();
+            let mut child = started(&place, &mut place.command(&[]), to());
+            for name in signals {
+                signal(&child, name);
+                sleep(Duration::from_millis(30));
+            }
+            assert_eq!(code(wait(&mut child)), 130, "{what} {signals:?}");
+        }
+    }
+}
+
+#[test]
+fn nohup_keeps_a_run_from_being_hung_up() {
+    let place = Place::new();
+    let mut command = wrapped(&place, "trap '' HUP");
+    let mut child = started(&place, &mut command, Stdio::null());
+    signal(&child, "HUP");
+    // More than those that had begun.
+    let wanted = parts(&place) + 8;
+    goes_on(&place, &mut child, wanted);
+    signal(&child, "TERM");
+    assert_eq!(code(wait(&mut child)), 130);
+}
+
+#[test]
+fn a_map_ends_within_a_second_of_a_signal() {
+    let place = Place::new();
+    place.config("m", MAP);
+    for name in ["INT", "TERM"] {
+        let mut child = place.command(&["map", "m.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+        until("the folder", || place.results("m").exists());
+        sleep(Duration::from_millis(300));
+        let begin = Instant::now();
+        signal(&child, name);
+        assert_eq!(code(wait(&mut child)), 130);
+        // A second, and what a busy machine adds.
+        assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+        let said = io::read_to_string(child.stderr.take().unwrap()).unwrap();
+        assert!(said.contains("stopped: a map is made in one go, and nothing was written"), "{said}");
+        assert_eq!(fs::read_dir(place.results("m")).unwrap().count(), 0);
+        fs::remove_dir_all(place.results("m")).unwrap();
+    }
+}
+
+#[test]
+fn commands_that_have_nothing_to_finish_end_by_the_signal() {
+    let place = place();
+    assert_eq!(run(&place, &["x.toml"], |_| ()).code, 0);
+    // A pipe that is full holds each where it prints.
+    for command in ["list", "table results/x --no-write", "compare results results", "plan x.toml"] {
+        let (_reader, mut stuck) = io::pipe().unwrap();
+        stuck.write_all(&vec![b'x'; 1 << 16]).unwrap();
+        let words: Vec<&str> = command.split(' ').collect();
+        let mut child = place.command(&words).stdout(stuck).stderr(Stdio::null()).spawn().unwrap();
+        sleep(Duration::from_millis(500));
+        signal(&child, "TERM");
+        let code = code(wait(&mut child));
+        assert!(code == -15 || code == 130, "{command}: {code}");
+    }
+}
+
+/// A shell that does something first and becomes the program.
+fn wrapped(place: &Place, first: &str) -> Command {
+    let program = place.command(&[]).get_program().to_owned();
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("{first}; exec \"$@\""), "bash"]).arg(program);
+    command.current_dir(place.path()).env("NO_COLOR", "1");
+    command
+}
+
+#[test]
+fn without_threads_there_is_a_message() {
+    let place = place();
+    assert_eq!(run(&place, &["x.toml"], |_| ()).code, 0);
+    // No stack of this size can be had, so that no thread can be started, whoever runs this.
+    let without = |command: &str| {
+        let words: Vec<&str> = command.split(' ').collect();
+        run(&place, &words, |to| {
+            to.env("RUST_MIN_STACK", "99999999999999");
+        })
+    };
+    for command in ["x.toml", "merge x.toml", "status x.toml", "x.toml --shard 0/2", "map m.toml"] {
+        let Ended { code, stderr, .. } = without(command);
+        assert_eq!(code, 1, "{command}: {stderr}");
+        assert!(stderr.contains("can't start") && stderr.contains("--jobs"), "{command}: {stderr}");
+    }
+    // One thread is enough for these.
+    for command in [
+        "plan x.toml",
+        "table results/x",
+        "compare results results",
+        "report results/x",
+        "diagnose --loss plateau --target 0 --start -2 --steps 300",
+        "list",
+    ] {
+        let Ended { code, stderr, .. } = without(command);
+        assert_eq!(code, 0, "{command}: {stderr}");
+    }
+}
+
+#[test]
+fn a_file_that_grows_beyond_its_limit_is_one_that_cannot_be_written() {
+    let place = place();
+    place.config("x", &GRID.replace("reporting = 2", "reporting = 100"));
+    assert_eq!(run(&place, &["x.toml"], |_| ()).code, 0);
+    for command in [
+        "x.toml --out elsewhere",
+        "merge x.toml",
+        "map m.toml",
+        "table results/x",
+        "report results/x",
+        "diagnose --loss plateau --target 0 --start -2 --steps 300",
+    ] {
+        // In units of 1024 bytes.
+        let mut shell = wrapped(&place, "ulimit -f 2");
+        let Ended { code, stderr, .. } = run_command(shell.args(command.split(' ')), |to| {
+            to.stdout(Stdio::null());
+        });
+        assert_eq!(code, 1, "{command}: {stderr}");
+        assert!(stderr.contains("can't write") && stderr.contains("File too large"), "{command}: {stderr}");
+    }
+}
+
+#[test]
+fn cores_that_slurm_cannot_have_given_are_refused() {
+    let place = place();
+    for variable in ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"] {
+        for value in ["0", "1000000000", "-1", "many", "1e3"] {
+            for command in ["x.toml", "plan x.toml", "map m.toml"] {
+                let words: Vec<&str> = command.split(' ').collect();
+                let Ended { code, stderr, .. } = run(&place, &words, |to| {
+                    to.env(variable, value);
+                });
+                assert_eq!(code, 2, "{variable}={value} {command}: {stderr}");
+                assert!(stderr.contains(&format!("{variable} is `{value}`")), "{stderr}");
+            }
+        }
+    }
+    let Ended { code, stderr, .. } = run(&place, &["x.toml"], |to| {
+        to.env("SLURM_CPUS_PER_TASK", "2").env("SLURM_CPUS_ON_NODE", "many");
+    });
+    assert!(code == 0 && stderr.contains("on 2 threads"), "{stderr}");
+    let chosen = run(&place, &["x.toml", "--jobs", "1"], |to| {
+        to.env("SLURM_CPUS_PER_TASK", "many");
+    });
+    assert_eq!(chosen.code, 0);
+}
+
+#[test]
+fn paths_need_not_be_utf8() {
+    let place = Place::new();
+    let name = OsStr::from_bytes(b"caf\xe9");
+    let folder = place.path().join(name);
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("x.toml"), GRID).unwrap();
+    fs::write(folder.join("m.toml"), SMALL_MAP).unwrap();
+    fs::write(folder.join("data.pt"), "no archive").unwrap();
+    let loss = "{ torchscript = { file = \"data.pt\" } }";
+    fs::write(folder.join("file.toml"), GRID.replace("\"mse\"", loss)).unwrap();
+    fs::write(folder.join("case.toml"), format!("name = \"c\"\nloss = {loss}\n")).unwrap();
+    fs::write(
+        folder.join("map.toml"),
+        SMALL_MAP.replace("\"himmelblau\"", &format!("\"line_fit\"\nloss = {loss}")),
+    )
+    .unwrap();
+    let path = |file: &str| folder.join(file).into_os_string();
+    let go = |arguments: &[&OsStr]| run_command(place.command(&[]).args(arguments), |_| ());
+    let os = OsStr::new;
+    // A file that a config names is found beside it: what is wrong is what is in it.
+    for (command, file) in [("run", "file.toml"), ("map", "map.toml"), ("diagnose", "case.toml")] {
+        let Ended { code, stderr, .. } = go(&[os(command), &path(file)]);
+        assert_ne!(code, 0, "{stderr}");
+        assert!(!stderr.contains("can't read"), "{command}: {stderr}");
+    }
+    let _ = fs::remove_dir_all(place.path().join("results"));
+    for command in [
+        &[os("run"), &path("x.toml"), os("--out"), &path("out")][..],
+        &[os("status"), &path("x.toml"), os("--out"), &path("out")],
+        &[os("merge"), &path("x.toml"), os("--out"), &path("out")],
+        &[os("table"), &path("out/x")],
+        &[os("report"), &path("out/x")],
+        &[os("compare"), &path("out"), &path("out/x")],
+        &[os("map"), &path("m.toml"), os("--out"), &path("out")],
+    ] {
+        let Ended { code, stderr, .. } = go(command);
+        assert_eq!(code, 0, "{command:?}: {stderr}");
+    }
+    assert!(folder.join("out/x/report.html").exists() && folder.join("out/m/map.png").exists());
+    // Nothing went to a folder of another name.
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    let Ended { code, stderr, .. } = go(&[os("slurm"), &path("x.toml"), os("--shards"), os("2")]);
+    assert!(
+        code == 2 && stderr.contains("what isn't UTF-8 can't be written into a batch script"),
+        "{stderr}"
+    );
+    let Ended { code, stderr, .. } = go(&[os("compare"), os("HEAD"), name]);
+    assert_eq!(code, 2, "{stderr}");
+}
+
+#[test]
+fn nothing_of_others_moves_the_cursor_or_turns_text_around() {
+    let place = place();
+    let harmless = |what: &str, text: &str| {
+        let wrong = |c: &char| {
+            c.is_control() && *c != '\n' || matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        assert_eq!(text.chars().find(wrong), None, "{what}: {text:?}");
+    };
+    for evil in ["a\u{202e}b", "a\u{1b}[2Jb", "a\u{9b}2Jb", "a\u{2066}b", "a\u{7}b"] {
+        let escaped = format!("a{}", evil.chars().nth(1).unwrap().escape_default());
+        // As TOML escapes it: eight digits.
+        let digits: Vec<String> = evil.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
+        let toml = digits.concat();
+        for (config, what) in [
+            (format!("{GRID}\"{toml}\" = 1\n"), "a key"),
+            (GRID.replace("\"mse\"", &format!("\"{toml}\"")), "a loss"),
+            (GRID.replace("\"mse\"", &format!("{{ formula = {{ value = \"{toml}\" }} }}")), "a formula"),
+            (GRID.replace("\"mse\"", &format!("{{ torchscript = {{ file = \"{toml}.pt\" }} }}")), "a file"),
+            (GRID.replace("\"x\"", &format!("\"{toml}\"")), "the name"),
+            (format!("{GRID}# {evil}\nnothere = 1\n"), "a comment"),
+        ] {
+            place.config("evil", &config);
+            let Ended { code, stdout, stderr } = run(&place, &["evil.toml"], |_| ());
+            assert_eq!(code, 2, "{what}: {stderr}");
+            harmless(what, &(stdout + &stderr));
+        }
+        // Names of files, and arguments that are none.
+        fs::write(place.path().join(evil), "nothing").unwrap();
+        for command in [
+            &["run", evil][..],
+            &["table", evil],
+            &["list", evil],
+            &["compare", evil, evil],
+            &["run", "x.toml", "--out", evil, evil],
+            &[evil, evil],
+        ] {
+            let Ended { code, stdout, stderr } = run(&place, command, |_| ());
+            assert_eq!(code, 2, "{command:?}: {stderr}");
+            harmless("an argument", &(stdout + &stderr));
+        }
+        fs::remove_file(place.path().join(evil)).unwrap();
+        // Labels and messages in results of others.
+        assert_eq!(run(&place, &["x.toml", "--fresh"], |_| ()).code, 0);
+        let cells = fs::read_to_string(place.results("x").join("cells.csv")).unwrap();
+        fs::create_dir_all(place.path().join("evil/x")).unwrap();
+        let cells = cells.replace(",mse,", &format!(",{evil},")).replace(",adam,", &format!(",{evil},"));
+        fs::write(place.path().join("evil/x/cells.csv"), cells).unwrap();
+        for command in [
+            "table evil/x --no-write",
+            "table evil/x --no-write --format markdown",
+            "table evil/x --no-write --format json",
+            "compare evil evil",
+            "compare evil results",
+            "compare evil results --format markdown",
+            "compare evil results --format json",
+        ] {
+            let words: Vec<&str> = command.split(' ').collect();
+            let Ended { stdout, stderr, .. } = run(&place, &words, |_| ());
+            harmless(command, &(stdout.clone() + &stderr));
+            if command.ends_with("json") {
+                // Escaped as JSON does it, it is the same text.
+                let value: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+                assert!(value.to_string().contains(&serde_json::to_string(evil).unwrap()), "{stdout}");
+            } else if command != "compare evil evil" {
+                assert!(stdout.replace("\\\\", "\\").contains(&escaped), "{command}: {stdout}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_path_becomes_no_line_of_a_batch_script() {
+    let place = place();
+    for out in ["a\n#SBATCH --uid=0", "a\"b", "a\\b", "a\u{202e}b", "a\rb"] {
+        let Ended { code, stdout, stderr } =
+            run(&place, &["slurm", "x.toml", "--shards", "2", "--out", out], |_| ());
+        assert_eq!((code, stdout.as_str()), (2, ""), "{out:?}: {stderr}");
+        assert!(stderr.contains("can't be written into a batch script"), "{out:?}: {stderr}");
+        let folder = place.path().join(out);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("x.toml"), GRID).unwrap();
+        let config = folder.join("x.toml");
+        let Ended { code, stderr, .. } =
+            run(&place, &["slurm", config.to_str().unwrap(), "--shards", "2"], |_| ());
+        assert_eq!(code, 2, "{out:?}: {stderr}");
+    }
+    for out in ["a b", "it's", "100 %", "$HOME", "é"] {
+        assert_eq!(run(&place, &["slurm", "x.toml", "--shards", "2", "--out", out], |_| ()).code, 0, "{out}");
+    }
+}
+
+#[test]
+fn languages_and_time_zones_change_nothing() {
+    let files = |locale: &str, zone: &str| {
+        let place = place();
+        for command in [&["x.toml", "--jobs", "2"][..], &["table", "results/x"], &["map", "m.toml"]] {
+            let Ended { code, stderr, .. } = run(&place, command, |to| {
+                to.env("LC_ALL", locale).env("LANG", locale).env("TZ", zone);
+            });
+            assert_eq!(code, 0, "{stderr}");
+        }
+        let more = ["x/table.md", "x/scores.json", "m/map.png", "m/steps.npy"];
+        let more = more.map(|file| fs::read(place.path().join("results").join(file)).unwrap());
+        (result_files(&place.results("x")), more)
+    };
+    let plain = files("C", "UTC");
+    for (locale, zone) in [("de_DE.UTF-8", "Asia/Kathmandu"), ("tr_TR.UTF-8", "<x>-14"), ("nothere", "")] {
+        assert!(files(locale, zone) == plain, "{locale} {zone}");
+    }
+}
+
+#[test]
+fn no_command_needs_a_folder_for_temporary_files() {
+    let place = place();
+    for command in printing(&place).iter().filter(|command| !command[0].starts_with('-')) {
+        let Ended { code, stderr, .. } = run(&place, command, |to| {
+            to.env("TMPDIR", "/dev/full");
+        });
+        assert_eq!(code, 0, "{command:?}: {stderr}");
+    }
+}

@@ -1,0 +1,139 @@
+//! What fails a comparison beside a regression: rows that are gone, and files that aren't whole.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::{Repository, cells};
+
+const CONFIG: &str = "name = \"x\"\nsteps = 100\nseeds = { tuning = 1, reporting = 4 }\nlr = [0.1]\n\
+                      [[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\"]\noptimizers = [\"sgd\", \"adam\"]\n";
+
+/// A repository with the results of a grid, which are committed as `v1`.
+fn ran() -> Repository {
+    let repository = Repository::new();
+    let file = repository.0.config("x", CONFIG);
+    assert_eq!(repository.0.run(&[&file]).status.code(), Some(0));
+    fs::remove_dir_all(repository.0.results("x").join("parts")).unwrap();
+    repository.commit("v1");
+    repository
+}
+
+fn change(path: &Path, change: impl FnOnce(String) -> String) {
+    let text = fs::read_to_string(path).unwrap();
+    fs::write(path, change(text)).unwrap();
+}
+
+#[test]
+fn a_row_or_a_grid_that_is_gone_fails_unless_it_is_allowed() {
+    let repository = Repository::new();
+    repository.write("x", cells(&[("adam", 50), ("sgd", 50)]));
+    repository.write("y", cells(&[("adam", 50)]));
+    repository.commit("v1");
+    repository.write("x", cells(&[("adam", 50)]));
+    fs::remove_dir_all(repository.0.results("y")).unwrap();
+    for (form, said) in [
+        ("terminal", "2 rows have vanished, which fails the comparison; --allow-vanished lets them pass."),
+        ("markdown", "2 rows have vanished, which fails the comparison; --allow-vanished lets them pass."),
+        ("json", "\"failed\": true"),
+    ] {
+        let (code, answer, _) = repository.compare(&["--format", form]);
+        assert_eq!(code, 1, "{answer}");
+        assert!(answer.contains(said), "{answer}");
+    }
+    let (code, answer, _) = repository.compare(&["--allow-vanished"]);
+    assert_eq!(code, 0, "{answer}");
+    assert!(
+        answer.contains("2 vanished") && answer.contains("2 rows have vanished, which --allow-vanished"),
+        "{answer}"
+    );
+    let (_, json, _) = repository.compare(&["--allow-vanished", "--format", "json"]);
+    let answer: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&answer["vanished"], &answer["failed"]), (&json!(2), &json!(false)));
+    // What isn't asked for hasn't vanished.
+    for arguments in [["--grid", "x", "--optimizer", "adam"], ["--grid", "x", "--optimizer", "ada"]] {
+        let (code, answer, _) = repository.compare(&arguments);
+        assert_eq!(code, 0, "{answer}");
+        assert!(!answer.contains("vanished"), "{answer}");
+    }
+    // A regression fails it all the same, and rows that appear don't.
+    repository.write("x", cells(&[("adam", 90)]));
+    assert_eq!(repository.compare(&["--allow-vanished"]).0, 1);
+    repository.write("x", cells(&[("adam", 50), ("sgd", 50), ("lion", 50)]));
+    assert_eq!(repository.compare(&["--grid", "x"]).0, 0);
+}
+
+#[test]
+fn a_file_that_is_not_what_its_manifest_says_is_refused() {
+    let repository = ran();
+    let path = repository.0.results("x").join("cells.csv");
+    // Cut at the end of a row, it looks whole.
+    let cut = |text: String| text.lines().take(6).map(|line| line.to_owned() + "\n").collect::<String>();
+    let changed = |text: String| text.replacen(",sgd,", ",sgb,", 1);
+    let changes: [&dyn Fn(String) -> String; 2] = [&cut, &changed];
+    for (number, make) in changes.into_iter().enumerate() {
+        change(&path, make);
+        for arguments in [&[][..], &["--force", "--allow-vanished"], &["results", "results/x"]] {
+            let (code, answer, message) = repository.compare(arguments);
+            assert_eq!((code, answer.as_str()), (2, ""), "{message}");
+            assert!(message.contains("results/x/cells.csv is not what its manifest.json says"), "{message}");
+        }
+        repository.commit(&format!("damaged{number}"));
+        let (code, _, message) = repository.compare(&["HEAD", "v1"]);
+        assert_eq!(code, 2, "{message}");
+        assert!(message.contains("results/x/cells.csv is not what its manifest.json says"), "{message}");
+        repository.git(&["checkout", "--quiet", "v1", "--", "results"]);
+    }
+    assert_eq!(repository.compare(&["v1"]).0, 0);
+}
+
+#[test]
+fn a_manifest_that_is_missing_is_said_and_one_that_is_damaged_is_refused() {
+    let repository = ran();
+    let manifest = repository.0.results("x").join("manifest.json");
+    change(&manifest, |text| text[..text.len() / 2].to_owned());
+    let (code, _, message) = repository.compare(&[]);
+    assert_eq!(code, 2, "{message}");
+    assert!(message.contains("manifest.json is no manifest of results"), "{message}");
+    fs::remove_file(&manifest).unwrap();
+    let (code, _, message) = repository.compare(&[]);
+    assert_eq!(code, 0, "{message}");
+    assert!(message.contains("note: no manifest.json says whether"), "{message}");
+    repository.commit("without");
+    let (code, _, message) = repository.compare(&["v1", "without"]);
+    assert_eq!(code, 0, "{message}");
+    assert!(message.contains("note: no manifest.json says whether without ("), "{message}");
+}
+
+#[test]
+fn files_of_the_config_that_changed_are_named_first() {
+    let repository = ran();
+    let manifest = repository.0.results("x").join("manifest.json");
+    let with = |inputs: Value| {
+        change(&manifest, |text| {
+            let mut manifest: Value = serde_json::from_str(&text).unwrap();
+            manifest["inputs"] = inputs;
+            manifest.to_string()
+        });
+    };
+    let digest = |digit: &str| digit.repeat(64);
+    with(json!([["data.csv", digest("1")], ["loss.pt", digest("2")]]));
+    // One side that doesn't tell has nothing to compare.
+    let (code, answer, _) = repository.compare(&[]);
+    assert!(code == 0 && !answer.contains("note"), "{answer}");
+    repository.commit("v2");
+    let (code, answer, _) = repository.compare(&[]);
+    assert!(code == 0 && !answer.contains("note"), "{answer}");
+    with(json!([["data.csv", digest("1")], ["loss.pt", digest("3")], ["new.pt", digest("4")]]));
+    let said = "note: x: the file `loss.pt` differs (SHA-256 22222222… → 33333333…)";
+    let (code, answer, _) = repository.compare(&["v2"]);
+    assert_eq!((code, answer.lines().nth(2)), (0, Some(said)), "{answer}");
+    let (_, markdown, _) = repository.compare(&["v2", "--format", "markdown"]);
+    assert!(markdown.contains("- note: x: the file"), "{markdown}");
+    let (_, json, _) = repository.compare(&["v2", "--format", "json"]);
+    let answer: Value = serde_json::from_str(&json).unwrap();
+    let wanted =
+        json!([{ "grid": "x", "name": "loss.pt", "left_sha256": digest("2"), "right_sha256": digest("3") }]);
+    assert_eq!(answer["inputs_changed"], wanted);
+}
