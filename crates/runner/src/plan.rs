@@ -319,7 +319,7 @@ fn lane_numbers(
 }
 
 /// How many lanes a batch may have: as many as the loss allows, memory holds, and a part file should have rows of.
-fn at_once(
+pub(crate) fn at_once(
     problem: &Problem,
     loss: Option<&Loss>,
     optimizer: &Optimizer,

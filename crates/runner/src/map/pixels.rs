@@ -1,5 +1,6 @@
 //! The runs of a map: one a pixel.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -112,8 +113,10 @@ impl<'a> Painter<'a> {
             let start = |lane: usize, element: usize| said(&Vary::Start(element), lane);
             return engine::run_from(&batch, &start)?.into_iter().map(pixel).collect();
         }
-        let most = batch.problem.batching().lanes;
-        let most = batch.loss.as_ref().map_or(most, |loss| most.min(loss.lanes_at_once()));
+        let Batch { problem, loss, optimizer, settings, .. } = &batch;
+        let most = plan::at_once(problem, loss.as_ref(), optimizer, engine, settings, &OnceCell::new())
+            .map_err(|error| error.to_string())?
+            .min(problem.batching().lanes);
         let mut line = Vec::with_capacity(inner.len());
         for own in batch.lanes.chunks(most) {
             let results = engine::run(&Batch { lanes: own.to_vec(), ..batch.clone() });
