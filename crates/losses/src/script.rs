@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn modules_that_pytorch_wrote_are_judged() {
         let read = |file: &str| {
-            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
             Script::read(&std::fs::read(path).unwrap()).unwrap()
         };
         for name in ["plateau", "plateau_none", "learned", "leaky", "classes", "classes_none"] {

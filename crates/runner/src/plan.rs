@@ -353,7 +353,7 @@ fn shapes_of(problem: &Problem) -> Vec<Vec<u64>> {
 }
 
 /// How many lanes a batch may have: as many as memory holds, and a part file should have rows of.
-fn at_once(
+pub(crate) fn at_once(
     problem: &Problem,
     loss: Option<&Loss>,
     optimizer: &Optimizer,

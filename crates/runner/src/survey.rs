@@ -23,7 +23,10 @@ const TRIAL_STEPS: u64 = 10_000;
 const TRIAL_ROWS: u64 = 20_000;
 
 /// About the longest that a trial takes.
-const TRIAL_S: f64 = 0.1;
+const TRIAL_S: f64 = 0.05;
+
+/// The longest that a step of a trial may take, judged from one lane.
+const TRIAL_STEP_S: f64 = 0.5;
 
 /// The most lanes of a trial.
 const TRIAL_LANES: usize = 256;
@@ -31,8 +34,9 @@ const TRIAL_LANES: usize = 256;
 /// The most batches of a kind that are tried: losses and optimizers of a problem cost differently.
 const TRIALS: usize = 12;
 
-/// After so long no other trial begins.
-const ALL_TRIALS_S: f64 = 5.0;
+/// The time for all trials, shared evenly among the kinds of batches; a kind has one trial at least, until twice the
+/// time is over.
+const ALL_TRIALS_S: f64 = 3.0;
 
 /// A batch isn't tried where a lane works on more numbers: a single step could take minutes, and can't be broken off.
 const TRIED_NUMBERS: u64 = 1 << 26;
@@ -79,12 +83,17 @@ impl Kind<'_> {
         Self { batches: Vec::new(), cells: 0, can_be_tried: true, lanes: 0.0, steps: 0.0, rows: 0.0 }
     }
 
-    /// From trials of batches that are spread evenly over the plan; none if there is no time for one.
-    fn pace(&self, targets: &Targets, begin: Instant) -> Option<Pace> {
+    /// From trials of batches that are spread evenly over the plan, until this share of the time is over; none if there
+    /// is no time for one.
+    fn pace(&self, targets: &Targets, begin: Instant, share: f64) -> Option<Pace> {
         let tried = if self.can_be_tried { self.batches.len().min(TRIALS) } else { 0 };
-        let batches = (0..tried).map(|i| self.batches[i * self.batches.len() / tried]);
-        let in_time = batches.take_while(|_| begin.elapsed().as_secs_f64() < ALL_TRIALS_S);
-        let paces: Vec<Pace> = in_time.map(|batch| pace(batch, targets)).collect();
+        let mut paces = Vec::with_capacity(tried);
+        for i in 0..tried {
+            let until = if i == 0 { 2.0 * ALL_TRIALS_S } else { share * ALL_TRIALS_S };
+            if begin.elapsed().as_secs_f64() < until {
+                paces.push(pace(self.batches[i * self.batches.len() / tried], targets));
+            }
+        }
         (!paces.is_empty()).then(|| Pace::mean(&paces))
     }
 
@@ -174,8 +183,9 @@ fn work(kinds: &BTreeMap<(String, &str), Kind>, plan: &Plan) -> (f64, usize, usi
         .build()
         .expect("a thread can be started");
     let busy: Vec<&Kind> = kinds.values().filter(|kind| kind.steps > 0.0).collect();
-    let paces: Vec<Option<Pace>> =
-        pool.install(|| busy.iter().map(|kind| kind.pace(&targets, begin)).collect());
+    let share = |i: usize| (i + 1) as f64 / busy.len() as f64;
+    let pace = |(i, kind): (usize, &&Kind)| kind.pace(&targets, begin, share(i));
+    let paces: Vec<Option<Pace>> = pool.install(|| busy.iter().enumerate().map(pace).collect());
     let known: Vec<Pace> = paces.iter().copied().flatten().collect();
     let mean = Pace::mean(&known);
     let seconds = busy.iter().zip(paces).map(|(kind, pace)| kind.seconds(pace.unwrap_or(mean))).sum();
@@ -201,7 +211,8 @@ fn pace(batch: &Batch, targets: &Targets) -> Pace {
     };
     // The first run of a kind warms caches and libtorch up, and tells how many lanes and steps are soon done.
     let first = time(1, 1, false).0;
-    let lanes = ((TRIAL_S / first) as usize).clamp(1, TRIAL_LANES).min(batch.lanes.len());
+    // As many side by side as in the batch, unless a step of so many takes long.
+    let lanes = ((TRIAL_STEP_S / first) as usize).clamp(1, TRIAL_LANES).min(batch.lanes.len());
     let few = settings.steps.min(3);
     let short = time(lanes, few, false).0;
     // Twice, since starting may be most of so few steps.
@@ -218,7 +229,9 @@ fn pace(batch: &Batch, targets: &Targets) -> Pace {
     let row = if settings.record.is_empty() {
         0.0
     } else {
-        let recorded = steps.min(TRIAL_ROWS / lanes as u64).max(1);
+        // Where a step is recorded, each term is compared with each other.
+        let terms = batch.loss.as_ref().map_or(0, |loss| loss.terms().len() as u64);
+        let recorded = steps.min(TRIAL_ROWS / (lanes as u64 * (1 + terms) * (1 + terms))).max(1);
         let (ran, writing, rows) = time(lanes, recorded, true);
         ((ran - start - step * recorded as f64).max(0.0) + writing) / rows.max(1.0)
     };

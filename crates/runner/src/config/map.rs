@@ -343,6 +343,7 @@ fn parse_in(file: &str, folder: &Path, text: String) -> Result<Map, ConfigError>
     }
     let steps = count(&entry.steps, "steps", 500)?;
     check_size(&source, &entry, [x.pixels, y.pixels], steps)?;
+    check_memory(&source, &entry, &setting, x.pixels.max(y.pixels) as u64)?;
     let hardest = setting.problem.targets().last().copied().unwrap_or(1e-3);
     Ok(Map {
         name,
@@ -364,6 +365,9 @@ fn parse_in(file: &str, folder: &Path, text: String) -> Result<Map, ConfigError>
 
 /// The most pixels along an axis.
 const MOST: u32 = 8192;
+
+/// Numbers that the runs of a line end at: 0.5 GB a thread.
+const MOST_LINE: u64 = 1 << 26;
 
 /// Refuses a map of too many runs, or of runs that are too long together.
 fn check_size(source: &Source, entry: &Entry, pixels: [usize; 2], steps: u64) -> Result<(), ConfigError> {
@@ -393,6 +397,21 @@ fn check_size(source: &Source, entry: &Entry, pixels: [usize; 2], steps: u64) ->
         return refuse(what, MOST_CSV_PIXELS, "leave out `csv`: the numbers are in the .npy files too");
     }
     Ok(())
+}
+
+/// Refuses a line of runs whose ends memory couldn't hold.
+fn check_memory(source: &Source, entry: &Entry, setting: &Setting, runs: u64) -> Result<(), ConfigError> {
+    let block = setting.problem.block::<f32>(&[0], setting.loss.as_ref());
+    let block = block.filter(|_| setting.optimizer.stepper::<f32>(1).is_some());
+    let elements = block.map_or(0, |block| block.elements() as u64);
+    let message = format!(
+        "a line of the map has {} runs of {} parameters each, and may have at most {} numbers",
+        grouped(runs),
+        grouped(elements),
+        grouped(MOST_LINE)
+    );
+    let help = "take fewer parameters, or fewer pixels";
+    source.require(&entry.problem, runs.saturating_mul(elements) <= MOST_LINE, &message, help)
 }
 
 fn axis(source: &Source, side: &Spanned<Side>, setting: &Setting) -> Result<Axis, ConfigError> {

@@ -1,5 +1,6 @@
 //! The runs of a map: one a pixel.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use analysis::records::{Engine, Outcome, Role};
@@ -108,7 +109,10 @@ impl<'a> Painter<'a> {
             let start = |lane: usize, element: usize| said(&Vary::Start(element), lane);
             return engine::run_from(&batch, &start)?.into_iter().map(pixel).collect();
         }
-        let most = batch.problem.batching().lanes;
+        let Batch { problem, loss, optimizer, settings, .. } = &batch;
+        let most = plan::at_once(problem, loss.as_ref(), optimizer, engine, settings, &OnceCell::new())
+            .map_err(|error| error.to_string())?
+            .min(problem.batching().lanes);
         let mut line = Vec::with_capacity(inner.len());
         for own in batch.lanes.chunks(most) {
             let results = engine::run(&Batch { lanes: own.to_vec(), ..batch.clone() });

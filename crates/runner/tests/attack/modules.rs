@@ -89,14 +89,14 @@ fn module(place: &Place, name: &str, does: Does) {
     let arguments = if is_model { "inputs: Tensor" } else { "prediction: Tensor, target: Tensor" };
     let names = |trained: bool| {
         let own = tensors.iter().filter(|tensor| tensor.2 == trained);
-        own.map(|tensor| format!("\"{}\", ", tensor.0)).collect::<String>()
+        own.map(|tensor| format!("\"{}\", ", tensor.0)).collect::<Vec<_>>().concat()
     };
     let code = format!(
         "class Mine(Module):\n  __parameters__ = [{}]\n  __buffers__ = [{}]\n{}  training : bool\n  \
          def forward(self: __torch__.Mine, {arguments}) -> Tensor:\n    {}\n",
         names(true),
         names(false),
-        tensors.iter().map(|tensor| format!("  {} : Tensor\n", tensor.0)).collect::<String>(),
+        tensors.iter().map(|tensor| format!("  {} : Tensor\n", tensor.0)).collect::<Vec<_>>().concat(),
         body.replace('\n', "\n    ")
     );
     // The object: its attributes, tensors among them, which name their storages.
@@ -189,7 +189,8 @@ fn both_ways(config: &str, does: impl Fn(bool) -> Does) {
     let [kept, changed] = [false, true].map(|in_place| {
         let place = Place::new();
         module(&place, "mine.pt", does(in_place));
-        let rows: String = (0..60).map(|i| format!("{},{},{}\n", i % 7, i % 5, i % 7 - i % 5)).collect();
+        let row = |i: i32| format!("{},{},{}\n", i % 7, i % 5, i % 7 - i % 5);
+        let rows = (0..60).map(row).collect::<Vec<_>>().concat();
         fs::write(place.path().join("data.csv"), format!("a,b,y\n{rows}")).unwrap();
         cells(&place, config)
     });

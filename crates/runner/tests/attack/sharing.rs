@@ -29,7 +29,7 @@ fn changed_results_are_refused_by_whatever_reads_them_and_made_anew_by_a_run() {
     let row = whole.lines().nth(1).unwrap();
     let first = whole.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
     let changes = [
-        ("cut short", whole[..whole.rfind("\n").unwrap()].rsplit_once('\n').unwrap().0.to_owned() + "\n"),
+        ("cut short", whole[..whole.rfind('\n').unwrap()].rsplit_once('\n').unwrap().0.to_owned() + "\n"),
         ("doubled", format!("{whole}{row}\n")),
         ("no rate", whole.replacen(",0.01,", ",NaN,", 1)),
         ("too many steps", whole.replacen(",30,", ",29,", 1)),
