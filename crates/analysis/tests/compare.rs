@@ -4,8 +4,10 @@
 mod common;
 
 use analysis::compare::{Comparison, Filter, Format, Grid, Mismatch, Names, Options, RowChange, Side};
-use analysis::compare::{SideError, Verdict, compare};
-use analysis::records::{Cell, Cells, Dtype, Key, Outcome, Role, Targets, write_cell, write_cell_header};
+use analysis::compare::{Verdict, compare};
+use analysis::records::{
+    Cell, Cells, Dtype, Key, Outcome, RecordError, Role, Targets, write_cell, write_cell_header,
+};
 use common::{End, cell};
 
 use End::{Budget, Diverged, Failed, Reached};
@@ -29,14 +31,14 @@ fn around(labels: [&str; 4], step: u64) -> Vec<Cell> {
     runs(labels, 0.1, Role::Reporting, (0..10).map(|seed| Reached(step + seed)))
 }
 
-fn read(cells: &[Cell], filter: &Filter) -> Result<Side, SideError> {
+fn read(cells: &[Cell], filter: &Filter) -> Result<Side, RecordError> {
     let targets = Targets::new(cells.iter().flat_map(|cell| &cell.hits).map(|hit| hit.target)).unwrap();
     let mut file = Vec::new();
     write_cell_header(&mut file, &targets);
     for cell in cells {
         write_cell(&mut file, cell, &targets).unwrap();
     }
-    Side::read(Cells::new("cells.csv", file.as_slice())?, "cells.csv", filter)
+    Side::read(Cells::new("cells.csv", file.as_slice())?, filter)
 }
 
 fn tried(left: &[Cell], right: &[Cell], options: &Options) -> Result<Comparison, Vec<Mismatch>> {
@@ -254,7 +256,7 @@ fn sides_that_ran_something_else_are_refused() {
 fn a_run_that_stands_twice_is_an_error() {
     let twice = [around(ADAM, 50), around(ADAM, 50)].concat();
     let error = read(&twice, &Filter::default()).unwrap_err().to_string();
-    assert!(error.starts_with("cells.csv: the run ") && error.contains("stands twice"), "{error}");
+    assert!(error.starts_with("cells.csv:") && error.contains("is there twice"), "{error}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn side(cells: &[Cell]) -> Side {
         write_cell(&mut file, cell, &targets).unwrap();
     }
     let cells = Cells::new("cells.csv", file.as_slice()).unwrap();
-    Side::read(cells, "cells.csv", &Filter::default()).unwrap()
+    Side::read(cells, &Filter::default()).unwrap()
 }
 
 /// Compares as many rows, the first of them slower by this factor.

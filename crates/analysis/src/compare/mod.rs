@@ -33,7 +33,7 @@ mod stream;
 
 pub use comparable::Mismatch;
 pub use render::{Format, Names};
-pub use side::{Filter, Side, SideError};
+pub use side::{Filter, Side};
 
 use std::collections::HashMap;
 

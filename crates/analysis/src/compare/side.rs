@@ -4,26 +4,8 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 
-use thiserror::Error;
-
 use crate::records::{Cell, Cells, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
 use crate::table::Builder;
-
-/// Why a side can't be compared.
-#[derive(Debug, Error)]
-pub enum SideError {
-    /// The file can't be read.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// Two rows of the file are the same run.
-    #[error("{path}: the run {key} stands twice: keep one of the two rows, or run the grid again")]
-    Twice {
-        /// The file.
-        path: String,
-        /// The run.
-        key: Key,
-    },
-}
 
 /// Which rows are compared: those whose labels contain these texts.
 #[derive(Clone, Debug, Default)]
@@ -148,7 +130,7 @@ impl Group {
 ///
 /// let mut file = Vec::new();
 /// write_cell_header(&mut file, &Targets::new([0.1])?);
-/// let side = Side::read(Cells::new("cells.csv", file.as_slice())?, "cells.csv", &Filter::default())?;
+/// let side = Side::read(Cells::new("cells.csv", file.as_slice())?, &Filter::default())?;
 /// assert_eq!(side.cells(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -159,11 +141,11 @@ pub struct Side {
 }
 
 impl Side {
-    /// Reads the runs that the filter admits; `path` is named in errors.
+    /// Reads the runs that the filter admits.
     ///
     /// # Errors
-    /// The file is damaged or of another schema, or holds a run twice.
-    pub fn read<R: Read>(cells: Cells<R>, path: &str, filter: &Filter) -> Result<Self, SideError> {
+    /// The file is damaged or of another schema.
+    pub fn read<R: Read>(cells: Cells<R>, filter: &Filter) -> Result<Self, RecordError> {
         let mut groups: Vec<Group> = Vec::new();
         let mut places: HashMap<Labels, usize> = HashMap::new();
         let mut builder = Builder::new();
@@ -190,9 +172,6 @@ impl Side {
         for (group, row) in groups.iter_mut().zip(builder.finish().rows) {
             group.lr = row.lr;
             group.runs.sort_by_key(|run| run.key);
-            if let Some(twice) = group.runs.windows(2).find(|pair| pair[0].key == pair[1].key) {
-                return Err(SideError::Twice { path: path.to_owned(), key: twice[0].key });
-            }
         }
         Ok(Self { groups, cells: count })
     }

@@ -11,8 +11,10 @@ use sha2::{Digest, Sha256};
 
 use super::{Cells, Points, RecordError};
 
-/// What `manifest.json` says: enough to know what the results are of, and nothing of where they ran.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What `manifest.json` says: enough to know what the results are of, and nothing of where they ran. What an older one
+/// lacks is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Manifest {
     /// The form of the result files.
     pub schema: u32,
@@ -35,10 +37,10 @@ pub struct Manifest {
     /// The result files: name and SHA-256.
     pub files: Vec<(String, String)>,
     /// The files that the config names, as it names them, and their SHA-256.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<(String, String)>,
     /// The problems and losses that may draw random numbers inside a module, so that their runs don't repeat.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub random: Vec<String>,
     /// The config.
     pub config: String,
@@ -56,12 +58,21 @@ impl Manifest {
         if !folder.has(Self::FILE) {
             return Ok(None);
         }
-        let path = || folder.path().join(Self::FILE);
-        let text = folder
-            .read_text(Self::FILE, files::TEXT)
-            .map_err(|source| RecordError::Io { path: path(), source })?;
-        let manifest = serde_json::from_str(&text);
-        manifest.map(Some).map_err(|error| RecordError::Manifest { path: path(), problem: error.to_string() })
+        let path = folder.path().join(Self::FILE);
+        match folder.read(Self::FILE, files::TEXT) {
+            Ok(json) => Self::parse(&json, path).map(Some),
+            Err(source) => Err(RecordError::Io { path, source }),
+        }
+    }
+
+    /// Reads the bytes of one; `path` is named in errors.
+    ///
+    /// # Errors
+    /// If they are no manifest of a grid.
+    pub fn parse(json: &[u8], path: impl Into<PathBuf>) -> Result<Self, RecordError> {
+        let problem = |error: serde_json::Error| error.to_string();
+        let wrong = |problem| RecordError::Manifest { path: path.into(), problem };
+        serde_json::from_slice(json).map_err(problem).map_err(wrong)
     }
 
     /// The SHA-256 of a result file.
@@ -71,19 +82,42 @@ impl Manifest {
     }
 }
 
+/// Passes bytes on, and knows the SHA-256 of those so far.
+#[derive(Debug)]
+pub struct Hashed<R> {
+    read: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Hashed<R> {
+    /// Nothing is read yet.
+    pub fn new(read: R) -> Self {
+        Self { read, hash: Sha256::new() }
+    }
+
+    /// The SHA-256 of all that was read, in hexadecimal.
+    #[must_use]
+    pub fn digest(self) -> String {
+        base16ct::lower::encode_string(&self.hash.finalize())
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.read.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
 /// The SHA-256 of what is read, in hexadecimal.
 ///
 /// # Errors
 /// As the reader says.
-pub fn digest(mut read: impl Read) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match read.read(&mut buffer)? {
-            0 => return Ok(base16ct::lower::encode_string(&hash.finalize())),
-            count => hash.update(&buffer[..count]),
-        }
-    }
+pub fn digest(read: impl Read) -> io::Result<String> {
+    let mut read = Hashed::new(read);
+    io::copy(&mut read, &mut io::sink())?;
+    Ok(read.digest())
 }
 
 /// The results of a grid in a folder, which may be somebody else's. A file is opened only if it is the one that the

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use analysis::compare::{Mismatch, SideError};
+use analysis::compare::Mismatch;
 use analysis::records::RecordError;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -43,14 +43,6 @@ pub(super) enum CompareError {
     #[error("{} can't be written", path.display())]
     #[diagnostic(help("--run needs room in target/compare, for the build of a commit and results of both"))]
     Write { path: PathBuf, source: io::Error },
-    #[error("{file} is not what its manifest.json says: it was cut off or changed after it was written")]
-    #[diagnostic(help(
-        "run the grid again, or `git restore` it; a git that changes the ends of lines (core.autocrlf) changes it, too"
-    ))]
-    Digest { file: String },
-    #[error("{file} is no manifest of results: {problem}")]
-    #[diagnostic(help("run the grid again, or `git restore` it"))]
-    Manifest { file: String, problem: String },
     #[error("{side} has a folder of results whose name isn't UTF-8: {}", path.display())]
     #[diagnostic(help("rename it: a grid's name is letters, digits, `-`, `_` and `.`"))]
     GridName { side: String, path: PathBuf },
@@ -61,7 +53,7 @@ pub(super) enum CompareError {
     Threads(#[from] NoThreads),
     #[error(transparent)]
     #[diagnostic(help("{}", remedy(.0)))]
-    Side(#[from] SideError),
+    Record(#[from] RecordError),
     #[error("the sides did not run the same:\n{}", listed(.0))]
     #[diagnostic(help(
         "run the same config on both, narrow the comparison with --grid, --problem, --loss or --optimizer, or compare what can be paired with --force"
@@ -115,13 +107,16 @@ fn listed(mismatches: &[Mismatch]) -> String {
     lines.join("\n")
 }
 
-fn remedy(error: &SideError) -> &'static str {
+fn remedy(error: &RecordError) -> &'static str {
     match error {
-        SideError::Record(RecordError::Header { .. }) => {
+        RecordError::Header { .. } => {
             "it was written by another version of runner, or it is damaged: run the grid again, or have `runner compare --run REV CONFIG` do both sides"
         }
-        SideError::Record(RecordError::Io { .. }) => "see whether you may read it",
-        SideError::Record(_) => "the file is damaged: run the grid again, or `git restore` it",
-        SideError::Twice { .. } => "results of two runs were put together: run the grid again",
+        RecordError::Io { .. } => "see whether you may read it",
+        RecordError::Changed { .. } => {
+            "run the grid again, or `git restore` it; a git that changes the ends of lines (core.autocrlf) changes it, too"
+        }
+        RecordError::Twice { .. } => "results of two runs were put together: run the grid again",
+        _ => "the file is damaged: run the grid again, or `git restore` it",
     }
 }

@@ -204,11 +204,10 @@ fn comparison(args: &CompareArgs, left: &Source, right: &Source) -> Result<Compa
 
 /// The files that both configs name, and that weren't the same.
 fn changed_inputs(grid: &str, left: &Found, right: &Found) -> Vec<InputChange> {
-    let (Some(left), Some(right)) = (&left.inputs, &right.inputs) else { return Vec::new() };
     let change = |(name, before): &Named| {
-        let (_, now) = right.iter().find(|(other, now)| other == name && now != before)?;
+        let (_, now) = right.inputs.iter().find(|(other, now)| other == name && now != before)?;
         let digests = [before.clone(), now.clone()];
         Some(InputChange { grid: grid.to_owned(), name: name.clone(), digests })
     };
-    left.iter().filter_map(change).collect()
+    left.inputs.iter().filter_map(change).collect()
 }

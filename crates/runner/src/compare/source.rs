@@ -2,14 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use analysis::compare::{Filter, Side, SideError};
-use analysis::records::Cells;
+use analysis::compare::{Filter, Side};
+use analysis::records::{Cells, Hashed, Manifest, RecordError, Results};
 use files::{Folder, TEXT};
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::error::CompareError;
 use super::git::{Commit, RESULTS, Repository};
@@ -22,15 +20,7 @@ pub(super) type Named = (String, String);
 pub(super) struct Found {
     pub(super) side: Side,
     /// The files that its config names, where the manifest tells.
-    pub(super) inputs: Option<Vec<Named>>,
-}
-
-/// `manifest.json`, as far as it is read.
-#[derive(Default, Deserialize)]
-struct Manifest {
-    #[serde(default)]
-    files: Vec<Named>,
-    inputs: Option<Vec<Named>>,
+    pub(super) inputs: Vec<Named>,
 }
 
 /// A side.
@@ -125,16 +115,16 @@ impl Source {
             Self::Commit(repository, commit) => {
                 let Some(has_manifest) = repository.grids(commit)?.remove(grid) else { return Ok(None) };
                 let manifest = if has_manifest {
-                    let mut blob = repository.file(commit, grid, "manifest.json")?;
+                    let mut blob = repository.file(commit, grid, Manifest::FILE)?;
                     let (what, mut json) = (blob.what.clone(), Vec::new());
                     let read = blob.stdout().take(TEXT).read_to_end(&mut json);
                     blob.finish()?;
                     read.map_err(|source| CompareError::Io { path: what.clone().into(), source })?;
-                    Some(parsed(&json, &what)?)
+                    Some(Manifest::parse(&json, what)?)
                 } else {
                     None
                 };
-                let mut blob = repository.file(commit, grid, "cells.csv")?;
+                let mut blob = repository.file(commit, grid, Results::CELLS)?;
                 let (what, stdout) = (blob.what.clone(), blob.stdout());
                 let found = checked(stdout, &what, manifest, filter);
                 blob.finish()?;
@@ -145,26 +135,15 @@ impl Source {
                     return Ok(None);
                 };
                 let folder = Folder::new(path);
-                let shown = |name: &str| path.join(name).display().to_string();
-                let unreadable = |name: &str| {
-                    let path = path.join(name);
-                    move |source| CompareError::Io { path, source }
-                };
-                let manifest = match folder.read("manifest.json", TEXT) {
-                    Ok(json) => Some(parsed(&json, &shown("manifest.json"))?),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                    Err(error) => return Err(unreadable("manifest.json")(error)),
-                };
-                let cells = folder.open("cells.csv", u64::MAX).map_err(unreadable("cells.csv"))?;
-                checked(cells, &shown("cells.csv"), manifest, filter).map(Some)
+                let manifest = Manifest::read(&folder)?;
+                let path = path.join(Results::CELLS);
+                let cells = folder
+                    .open(Results::CELLS, u64::MAX)
+                    .map_err(|source| CompareError::Io { path: path.clone(), source })?;
+                checked(cells, &path.display().to_string(), manifest, filter).map(Some)
             }
         }
     }
-}
-
-fn parsed(json: &[u8], what: &str) -> Result<Manifest, CompareError> {
-    serde_json::from_slice(json)
-        .map_err(|error| CompareError::Manifest { file: what.to_owned(), problem: error.to_string() })
 }
 
 /// Reads cells, which must be those that the manifest is about.
@@ -174,32 +153,17 @@ fn checked(
     manifest: Option<Manifest>,
     filter: &Filter,
 ) -> Result<Found, CompareError> {
-    let mut cells = Hashed { read, hash: Sha256::new() };
-    let side = Cells::new(what, &mut cells)
-        .map_err(SideError::from)
-        .and_then(|cells| Side::read(cells, what, filter))?;
+    let mut cells = Hashed::new(read);
+    let side = Side::read(Cells::new(what, &mut cells)?, filter)?;
     let manifest = manifest.unwrap_or_default();
-    let digest = base16ct::lower::encode_string(&cells.hash.finalize());
-    match manifest.files.iter().find(|(name, _)| name == "cells.csv") {
-        Some((_, wanted)) if *wanted != digest => return Err(CompareError::Digest { file: what.to_owned() }),
+    match manifest.digest(Results::CELLS) {
+        Some(wanted) if wanted != cells.digest() => {
+            return Err(RecordError::Changed { path: what.into() }.into());
+        }
         Some(_) => {}
         None => say(&format!("note: no manifest.json says whether {what} is whole; it is compared as it is")),
     }
     Ok(Found { side, inputs: manifest.inputs })
-}
-
-/// Hashes what is read.
-struct Hashed<R> {
-    read: R,
-    hash: Sha256,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.read.read(buffer)?;
-        self.hash.update(&buffer[..count]);
-        Ok(count)
-    }
 }
 
 /// The folders in this one that hold a `cells.csv`, by name.

@@ -77,12 +77,18 @@ fn a_file_that_is_not_what_its_manifest_says_is_refused() {
         for arguments in [&[][..], &["--force", "--allow-vanished"], &["results", "results/x"]] {
             let (code, answer, message) = repository.compare(arguments);
             assert_eq!((code, answer.as_str()), (2, ""), "{message}");
-            assert!(message.contains("results/x/cells.csv is not what its manifest.json says"), "{message}");
+            assert!(
+                message.contains("results/x/cells.csv isn't what the manifest.json beside it says"),
+                "{message}"
+            );
         }
         repository.commit(&format!("damaged{number}"));
         let (code, _, message) = repository.compare(&["HEAD", "v1"]);
         assert_eq!(code, 2, "{message}");
-        assert!(message.contains("results/x/cells.csv is not what its manifest.json says"), "{message}");
+        assert!(
+            message.contains("results/x/cells.csv isn't what the manifest.json beside it says"),
+            "{message}"
+        );
         repository.git(&["checkout", "--quiet", "v1", "--", "results"]);
     }
     assert_eq!(repository.compare(&["v1"]).0, 0);
@@ -95,7 +101,7 @@ fn a_manifest_that_is_missing_is_said_and_one_that_is_damaged_is_refused() {
     change(&manifest, |text| text[..text.len() / 2].to_owned());
     let (code, _, message) = repository.compare(&[]);
     assert_eq!(code, 2, "{message}");
-    assert!(message.contains("manifest.json is no manifest of results"), "{message}");
+    assert!(message.contains("manifest.json is no manifest of a grid"), "{message}");
     fs::remove_file(&manifest).unwrap();
     let (code, _, message) = repository.compare(&[]);
     assert_eq!(code, 0, "{message}");

@@ -101,7 +101,7 @@ fn damaged_files() {
         (good.replacen(",fit,", ",fit,fit,", 1).into(), "columns"),
         (good.replacen("mse", "\"mse", 1).into(), "the file ends within this row"),
         ([HEADER.as_bytes(), b"\xff\xfe\n"].concat(), "cells.csv"),
-        ((good.clone() + line + "\n").into(), "stands twice"),
+        ((good.clone() + line + "\n").into(), "is there twice"),
         (good.replace(",budget,", ",").replace(",500,", ",").into(), "should be `budget`"),
     ];
     for (number, (content, said)) in cases.into_iter().enumerate() {
