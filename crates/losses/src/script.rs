@@ -4,6 +4,7 @@
 //! parameters, buffers and typed attributes, and operators written as `torch.NAME(…)`.
 
 use std::io::Read as _;
+use std::path::Path;
 
 use crate::archive;
 
@@ -83,7 +84,8 @@ impl Script {
             let entry = archive.by_index(index).map_err(|error| error.to_string())?;
             let name = entry.name().to_owned();
             constants |= name.contains("/constants/");
-            let is_code = name.contains("/code/") && name.ends_with(".py");
+            let is_code =
+                name.contains("/code/") && Path::new(&name).extension().is_some_and(|end| end == "py");
             if !is_code && !name.ends_with("/data.pkl") {
                 continue;
             }
@@ -337,7 +339,7 @@ mod tests {
     #[test]
     fn modules_that_pytorch_wrote_are_judged() {
         let read = |file: &str| {
-            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
             Script::read(&std::fs::read(path).unwrap()).unwrap()
         };
         for name in ["plateau", "plateau_none", "learned", "leaky", "classes", "classes_none"] {

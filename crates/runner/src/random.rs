@@ -16,9 +16,9 @@ pub(crate) fn footnote(labels: &[String]) -> String {
     if labels.is_empty() {
         return String::new();
     }
-    let list: String = labels.iter().map(|label| format!("- {label}\n")).collect();
+    let list = labels.join("\n- ");
     format!(
         "\nThese may draw random numbers inside a TorchScript module: rows with them depend on -j and\n\
-         don't repeat.\n\n{list}"
+         don't repeat.\n\n- {list}\n"
     )
 }
