@@ -352,15 +352,13 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         ));
     };
     let terms = terms_of(loss);
-    let generator = |values: &Option<Spanned<Values>>| match values {
-        Some(values) => {
-            if let Some(fault) = values.as_ref().fault() {
-                return Err(source.at(values.span(), &fault, ""));
-            }
-            source.files().locate(values.as_ref().file());
-            Ok(Some(values.as_ref().clone()))
+    let generator = |values: &Option<Spanned<Values>>| {
+        let Some(values) = values else { return Ok(None) };
+        if let Some(fault) = values.as_ref().fault() {
+            return Err(source.at(values.span(), &fault, ""));
         }
-        None => Ok(None),
+        source.files().locate(values.as_ref().file());
+        Ok(Some(values.as_ref().clone()))
     };
     if let Some(target) = &entry.target {
         let is_offset = matches!(target.as_ref(), Values::Draws(Draws::Offset(_)));
