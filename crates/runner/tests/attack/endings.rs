@@ -366,7 +366,7 @@ fn nothing_of_others_moves_the_cursor_or_turns_text_around() {
         };
         assert_eq!(text.chars().find(wrong), None, "{what}: {text:?}");
     };
-    for evil in ["a\u{202e}b", "a\u{1b}[2Jb", "a\u{9b}2Jb", "a\u{2066}b", "a\u{7}b"] {
+    for evil in ["a\u{202e}b", "a\u{1b}[2Jb", "a\u{9b}2Jb"] {
         let escaped = format!("a{}", evil.chars().nth(1).unwrap().escape_default());
         // As TOML escapes it: eight digits.
         let digits: Vec<String> = evil.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
