@@ -208,12 +208,12 @@ pub fn parse(file: &str, text: String) -> Result<Config, ConfigError> {
         &message,
         "make several configs of it",
     )?;
-    let grids = read.grid.iter().map(|block| check_grid(&source, &read, block)).collect::<Result<_, _>>()?;
+    let grids =
+        read.grid.iter().map(|block| check_grid(&source, &read, block)).collect::<Result<Vec<_>, _>>()?;
     let (jobs, engine, dtype) = (read.jobs.map(Spanned::into_inner), read.engine, read.dtype.into());
     let extend = read.extend;
-    let config = Config { name, jobs, engine, dtype, divergence, extend, grids, text: text.clone() };
-    size::check(&source, &config)?;
-    Ok(config)
+    size::check(&source, &grids, dtype)?;
+    Ok(Config { name, jobs, engine, dtype, divergence, extend, grids, text })
 }
 
 /// A name that stays inside the results folder.

@@ -2,3 +2,5 @@
 
 #[path = "../cli/place.rs"]
 mod place;
+
+mod limits;
