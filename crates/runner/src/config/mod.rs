@@ -211,12 +211,12 @@ fn parse_in(file: &str, folder: &Path, text: &str) -> Result<Config, ConfigError
         &message,
         "make several configs of it",
     )?;
-    let grids = read.grid.iter().map(|block| check_grid(&source, &read, block)).collect::<Result<_, _>>()?;
+    let grids =
+        read.grid.iter().map(|block| check_grid(&source, &read, block)).collect::<Result<Vec<_>, _>>()?;
     let (jobs, engine, dtype) = (read.jobs.map(Spanned::into_inner), read.engine, read.dtype.into());
     let extend = read.extend;
-    let config = Config { name, jobs, engine, dtype, divergence, extend, grids, text: text.to_owned() };
-    size::check(&source, &config)?;
-    Ok(config)
+    size::check(&source, &grids, dtype)?;
+    Ok(Config { name, jobs, engine, dtype, divergence, extend, grids, text: text.to_owned() })
 }
 
 /// What can be drawn of a config.

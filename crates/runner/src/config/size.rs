@@ -1,5 +1,7 @@
 //! How much a config asks for, and how much it may: found before anything of it is laid out.
 
+use std::collections::HashSet;
+
 use analysis::records::Dtype;
 use toml::Spanned;
 
@@ -66,14 +68,12 @@ impl Size {
     /// What all grids of a config ask for, without its extension.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        let mut columns: Vec<u64> = Vec::new();
-        for grid in &config.grids {
-            columns.extend(targets(grid).into_iter().map(f64::to_bits));
-        }
-        columns.sort_unstable();
-        columns.dedup();
-        let each = config.grids.iter().map(|grid| of_grid(grid, config.dtype, columns.len() as u64));
-        each.fold(Self::default(), Self::plus)
+        Self::of_grids(&config.grids, config.dtype)
+    }
+
+    fn of_grids(grids: &[Grid], dtype: Dtype) -> Self {
+        let columns = columns(grids);
+        grids.iter().map(|grid| of_grid(grid, dtype, columns)).fold(Self::default(), Self::plus)
     }
 
     fn plus(self, other: Self) -> Self {
@@ -86,12 +86,14 @@ impl Size {
     }
 }
 
-/// The targets that a grid names, or those of its problems.
-pub(super) fn targets(grid: &Grid) -> Vec<f64> {
-    match &grid.targets {
+/// How many different targets grids name, or their problems do: the columns of the results.
+fn columns(grids: &[Grid]) -> u64 {
+    let own = |grid: &Grid| match &grid.targets {
         Some(targets) => targets.clone(),
         None => grid.problems.iter().flat_map(|problem| problem.targets()).copied().collect(),
-    }
+    };
+    let targets: HashSet<u64> = grids.iter().flat_map(own).map(f64::to_bits).collect();
+    targets.len() as u64
 }
 
 fn product(factors: &[u64]) -> u64 {
@@ -156,7 +158,7 @@ pub(super) fn check_grid<T, R>(
     grid: &Grid,
     dtype: Dtype,
 ) -> Result<(), ConfigError> {
-    let size = of_grid(grid, dtype, targets(grid).len() as u64);
+    let size = Size::of_grids(std::slice::from_ref(grid), dtype);
     let factors = factors(grid);
     if size.cells > MOST_CELLS {
         let message = format!(
@@ -203,12 +205,9 @@ pub(super) fn check_grid<T, R>(
     Ok(())
 }
 
-/// Refuses a config whose grids are too many together.
-pub(super) fn check(source: &Source, config: &Config) -> Result<(), ConfigError> {
-    let size = Size::of(config);
-    let mut columns: Vec<u64> = config.grids.iter().flat_map(targets).map(f64::to_bits).collect();
-    columns.sort_unstable();
-    columns.dedup();
+/// Refuses grids that are too many together.
+pub(super) fn check(source: &Source, grids: &[Grid], dtype: Dtype) -> Result<(), ConfigError> {
+    let (size, columns) = (Size::of_grids(grids, dtype), columns(grids));
     let too_much = |what: &str, asked: String, most: String| {
         source.whole(
             &format!("the grids together ask for {asked} {what}, and may have at most {most}"),
@@ -221,12 +220,8 @@ pub(super) fn check(source: &Source, config: &Config) -> Result<(), ConfigError>
     if size.steps > MOST_STEPS {
         return Err(too_much("steps", grouped(size.steps), grouped(MOST_STEPS)));
     }
-    if columns.len() > MOST_TARGETS {
-        return Err(too_much(
-            "different targets",
-            grouped(columns.len() as u64),
-            grouped(MOST_TARGETS as u64),
-        ));
+    if columns > MOST_TARGETS as u64 {
+        return Err(too_much("different targets", grouped(columns), grouped(MOST_TARGETS as u64)));
     }
     if size.disk_bytes > MOST_DISK {
         return Err(too_much("of disk", bytes(size.disk_bytes), bytes(MOST_DISK)));

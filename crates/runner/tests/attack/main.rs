@@ -6,6 +6,7 @@ mod endings;
 mod folder;
 mod kills;
 mod limit;
+mod limits;
 mod modules;
 #[path = "../cli/place.rs"]
 mod place;
