@@ -6,8 +6,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
 
-use crate::terminal::say;
+use crate::terminal::{is_printing, say};
 use crate::threads::NoThreads;
 
 /// The exit code of a program that was stopped.
@@ -19,12 +21,16 @@ pub static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// Held by whichever comes first: a signal that ends the program, or the writing of files that it must not cut off.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// The first signal sets [`STOP`] and is answered with these words; the second one ends the program.
+/// The first signal sets [`STOP`] and is answered with these words; the second one ends the program. So does the
+/// first one where nothing is left but an answer that nobody reads.
 ///
 /// # Errors
 /// If there is no thread to answer with.
 pub(crate) fn finish_first(words: &'static str) -> Result<(), NoThreads> {
-    listen(&STOP, move || say(words))
+    listen(&STOP, move || {
+        say(words);
+        end_when_unread();
+    })
 }
 
 /// The first signal ends the program with these words; once files are written ([`hold`]), only a second one does.
@@ -33,10 +39,20 @@ pub(crate) fn finish_first(words: &'static str) -> Result<(), NoThreads> {
 /// If there is no thread to answer with.
 pub(crate) fn end_at_once(words: &'static str) -> Result<(), NoThreads> {
     listen(&Arc::default(), move || {
-        let _held = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(_held) = WRITING.try_lock() else { return end_when_unread() };
         say(words);
         end();
     })
+}
+
+/// Ends the program once it has finished all but printing an answer that nobody reads.
+fn end_when_unread() {
+    let mut printing = 0;
+    while printing < 3 {
+        sleep(Duration::from_millis(100));
+        printing = if is_printing() { printing + 1 } else { 0 };
+    }
+    end();
 }
 
 /// From now on files are written, and then the program ends.

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -20,6 +21,9 @@ mod stderr;
 
 /// The first error in writing to standard output; nothing is written after it.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Whether standard output is being written, which lasts for as long as nobody reads a pipe.
+static PRINTING: AtomicBool = AtomicBool::new(false);
 
 /// What tables are styled with: the only control sequences that [`print`] writes.
 const STYLES: [&str; 2] = ["\x1b[1m", "\x1b[0m"];
@@ -61,9 +65,16 @@ pub(crate) fn print_csv(csv: &str) {
 fn write_out(text: &str) {
     let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
     if failed.is_none() {
+        PRINTING.store(true, Ordering::Relaxed);
         let mut out = io::stdout().lock();
         *failed = out.write_all(text.as_bytes()).and_then(|()| out.flush()).err();
+        PRINTING.store(false, Ordering::Relaxed);
     }
+}
+
+/// Whether a text is being printed right now.
+pub(crate) fn is_printing() -> bool {
+    PRINTING.load(Ordering::Relaxed)
 }
 
 /// The exit code, once all is printed: 1 instead of 0 where standard output couldn't be written. A reader that has

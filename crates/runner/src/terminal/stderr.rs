@@ -1,16 +1,20 @@
 //! Standard error, written without ever waiting for long: whoever should read it may have stopped to.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressDrawTarget, TermLike};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::fs::OFlags;
 
-/// The longest that a message waits for its reader, in seconds: a signal's answer is part of stopping. After that messages are dropped until somebody
-/// reads again.
-pub(super) const PATIENCE: i64 = 1;
+/// The longest that a message waits for its reader: a signal's answer is part of stopping. After that messages are
+/// dropped until somebody reads again.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A pipe that can be written at all takes so many bytes without waiting (`PIPE_BUF`, at least).
 const CHUNK: usize = 512;
@@ -18,27 +22,53 @@ const CHUNK: usize = 512;
 /// Whether the last message had to be given up.
 static STUCK: AtomicBool = AtomicBool::new(false);
 
+/// Standard error opened once more, so that it doesn't wait: the same open file is that of other programs, too.
+/// None where that can't be done, and for a file, which never waits.
+static UNWAITING: LazyLock<Option<File>> = LazyLock::new(|| {
+    const HERE: &str = "/proc/self/fd/2";
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
+    let waits = io::stderr().is_terminal() || std::fs::metadata(HERE).is_ok_and(|m| m.file_type().is_fifo());
+    waits.then(|| File::options().write(true).custom_flags(flags).open(HERE).ok()).flatten()
+});
+
 /// Writes a text, or as much of it as can be written; errors are ignored.
-pub(super) fn write(text: &str, patience_s: i64) {
+pub(super) fn write(text: &str, patience: Duration) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let stderr = rustix::stdio::stderr();
+    let begin = Instant::now();
+    let patience = if STUCK.load(Ordering::Relaxed) { Duration::ZERO } else { patience };
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
-        let tv_sec = if STUCK.load(Ordering::Relaxed) { 0 } else { patience_s };
-        let ready = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&Timespec { tv_sec, tv_nsec: 0 }));
-        match ready {
-            Ok(0) => return STUCK.store(true, Ordering::Relaxed),
-            Ok(_) => STUCK.store(false, Ordering::Relaxed),
-            Err(Errno::INTR) => continue,
-            // What can't be polled is written as it is.
-            Err(_) => {}
-        }
-        match rustix::io::write(stderr, &rest[..rest.len().min(CHUNK)]) {
-            Ok(written) => rest = &rest[written..],
-            Err(Errno::INTR | Errno::AGAIN) => {}
+        let chunk = &rest[..rest.len().min(CHUNK)];
+        let written = match UNWAITING.as_ref() {
+            Some(mut file) => file.write(chunk),
+            None => write_if_ready(chunk),
+        };
+        match written {
+            Ok(count) => {
+                STUCK.store(false, Ordering::Relaxed);
+                rest = &rest[count..];
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if begin.elapsed() >= patience {
+                    return STUCK.store(true, Ordering::Relaxed);
+                }
+                sleep(Duration::from_millis(5));
+            }
             Err(_) => return,
         }
+    }
+}
+
+/// Writes where that doesn't wait, as far as the system knows.
+fn write_if_ready(bytes: &[u8]) -> io::Result<usize> {
+    let stderr = rustix::stdio::stderr();
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    match poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&now)) {
+        Ok(0) => Err(ErrorKind::WouldBlock.into()),
+        // What can't be polled is written as it is.
+        Ok(_) | Err(_) => Ok(rustix::io::write(stderr, bytes)?),
     }
 }
 
@@ -96,7 +126,7 @@ impl TermLike for Screen {
 
     fn flush(&self) -> io::Result<()> {
         let frame = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        write(&frame, 0);
+        write(&frame, Duration::ZERO);
         Ok(())
     }
 }

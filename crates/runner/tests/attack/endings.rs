@@ -170,6 +170,36 @@ fn a_run_is_stopped_whatever_became_of_standard_error() {
 }
 
 #[test]
+fn a_terminal_that_takes_nothing_more_holds_up_no_run() {
+    if Command::new("script").arg("--version").output().is_err() {
+        return eprintln!("left out: there is no `script` here, which makes a terminal");
+    }
+    let place = Place::new();
+    place.config("long", &long());
+    // As over a connection that has stalled: what draws the terminal waits, and doesn't read it.
+    let (_reader, mut stuck) = io::pipe().unwrap();
+    stuck.write_all(&vec![b'x'; 1 << 16]).unwrap();
+    let program = place.command(&[]).get_program().to_str().unwrap().to_owned();
+    let mut script = Command::new("script")
+        .args(["-qec", &format!("exec '{program}' long.toml --jobs 2"), "/dev/null"])
+        .current_dir(place.path())
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .stdout(stuck)
+        .spawn()
+        .unwrap();
+    // More than it draws before the terminal is full.
+    goes_on(&place, &mut script, 300);
+    let children = format!("/proc/{0}/task/{0}/children", script.id());
+    let run = fs::read_to_string(children).unwrap().trim().to_owned();
+    assert!(Command::new("kill").args(["-TERM", &run]).status().unwrap().success());
+    let state = || fs::read_to_string(format!("/proc/{run}/stat")).unwrap_or_default();
+    until("the end", || state().is_empty() || state().contains(") Z "));
+    let _ = script.kill();
+    let _ = script.wait();
+}
+
+#[test]
 fn nohup_keeps_a_run_from_being_hung_up() {
     let place = Place::new();
     let mut command = wrapped(&place, "trap '' HUP");
@@ -204,16 +234,23 @@ fn a_map_ends_within_a_second_of_a_signal() {
 }
 
 #[test]
-fn commands_that_have_nothing_to_finish_end_by_the_signal() {
+fn commands_that_have_nothing_left_to_finish_end_by_the_signal() {
     let place = place();
     assert_eq!(run(&place, &["x.toml"], |_| ()).code, 0);
     // A pipe that is full holds each where it prints.
-    for command in ["list", "table results/x --no-write", "compare results results", "plan x.toml"] {
+    for command in [
+        "list",
+        "table results/x --no-write",
+        "compare results results",
+        "plan x.toml",
+        "x.toml",
+        "map m.toml",
+    ] {
         let (_reader, mut stuck) = io::pipe().unwrap();
         stuck.write_all(&vec![b'x'; 1 << 16]).unwrap();
         let words: Vec<&str> = command.split(' ').collect();
         let mut child = place.command(&words).stdout(stuck).stderr(Stdio::null()).spawn().unwrap();
-        sleep(Duration::from_millis(500));
+        sleep(Duration::from_millis(1500));
         signal(&child, "TERM");
         let code = code(wait(&mut child));
         assert!(code == -15 || code == 130, "{command}: {code}");
