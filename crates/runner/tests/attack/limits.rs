@@ -312,19 +312,21 @@ fn no_count_of_any_entry_ends_the_program() {
             });
         }
     };
-    for entry in Problem::all() {
-        counts(&entry.options()).iter().for_each(|option| add("problem", entry.name(), option));
+    for (axis, entries) in [
+        ("problem", Problem::all().iter().map(|entry| (entry.name(), entry.options())).collect::<Vec<_>>()),
+        ("loss", Loss::all().iter().map(|entry| (entry.name(), entry.options())).collect()),
+        ("optimizer", Optimizer::all().iter().map(|entry| (entry.name(), entry.options())).collect()),
+        ("schedule", Schedule::all().iter().map(|entry| (entry.name(), entry.options())).collect()),
+    ] {
+        for (name, options) in entries {
+            for option in counts(&options) {
+                add(axis, name, &option);
+            }
+        }
     }
-    for entry in Loss::all() {
-        counts(&entry.options()).iter().for_each(|option| add("loss", entry.name(), option));
+    for (name, option) in HIDDEN {
+        add("schedule", name, option);
     }
-    for entry in Optimizer::all() {
-        counts(&entry.options()).iter().for_each(|option| add("optimizer", entry.name(), option));
-    }
-    for entry in Schedule::all() {
-        counts(&entry.options()).iter().for_each(|option| add("schedule", entry.name(), option));
-    }
-    HIDDEN.iter().for_each(|(name, option)| add("schedule", name, option));
     add("optimizer", "ademamix", "warmup");
     assert!(configs.len() > 100, "{}", configs.len());
     // A few at a time, since most of each is starting the program.
