@@ -69,7 +69,7 @@ pub struct Timing {
     pub host: String,
     /// The time of one worker.
     pub wall_us: u64,
-    /// On libtorch's engine the [kind of CPU](crate::cpu), on which its bits depend.
+    /// On libtorch's engine the kind of CPU, on which its bits depend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<String>,
 }
