@@ -38,7 +38,7 @@ const POINTS_PER_BATCH: u64 = 1 << 20;
 const NUMBERS_PER_BATCH: u64 = 1 << 28;
 
 /// Numbers that a lane may work on: 16 GiB in float32.
-const MOST_NUMBERS: u64 = 1 << 32;
+const MOST_LANE_NUMBERS: u64 = 1 << 32;
 
 /// Batches of a plan: each becomes a file in one folder.
 const MOST_BATCHES: usize = 200_000;
@@ -107,7 +107,7 @@ pub enum PlanError {
     /// A lane that no memory holds.
     #[error(
         "a run of {combination} works on about {} numbers at once, {} in float32, and may on at most {}",
-        grouped(*numbers), bytes(numbers.saturating_mul(4)), grouped(MOST_NUMBERS)
+        grouped(*numbers), bytes(numbers.saturating_mul(4)), grouped(MOST_LANE_NUMBERS)
     )]
     #[diagnostic(help(
         "take a smaller problem, or an optimizer that keeps less: `runner list NAME` shows the options"
@@ -367,7 +367,7 @@ pub(crate) fn at_once(
     let numbers = lane_numbers(problem, loss, optimizer, shapes);
     // Fused lanes go in rows.
     let together = if engine == Engine::Fused { numbers.saturating_mul(LANES as u64) } else { numbers };
-    if together > MOST_NUMBERS {
+    if together > MOST_LANE_NUMBERS {
         let numbers = together;
         return Err(PlanError::Memory { combination: combination(problem, loss, optimizer), numbers });
     }

@@ -61,6 +61,7 @@ fn figure(results: &Results, workload: &Workload, problem: &Problem, batches: &[
         .collect();
     let minimisers = problem.minimisers();
     let start = ways.first().and_then(|way| way.1.first()).copied();
+    let start = start.or_else(|| start_of(problem, seed.unwrap_or(1)));
     let (x, y) = view(start, &minimisers, &ways);
     let lines = ways.iter().filter_map(|(place, way)| {
         let shown = way.iter().take_while(|p| within(p.0, x) && within(p.1, y));
@@ -76,7 +77,7 @@ fn figure(results: &Results, workload: &Workload, problem: &Problem, batches: &[
         tall: true,
     };
     let every = "every shade covers the same area";
-    let (title, note) = match seed.filter(|_| start.is_some()) {
+    let (title, note) = match seed.filter(|_| !ways.is_empty()) {
         None => (format!("{}: the landscape", workload.name), format!("crosses: minimisers; {every}")),
         Some(seed) => {
             let rows = workload.rows.len();
@@ -89,6 +90,12 @@ fn figure(results: &Results, workload: &Workload, problem: &Problem, batches: &[
         }
     };
     Some(Figure { title, note, panels: vec![panel] })
+}
+
+/// Where a run starts; `None` where the landscape can't be computed in lanes.
+fn start_of(problem: &Problem, seed: u64) -> Option<(f64, f64)> {
+    let start = problem.block::<f64>(&[seed], None)?.start();
+    Some((start[0][0], start[1][0]))
 }
 
 /// The parameters of one run, from the start.
