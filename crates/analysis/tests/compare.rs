@@ -3,6 +3,8 @@
 #[expect(dead_code, reason = "other tests need the rest")]
 mod common;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use analysis::compare::{Comparison, Filter, Format, Grid, Mismatch, Names, Options, RowChange, Side};
 use analysis::compare::{Verdict, compare};
 use analysis::records::{
@@ -21,7 +23,9 @@ fn runs(labels: [&str; 4], lr: f64, role: Role, ends: impl IntoIterator<Item = E
     let mut cells: Vec<Cell> =
         ends.into_iter().zip(first..).map(|(end, seed)| cell(labels, lr, role, seed, end)).collect();
     for cell in &mut cells {
-        cell.key = Key((lr * 1e6) as u64 * 1000 + cell.seed);
+        let mut hash = DefaultHasher::new();
+        (labels, lr.to_bits(), cell.seed).hash(&mut hash);
+        cell.key = Key(hash.finish());
     }
     cells
 }

@@ -39,8 +39,9 @@ fn row(noise: &mut Noise, name: usize, factor: f64, budget: f64) -> [Vec<Cell>; 
             let steps = (shared * factor * (0.07 * noise.normal()).exp()).round();
             let end = if steps <= budget { End::Reached(steps as u64) } else { End::Budget(0.5) };
             let mut cell = cell(["fit", "mse", &optimizer, "constant"], 0.1, Role::Reporting, seed, end);
-            cell.key = Key(seed);
+            cell.key = Key(name as u64 * SEEDS + seed);
             cell.budget = budget as u64;
+            cell.steps = cell.steps.min(cell.budget);
             cells.push(cell);
         }
     }

@@ -189,8 +189,10 @@ fn a_file_cut_anywhere_is_an_error_or_whole_rows() {
     let mut failed = example();
     failed.outcome = Outcome::Failed;
     failed.message = "it said \"no\",\nand no more".to_owned();
+    failed.key = Key(2);
+    let third = Cell { key: Key(3), ..example() };
     let targets = Targets::new([1.0, 1e-5]).unwrap();
-    let bytes = file(&[example(), failed.clone(), example()], &targets);
+    let bytes = file(&[example(), failed.clone(), third], &targets);
     let mut whole = Vec::new();
     for end in 0..=bytes.len() {
         let cells = Cells::new("cells.csv", &bytes[..end]);
@@ -291,6 +293,9 @@ fn any_cell(targets: Targets) -> impl Strategy<Value = Cell> {
             move |(labels, numbers, lr, words, counts, asked)| {
                 let [problem, loss, optimizer, schedule, message] = labels;
                 let hits = targets.values().iter().zip(asked);
+                let budget = counts.4;
+                // What no run has is refused.
+                let lr = if lr.abs() > 0.0 && lr.is_finite() { lr.abs() } else { 0.1 };
                 Cell {
                     key: Key(counts.0),
                     problem,
@@ -303,8 +308,8 @@ fn any_cell(targets: Targets) -> impl Strategy<Value = Cell> {
                     engine: [Engine::Fused, Engine::Libtorch][words.1],
                     dtype,
                     outcome: [Outcome::Reached, Outcome::Budget, Outcome::Diverged, Outcome::Failed][words.2],
-                    budget: counts.4,
-                    steps: counts.2,
+                    budget,
+                    steps: counts.2.min(budget),
                     evaluations: counts.3,
                     start_loss: numbers[0],
                     final_loss: numbers[1],
@@ -312,7 +317,11 @@ fn any_cell(targets: Targets) -> impl Strategy<Value = Cell> {
                     start_error: numbers[3],
                     final_error: numbers[4],
                     best_error: numbers[5],
-                    hits: hits.filter_map(|(&target, step)| step.map(|step| hit(target, step))).collect(),
+                    hits: hits
+                        .filter_map(|(&target, step)| {
+                            step.map(|step| hit(target, step.map(|step| step.min(budget))))
+                        })
+                        .collect(),
                     message,
                 }
             },
