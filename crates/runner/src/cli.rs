@@ -413,13 +413,10 @@ fn diagnosis_of(config: &Config, label: &str) -> Option<String> {
 
 fn plan(args: &PlanArgs) -> ExitCode {
     match ready(&args.config, &args.place, false) {
-        Ok((config, plan, options)) => match survey::survey(&config, &plan, &options) {
-            Ok(text) => {
-                print(&text);
-                ExitCode::SUCCESS
-            }
-            Err(error) => wrong(error, 1),
-        },
+        Ok((config, plan, options)) => {
+            print(&survey::survey(&config, &plan, &options));
+            ExitCode::SUCCESS
+        }
         Err(code) => code,
     }
 }

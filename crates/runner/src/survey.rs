@@ -15,7 +15,6 @@ use crate::engine;
 use crate::parts::{Part, Timing};
 use crate::plan::{Batch, Plan, Settings, rows_of_lane};
 use crate::run::{Options, PARTS};
-use crate::threads::{NoThreads, pool};
 
 /// The most steps that a trial takes, so many that those of one parameter can be told from starting it.
 const TRIAL_STEPS: u64 = 10_000;
@@ -104,10 +103,7 @@ impl Kind<'_> {
 }
 
 /// The plan as a table, what it takes of disk and memory, and an estimate of the time.
-///
-/// # Errors
-/// If there is no thread to try batches on.
-pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> Result<String, NoThreads> {
+pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String {
     let parts = Folder::new(options.out.join(&config.name)).below(PARTS);
     let mut kinds: BTreeMap<(String, &str), Kind> = BTreeMap::new();
     let mut shapes: BTreeMap<String, OnceCell<_>> = BTreeMap::new();
@@ -154,7 +150,7 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> Result<
         let _ = writeln!(text, "\n{there} parts are there already in {}", parts.path().display());
     }
     let share = if plan.batches.is_empty() { 0.0 } else { 1.0 - there as f64 / plan.batches.len() as f64 };
-    let (work, tried, of) = work(&kinds, plan)?;
+    let (work, tried, of) = work(&kinds, plan);
     let seconds = work / options.jobs as f64 + size.disk_bytes as f64 * share / WRITTEN_A_SECOND;
     let _ = match (tried, of) {
         (0, 1..) => writeln!(text, "\nthe time can't be told: a single step takes too long to be tried"),
@@ -173,15 +169,19 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> Result<
             "on a cluster: `runner slurm CONFIG --shards {shards}` makes tasks of ten minutes a core"
         );
     }
-    Ok(text)
+    text
 }
 
 /// Seconds of one thread for what is still to be run; how many kinds were tried, and how many there are.
-fn work(kinds: &BTreeMap<(String, &str), Kind>, plan: &Plan) -> Result<(f64, usize, usize), NoThreads> {
+fn work(kinds: &BTreeMap<(String, &str), Kind>, plan: &Plan) -> (f64, usize, usize) {
     let begin = Instant::now();
     let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
     // By one thread, as a worker would: a fused batch would share the cores otherwise.
-    let pool = pool(1)?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .start_handler(|_| tch::set_num_threads(1))
+        .build()
+        .expect("a thread can be started");
     let busy: Vec<&Kind> = kinds.values().filter(|kind| kind.steps > 0.0).collect();
     let share = |i: usize| (i + 1) as f64 / busy.len() as f64;
     let pace = |(i, kind): (usize, &&Kind)| kind.pace(&targets, begin, share(i));
@@ -189,7 +189,7 @@ fn work(kinds: &BTreeMap<(String, &str), Kind>, plan: &Plan) -> Result<(f64, usi
     let known: Vec<Pace> = paces.iter().copied().flatten().collect();
     let mean = Pace::mean(&known);
     let seconds = busy.iter().zip(paces).map(|(kind, pace)| kind.seconds(pace.unwrap_or(mean))).sum();
-    Ok((seconds, known.len(), busy.len()))
+    (seconds, known.len(), busy.len())
 }
 
 /// What a batch costs, from trials with few steps.
