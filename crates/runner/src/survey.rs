@@ -15,6 +15,7 @@ use crate::engine;
 use crate::parts::{Part, Timing};
 use crate::plan::{Batch, Plan, Settings, rows_of_lane};
 use crate::run::{Options, PARTS};
+use crate::threads::pool;
 
 /// The most steps that a trial takes, so many that those of one parameter can be told from starting it.
 const TRIAL_STEPS: u64 = 10_000;
@@ -153,7 +154,10 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
     let (work, tried, of) = work(&kinds, plan);
     let seconds = work / options.jobs as f64 + size.disk_bytes as f64 * share / WRITTEN_A_SECOND;
     let _ = match (tried, of) {
-        (0, 1..) => writeln!(text, "\nthe time can't be told: a single step takes too long to be tried"),
+        (0, 1..) => writeln!(
+            text,
+            "\nthe time can't be told: a step takes too long to be tried, or no thread can be started"
+        ),
         _ if tried < of => writeln!(
             text,
             "\nabout {} on {} threads, from short trials of {tried} of the {of} problems",
@@ -176,15 +180,11 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
 fn work(kinds: &BTreeMap<(String, &str), Kind>, plan: &Plan) -> (f64, usize, usize) {
     let begin = Instant::now();
     let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
-    // By one thread, as a worker would: a fused batch would share the cores otherwise.
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .start_handler(|_| tch::set_num_threads(1))
-        .build()
-        .expect("a thread can be started");
     let busy: Vec<&Kind> = kinds.values().filter(|kind| kind.steps > 0.0).collect();
     let share = |i: usize| (i + 1) as f64 / busy.len() as f64;
     let pace = |(i, kind): (usize, &&Kind)| kind.pace(&targets, begin, share(i));
+    // By one thread, as a worker would: a fused batch would share the cores otherwise.
+    let Ok(pool) = pool(1) else { return (0.0, 0, busy.len()) };
     let paces: Vec<Option<Pace>> = pool.install(|| busy.iter().enumerate().map(pace).collect());
     let known: Vec<Pace> = paces.iter().copied().flatten().collect();
     let mean = Pace::mean(&known);
