@@ -266,7 +266,8 @@ pub(crate) fn is_key(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn hex(hash: Sha256) -> String {
+/// A hash in hexadecimal digits.
+pub(crate) fn hex(hash: Sha256) -> String {
     base16ct::lower::encode_string(&hash.finalize())
 }
 

@@ -192,9 +192,6 @@ impl Plan {
 
     /// Batches beyond the edges of the learning-rate grid, for the rows of the table whose best rate is
     /// the last of it: two more rates, in the steps that the grid has there.
-    ///
-    /// # Panics
-    /// Never: a batch of the plan isn't too large.
     #[must_use]
     pub fn extension(&self, config: &Config, table: &Table) -> Vec<Batch> {
         let mut rates: HashMap<Labels, Vec<f64>> = HashMap::new();

@@ -26,7 +26,7 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::cpu;
 use crate::engine;
-use crate::parts::{self, Counts, Part, Timing};
+use crate::parts::{self, Counts, Part, Timing, hex};
 use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
 use crate::shard::{Remedy, Shard, array, shards_of};
 pub use crate::signals::STOP;
@@ -414,7 +414,7 @@ impl<'a> Workshop<'a> {
 
     /// Writes the result files.
     fn finish(&self, laid_out: &LaidOut, reused: usize, begin: Instant) -> Result<Summary, RunError> {
-        let Assembled { table, counts, cpus } =
+        let Assembled { table, counts, cpus, random } =
             assemble(self.config, laid_out, [&self.folder, &self.parts], &self.targets)?;
         let lock = self.lock.as_ref().expect("who writes results holds the lock");
         // Parts that a run beside this one is making would seem to be of another.
@@ -429,7 +429,6 @@ impl<'a> Workshop<'a> {
         // One that stays says that there are parts to be read, and they are these results.
         let _ = self.folder.remove(Running::FILE);
         let (batches, wall) = (laid_out.keys.len(), begin.elapsed());
-        let random = laid_out.plan.random_labels();
         Ok(Summary { table, counts, batches, reused, removed, cpus, wall, random })
     }
 }
@@ -594,6 +593,8 @@ struct Assembled {
     table: Table,
     counts: Counts,
     cpus: Cpus,
+    /// See [`Plan::random_labels`].
+    random: Vec<String>,
 }
 
 /// The result files, in the order of a part's blocks.
@@ -693,9 +694,5 @@ fn assemble(
     }
     let table = builder.finish();
     folder.write("table.csv", |file| table.write_csv(file)).map_err(failed("table.csv"))?;
-    Ok(Assembled { table, counts, cpus })
-}
-
-fn hex(hash: Sha256) -> String {
-    base16ct::lower::encode_string(&hash.finalize())
+    Ok(Assembled { table, counts, cpus, random: manifest.random })
 }
