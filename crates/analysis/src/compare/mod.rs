@@ -2,30 +2,33 @@
 //!
 //! A row (problem, loss, optimizer, schedule) is judged at the learning rate that each side chose on its
 //! tuning seeds, as the [convergence table](crate::table) does, and on the reporting seeds, paired by
-//! seed. What is compared is the step at which a run reached the hardest target that any of these runs
-//! reached; the error at the end, where none reached any.
+//! seed. What is compared is the step at which a run reached the hardest target that half of the runs of
+//! either side reached; the error at the end, where none reached any.
 //!
 //! ```text
-//! ratio = (Π t_i(right) / t_i(left))^(1/n)    every run reached the target
-//!       = ERT(right) / ERT(left)              some run didn't           > 1: the right side is slower
-//! p     = sign-flip permutation test of the paired differences: of ln t, or of Gehan's scores where
-//!         runs were cut off; Holm's correction over all rows in which a difference isn't 0
+//! ratio = (Π t_i(right) / t_i(left))^(1/n)         > 1: the right side is slower
+//! p     = the chance that any row of the comparison shows as much without a change: for steps by relabeling
+//!         all rows at once, for successes by how much they vary from seed to seed over all rows
 //! ```
 //!
-//! A regression is a new failure or divergence among these runs; a target that at least half of the seeds
-//! reached and none does any more; or p ≤ α with a ratio above 1 + threshold. Correcting over the rows
-//! that moved is sound: the test is exact given the sizes of the differences, and only these decide
-//! which rows have moved. A row that vanished can't be judged, so that a comparison with one fails too
-//! ([`Comparison::failed`]), unless it is allowed.
+//! A run that didn't arrive counts as the slowest of its row that did, so that a ratio with such runs is a
+//! bound: at least that where they are on the right, at most where they are on the left.
 //!
-//! Dolan & Moré 2002 on ratios; Holm 1979, *A simple sequentially rejective multiple test procedure*.
+//! A regression is a new failure, a success rate that falls by half (by divergence or not), or a ratio above
+//! 1 + threshold, of a row, or of all rows of an optimizer or a workload together; the last two where chance
+//! would show one in at most α of all comparisons of equal code, all rows and kinds together. Where the sides
+//! chose other rates, a change must show at either rate too: a choice is luck as well. A row that vanished can't
+//! be judged, so that a comparison with one fails too ([`Comparison::failed`]), unless it is allowed.
+//!
+//! How often this is wrong was measured: docs/comparing.md.
 //!
 //! Sides that differ in budget, targets, learning rates, seeds, type or engine are refused, with
 //! [`Mismatch`]es that say why.
 
 mod comparable;
-mod paired;
-mod ratio;
+mod groups;
+mod outcomes;
+mod relabel;
 mod render;
 mod row;
 mod side;
@@ -38,21 +41,24 @@ pub use side::{Filter, Side};
 use std::collections::HashMap;
 
 use crate::records::Outcome;
+use crate::statistics::bootstrap_interval;
+use relabel::Sample;
+use side::Labels;
 
 /// What became of a row, from the gravest to the most harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// Reporting runs fail that didn't. A regression.
     Failed,
-    /// Reporting runs diverge that didn't. A regression.
+    /// At most half as many reach the target, and some diverge that didn't. A regression.
     Diverged,
-    /// A target that at least half of the seeds reached is reached by none. A regression.
+    /// At most half as many reach the target. A regression.
     Lost,
     /// Significantly slower, by more than the threshold. A regression.
     Slower,
     /// The right side doesn't have the row. No regression, but a failure unless it is allowed.
     Vanished,
-    /// A target that none reached is reached by at least half of the seeds.
+    /// At least twice as many reach the target.
     Gained,
     /// Significantly faster, by more than the threshold.
     Faster,
@@ -141,19 +147,49 @@ pub struct RowChange {
     pub measure: Measure,
     /// How many seeds could be paired.
     pub pairs: u64,
-    /// Right over left: above 1 is worse. NaN if nothing could be paired.
+    /// Right over left: above 1 is worse. A bound where runs didn't reach the target; infinite or 0 where no run of the
+    /// right or left side did. NaN if nothing could be paired.
     pub ratio: f64,
     /// The 95 % bootstrap interval of the ratio.
     pub interval: Option<[f64; 2]>,
-    /// The two-sided p-value of the row alone; none if no pair differs.
+    /// The chance that any row of the comparison shows as much in this direction without a change; none if no pair
+    /// differs.
     pub p: Option<f64>,
-    /// The same after Holm's correction.
-    pub p_holm: Option<f64>,
     /// Cells, at every learning rate and seed, that aren't the same to the bit.
     pub changed: u64,
     /// How cells, at every learning rate and seed, ended before and now, and how many did so; only
     /// changes.
     pub outcomes: Vec<(Outcome, Outcome, u64)>,
+}
+
+/// What rows that are judged together have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// The update rule.
+    Optimizer,
+    /// Problem and loss.
+    Workload,
+}
+
+/// Rows that changed alike: together they say what no row of them must say alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupChange {
+    /// The name of the results folder.
+    pub grid: String,
+    /// What they have in common.
+    pub axis: Axis,
+    /// Its label; of a workload problem and loss.
+    pub name: String,
+    /// [`Verdict::Slower`] or [`Verdict::Faster`].
+    pub verdict: Verdict,
+    /// How many rows of it have other steps.
+    pub rows: u64,
+    /// Right over left, the mean of the rows that is weighted by how little they vary.
+    pub ratio: f64,
+    /// The 95 % bootstrap interval of the ratio.
+    pub interval: Option<[f64; 2]>,
+    /// As [`RowChange::p`].
+    pub p: f64,
 }
 
 /// When a change counts.
@@ -209,12 +245,16 @@ impl std::fmt::Display for InputChange {
 pub struct Comparison {
     /// The rows that changed, the gravest first.
     pub rows: Vec<RowChange>,
+    /// Optimizers and workloads that are slower or faster, the gravest first.
+    pub groups: Vec<GroupChange>,
     /// How many rows are the same to the bit.
     pub identical: u64,
     /// How many cells each side has.
     pub cells: [u64; 2],
-    /// Over how many rows p-values were corrected.
+    /// How many rows have other steps, or another error.
     pub tested: u64,
+    /// The chance of a false alarm by successes, as the rows suggest it; what is left of α goes to the steps.
+    pub spent: f64,
     /// What would have been refused, had it not been forced.
     pub mismatches: Vec<Mismatch>,
     /// Files that the sides ran on and that differ; [`compare`] leaves it empty, as it sees cells only.
@@ -224,10 +264,12 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// How many rows are regressions.
+    /// How many rows are regressions, and how many optimizers and workloads.
     #[must_use]
     pub fn regressions(&self) -> usize {
-        self.rows.iter().filter(|row| row.verdict.is_regression()).count()
+        let verdicts =
+            self.rows.iter().map(|row| row.verdict).chain(self.groups.iter().map(|group| group.verdict));
+        verdicts.filter(|verdict| verdict.is_regression()).count()
     }
 
     /// How many rows only the left side has.
@@ -243,11 +285,10 @@ impl Comparison {
         self.regressions() > 0 || self.vanished() > 0 && !self.options.allow_vanished
     }
 
-    /// The fewest paired seeds with which a row could be significant after the correction.
+    /// The fewest paired seeds with which a row could be significantly slower.
     #[must_use]
-    pub fn seeds_needed(&self) -> u32 {
-        let smallest = self.options.alpha / self.tested.max(1) as f64;
-        (1..=64).find(|seeds| 2.0_f64.powi(1 - seeds) <= smallest).unwrap_or(64) as u32
+    pub fn seeds_needed(&self) -> u64 {
+        relabel::seeds_needed(self.options.alpha - self.spent) as u64
     }
 }
 
@@ -268,8 +309,11 @@ pub fn compare(grids: &[Grid], options: &Options) -> Result<Comparison, Vec<Mism
         for right in grid.right.iter().flat_map(|side| &side.groups) {
             if let Some(&(at, left)) = places.get(&right.labels) {
                 matched[at] = true;
-                mismatches.check(left, right, &row_name(&grid.name, &right.labels));
-                judged.push(row::judge(&grid.name, left, right));
+                let extends =
+                    [&grid.left, &grid.right].map(|side| side.as_ref().is_some_and(|side| side.extends));
+                let [left, right] = side::Group::at_common_rates([left, right], extends);
+                mismatches.check(&left, &right, &row_name(&grid.name, &right.labels));
+                judged.push(row::judge(&grid.name, &left, &right));
             } else {
                 alone.push(one_sided(&grid.name, &right.labels, Verdict::Appeared));
             }
@@ -281,17 +325,8 @@ pub fn compare(grids: &[Grid], options: &Options) -> Result<Comparison, Vec<Mism
     if !mismatches.is_empty() && !options.force {
         return Err(mismatches);
     }
-    let p_values: Vec<f64> = judged.iter().filter_map(|row| row.change.p).collect();
-    let tested = p_values.len() as u64;
-    let mut corrected = crate::statistics::holm(&p_values).into_iter();
-    let mut rows: Vec<RowChange> = judged
-        .into_iter()
-        .map(|row| {
-            let p_holm = row.change.p.and_then(|_| corrected.next());
-            row.settle(p_holm, options)
-        })
-        .chain(alone)
-        .collect();
+    let Settled { mut rows, groups, tested, spent } = settle(judged, options);
+    rows.extend(alone);
     let all = rows.len();
     rows.retain(|row| row.verdict != Verdict::Identical);
     let identical = (all - rows.len()) as u64;
@@ -303,7 +338,101 @@ pub fn compare(grids: &[Grid], options: &Options) -> Result<Comparison, Vec<Mism
         |grid: &Grid| grid.right.as_ref().map_or(0, Side::cells),
     ]
     .map(|count| grids.iter().map(count).sum());
-    Ok(Comparison { rows, identical, cells, tested, mismatches, inputs: Vec::new(), options: *options })
+    let inputs = Vec::new();
+    Ok(Comparison { rows, groups, identical, cells, tested, spent, mismatches, inputs, options: *options })
+}
+
+/// Rows and groups with their verdicts.
+struct Settled {
+    rows: Vec<RowChange>,
+    groups: Vec<GroupChange>,
+    tested: u64,
+    spent: f64,
+}
+
+/// Judges all rows at once: first whether fewer runs succeed, then, with what that leaves of α, the steps.
+fn settle(judged: Vec<row::Judged>, options: &Options) -> Settled {
+    let [falls, rises] = [
+        outcomes::test(&judged.iter().map(|row| row.falls).collect::<Vec<_>>(), options.alpha),
+        outcomes::test(&judged.iter().map(|row| row.rises.swapped()).collect::<Vec<_>>(), options.alpha),
+    ];
+    let alpha = options.alpha - falls.spent;
+    // Sets of seeds, and the rows that moved.
+    let mut sets: Vec<&[u64]> = Vec::new();
+    let mut places: HashMap<&[u64], usize> = HashMap::new();
+    let mut moved: Vec<usize> = Vec::new();
+    let mut samples: Vec<Sample> = Vec::new();
+    for (at, row) in judged.iter().enumerate().filter(|(_, row)| row.moved()) {
+        // The variance of one seed isn't known.
+        if row.seeds.len() > 1 {
+            let seeds = *places.entry(&row.seeds).or_insert(sets.len());
+            if seeds == sets.len() {
+                sets.push(&row.seeds);
+            }
+            moved.push(at);
+            samples.push(Sample { seeds, values: row.values.clone() });
+        }
+    }
+    let rows: Vec<(&row::Judged, &Sample)> = moved.iter().map(|at| &judged[*at]).zip(&samples).collect();
+    let groups = [Axis::Optimizer, Axis::Workload].map(|axis| groups::of(axis, &rows));
+    let of_groups = groups.iter().map(|groups| groups.iter().map(|group| group.sample.clone()).collect());
+    let families: Vec<Vec<Sample>> = std::iter::once(samples.clone()).chain(of_groups).collect();
+    let sizes: Vec<usize> = sets.iter().map(|seeds| seeds.len()).collect();
+    let mut chances = relabel::test(&families, &sizes, alpha).into_iter();
+    let mut steps = vec![None; judged.len()];
+    for (at, chances) in moved.into_iter().zip(chances.next().unwrap_or_default()) {
+        steps[at] = Some(chances);
+    }
+    let tested = steps.iter().flatten().count() as u64;
+    let groups = groups.into_iter().flatten().zip(chances.flatten());
+    let mut groups: Vec<GroupChange> = groups
+        .filter_map(|(group, chances)| group_change(group, chances, alpha, options.threshold))
+        .collect();
+    groups.sort_by(|a, b| {
+        a.verdict.cmp(&b.verdict).then_with(|| b.ratio.ln().abs().total_cmp(&a.ratio.ln().abs()))
+    });
+    let outcomes = falls.chances.into_iter().zip(rises.chances);
+    let evidence = steps.into_iter().zip(outcomes).map(|(steps, (fell, rose))| row::Evidence {
+        steps,
+        outcomes: [fell, rose],
+        levels: [alpha, falls.level, rises.level],
+    });
+    let rows = evidence.collect::<Vec<_>>().into_iter().zip(judged);
+    let rows = rows.map(|(evidence, row)| row.settle(evidence, options)).collect();
+    Settled { rows, groups, tested, spent: falls.spent }
+}
+
+/// None where chance could have made it, or where it is small.
+fn group_change(
+    group: groups::Group,
+    chances: relabel::Chances,
+    alpha: f64,
+    threshold: f64,
+) -> Option<GroupChange> {
+    let groups::Group { grid, axis, name, rows, ratio, interval, .. } = group;
+    let (verdict, p) = match ratio {
+        _ if ratio > 1.0 + threshold => (Verdict::Slower, chances.slower),
+        _ if ratio < 1.0 / (1.0 + threshold) => (Verdict::Faster, chances.faster),
+        _ => return None,
+    };
+    (p <= alpha).then_some(GroupChange { grid, axis, name, verdict, rows, ratio, interval, p })
+}
+
+/// The ratio of the right side's geometric mean over the left's, and its 95 % bootstrap interval, of logarithms: n of the
+/// left side and n of the right, in pairs.
+fn size(logarithms: &[f64]) -> (f64, Option<[f64; 2]>) {
+    const RESAMPLES: usize = 1000;
+    let (left, right) = logarithms.split_at(logarithms.len() / 2);
+    let differences: Vec<f64> = left.iter().zip(right).map(|(left, right)| right - left).collect();
+    let ratio = |differences: &mut [f64]| (differences.iter().sum::<f64>() / differences.len() as f64).exp();
+    if differences.is_empty() {
+        return (f64::NAN, None);
+    }
+    let interval = (differences.len() > 1).then(|| {
+        let (low, high) = bootstrap_interval(&differences, ratio, 0.95, RESAMPLES, 0);
+        [low, high]
+    });
+    (ratio(&mut differences.clone()), interval)
 }
 
 /// A row as a message names it.
@@ -324,7 +453,6 @@ fn one_sided(grid: &str, labels: &[String; 4], verdict: Verdict) -> RowChange {
         ratio: f64::NAN,
         interval: None,
         p: None,
-        p_holm: None,
         changed: 0,
         outcomes: Vec::new(),
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Comparison, Measure, RowChange, Verdict};
+use super::{Axis, Comparison, GroupChange, Measure, RowChange, Verdict};
 
 /// What the sides are called.
 #[derive(Clone, Debug)]
@@ -24,8 +24,7 @@ pub enum Format {
 
 /// Stands for what there is none of.
 const NONE: &str = "–";
-const HEADER: [&str; 8] =
-    ["change", "ratio", "95 % interval", "p (Holm)", "reached", "steps or error", "lr", "row"];
+const HEADER: [&str; 8] = ["change", "ratio", "95 % interval", "p", "reached", "steps or error", "lr", "row"];
 
 impl Comparison {
     /// The comparison as text, at most `top` rows of each verdict. Ends with a line feed.
@@ -46,6 +45,12 @@ impl Comparison {
             ));
         }
         if !self.mismatches.is_empty() {
+            lines.push(String::new());
+        }
+        if !self.groups.is_empty() {
+            let one = self.rows.iter().all(|row| row.grid == self.rows[0].grid);
+            lines
+                .extend(self.groups.iter().map(|group| format!("{bullet}{}", together(group, !one, format))));
             lines.push(String::new());
         }
         if self.rows.is_empty() {
@@ -118,11 +123,16 @@ impl Comparison {
     }
 
     fn legend(&self, format: Format) -> Vec<String> {
+        let Self { options, spent, .. } = self;
         let mut lines = vec![
             format!(
-                "ratio > 1: slower now. A regression is a new failure or divergence, a target lost, or p ≤ {} with a ratio above {}.",
-                self.options.alpha,
-                1.0 + self.options.threshold,
+                "ratio > 1: slower now; ≥ and ≤ where runs didn't arrive. A regression is a new failure, half the successes or fewer, or a ratio above {}.",
+                1.0 + options.threshold,
+            ),
+            format!(
+                "p: the chance that any row here shows as much without a change. Steps count up to {}, so that at most {} of comparisons of equal code fail.",
+                digits(options.alpha - spent),
+                percent(options.alpha),
             ),
             "Judged at the rate that each side chose on its tuning seeds, on reporting seeds paired by seed."
                 .to_owned(),
@@ -139,12 +149,12 @@ impl Comparison {
             });
         }
         let needed = self.seeds_needed();
-        let too_few = |row: &&RowChange| row.verdict == Verdict::Drifted && row.pairs < u64::from(needed);
+        let too_few = |row: &&RowChange| row.verdict == Verdict::Drifted && row.pairs < needed;
         let few = self.rows.iter().filter(too_few).count();
         if few > 0 {
             let subject = if few == 1 { "row has" } else { "rows have" };
             lines.push(format!(
-                "{few} changed {subject} too few seeds to be significant at all: {needed} reporting seeds would be needed."
+                "{few} changed {subject} too few seeds to be significantly slower alone: {needed} reporting seeds would be needed."
             ));
         }
         if format == Format::Markdown {
@@ -154,6 +164,48 @@ impl Comparison {
         }
         lines
     }
+}
+
+/// A share as people say it.
+fn percent(share: f64) -> String {
+    format!("{} %", digits(100.0 * share))
+}
+
+/// What the rows of a group say together.
+fn together(group: &GroupChange, with_grid: bool, format: Format) -> String {
+    let mark = if group.verdict.is_regression() { "✗ " } else { "" };
+    let grid = if with_grid { format!("{}: ", group.grid) } else { String::new() };
+    let of = match group.axis {
+        Axis::Optimizer => "by",
+        Axis::Workload => "on",
+    };
+    let interval = group
+        .interval
+        .map_or(String::new(), |[low, high]| format!(", 95 % {}..{}", digits(low), digits(high)));
+    format!(
+        "{mark}{}{} together: the {} changed rows {of} {}, ratio {}{interval}, p {}",
+        shown(&grid, format),
+        group.verdict.as_str(),
+        group.rows,
+        shown(&group.name, format),
+        digits(group.ratio),
+        p_value(group.p),
+    )
+}
+
+/// The ratio, as a bound where runs didn't arrive.
+fn ratio(row: &RowChange) -> String {
+    let lacks = |side: &Option<super::Reported>| {
+        side.as_ref().is_some_and(|side| side.reached.is_some_and(|reached| reached < side.seeds))
+    };
+    let bound = match (lacks(&row.left), lacks(&row.right)) {
+        _ if !row.ratio.is_finite() || row.ratio == 0.0 => "",
+        (false, false) => "",
+        (false, true) => "≥ ",
+        (true, false) => "≤ ",
+        (true, true) => "≈ ",
+    };
+    format!("{bound}{}", digits(row.ratio))
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -189,9 +241,9 @@ fn texts(row: &RowChange, fails: bool, with_grid: bool, format: Format) -> [Stri
     let mark = if fails { "✗ " } else { "" };
     [
         format!("{mark}{}", row.verdict.as_str()),
-        digits(row.ratio),
+        ratio(row),
         row.interval.map_or(NONE.to_owned(), |[low, high]| format!("{}..{}", digits(low), digits(high))),
-        row.p_holm.map_or(NONE.to_owned(), p_value),
+        row.p.map_or(NONE.to_owned(), p_value),
         both(&reached),
         both(&typical),
         both(&|reported| digits(reported.lr)),

@@ -3,34 +3,65 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::paired::{Time, differences, sign_flip};
-use super::ratio::{Ratio, of_logarithms, of_medians, of_running_times};
+use super::outcomes::Successes;
+use super::relabel::Chances;
 use super::side::{Group, Run};
-use super::{Measure, Options, Reported, RowChange, Verdict};
+use super::{Measure, Options, Reported, RowChange, Verdict, size};
 use crate::records::Outcome;
 use crate::statistics::median;
 
-/// A row's change before it is known how many others were tested.
+/// A row's change before it is known what the others say.
 pub(super) struct Judged {
     pub(super) change: RowChange,
+    /// The seeds that both sides report.
+    pub(super) seeds: Vec<u64>,
+    /// ln t, or ln error, of the left side's seeds, then of the right's: at the rates that the sides chose and, where
+    /// these differ, at that of the left on both sides, and at that of the right.
+    pub(super) values: Vec<Vec<f64>>,
+    /// Those that succeed, by what is least of a fall at these rates, and by what is least of a rise.
+    pub(super) falls: Successes,
+    pub(super) rises: Successes,
     /// The same convergence at the chosen rate, and another at other rates.
     elsewhere: bool,
 }
 
+/// What the whole comparison says of a row.
+#[derive(Clone, Copy)]
+pub(super) struct Evidence {
+    /// Of the steps or errors; none where they are the same.
+    pub(super) steps: Option<Chances>,
+    /// Of fewer successes, and of more.
+    pub(super) outcomes: [Option<f64>; 2],
+    /// Up to which chance steps count, and outcomes in both directions.
+    pub(super) levels: [f64; 3],
+}
+
+/// Runs of the same seed.
+type Pairs<'a> = Vec<(&'a Run, &'a Run)>;
+
 /// Compares a row that both sides have.
 pub(super) fn judge(grid: &str, left: &Group, right: &Group) -> Judged {
     let all = Paired::new(&left.runs, &right.runs);
-    let pairs = by_seed(&left.reported(), &right.reported());
+    let pairs = by_seed(&left.reported(left.lr), &right.reported(right.lr));
     let measure = measure(&pairs);
-    let (p, ratio) = match measure {
-        _ if pairs.is_empty() => (None, Ratio { value: f64::NAN, interval: None }),
-        Measure::Steps(target) => test_steps(&pairs, target),
-        Measure::FinalError => test_errors(&pairs),
+    let same_rate = left.lr.total_cmp(&right.lr).is_eq();
+    let mut at_rates = vec![pairs.clone()];
+    if !same_rate {
+        let at = |lr| by_seed(&left.reported(lr), &right.reported(lr));
+        at_rates.extend([at(left.lr), at(right.lr)].into_iter().filter(|other| other.len() == pairs.len()));
+    }
+    let values: Vec<Vec<f64>> = at_rates.iter().map(|pairs| logarithms(pairs, measure)).collect();
+    let successes = |pairs: &Pairs| {
+        let (left, right): (Vec<&Run>, Vec<&Run>) = pairs.iter().copied().unzip();
+        let count = |runs: &[&Run]| runs.iter().filter(|run| amount(run, measure).is_some()).count() as u64;
+        Successes { seeds: pairs.len() as u64, left: count(&left), right: count(&right) }
     };
+    let counts: Vec<Successes> = at_rates.iter().map(successes).collect();
+    let least =
+        |order: fn(&Successes) -> i64| *counts.iter().min_by_key(|one| order(one)).expect("there is one");
     let side = |runs: &[&Run], lr| Reported::new(runs, lr, measure);
     let sides: (Vec<&Run>, Vec<&Run>) = pairs.iter().copied().unzip();
     let (left_side, right_side) = (side(&sides.0, left.lr), side(&sides.1, right.lr));
-    let same_rate = left.lr.total_cmp(&right.lr).is_eq();
     let elsewhere =
         same_rate && all.same_convergence < all.count && pairs.iter().all(|(a, b)| a.converged_as(b));
     let verdict = if all.identical() {
@@ -40,6 +71,11 @@ pub(super) fn judge(grid: &str, left: &Group, right: &Group) -> Judged {
     } else {
         Verdict::Drifted
     };
+    let (ratio, interval) = match counts[0] {
+        Successes { left: 1.., right: 0, .. } => (f64::INFINITY, None),
+        Successes { left: 0, right: 1.., .. } => (0.0, None),
+        _ => size(&values[0]),
+    };
     let change = RowChange {
         grid: grid.to_owned(),
         labels: left.labels.clone(),
@@ -48,21 +84,32 @@ pub(super) fn judge(grid: &str, left: &Group, right: &Group) -> Judged {
         right: Some(right_side),
         measure,
         pairs: pairs.len() as u64,
-        ratio: ratio.value,
-        interval: ratio.interval,
-        p,
-        p_holm: None,
+        ratio,
+        interval,
+        p: None,
         changed: all.count - all.same_bits,
         outcomes: all.outcomes.into_values().collect(),
     };
-    Judged { change, elsewhere }
+    Judged {
+        change,
+        seeds: pairs.iter().map(|(left, _)| left.seed).collect(),
+        values,
+        falls: least(|one| one.left as i64 - one.right as i64),
+        rises: least(|one| one.right as i64 - one.left as i64),
+        elsewhere,
+    }
 }
 
 impl Judged {
-    /// The verdict, now that p is corrected.
-    pub(super) fn settle(mut self, p_holm: Option<f64>, options: &Options) -> RowChange {
+    /// Whether any seed has other steps, or another error.
+    pub(super) fn moved(&self) -> bool {
+        let (left, right) = self.values[0].split_at(self.seeds.len());
+        left != right
+    }
+
+    /// The verdict, now that the others are known.
+    pub(super) fn settle(mut self, evidence: Evidence, options: &Options) -> RowChange {
         let change = &mut self.change;
-        change.p_holm = p_holm;
         let (Some(left), Some(right)) = (&change.left, &change.right) else { return self.change };
         let (worse, better) = (1.0 + options.threshold, 1.0 / (1.0 + options.threshold));
         // The same steps say little where no target was reached, and an error differs in its last bits from
@@ -71,18 +118,26 @@ impl Judged {
         if change.verdict == Verdict::Identical || change.verdict == Verdict::Bits && alike {
             return self.change;
         }
-        let significant = change.p_holm.is_some_and(|p| p <= options.alpha);
+        let [for_steps, for_falls, for_rises] = evidence.levels;
+        let [fell, rose] = evidence.outcomes;
+        let steps = evidence.steps.map(|steps| if change.ratio > 1.0 { steps.slower } else { steps.faster });
+        let counts = |p: Option<f64>, level: f64| p.is_some_and(|p| p <= level);
+        // A single seed has nothing to be judged by: what it loses counts at once.
+        let single = |counts: Successes| counts.seeds == 1 && counts.left > counts.right;
+        let falls = counts(fell, for_falls) || single(self.falls);
+        let rises = counts(rose, for_rises) || single(self.rises.swapped());
+        change.p = [fell.or(rose), steps].into_iter().flatten().min_by(f64::total_cmp);
         change.verdict = if right.failed > left.failed {
             Verdict::Failed
-        } else if right.diverged > left.diverged {
+        } else if falls && right.diverged > left.diverged {
             Verdict::Diverged
-        } else if left.alone(right) {
+        } else if falls {
             Verdict::Lost
-        } else if significant && change.ratio > worse {
+        } else if counts(steps, for_steps) && change.ratio > worse {
             Verdict::Slower
-        } else if right.alone(left) {
+        } else if rises {
             Verdict::Gained
-        } else if significant && change.ratio < better {
+        } else if counts(steps, for_steps) && change.ratio < better {
             Verdict::Faster
         } else if left.ends() != right.ends() {
             Verdict::Outcome
@@ -98,28 +153,18 @@ impl Judged {
 impl Reported {
     fn new(runs: &[&Run], lr: f64, measure: Measure) -> Self {
         let count = |outcome| runs.iter().filter(|run| run.outcome == outcome).count() as u64;
-        let Measure::Steps(target) = measure else {
-            let mut errors: Vec<f64> = runs.iter().map(|run| error(run)).collect();
-            let (typical, seeds) = (median(&mut errors), runs.len() as u64);
-            let (diverged, failed) = (count(Outcome::Diverged), count(Outcome::Failed));
-            return Self { lr, seeds, reached: None, typical, diverged, failed };
-        };
-        let steps = |run: &&Run| run.reached(target).map_or(f64::INFINITY, |step| step as f64);
-        let mut steps: Vec<f64> = runs.iter().map(steps).collect();
+        let amount = |run: &&Run| amount(run, measure).unwrap_or(f64::INFINITY);
+        let mut amounts: Vec<f64> = runs.iter().map(amount).collect();
+        let reached = matches!(measure, Measure::Steps(_))
+            .then(|| amounts.iter().filter(|amount| amount.is_finite()).count() as u64);
         Self {
             lr,
             seeds: runs.len() as u64,
-            reached: Some(steps.iter().filter(|steps| steps.is_finite()).count() as u64),
-            typical: median(&mut steps),
+            reached,
+            typical: median(&mut amounts),
             diverged: count(Outcome::Diverged),
             failed: count(Outcome::Failed),
         }
-    }
-
-    /// At least half of its seeds reached the target, and none of the other's.
-    fn alone(&self, other: &Self) -> bool {
-        let reached = self.reached.unwrap_or(0);
-        reached > 0 && 2 * reached >= self.seeds && other.reached == Some(0)
     }
 
     fn ends(&self) -> (Option<u64>, u64, u64) {
@@ -174,55 +219,47 @@ impl Paired {
 }
 
 /// Runs of the same seed; both lists are sorted by seed.
-fn by_seed<'a>(left: &[&'a Run], right: &[&'a Run]) -> Vec<(&'a Run, &'a Run)> {
+fn by_seed<'a>(left: &[&'a Run], right: &[&'a Run]) -> Pairs<'a> {
     let partner = |run: &&'a Run| right.binary_search_by_key(&run.seed, |other| other.seed).ok();
     left.iter().filter_map(|run| partner(run).map(|place| (*run, right[place]))).collect()
 }
 
-/// The hardest target that a run of either side reached; the error at the end where none was. Swapping
-/// the sides doesn't change it, so that the test stays exact.
+/// The hardest target that half of the runs of either side reached; where there is none, that which most runs reached;
+/// the error at the end where none reached any. Swapping the sides doesn't change it, and no lucky seed decides it.
 fn measure(pairs: &[(&Run, &Run)]) -> Measure {
-    let runs = pairs.iter().flat_map(|(left, right)| [*left, *right]);
-    let reached = runs.flat_map(|run| run.hits.iter().filter(|hit| run.reached(hit.target).is_some()));
-    let hardest = reached.map(|hit| hit.target).min_by(f64::total_cmp);
-    hardest.map_or(Measure::FinalError, Measure::Steps)
-}
-
-/// None where no pair differs: whether one does depends on the sizes of the differences alone, so that
-/// Holm's correction needs only the other rows.
-fn p_value(differences: &[f64]) -> Option<f64> {
-    differences.iter().any(|difference| *difference != 0.0).then(|| sign_flip(differences))
-}
-
-fn test_steps(pairs: &[(&Run, &Run)], target: f64) -> (Option<f64>, Ratio) {
-    // A run that begins at its target counts as one step, so that it has a logarithm.
-    let time = |run: &Run| match run.reached(target) {
-        Some(step) => Time { value: step.max(1) as f64, censored: false },
-        None if run.ended_well() => Time { value: run.budget as f64, censored: true },
-        // It would not have come there in any number of steps.
-        None => Time { value: f64::INFINITY, censored: true },
-    };
-    let times: Vec<_> = pairs.iter().map(|(left, right)| (time(left), time(right))).collect();
-    let (differences, logarithms) = differences(&times);
-    let p = p_value(&differences);
-    if logarithms {
-        return (p, of_logarithms(&differences));
+    let mut reached: BTreeMap<u64, [usize; 2]> = BTreeMap::new();
+    for (left, right) in pairs {
+        for (side, run) in [left, right].into_iter().enumerate() {
+            for hit in run.hits.iter().filter(|hit| run.reached(hit.target).is_some()) {
+                // The bits of numbers from 0 up are ordered as they are.
+                reached.entry(hit.target.to_bits()).or_default()[side] += 1;
+            }
+        }
     }
-    let spent = |run: &Run| (run.reached(target).map(|step| step as f64), run.steps as f64);
-    let spent: Vec<_> = pairs.iter().map(|(left, right)| (spent(left), spent(right))).collect();
-    (p, of_running_times(&spent))
+    let half = reached.iter().find(|(_, counts)| counts.iter().any(|count| 2 * count >= pairs.len()));
+    let most = || reached.iter().rev().max_by_key(|(_, [left, right])| left + right);
+    half.or_else(most).map_or(Measure::FinalError, |(target, _)| Measure::Steps(f64::from_bits(*target)))
 }
 
-fn test_errors(pairs: &[(&Run, &Run)]) -> (Option<f64>, Ratio) {
-    let errors: Vec<_> = pairs.iter().map(|(left, right)| (error(left), error(right))).collect();
-    let known = |value| Time { value, censored: value == f64::INFINITY };
-    let times: Vec<_> = errors.iter().map(|(left, right)| (known(*left), known(*right))).collect();
-    let (differences, logarithms) = differences(&times);
-    let ratio = if logarithms { of_logarithms(&differences) } else { of_medians(&errors) };
-    (p_value(&differences), ratio)
+/// The steps to the target, or the error at the end; none of a run that didn't get there, or ended badly.
+fn amount(run: &Run, measure: Measure) -> Option<f64> {
+    match measure {
+        // A run that begins at its target counts as one step, so that it has a logarithm.
+        Measure::Steps(target) => run.reached(target).map(|step| step.max(1) as f64),
+        Measure::FinalError => Some(run.error).filter(|error| run.ended_well() && error.is_finite()),
+    }
 }
 
-/// The error at the end; infinite where there is none.
-fn error(run: &Run) -> f64 {
-    if run.ended_well() && run.error.is_finite() { run.error } else { f64::INFINITY }
+/// The logarithms of the left side, then of the right. What has no amount takes the largest of the row: it is at least
+/// as bad, and how much worse nobody knows. An error of 0 takes the smallest other one.
+fn logarithms(pairs: &[(&Run, &Run)], measure: Measure) -> Vec<f64> {
+    let runs = pairs.iter().map(|pair| pair.0).chain(pairs.iter().map(|pair| pair.1));
+    let amounts: Vec<Option<f64>> = runs.map(|run| amount(run, measure)).collect();
+    let known = || amounts.iter().flatten().copied();
+    let smallest = known().filter(|amount| *amount > 0.0).fold(f64::INFINITY, f64::min);
+    let largest = known().fold(0.0, f64::max);
+    if smallest == f64::INFINITY {
+        return vec![0.0; amounts.len()];
+    }
+    amounts.into_iter().map(|amount| amount.unwrap_or(largest).max(smallest).ln()).collect()
 }

@@ -1,11 +1,12 @@
 //! One side of a comparison: the runs of a `cells.csv`, row by row, small enough that a million fit.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 
 use crate::records::{Cell, Cells, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
-use crate::table::Builder;
+use crate::table::{Builder, Rate, choose};
 
 /// Which rows are compared: those whose labels contain these texts.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,7 @@ impl Run {
         (numbers.map(f64::to_bits), cell.budget, cell.steps, cell.evaluations).hash(&mut hash);
         (cell.outcome, cell.engine, cell.dtype, cell.role, &cell.message).hash(&mut hash);
         for hit in &cell.hits {
-            (hit.target.to_bits(), hit.step).hash(&mut hash);
+            (hit.target.to_bits(), hit.step, hit.evaluations).hash(&mut hash);
         }
         Self {
             key: cell.key,
@@ -100,22 +101,51 @@ impl Run {
 }
 
 /// The runs of a row of the convergence table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) labels: Labels,
     /// The learning rate that the table chose.
     pub(super) lr: f64,
+    /// What it chose from, ascending.
+    rates: Vec<Rate>,
     /// Sorted by key.
     pub(super) runs: Vec<Run>,
 }
 
 impl Group {
-    /// The runs that the row is judged by: the reporting seeds at the chosen rate (the tuning seeds if
-    /// there are no others), sorted by seed.
-    pub(super) fn reported(&self) -> Vec<&Run> {
+    /// The two at the rates that both have, if the others are beyond these and of a side whose grid extends itself; else
+    /// as they are. A grid extends itself where the best rate is at its edge, so that it does so as behavior changes.
+    pub(super) fn at_common_rates<'a>(sides: [&'a Self; 2], extends: [bool; 2]) -> [Cow<'a, Self>; 2] {
+        let has = |group: &Self, lr: f64| group.rates.iter().any(|rate| rate.lr.total_cmp(&lr).is_eq());
+        let [left, right] = sides;
+        let common: Vec<f64> = left.rates.iter().map(|rate| rate.lr).filter(|lr| has(right, *lr)).collect();
+        let (Some(first), Some(last)) = (common.first(), common.last()) else {
+            return sides.map(Cow::Borrowed);
+        };
+        let beyond = |(group, extends): (&Self, bool)| {
+            let mut others = group.rates.iter().map(|rate| rate.lr).filter(|lr| !common.contains(lr));
+            others.all(|lr| extends && (lr < *first || lr > *last))
+        };
+        if sides.iter().all(|group| group.rates.len() == common.len())
+            || !sides.into_iter().zip(extends).all(beyond)
+        {
+            return sides.map(Cow::Borrowed);
+        }
+        sides.map(|group| {
+            let mut group = group.clone();
+            group.rates.retain(|rate| common.contains(&rate.lr));
+            group.runs.retain(|run| common.contains(&run.lr));
+            group.lr = group.rates[choose(&group.rates)].lr;
+            Cow::Owned(group)
+        })
+    }
+
+    /// The runs that the row is judged by: the reporting seeds at this rate (the tuning seeds if there are no
+    /// others), sorted by seed.
+    pub(super) fn reported(&self, lr: f64) -> Vec<&Run> {
         let reporting = self.runs.iter().any(|run| run.role == Role::Reporting);
         let role = if reporting { Role::Reporting } else { Role::Tuning };
-        let wanted = |run: &&Run| run.role == role && run.lr.total_cmp(&self.lr).is_eq();
+        let wanted = |run: &&Run| run.role == role && run.lr.total_cmp(&lr).is_eq();
         let mut runs: Vec<&Run> = self.runs.iter().filter(wanted).collect();
         runs.sort_by_key(|run| run.seed);
         runs
@@ -138,6 +168,8 @@ impl Group {
 pub struct Side {
     pub(super) groups: Vec<Group>,
     cells: u64,
+    /// Whether its learning-rate grid extends itself: then rates beyond those that the sides share are left out.
+    pub extends: bool,
 }
 
 impl Side {
@@ -163,17 +195,18 @@ impl Side {
             if groups.get(last).is_none_or(|group| group.labels != labels) {
                 last = *places.entry(labels.clone()).or_insert(groups.len());
                 if last == groups.len() {
-                    groups.push(Group { labels, lr: f64::NAN, runs: Vec::new() });
+                    groups.push(Group { labels, lr: f64::NAN, rates: Vec::new(), runs: Vec::new() });
                 }
             }
             groups[last].runs.push(run);
         }
         // The table has the same rows in the same order: that of first appearance.
-        for (group, row) in groups.iter_mut().zip(builder.finish().rows) {
-            group.lr = row.lr;
+        let tuned = builder.finish_tuned();
+        for ((group, row), rates) in groups.iter_mut().zip(tuned.table.rows).zip(tuned.grids) {
+            (group.lr, group.rates) = (row.lr, rates);
             group.runs.sort_by_key(|run| run.key);
         }
-        Ok(Self { groups, cells: count })
+        Ok(Self { groups, cells: count, extends: false })
     }
 
     /// How many runs there are.

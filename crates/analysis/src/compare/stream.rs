@@ -1,4 +1,4 @@
-//! Random numbers for resampling, the same in every run of the program.
+//! Random numbers for relabeling, the same in every run of the program.
 
 /// `SplitMix64` of Steele, Lea & Flood 2014, *Fast splittable pseudorandom number generators*.
 pub(super) struct Stream(u64);

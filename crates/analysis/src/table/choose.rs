@@ -100,7 +100,7 @@ fn capped(steps: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// The place of the chosen rate: the lowest ERT, then the lowest error, then the smallest rate.
-pub(super) fn choose(grid: &[Rate]) -> usize {
+pub(crate) fn choose(grid: &[Rate]) -> usize {
     place(grid, |a, b| a.ert.total_cmp(&b.ert).then(a.error.total_cmp(&b.error)))
 }
 

@@ -31,6 +31,7 @@ mod trouble;
 
 pub(crate) use build::Names;
 pub use build::{Builder, Tuned};
+pub(crate) use choose::choose;
 pub use choose::{Rate, basin};
 pub(crate) use columns::printable;
 pub(crate) use file::{COLUMNS, Line, write_row};

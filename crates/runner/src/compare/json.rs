@@ -1,6 +1,6 @@
 //! The comparison for programs.
 
-use analysis::compare::{Comparison, InputChange, Measure, Names, Reported, RowChange};
+use analysis::compare::{Axis, Comparison, GroupChange, InputChange, Measure, Names, Reported, RowChange};
 use serde_json::{Value, json};
 
 /// One object; numbers that JSON has not (infinite, none) are the texts `"inf"` and `null`.
@@ -16,9 +16,11 @@ pub(super) fn json(comparison: &Comparison, names: &Names) -> String {
         "failed": comparison.failed(),
         "identical": comparison.identical,
         "tested": comparison.tested,
+        "alpha_steps": comparison.options.alpha - comparison.spent,
         "seeds_needed": comparison.seeds_needed(),
         "not_comparable": comparison.mismatches.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "inputs_changed": comparison.inputs.iter().map(input).collect::<Vec<_>>(),
+        "together": comparison.groups.iter().map(group).collect::<Vec<_>>(),
         "rows": comparison.rows.iter().map(row).collect::<Vec<_>>(),
     });
     serde_json::to_string_pretty(&value).expect("it is plain data") + "\n"
@@ -27,6 +29,25 @@ pub(super) fn json(comparison: &Comparison, names: &Names) -> String {
 fn input(change: &InputChange) -> Value {
     let InputChange { grid, name, digests: [left, right] } = change;
     json!({ "grid": grid, "name": name, "left_sha256": left, "right_sha256": right })
+}
+
+/// Rows of an optimizer, or of a workload, that changed alike.
+fn group(group: &GroupChange) -> Value {
+    let axis = match group.axis {
+        Axis::Optimizer => "optimizer",
+        Axis::Workload => "workload",
+    };
+    json!({
+        "grid": group.grid,
+        "axis": axis,
+        "name": group.name,
+        "change": group.verdict.as_str(),
+        "regression": group.verdict.is_regression(),
+        "rows": group.rows,
+        "ratio": number(group.ratio),
+        "interval": group.interval.map(|ends| ends.map(number)),
+        "p": group.p,
+    })
 }
 
 fn row(row: &RowChange) -> Value {
@@ -52,7 +73,6 @@ fn row(row: &RowChange) -> Value {
         "ratio": number(row.ratio),
         "interval": row.interval.map(|ends| ends.map(number)),
         "p": row.p,
-        "p_holm": row.p_holm,
         "cells_changed": row.changed,
         "outcomes_changed": row.outcomes.iter().map(outcome).collect::<Vec<_>>(),
     })

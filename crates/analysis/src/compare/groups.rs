@@ -1,0 +1,81 @@
+//! What the rows of one optimizer, or of one workload, say together where each of them says too little.
+//!
+//! ```text
+//! y_i = Σ_r w_r y_ri / Σ_r w_r          over the rows r that moved, for each run i of both sides
+//! w_r = 1 / (v_r + v̂)                   v_r the variance of y_r over all its runs, v̂ the median of these
+//! ```
+//!
+//! Neither weights nor v̂ depend on which run is of which side, so the test of the relabelings stays exact.
+
+use std::collections::HashMap;
+
+use super::relabel::Sample;
+use super::row::Judged;
+use super::{Axis, Labels, size};
+use crate::statistics::median;
+
+/// Rows that are judged as one.
+pub(super) struct Group {
+    pub(super) grid: String,
+    pub(super) axis: Axis,
+    pub(super) name: String,
+    pub(super) rows: u64,
+    pub(super) ratio: f64,
+    pub(super) interval: Option<[f64; 2]>,
+    pub(super) sample: Sample,
+}
+
+/// The groups of an axis that have at least two rows; rows with other seeds are a group of their own.
+pub(super) fn of(axis: Axis, rows: &[(&Judged, &Sample)]) -> Vec<Group> {
+    let mut variances: Vec<f64> = rows.iter().map(|(_, sample)| variance(&sample.values[0])).collect();
+    let weights: Vec<f64> = {
+        let shared = median(&mut variances.clone());
+        variances.iter_mut().map(|own| 1.0 / (*own + shared).max(f64::MIN_POSITIVE)).collect()
+    };
+    let mut places: HashMap<(&str, String, usize), usize> = HashMap::new();
+    let mut members: Vec<(String, String, Vec<usize>)> = Vec::new();
+    for (at, (row, sample)) in rows.iter().enumerate() {
+        let (grid, name) = (row.change.grid.as_str(), axis.name(&row.change.labels));
+        let place = *places.entry((grid, name.clone(), sample.seeds)).or_insert(members.len());
+        if place == members.len() {
+            members.push((grid.to_owned(), name, Vec::new()));
+        }
+        members[place].2.push(at);
+    }
+    let group = |(grid, name, members): (String, String, Vec<usize>)| {
+        let sum: f64 = members.iter().map(|at| weights[*at]).sum();
+        let variants = members.iter().map(|at| rows[*at].1.values.len()).max()?;
+        let mean = |variant: usize| {
+            let first = rows[members[0]].1;
+            let mut mean = vec![0.0; first.values[0].len()];
+            for at in &members {
+                let values = &rows[*at].1.values;
+                for (mean, value) in mean.iter_mut().zip(values.get(variant).unwrap_or(&values[0])) {
+                    *mean += weights[*at] / sum * value;
+                }
+            }
+            mean
+        };
+        let values: Vec<Vec<f64>> = (0..variants).map(mean).collect();
+        let (ratio, interval) = size(&values[0]);
+        let sample = Sample { seeds: rows[members[0]].1.seeds, values };
+        let rows = members.len() as u64;
+        (rows > 1).then_some(Group { grid, axis, name, rows, ratio, interval, sample })
+    };
+    members.into_iter().filter_map(group).collect()
+}
+
+fn variance(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / n
+}
+
+impl Axis {
+    fn name(self, [problem, loss, optimizer, _]: &Labels) -> String {
+        match self {
+            Self::Optimizer => optimizer.clone(),
+            Self::Workload => format!("{problem}, {loss}"),
+        }
+    }
+}
