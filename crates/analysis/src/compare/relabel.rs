@@ -329,18 +329,27 @@ mod tests {
         by_largest(&[vec![sample(left, right)]], &[left.len()], kind)[0][0]
     }
 
-    /// SciPy 1.17, with `x = [1, 2, 4, 3, 7]` and `y = [5, 9, 6, 8, 2.5]`: `permutation_test((y, x), statistic,
-    /// alternative="greater", n_resamples=inf)` with the t statistic, which one row's T is monotone in, gives
-    /// 16/252; with `permutation_type="samples"` and the mean difference, 4/32.
+    /// Of one row, and of several with what they share, judged by the largest of all.
     #[test]
-    fn one_row_is_scipys_permutation_test() {
-        let (x, y) = ([1.0, 2.0, 4.0, 3.0, 7.0], [5.0, 9.0, 6.0, 8.0, 2.5]);
-        let any = of_one(&x, &y, Relabeling::Any);
-        assert_eq!((any.slower * 252.0).round(), 16.0);
-        let pairs = of_one(&x, &y, Relabeling::Pairs);
-        assert_eq!((pairs.slower * 32.0).round(), 4.0);
-        let back = of_one(&y, &x, Relabeling::Any);
-        assert_eq!((back.slower, back.faster), (any.faster, any.slower));
+    fn chances_are_those_of_scipys_permutation_tests() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/golden/comparison.json")).unwrap();
+        for test in golden["tests"].as_array().unwrap() {
+            let rows = |side: &str| -> Vec<Vec<f64>> { serde_json::from_value(test[side].clone()).unwrap() };
+            let (left, right) = (rows("left"), rows("right"));
+            let samples = |a: &[Vec<f64>], b: &[Vec<f64>]| {
+                a.iter().zip(b).map(|(a, b)| sample(a, b)).collect::<Vec<_>>()
+            };
+            for (name, kind) in [("any", Relabeling::Any), ("pairs", Relabeling::Pairs)] {
+                let ours = by_largest(&[samples(&left, &right)], &[left[0].len()], kind);
+                let back = by_largest(&[samples(&right, &left)], &[left[0].len()], kind);
+                let theirs: Vec<f64> = serde_json::from_value(test[name].clone()).unwrap();
+                for ((ours, back), theirs) in ours[0].iter().zip(&back[0]).zip(theirs) {
+                    assert!((ours.slower - theirs).abs() < 1e-12, "{name}: {ours:?} and {theirs}");
+                    assert_eq!((ours.slower, ours.faster), (back.faster, back.slower));
+                }
+            }
+        }
     }
 
     #[test]
