@@ -64,10 +64,13 @@ def main():
     for n, left, right in ((5, 5, 1), (5, 5, 0), (5, 4, 0), (10, 9, 4), (20, 18, 9), (50, 30, 11)):
         both = left + right
         of_both = stats.betabinom(2 * n, 1, 1).pmf(both)
+        after = stats.betabinom(2 * n, both + 1, 2 * n - both + 1).pmf(both)
+        split = stats.hypergeom(2 * n, both, n).pmf(left)
         falls.append({
             "seeds": n, "left": left, "right": right,
             "fisher": float(stats.fisher_exact([[left, right], [n - left, n - right]], "greater").pvalue),
-            "chance": float(of_both * stats.hypergeom(2 * n, both, n).pmf(left)),
+            "chance": float(of_both * split),
+            "chance_after": float(after * split),
         })
 
     golden = {"generator": "scripts/golden/comparison.py", "scipy": scipy.__version__, "tests": tests, "falls": falls}

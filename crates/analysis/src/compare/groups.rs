@@ -1,7 +1,7 @@
 //! What the rows of one optimizer, or of one workload, say together where each of them says too little.
 //!
 //! ```text
-//! y_i = Σ_r w_r y_ri / Σ_r w_r          over the rows r that moved, for each run i of both sides
+//! y_i = Σ_r w_r y_ri / Σ_r w_r          over the rows r that moved, for each seed i of either side
 //! w_r = 1 / (v_r + v̂)                   v_r the variance of y_r over all its runs, v̂ the median of these
 //! ```
 //!
@@ -26,8 +26,8 @@ pub(super) struct Group {
 }
 
 /// The groups of an axis that have at least two rows; rows with other seeds are a group of their own.
-pub(super) fn of(axis: Axis, rows: &[(&Judged, &Sample)]) -> Vec<Group> {
-    let mut variances: Vec<f64> = rows.iter().map(|(_, sample)| variance(&sample.values[0])).collect();
+pub(super) fn of<'a>(axis: Axis, rows: &[(&'a Judged, &'a Sample)]) -> Vec<Group> {
+    let mut variances: Vec<f64> = rows.iter().map(|(row, _)| variance(&row.values)).collect();
     let weights: Vec<f64> = {
         let shared = median(&mut variances.clone());
         variances.iter_mut().map(|own| 1.0 / (*own + shared).max(f64::MIN_POSITIVE)).collect()
@@ -45,20 +45,20 @@ pub(super) fn of(axis: Axis, rows: &[(&Judged, &Sample)]) -> Vec<Group> {
     let group = |(grid, name, members): (String, String, Vec<usize>)| {
         let sum: f64 = members.iter().map(|at| weights[*at]).sum();
         let variants = members.iter().map(|at| rows[*at].1.values.len()).max()?;
-        let mean = |variant: usize| {
-            let first = rows[members[0]].1;
-            let mut mean = vec![0.0; first.values[0].len()];
+        let mean = |values: &dyn Fn(usize) -> &'a [f64]| {
+            let mut mean = vec![0.0; rows[members[0]].0.values.len()];
             for at in &members {
-                let values = &rows[*at].1.values;
-                for (mean, value) in mean.iter_mut().zip(values.get(variant).unwrap_or(&values[0])) {
+                for (mean, value) in mean.iter_mut().zip(values(*at)) {
                     *mean += weights[*at] / sum * value;
                 }
             }
             mean
         };
-        let values: Vec<Vec<f64>> = (0..variants).map(mean).collect();
-        let (ratio, interval) = size(&values[0]);
-        let sample = Sample { seeds: rows[members[0]].1.seeds, values };
+        let (ratio, interval) = size(&mean(&|at| &rows[at].0.values));
+        // A row whose sides chose one rate has the same values in each.
+        let tested =
+            |variant: usize| mean(&|at| rows[at].1.values.get(variant).unwrap_or(&rows[at].1.values[0]));
+        let sample = Sample { seeds: rows[members[0]].1.seeds, values: (0..variants).map(tested).collect() };
         let rows = members.len() as u64;
         (rows > 1).then_some(Group { grid, axis, name, rows, ratio, interval, sample })
     };

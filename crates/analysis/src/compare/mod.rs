@@ -370,7 +370,7 @@ fn settle(judged: Vec<row::Judged>, options: &Options) -> Settled {
                 sets.push(&row.seeds);
             }
             moved.push(at);
-            samples.push(Sample { seeds, values: row.values.clone() });
+            samples.push(Sample { seeds, values: row.tested.clone() });
         }
     }
     let rows: Vec<(&row::Judged, &Sample)> = moved.iter().map(|at| &judged[*at]).zip(&samples).collect();

@@ -15,9 +15,10 @@ pub(super) struct Judged {
     pub(super) change: RowChange,
     /// The seeds that both sides report.
     pub(super) seeds: Vec<u64>,
-    /// ln t, or ln error, of the left side's seeds, then of the right's: at the rates that the sides chose and, where
-    /// these differ, at that of the left on both sides, and at that of the right.
-    pub(super) values: Vec<Vec<f64>>,
+    /// ln t, or ln error, of the left side's seeds, then of the right's, at the rates that the sides chose.
+    pub(super) values: Vec<f64>,
+    /// The same as they are tested: where the rates differ, at that of the left on both sides, and at that of the right.
+    pub(super) tested: Vec<Vec<f64>>,
     /// Those that succeed, by what is least of a fall at these rates, and by what is least of a rise.
     pub(super) falls: Successes,
     pub(super) rises: Successes,
@@ -50,7 +51,8 @@ pub(super) fn judge(grid: &str, left: &Group, right: &Group) -> Judged {
         let at = |lr| by_seed(&left.reported(lr), &right.reported(lr));
         at_rates.extend([at(left.lr), at(right.lr)].into_iter().filter(|other| other.len() == pairs.len()));
     }
-    let values: Vec<Vec<f64>> = at_rates.iter().map(|pairs| logarithms(pairs, measure)).collect();
+    let mut tested: Vec<Vec<f64>> = at_rates.iter().map(|pairs| logarithms(pairs, measure)).collect();
+    let values = if tested.len() > 1 { tested.remove(0) } else { tested[0].clone() };
     let successes = |pairs: &Pairs| {
         let (left, right): (Vec<&Run>, Vec<&Run>) = pairs.iter().copied().unzip();
         let count = |runs: &[&Run]| runs.iter().filter(|run| amount(run, measure).is_some()).count() as u64;
@@ -74,7 +76,7 @@ pub(super) fn judge(grid: &str, left: &Group, right: &Group) -> Judged {
     let (ratio, interval) = match counts[0] {
         Successes { left: 1.., right: 0, .. } => (f64::INFINITY, None),
         Successes { left: 0, right: 1.., .. } => (0.0, None),
-        _ => size(&values[0]),
+        _ => size(&values),
     };
     let change = RowChange {
         grid: grid.to_owned(),
@@ -94,6 +96,7 @@ pub(super) fn judge(grid: &str, left: &Group, right: &Group) -> Judged {
         change,
         seeds: pairs.iter().map(|(left, _)| left.seed).collect(),
         values,
+        tested,
         falls: least(|one| one.left as i64 - one.right as i64),
         rises: least(|one| one.right as i64 - one.left as i64),
         elsewhere,
@@ -103,7 +106,7 @@ pub(super) fn judge(grid: &str, left: &Group, right: &Group) -> Judged {
 impl Judged {
     /// Whether any seed has other steps, or another error.
     pub(super) fn moved(&self) -> bool {
-        let (left, right) = self.values[0].split_at(self.seeds.len());
+        let (left, right) = self.values.split_at(self.seeds.len());
         left != right
     }
 
