@@ -104,6 +104,13 @@ fn a_small_benchmark_by_hand() {
 }
 
 #[test]
+fn a_run_that_died_early_costs_its_budget_in_the_interval_too() {
+    let (_, scores) = scores(&both("a", "sgd", &[Reached(100), Reached(100), Reached(100), Diverged(5)]));
+    // Of 256 samples 81 have no run that died, 1 nothing else, and 12 three: (100 + 3 · 1000) / 1.
+    assert_eq!(scores.rows[0].ert, (100.0, 3100.0));
+}
+
+#[test]
 fn rates_that_were_not_chosen_are_scored_but_not_reported() {
     let labels = ["a", "mse", "sgd", "constant"];
     let run = |lr, role, end| seeds(labels, lr, role, &[end]);

@@ -44,9 +44,9 @@ fn a_row_by_hand() {
             (1.0, &[Reached(1)]),
         ],
     );
-    // At 0.1: (40 + 60) / 2 = 50. At 1: (3 + 10) / 1 = 13, which is lower.
-    assert_eq!((row.lr, row.edge, row.rates, row.tuned_on), (1.0, Edge::High, 3, Role::Tuning));
-    assert_eq!((row.seeds, row.ert), (1, 1.0));
+    // At 0.1: (40 + 60) / 2 = 50. At 1: (1000 + 10) / 1, though but 13 steps were made.
+    assert_eq!((row.lr, row.edge, row.rates, row.tuned_on), (0.1, Edge::Inside, 3, Role::Tuning));
+    assert_eq!((row.seeds, row.ert), (5, f64::from(30 + 50 + 1000 + 1000 + 70) / 3.0));
     assert_eq!(row.tuning_evaluations, 1000 + 1000 + 40 + 60 + 3 + 10);
     assert_eq!((row.target, row.budget), (Some(0.01), 1000));
     // Median errors by tuning: 0.6, 0.009 and (0.009 + inf) / 2.
@@ -63,7 +63,7 @@ fn what_is_reported_by_hand() {
     // 30, 50, 70, inf, inf.
     assert_eq!((row.steps_q25, row.steps_median, row.steps_q75), (50.0, 70.0, INF));
     assert_eq!(row.success_rate, 0.6);
-    assert_eq!(row.ert, f64::from(30 + 50 + 1000 + 20 + 70) / 3.0);
+    assert_eq!(row.ert, f64::from(30 + 50 + 1000 + 1000 + 70) / 3.0);
     // 0.009, 0.009, 0.009, 0.02, inf.
     assert_eq!(row.final_error, 0.009);
     assert_eq!((row.diverged_rate, row.failed), (0.2, 0));
@@ -75,7 +75,7 @@ fn a_run_that_reached_its_target_and_then_diverged_is_no_success() {
     run.outcome = Outcome::Diverged;
     run.steps = 90;
     let row = table(&[run, cell(FIT, 0.1, Role::Reporting, 2, Reached(50))]).rows.remove(0);
-    assert_eq!((row.success_rate, row.ert), (0.5, 140.0));
+    assert_eq!((row.success_rate, row.ert), (0.5, 1050.0));
     assert_eq!((row.steps_median, row.final_error, row.diverged_rate), (INF, INF, 0.5));
 }
 

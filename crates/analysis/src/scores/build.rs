@@ -27,7 +27,7 @@ const ALL_PAIRS: usize = 40;
 /// Collects what the table doesn't keep of the runs that it reports.
 pub struct Builder {
     tuned: Tuned,
-    /// For each row the step of each reported run, if it reached the target, and the steps it made.
+    /// For each row the step of each reported run, if it reached the target, and its budget.
     runs: Vec<Vec<(Option<u64>, u64)>>,
     /// For each row when its targets were reached, and how many there were to reach.
     hits: Vec<(Vec<f64>, u64)>,
@@ -54,7 +54,7 @@ impl Builder {
         let ended_well = !matches!(cell.outcome, Outcome::Diverged | Outcome::Failed);
         let reached = |step: Option<u64>| step.filter(|_| ended_well);
         let headline = cell.hits.iter().find(|hit| Some(hit.target) == row.target);
-        self.runs[place].push((headline.and_then(|hit| reached(hit.step)), cell.steps));
+        self.runs[place].push((headline.and_then(|hit| reached(hit.step)), cell.budget));
         let (times, pairs) = &mut self.hits[place];
         *pairs += cell.hits.len() as u64;
         let steps = cell.hits.iter().filter_map(|hit| reached(hit.step));

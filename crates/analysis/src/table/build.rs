@@ -155,7 +155,7 @@ impl Group {
             steps_median: quantile(&steps, 0.5),
             steps_q75: quantile(&steps, 0.75),
             evaluations_median: quantile(&evaluations, 0.5),
-            ert: expected_running_time(reported.iter().map(|run| (run.reached(target), run.steps))),
+            ert: expected_running_time(reported.iter().map(|run| (run.reached(target), run.budget))),
             final_error: median(&mut errors),
             diverged_rate: share(count(Outcome::Diverged)),
             failed: count(Outcome::Failed) as u64,
