@@ -57,7 +57,7 @@ pub(super) struct Run {
 
 /// A run has diverged when its error is this many times the error it started with.
 const DIVERGED: f64 = 1e6;
-/// The steps that a noisy run must stay within the tolerance.
+/// The steps that a noisy run must stay within the tolerance, from the first to the last of the evaluations of its error.
 const HOLD: u64 = 10;
 
 struct Racer<F> {
@@ -69,7 +69,8 @@ struct Racer<F> {
     factors: Factors,
     last: Vec<f64>,
     cosines: Vec<f64>,
-    within: u64,
+    /// The first of the evaluations, up to now, that were within the tolerance.
+    since: Option<u64>,
     start_error: f64,
     over: bool,
     run: Run,
@@ -98,13 +99,13 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
         let draw = if rules.noisy { Draw::Step(step) } else { Draw::Frozen };
         let evaluated = model.evaluate(&points, draw);
         let measured = step % period == 0 || step == rules.budget;
-        let errors = if measured {
+        let record = step >= next_record || step == rules.budget;
+        let errors = if measured || record {
             let answers: Vec<f64> = running.iter().flat_map(|i| racers[*i].answer()).collect();
             model.errors(&answers)
         } else {
             Vec::new()
         };
-        let record = step >= next_record || step == rules.budget;
         if record {
             next_record = (step + 1).max((step as f64 * 1.12).round() as u64);
         }
@@ -115,6 +116,7 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
             let seen = Seen {
                 step,
                 error: errors.get(place).copied(),
+                measured,
                 record,
                 taken: Taken {
                     model,
@@ -138,6 +140,8 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
 struct Seen<'a> {
     step: u64,
     error: Option<f64>,
+    /// Whether the error decides anything; otherwise it is for the curve alone.
+    measured: bool,
     record: bool,
     taken: Taken<'a>,
 }
@@ -152,7 +156,7 @@ impl<F: Float> Racer<F> {
             factors: lane.schedule.iter(rules.budget.max(1)),
             last: Vec::new(),
             cosines: Vec::new(),
-            within: 0,
+            since: None,
             start_error: f64::NAN,
             over: false,
             run: Run { best_error: f64::INFINITY, ..Run::default() },
@@ -164,7 +168,7 @@ impl<F: Float> Racer<F> {
         let run = &mut self.run;
         run.steps = seen.step;
         run.end_loss = seen.taken.loss;
-        if let Some(error) = seen.error {
+        if let Some(error) = seen.error.filter(|_| seen.measured) {
             run.end_error = error;
             run.best_error = run.best_error.min(error);
             run.worst_error = run.worst_error.max(error);
@@ -173,7 +177,7 @@ impl<F: Float> Racer<F> {
             }
         }
         if seen.record {
-            run.curve.push((seen.step, seen.taken.loss, run.end_error));
+            run.curve.push((seen.step, seen.taken.loss, seen.error.unwrap_or(run.end_error)));
         }
         let point = || to_f64(&self.parameters);
         if seen.record && rules.keep && (run.points.len() + 1) * self.parameters.len() <= 4_000_000 {
@@ -190,12 +194,14 @@ impl<F: Float> Racer<F> {
             self.over = true;
             return false;
         }
-        self.within = if run.end_error <= rules.tolerance { self.within + 1 } else { 0 };
-        let hold = if rules.noisy { HOLD } else { 1 };
-        if self.within >= hold {
-            run.reached = Some(seen.step + 1 - hold);
-            self.over = true;
-            return true;
+        if seen.measured {
+            let hold = if rules.noisy { HOLD } else { 1 };
+            self.since = (run.end_error <= rules.tolerance).then(|| self.since.unwrap_or(seen.step));
+            run.reached = self.since.filter(|first| seen.step - first + 1 >= hold);
+            if run.reached.is_some() {
+                self.over = true;
+                return true;
+            }
         }
         if seen.step < rules.budget {
             let before = if rules.keep { point() } else { Vec::new() };
