@@ -3,7 +3,7 @@
 mod common;
 
 use analysis::records::{Cell, Hit, Outcome, Role};
-use analysis::table::{Builder, Edge, Row, Table, Trouble};
+use analysis::table::{Builder, Edge, Mixed, RenderOptions, Row, Table, Trouble};
 use common::End::{Budget, Diverged, Failed, Reached};
 use common::{End, cell, seeds, table};
 
@@ -278,4 +278,60 @@ fn a_loss_that_is_slow_everywhere_is_named() {
     let elsewhere = [&slow[..], &[one("line", "plateau", Reached(20))]].concat();
     assert_eq!(table(&elsewhere).slow_losses(), [""; 0]);
     assert_eq!(table(&[one("fit", "plateau", Reached(500))]).slow_losses(), [""; 0]);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_at_the_start_is_not_slow() {
+    let one = |loss, end| cell(["fit", loss, "sgd", "constant"], 0.1, Role::Reporting, 1, end);
+    let broken = Cell { start_loss: f64::NAN, ..one("log", Diverged(0)) };
+    let table = table(&[one("mse", Reached(10)), one("plateau", Reached(500)), broken]);
+    assert_eq!(table.rows[2].trouble, Trouble::NotFinite);
+    assert_eq!(table.slow_losses(), ["plateau"]);
+    assert_eq!(table.undefined_losses(), [("fit", "log")]);
+}
+
+/// Runs of two problems, of which `fit` is run with two budgets, or two sets of targets.
+fn two_blocks(budget: u64, targets: &[f64]) -> Vec<Cell> {
+    let run = |problem: &str, optimizer: &str, step| {
+        [Role::Tuning, Role::Reporting]
+            .map(|role| cell([problem, "mse", optimizer, "constant"], 0.1, role, 1, Reached(step)))
+    };
+    let mut other = run("fit", "adam", 9);
+    for run in &mut other {
+        run.budget = budget;
+        run.hits = targets.iter().map(|target| hit(*target, 9)).collect();
+    }
+    [run("fit", "sgd", 30), other, run("line", "sgd", 30), run("line", "adam", 20)].concat()
+}
+
+#[test]
+fn workloads_of_unlike_budgets_or_targets_are_named() {
+    let notes = |cells: &[Cell]| table(cells).mixed.iter().map(Mixed::note).collect::<Vec<_>>();
+    assert_eq!(notes(&two_blocks(1000, &[0.01])), [""; 0]);
+    assert_eq!(
+        notes(&two_blocks(200, &[0.01])),
+        ["rows of fit with mse differ in budget (200, 1000): their ranks compare unlike things"]
+    );
+    assert_eq!(
+        notes(&two_blocks(200, &[1.0, 0.1])),
+        [
+            "rows of fit with mse differ in budget (200, 1000) and targets (1, 0.1 or 0.01): their ranks compare \
+          unlike things"
+        ]
+    );
+    // The order of the runs changes no word.
+    let mut cells = two_blocks(200, &[1.0, 0.1]);
+    cells.reverse();
+    assert_eq!(notes(&cells), notes(&two_blocks(200, &[1.0, 0.1])));
+    let mut one_row = two_blocks(1000, &[0.01]);
+    one_row[0].budget = 50;
+    assert_eq!(
+        notes(&one_row),
+        ["runs of fit with mse differ in budget (50, 1000): their ranks compare unlike things"]
+    );
+
+    let table = table(&two_blocks(200, &[0.01]));
+    for text in [table.render(&RenderOptions::default()), table.markdown(None)] {
+        assert_eq!(text.matches("differ in budget (200, 1000)").count(), 1, "{text}");
+    }
 }

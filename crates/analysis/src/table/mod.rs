@@ -25,6 +25,7 @@ mod build;
 mod choose;
 mod columns;
 mod file;
+mod mixed;
 mod number;
 mod render;
 mod trouble;
@@ -34,6 +35,8 @@ pub use build::{Builder, Tuned};
 pub use choose::{Rate, basin};
 pub(crate) use columns::printable;
 pub(crate) use file::{COLUMNS, Line, write_row};
+pub use mixed::Mixed;
+pub(crate) use mixed::workload;
 pub use number::short;
 pub(crate) use number::{NONE, steps};
 pub use render::RenderOptions;
@@ -141,4 +144,7 @@ impl Row {
 pub struct Table {
     /// The rows.
     pub rows: Vec<Row>,
+    /// Workloads whose runs differ in budget or targets, as far as the runs are known: none in a table that was read
+    /// from its file.
+    pub mixed: Vec<Mixed>,
 }
