@@ -37,7 +37,7 @@ fn hits_are_those_that_the_curve_shows() {
 }
 
 /// Steps between two evaluations of the error of `digits_mlp`.
-const PERIOD: usize = 10;
+const PERIOD: u64 = 10;
 
 /// Two seeds of a perceptron whose error goes up and down.
 fn digits(hold: u64, record: &str) -> Vec<LaneResult> {
@@ -59,7 +59,7 @@ fn where_the_error_is_evaluated_every_tenth_step_a_target_holds_at_evaluations()
             let seen: Vec<(u64, f64)> = result
                 .curve
                 .iter()
-                .filter(|moment| moment.step as usize % PERIOD == 0 || moment.step as usize == last)
+                .filter(|moment| moment.step.is_multiple_of(PERIOD) || moment.step as usize == last)
                 .map(|moment| (moment.step, moment.error))
                 .collect();
             let first = |target: f64, hold: u64| {
@@ -95,7 +95,7 @@ fn a_curve_has_the_error_of_its_own_step() {
     for lane in lanes.iter().filter(|lane| lane.outcome == Outcome::Diverged) {
         let last = lane.curve.last().unwrap();
         assert_eq!((last.step, last.error.to_bits()), (lane.steps, lane.error[1].to_bits()));
-        between += usize::from(lane.steps as usize % PERIOD > 0);
+        between += usize::from(!lane.steps.is_multiple_of(PERIOD));
     }
     assert!(between > 0, "no lane diverges between two evaluations");
 }
