@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(log(2.0, 30.0, Some(1), None), [2.0, 20.0]);
         assert_eq!(log(2.0, 3.0, Some(1), None), [2.0]);
         // Rounded to three digits the first would be above the end.
-        assert_eq!(log(0.012_567_8, 0.01257, Some(1), None), [0.012_568]);
+        assert_eq!(log(0.012_567_8, 0.01257, Some(1), None), [0.01257]);
         assert_eq!(log(1e-4, 1e4, Some(100), None).len(), 801);
         let fine = log(1.0, 10.0, None, Some(10_000));
         assert!(fine.windows(2).all(|pair| pair[0] < pair[1]) && fine.len() == 10_000);

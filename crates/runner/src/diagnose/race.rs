@@ -243,3 +243,45 @@ impl<F: Float> Racer<F> {
         self.run
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use losses::Loss;
+    use problems::Problem;
+
+    use super::super::model::ProblemModel;
+    use super::*;
+    use crate::config;
+    use crate::plan::Plan;
+
+    /// On a problem whose error is evaluated at every tenth step, as the engine counts it. No tolerance is a whole number
+    /// of the 360 test images, which the engine rounds to float32.
+    #[test]
+    fn a_noisy_run_must_stay_within_the_tolerance_at_the_next_evaluation_too() {
+        tch::set_num_threads(1);
+        let hits = |hold: u64| -> Vec<Option<u64>> {
+            let text = format!(
+                "name = 'x'\nsteps = 205\nlr = [0.5]\ntargets = [0.301, 0.201, 0.151, 0.121, 0.101]\nhold = {hold}\n\
+                 engine = 'libtorch'\nseeds = {{ tuning = [], reporting = [1] }}\n[[grid]]\nproblems = ['digits_mlp']\n\
+                 losses = ['cross_entropy']\noptimizers = [{{ sgd = {{ momentum = 0.9 }} }}]\n"
+            );
+            let config = config::parse("x.toml", &text).unwrap_or_else(|error| panic!("{error:?}"));
+            crate::engine::run(&Plan::new(&config).unwrap().batches[0]).remove(0).hits
+        };
+        let (problem, loss) = (Problem::named("digits_mlp").unwrap(), Loss::named("cross_entropy"));
+        let model = Model::problem(&ProblemModel { problem, loss, seed: 1 }, Kind::Float);
+        let lane = Lane {
+            optimizer: serde_json::from_str("{\"sgd\": {\"momentum\": 0.9}}").unwrap(),
+            schedule: Schedule::named("constant").unwrap(),
+            lr: 0.5,
+            start: model.start.clone(),
+        };
+        let reached = |tolerance: f64| {
+            let rules = Rules { budget: 205, tolerance, noisy: true, first_wins: false, keep: false };
+            race(&model, std::slice::from_ref(&lane), rules)[0].reached
+        };
+        let ours: Vec<Option<u64>> = [0.301, 0.201, 0.151, 0.121, 0.101].into_iter().map(reached).collect();
+        assert_eq!(ours, hits(HOLD));
+        assert_ne!(ours, hits(1), "nothing passes by");
+    }
+}
