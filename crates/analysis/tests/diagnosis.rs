@@ -46,7 +46,7 @@ fn parabola() -> Evidence {
         sides: Some(Sides { distance: 1.0, ratio: 1.0, bias: Some(0.0), intercepts: None }),
         plateau: Some(Plateau { joint: 2.0, elements: vec![2.0; 4], ..Plateau::default() }),
         exponent: Some(2.0),
-        curvature: Some(Curvature { condition: 1.0, scaled: 1.0 }),
+        curvature: Some(Curvature { condition: 1.0, scaled: Some(1.0) }),
         best_rate: Some(Rate { factor: 3.0, steps: 300 }),
         ..Evidence::default()
     }
@@ -133,7 +133,7 @@ fires! {
     a_fourth_power: FlatMinimum, |e| e.exponent = Some(4.0);
     unequal_terms: TermImbalance, |e| e.terms = vec![term(100.0, 0.0, true), term(1.0, 0.0, true)];
     terms_that_pull: TermConflict, |e| e.terms = vec![term(1.0, 0.4, true), term(1.0, 0.4, true)];
-    curvatures: IllConditioning, |e| e.curvature = Some(Curvature { condition: 1e4, scaled: 1.0 });
+    curvatures: IllConditioning, |e| e.curvature = Some(Curvature { condition: 1e4, scaled: Some(1.0) });
     divergence: LrTooLarge, |e| {
         e.baseline.reached = None;
         e.baseline.diverged = Some(20);
@@ -175,7 +175,7 @@ fn what_looks_like_a_cause_and_is_none_is_left_alone() {
     let quick = |e: &mut Evidence| {
         e.baseline.reached = Some(100);
         e.best_rate = Some(Rate { factor: 100.0, steps: 1 });
-        e.curvature = Some(Curvature { condition: 1e4, scaled: 1.0 });
+        e.curvature = Some(Curvature { condition: 1e4, scaled: Some(1.0) });
     };
     assert_eq!(causes(quick), []);
 }
@@ -197,7 +197,7 @@ fn hills_on_a_line_through_a_model_count_where_its_run_is_trapped() {
 #[test]
 fn an_earlier_cause_silences_what_it_invalidates() {
     let both = |e: &mut Evidence| {
-        e.curvature = Some(Curvature { condition: 1e4, scaled: 1.0 });
+        e.curvature = Some(Curvature { condition: 1e4, scaled: Some(1.0) });
         e.best_rate = Some(Rate { factor: 1000.0, steps: 1 });
     };
     assert_eq!(causes(both), [Cause::IllConditioning]);
@@ -237,9 +237,29 @@ fn numbers_that_are_not_finite_fire_nothing_by_themselves() {
         e.plateau = Some(Plateau { joint: nan, way: nan, whatever_target: Some(nan), ..Plateau::default() });
         e.exponent = Some(nan);
         e.terms = vec![term(nan, nan, true), term(nan, nan, true)];
-        e.curvature = Some(Curvature { condition: nan, scaled: nan });
+        e.curvature = Some(Curvature { condition: nan, scaled: Some(nan) });
     };
     assert_eq!(causes(broken), []);
+}
+
+#[test]
+fn a_term_without_a_number_leaves_no_ratio_of_the_others() {
+    let with = |norm: f64| {
+        causes(move |e: &mut Evidence| {
+            e.terms = vec![term(1.0, 0.0, false), term(1e-3, 0.0, false), term(norm, 0.0, false)];
+        })
+    };
+    assert!(with(1e-3).contains(&Cause::TermImbalance));
+    assert!(!with(f64::NAN).contains(&Cause::TermImbalance));
+}
+
+#[test]
+fn an_unknown_number_is_said_to_be_unknown() {
+    let mut e = parabola();
+    e.curvature = Some(Curvature { condition: 1e4, scaled: None });
+    let findings = judge(&e);
+    let sentence = &findings.iter().find(|finding| finding.cause == Cause::IllConditioning).unwrap().evidence;
+    assert!(sentence.contains("unknown after scaling"), "{sentence}");
 }
 
 fn tried(name: &str, steps: Option<u64>, line_fit: Option<LineFit>, mends: &[Cause]) -> Tried {

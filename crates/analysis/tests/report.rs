@@ -122,6 +122,40 @@ fn the_figures_of_a_single_run() {
 }
 
 #[test]
+fn profiles_are_of_solvers_that_ran_on_the_same_workloads() {
+    let end = |o: usize, r: usize| End::Reached(10 * (o + 1) as u64 + r as u64);
+    let mut cells = grid(&["a", "b"], &names(&["sgd", "adam", "yogi"]), end);
+    cells.extend(grid(&["a", "b", "c"], &names(&["lion"]), end));
+    cells.extend(grid(&["c"], &names(&["adan"]), end));
+    // Keys are counted anew by each grid.
+    for (key, cell) in cells.iter_mut().enumerate() {
+        cell.key = Key(key as u64);
+    }
+    let results = results(&cells);
+    let gallery = results.gallery();
+    let svg = |name: &str| gallery.iter().find(|one| one.0 == name).unwrap().1.svg(Theme::Light).unwrap();
+    for figure in ["profiles", "ranks"] {
+        let svg = svg(figure);
+        assert!(svg.contains("over 2 workloads; 2 others ran on other workloads"), "{figure}: {svg}");
+        let named = |name: &str| svg.contains(name);
+        assert!(["sgd", "adam", "yogi"].into_iter().all(named), "{figure}: {svg}");
+        assert!(!["lion", "adan"].into_iter().any(named), "{figure}: {svg}");
+    }
+    let page = page(&results, &About::default());
+    assert!(page.contains("ran on the same 2 workloads; 2 others ran on other workloads"));
+    let order = page.split("\"order\":").nth(1).unwrap().split(']').next().unwrap();
+    assert_eq!(order.split(',').count(), 3, "{order}");
+}
+
+#[test]
+fn a_page_says_which_workloads_mix_budgets() {
+    let mut cells = grid(&["fit"], &names(&["sgd", "adam"]), |_, _| End::Reached(10));
+    cells.iter_mut().filter(|cell| cell.optimizer == "adam").for_each(|cell| cell.budget = 50);
+    let page = page(&results(&cells), &About::default());
+    assert!(page.contains("rows of fit with mse differ in budget (50, 1000)"));
+}
+
+#[test]
 fn of_forty_optimizers_the_best_are_named() {
     let many: Vec<String> = (0..40).map(|k| format!("optimizer_{k:02}")).collect();
     let cells = grid(&["fit"], &many, |o, r| End::Budget(0.01 * (o + 1) as f64 + 0.001 * r as f64));

@@ -104,6 +104,13 @@ fn a_small_benchmark_by_hand() {
 }
 
 #[test]
+fn a_run_that_died_early_costs_its_budget_in_the_interval_too() {
+    let (_, scores) = scores(&both("a", "sgd", &[Reached(100), Reached(100), Reached(100), Diverged(5)]));
+    // Of 256 samples 81 have no run that died, 1 nothing else, and 12 three: (100 + 3 · 1000) / 1.
+    assert_eq!(scores.rows[0].ert, (100.0, 3100.0));
+}
+
+#[test]
 fn rates_that_were_not_chosen_are_scored_but_not_reported() {
     let labels = ["a", "mse", "sgd", "constant"];
     let run = |lr, role, end| seeds(labels, lr, role, &[end]);
@@ -221,4 +228,33 @@ fn a_hundred_thousand_runs_are_scored_in_seconds() {
             assert_eq!(values(&all, &table), values(&other, &other_table));
         }
     }
+}
+
+#[test]
+fn a_workload_of_unlike_budgets_scores_nobody() {
+    let mut cells = small();
+    // `a` is run by adam with half the budget.
+    for cell in cells.iter_mut().filter(|cell| cell.problem == "a" && cell.optimizer == "adam") {
+        cell.budget = 500;
+    }
+    let (table, scores) = scores(&cells);
+    let [sgd, adam] = &scores.solvers[..] else { panic!("two solvers") };
+    assert_eq!((&scores.left_out[..], sgd.workloads, adam.workloads), (&[0][..], 2, 2));
+    assert_eq!((sgd.profile.ratios(), adam.profile.ratios()), (&[INF, INF][..], &[1.0, INF][..]));
+    assert_eq!((sgd.mean_rank, scores.pairs[0].workloads), (1.75, 2));
+    // Of `b` and `c` sgd reaches one of six pairs.
+    assert_eq!(sgd.ecdf.share(1.0), 1.0 / 6.0);
+    assert!(scores.rows[0].ratio.is_nan() && scores.rows[0].steps == (90.0, 110.0));
+    let text = scores.render(&table, &RenderOptions::default());
+    assert!(text.contains("solvers over 2 workloads"), "{text}");
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("leave out, since their runs differ in budget or targets: a with mse"), "{text}");
+}
+
+#[test]
+fn the_heading_says_where_solvers_ran_on_other_workloads() {
+    let cells = [small(), both("a", "lion", &[Reached(70)])].concat();
+    let (table, scores) = scores(&cells);
+    let text = scores.render(&table, &RenderOptions::default());
+    assert!(text.contains("solvers, each over its own of 3 workloads"), "{text}");
 }

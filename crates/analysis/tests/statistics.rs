@@ -128,3 +128,20 @@ fn nothing_is_found_where_nothing_is() {
         assert!(share < level + 0.02 && share > 0.8 * level, "{level}: {share}");
     }
 }
+
+/// By all samples, with the quantile of the same definition; `scripts/golden/bootstrap.py` says how.
+#[test]
+fn bootstrap_intervals_of_few_values_are_numpys() {
+    let golden: Value = serde_json::from_str(include_str!("golden/bootstrap.json")).unwrap();
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 30);
+    for case in cases {
+        let mean = |values: &mut [f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let statistic = if case["statistic"] == "mean" { mean } else { median };
+        let (low, high) =
+            bootstrap_interval(&numbers(&case["values"]), statistic, number(&case["level"]), 1000, 0);
+        for (ours, theirs) in [low, high].into_iter().zip(numbers(&case["interval"])) {
+            near(ours, theirs, 1e-14);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 mod common;
 
 use analysis::records::{Cell, Hit, Outcome, Role};
-use analysis::table::{Builder, Edge, Row, Table, Trouble};
+use analysis::table::{Builder, Edge, Mixed, RenderOptions, Row, Table, Trouble};
 use common::End::{Budget, Diverged, Failed, Reached};
 use common::{End, cell, seeds, table};
 
@@ -44,9 +44,9 @@ fn a_row_by_hand() {
             (1.0, &[Reached(1)]),
         ],
     );
-    // At 0.1: (40 + 60) / 2 = 50. At 1: (3 + 10) / 1 = 13, which is lower.
-    assert_eq!((row.lr, row.edge, row.rates, row.tuned_on), (1.0, Edge::High, 3, Role::Tuning));
-    assert_eq!((row.seeds, row.ert), (1, 1.0));
+    // At 0.1: (40 + 60) / 2 = 50. At 1: (1000 + 10) / 1, though but 13 steps were made.
+    assert_eq!((row.lr, row.edge, row.rates, row.tuned_on), (0.1, Edge::Inside, 3, Role::Tuning));
+    assert_eq!((row.seeds, row.ert), (5, f64::from(30 + 50 + 1000 + 1000 + 70) / 3.0));
     assert_eq!(row.tuning_evaluations, 1000 + 1000 + 40 + 60 + 3 + 10);
     assert_eq!((row.target, row.budget), (Some(0.01), 1000));
     // Median errors by tuning: 0.6, 0.009 and (0.009 + inf) / 2.
@@ -63,7 +63,7 @@ fn what_is_reported_by_hand() {
     // 30, 50, 70, inf, inf.
     assert_eq!((row.steps_q25, row.steps_median, row.steps_q75), (50.0, 70.0, INF));
     assert_eq!(row.success_rate, 0.6);
-    assert_eq!(row.ert, f64::from(30 + 50 + 1000 + 20 + 70) / 3.0);
+    assert_eq!(row.ert, f64::from(30 + 50 + 1000 + 1000 + 70) / 3.0);
     // 0.009, 0.009, 0.009, 0.02, inf.
     assert_eq!(row.final_error, 0.009);
     assert_eq!((row.diverged_rate, row.failed), (0.2, 0));
@@ -75,7 +75,7 @@ fn a_run_that_reached_its_target_and_then_diverged_is_no_success() {
     run.outcome = Outcome::Diverged;
     run.steps = 90;
     let row = table(&[run, cell(FIT, 0.1, Role::Reporting, 2, Reached(50))]).rows.remove(0);
-    assert_eq!((row.success_rate, row.ert), (0.5, 140.0));
+    assert_eq!((row.success_rate, row.ert), (0.5, 1050.0));
     assert_eq!((row.steps_median, row.final_error, row.diverged_rate), (INF, INF, 0.5));
 }
 
@@ -278,4 +278,60 @@ fn a_loss_that_is_slow_everywhere_is_named() {
     let elsewhere = [&slow[..], &[one("line", "plateau", Reached(20))]].concat();
     assert_eq!(table(&elsewhere).slow_losses(), [""; 0]);
     assert_eq!(table(&[one("fit", "plateau", Reached(500))]).slow_losses(), [""; 0]);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_at_the_start_is_not_slow() {
+    let one = |loss, end| cell(["fit", loss, "sgd", "constant"], 0.1, Role::Reporting, 1, end);
+    let broken = Cell { start_loss: f64::NAN, ..one("log", Diverged(0)) };
+    let table = table(&[one("mse", Reached(10)), one("plateau", Reached(500)), broken]);
+    assert_eq!(table.rows[2].trouble, Trouble::NotFinite);
+    assert_eq!(table.slow_losses(), ["plateau"]);
+    assert_eq!(table.undefined_losses(), [("fit", "log")]);
+}
+
+/// Runs of two problems, of which `fit` is run with two budgets, or two sets of targets.
+fn two_blocks(budget: u64, targets: &[f64]) -> Vec<Cell> {
+    let run = |problem: &str, optimizer: &str, step| {
+        [Role::Tuning, Role::Reporting]
+            .map(|role| cell([problem, "mse", optimizer, "constant"], 0.1, role, 1, Reached(step)))
+    };
+    let mut other = run("fit", "adam", 9);
+    for run in &mut other {
+        run.budget = budget;
+        run.hits = targets.iter().map(|target| hit(*target, 9)).collect();
+    }
+    [run("fit", "sgd", 30), other, run("line", "sgd", 30), run("line", "adam", 20)].concat()
+}
+
+#[test]
+fn workloads_of_unlike_budgets_or_targets_are_named() {
+    let notes = |cells: &[Cell]| table(cells).mixed.iter().map(Mixed::note).collect::<Vec<_>>();
+    assert_eq!(notes(&two_blocks(1000, &[0.01])), [""; 0]);
+    assert_eq!(
+        notes(&two_blocks(200, &[0.01])),
+        ["rows of fit with mse differ in budget (200, 1000): their ranks compare unlike things"]
+    );
+    assert_eq!(
+        notes(&two_blocks(200, &[1.0, 0.1])),
+        [
+            "rows of fit with mse differ in budget (200, 1000) and targets (1, 0.1 or 0.01): their ranks compare \
+          unlike things"
+        ]
+    );
+    // The order of the runs changes no word.
+    let mut cells = two_blocks(200, &[1.0, 0.1]);
+    cells.reverse();
+    assert_eq!(notes(&cells), notes(&two_blocks(200, &[1.0, 0.1])));
+    let mut one_row = two_blocks(1000, &[0.01]);
+    one_row[0].budget = 50;
+    assert_eq!(
+        notes(&one_row),
+        ["runs of fit with mse differ in budget (50, 1000): their ranks compare unlike things"]
+    );
+
+    let table = table(&two_blocks(200, &[0.01]));
+    for text in [table.render(&RenderOptions::default()), table.markdown(None)] {
+        assert_eq!(text.matches("differ in budget (200, 1000)").count(), 1, "{text}");
+    }
 }

@@ -2,6 +2,7 @@ use numeric::Real;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
+use crate::stable::{FAR, Residual};
 use crate::{Elementwise, options};
 
 /// A family of robust losses with one shape parameter.
@@ -56,13 +57,20 @@ impl Described for Barron {
 impl Elementwise for Barron {
     #[inline(always)]
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
-        let v = ((prediction - target) / self.c).square();
+        let d = prediction - target;
         let (b, half) = ((self.alpha - 2.0).abs(), 0.5 * self.alpha);
         if b == 0.0 {
-            return v * 0.5;
+            return (d / self.c).square() * 0.5;
         }
-        let w = v / b;
-        let logarithm = w.clone().ln_1p();
+        // Where w would overflow it is far²·FAR². Above 4 the loss itself overflows before; below −8 it is level there.
+        let knee = match self.alpha {
+            alpha if alpha > 4.0 => f64::INFINITY,
+            alpha if alpha < -8.0 => self.c,
+            _ => self.c * b.sqrt(),
+        };
+        let residual = Residual::with_knee(d, self.c, knee);
+        let w = residual.near.clone().square() / b;
+        let logarithm = residual.ln_1p_square(w.clone());
         // So near to 0 that no digit changes.
         if half.abs() < 1e-18 {
             return logarithm * (0.5 * b);
@@ -71,7 +79,14 @@ impl Elementwise for Barron {
         let near = x.clone().abs().at_most(1.0);
         let small = R::select(&near, x.clone(), x.constant(1.0));
         // Far powers keep their digits best by themselves, unless rounding 1 + w is raised to a high one.
-        let power = if half.abs() <= 4.0 { (w + 1.0).pow(half) } else { x.exp() };
+        let power = if half.abs() <= 4.0 {
+            let power = R::select(&residual.is_far, residual.far, w + 1.0).pow(half);
+            let root = R::select(&residual.is_far, power.clone(), power.constant(1.0));
+            let far = (root * libm::pow(FAR, half.min(2.0))).square();
+            R::select(&residual.is_far, far, power)
+        } else {
+            x.exp()
+        };
         R::select(&near, small.exp_m1(), power - 1.0) * (b / self.alpha)
     }
 

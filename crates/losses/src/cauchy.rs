@@ -2,6 +2,7 @@ use numeric::Real;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
+use crate::stable::Residual;
 use crate::{Elementwise, options};
 
 /// A loss that grows like a logarithm: outliers pull ever less.
@@ -50,8 +51,9 @@ impl Described for Cauchy {
 impl Elementwise for Cauchy {
     #[inline(always)]
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
-        let v = ((prediction - target) / self.c).square();
-        v.ln_1p() * (0.5 * self.c * self.c)
+        let residual = Residual::new(prediction - target, self.c);
+        let squared = residual.near.clone().square();
+        residual.ln_1p_square(squared) * (0.5 * self.c * self.c)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -2,6 +2,7 @@ use numeric::Real;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
+use crate::stable::{FAR, Residual};
 use crate::{Elementwise, options};
 
 /// A loss that is bounded: outliers pull like 1/|d|³.
@@ -49,11 +50,15 @@ impl Described for GemanMcclure {
 impl Elementwise for GemanMcclure {
     #[inline(always)]
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
-        let v = ((prediction - target) / self.c).square();
+        let Residual { is_far, near, far, .. } = Residual::new(prediction - target, self.c);
+        let v = near.square();
         let (one, below) = (v.constant(1.0), v.clone() + 1.0);
         // Each has the digits that the other loses: of the value near the target, of the slope far from it.
         let (value, slope) = (v.clone() / below.clone(), -(one / below) + 1.0);
-        R::select(&v.at_most(1.0), value, slope) * (0.5 * self.c * self.c)
+        let bent = R::select(&v.at_most(1.0), value, slope);
+        // 1 − 1/u², which is the same number where u² overflows.
+        let level = -(far.constant(1.0 / FAR) / far).square() + 1.0;
+        R::select(&is_far, level, bent) * (0.5 * self.c * self.c)
     }
 
     fn check(&self) -> Result<(), String> {

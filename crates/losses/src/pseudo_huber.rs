@@ -2,6 +2,7 @@ use numeric::Real;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
+use crate::stable::Residual;
 use crate::{Elementwise, options};
 
 /// A smooth Huber loss: a parabola that bends into two straight lines.
@@ -11,7 +12,8 @@ use crate::{Elementwise, options};
 /// loss = delta²·(√(1 + (d/delta)²) − 1)
 /// ```
 /// Its slope tends to ±delta. It is computed as delta²·u² / (√(1 + u²) + 1) with u = d/delta, which is
-/// the same number without the difference that has no digits left where d is small.
+/// the same number without the difference that has no digits left where d is small; from |u| = 1e18 on, where u²
+/// overflows in single precision, as delta·(|d| − delta).
 ///
 /// Source: Charbonnier, Blanc-Féraud, Aubert & Barlaud 1997, “Deterministic Edge-Preserving
 /// Regularization in Computed Imaging”; under this name Hartley & Zisserman 2003, “Multiple View Geometry
@@ -51,9 +53,11 @@ impl Described for PseudoHuber {
 impl Elementwise for PseudoHuber {
     #[inline(always)]
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
-        let squared = ((prediction - target) / self.delta).square();
+        let Residual { is_far, size, near, .. } = Residual::new(prediction - target, self.delta);
+        let squared = near.square();
         let root = (squared.clone() + 1.0).sqrt();
-        squared / (root + 1.0) * (self.delta * self.delta)
+        let bent = squared / (root + 1.0) * (self.delta * self.delta);
+        R::select(&is_far, (size - self.delta) * self.delta, bent)
     }
 
     fn check(&self) -> Result<(), String> {

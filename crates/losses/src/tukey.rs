@@ -2,6 +2,7 @@ use numeric::Real;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
+use crate::stable::Residual;
 use crate::{Elementwise, options};
 
 /// A loss that is constant beyond a distance: outliers have no pull at all (the biweight).
@@ -51,8 +52,10 @@ impl Described for Tukey {
 impl Elementwise for Tukey {
     #[inline(always)]
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
-        let v = ((prediction - target) / self.c).square();
+        let Residual { is_far, near, .. } = Residual::new(prediction - target, self.c);
+        let v = near.square();
         let v = -v.constant(-1.0).maximum(-v);
+        let v = R::select(&is_far, v.constant(1.0), v);
         // 1 − (1 − v)³, without the difference that has no digits left where v is small.
         v.clone() * (v.clone() * (v - 3.0) + 3.0) * (self.c * self.c / 6.0)
     }

@@ -2,6 +2,7 @@ use numeric::Real;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 
+use crate::stable::Residual;
 use crate::{Elementwise, options};
 
 /// A loss whose pull on outliers dies away like a Gaussian.
@@ -49,12 +50,14 @@ impl Described for Welsch {
 impl Elementwise for Welsch {
     #[inline(always)]
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
-        let v = ((prediction - target) / self.c).square();
-        let near = v.at_most(1.0);
-        let small = R::select(&near, v.clone(), v.constant(1.0));
+        let Residual { is_far, near, .. } = Residual::new(prediction - target, self.c);
+        let v = near.square();
+        let is_small = v.at_most(1.0);
+        let small = R::select(&is_small, v.clone(), v.constant(1.0));
         // Each has the digits that the other loses: of the value near the target, of the slope far from it.
         let (value, slope) = (-(-small).exp_m1(), -(-v).exp() + 1.0);
-        R::select(&near, value, slope) * (0.5 * self.c * self.c)
+        let bent = R::select(&is_small, value, slope);
+        R::select(&is_far, bent.constant(1.0), bent) * (0.5 * self.c * self.c)
     }
 
     fn check(&self) -> Result<(), String> {

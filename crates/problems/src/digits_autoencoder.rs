@@ -18,7 +18,8 @@ use crate::{Batch, Batching, Block, Entry, Fuse, require};
 /// start: as `torch.nn.Linear`, U(−1/√fan-in, 1/√fan-in), for each seed
 /// ```
 /// The images, their split and the minibatches are those of `digits_mlp`. The error is 1 where every image is given
-/// back as the mean one, and is computed every ten steps. Linear (`activation = "identity"`), it can't get below what
+/// back as the mean one, and is evaluated at every tenth step and at the last, so that steps to a target are counted in
+/// tens. Linear (`activation = "identity"`), it can't get below what
 /// the principal components leave.
 ///
 /// Source: Hinton & Salakhutdinov 2006, “Reducing the Dimensionality of Data with Neural Networks”, in its shallowest
@@ -47,7 +48,8 @@ impl Described for DigitsAutoencoder {
     fn info(&self) -> Info {
         Info {
             summary: "a network that is to give handwritten digits back through a narrow layer",
-            formula: "prediction = W₂·activation(W₁·x + b₁) + b₂;  error = √(Σ (prediction − x)²/Σ (x − mean)²) on 360 test images",
+            formula: "prediction = W₂·activation(W₁·x + b₁) + b₂;  error = √(Σ (prediction − x)²/Σ (x − mean)²) on 360 test images,\n\
+                      at every tenth step: steps to a target are counted in tens",
             source: "Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks",
         }
     }

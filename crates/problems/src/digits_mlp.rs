@@ -18,8 +18,9 @@ use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
 /// start: as `torch.nn.Linear`, U(−1/√fan-in, 1/√fan-in), for each seed
 /// ```
 /// 1437 images to train on and 360 to test on, split once for all seeds. Minibatches go through a new
-/// permutation of the training images every epoch, drawn for each seed. The error is computed every
-/// ten steps, and times to target are multiples of that.
+/// permutation of the training images every epoch, drawn for each seed. The error is evaluated at every
+/// tenth step and at the last, so that steps to a target are counted in tens; curves have the error of every recorded
+/// step.
 ///
 /// Data: Alpaydin & Kaynak 1998, “Optical Recognition of Handwritten Digits” (the test set of it).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,7 +46,8 @@ impl Described for DigitsMlp {
     fn info(&self) -> Info {
         Info {
             summary: "a multilayer perceptron that reads handwritten digits, in minibatches",
-            formula: "logits = W₂·activation(W₁·x + b₁) + b₂;  error = error rate on 360 test images",
+            formula: "logits = W₂·activation(W₁·x + b₁) + b₂;  error = error rate on 360 test images, at every tenth step:\n\
+                      steps to a target are counted in tens",
             source: "Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits",
         }
     }

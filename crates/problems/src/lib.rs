@@ -150,7 +150,8 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
         Batching { lanes: 256, one_seed: false }
     }
 
-    /// The error is computed every so many steps; more than 1 only where it costs more than a step.
+    /// The error is evaluated at every so many steps and at the last: targets and divergence by the error are found
+    /// there alone. More than 1 only where it costs more than a step.
     fn error_period(&self) -> u64 {
         1
     }

@@ -36,8 +36,8 @@ use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
 /// shape of the targets, so that nothing is broadcast against all rows; any other difference is an error.
 ///
 /// **Test rows** are a share of the data, drawn once for all seeds, or a file of their own. What depends on the
-/// seed is the order of the minibatches: without them, every seed is the same run. The error is computed every ten
-/// steps, or at every one without minibatches.
+/// seed is the order of the minibatches: without them, every seed is the same run. The error is evaluated at every
+/// tenth step and at the last, so that steps to a target are counted in tens; without minibatches at every step.
 ///
 /// Checked against: PyTorch 2.13 training the same module on the same minibatches with `torch.optim.Adam`.
 ///
@@ -124,6 +124,7 @@ impl Described for TorchScript {
         Info {
             summary: "a TorchScript model of your own on a file of data of your own",
             formula: "prediction = forward(inputs);  error = test error rate, or RMSE / standard deviation of the targets\n\
+                      (with minibatches at every tenth step: steps to a target are counted in tens)\n\
                       { torchscript = { model = \"model.pt\", data = \"train.npz\", test = 0.2, batch = 64 } }",
             source: "yours",
         }

@@ -389,6 +389,15 @@ fn report(config: &Config, run: Result<Summary, RunError>, options: &Options, to
     if let Some(note) = summary.cpus.note() {
         say(&format!("note: {note}"));
     }
+    for (problem, loss) in summary.table.undefined_losses() {
+        let what = if loss == "-" { problem } else { loss };
+        let why = diagnosis_of(config, loss)
+            .map_or_else(String::new, |command| format!(", and `{command}` says where"));
+        say(&format!(
+            "`{what}` isn't finite at the start of {problem}: no optimizer and no rate can train it from there; look \
+             for a logarithm, a root or a quotient out of its domain{why}"
+        ));
+    }
     for loss in summary.table.slow_losses() {
         if let Some(command) = diagnosis_of(config, loss) {
             say(&format!("`{loss}` is slow whatever trains it: `{command}` says why"));

@@ -177,8 +177,8 @@ pub struct Term {
 pub struct Curvature {
     /// The greatest over the least that the way from the start has a part in.
     pub condition: f64,
-    /// The same after scaling by the diagonal.
-    pub scaled: f64,
+    /// The same after scaling by the diagonal, where that is known.
+    pub scaled: Option<f64>,
 }
 
 /// The best rate of a sweep, with everything else as the author has it.

@@ -384,6 +384,10 @@ fn term_imbalance(e: &Evidence, _: &[Cause]) -> Option<String> {
     let points = e.terms.first()?.on_path.len();
     let ratio_at = |k: usize| {
         let norms = e.terms.iter().map(|term| term.on_path[k]);
+        // `max` and `min` would leave a NaN out, and the ratio be that of the others.
+        if norms.clone().any(f64::is_nan) {
+            return f64::NAN;
+        }
         norms.clone().fold(0.0, f64::max) / norms.fold(f64::INFINITY, f64::min)
     };
     let mut ratios: Vec<f64> = (0..points).map(ratio_at).filter(|ratio| !ratio.is_nan()).collect();
@@ -427,16 +431,18 @@ fn ill_conditioning(e: &Evidence, fired: &[Cause]) -> Option<String> {
     let hidden = [Cause::FlatMinimum, Cause::Plateau];
     let explained = fired.iter().any(|cause| BROKEN.contains(cause) || hidden.contains(cause));
     (curvature.condition > at::CONDITION && !is_quick(e) && !explained).then(|| {
-        let remedy = if curvature.scaled < curvature.condition / 10.0 {
-            "mostly along single parameters, which Adam scales away"
-        } else {
-            "not along single parameters: momentum or L-BFGS"
+        let scaled = match curvature.scaled.filter(|scaled| !scaled.is_nan()) {
+            Some(scaled) if scaled < curvature.condition / 10.0 => format!(
+                "{} after scaling single parameters: mostly along single parameters, which Adam scales away",
+                short(scaled)
+            ),
+            Some(scaled) => format!(
+                "{} after scaling single parameters: not along single parameters: momentum or L-BFGS",
+                short(scaled)
+            ),
+            None => "unknown after scaling single parameters".to_owned(),
         };
-        format!(
-            "curvatures differ {} times where the run must end ({} after scaling single parameters: {remedy})",
-            short(curvature.condition),
-            short(curvature.scaled)
-        )
+        format!("curvatures differ {} times where the run must end ({scaled})", short(curvature.condition))
     })
 }
 

@@ -15,7 +15,7 @@ pub struct Spectrum {
 /// integral operators”. The estimates are Gauss' quadrature of the matrix' spectrum, weighted by the
 /// start: directions that the start doesn't have are not seen.
 ///
-/// `None` where a product isn't finite.
+/// `None` where a product or an estimate isn't finite.
 pub fn lanczos(
     start: &[f64],
     steps: usize,
@@ -45,6 +45,10 @@ pub fn lanczos(
             }
         }
         let length = norm(&next);
+        // Finite numbers may have a norm that isn't.
+        if !largest.is_finite() {
+            return None;
+        }
         if length <= 1e-10 * largest || step + 1 == steps.min(start.len()) {
             break;
         }
@@ -52,6 +56,9 @@ pub fn lanczos(
         basis.push(next.into_iter().map(|x| x / length).collect());
     }
     let values = tridiagonal(diagonal.clone(), beside.clone());
+    if values.iter().any(|(value, weight)| !(value.is_finite() && weight.is_finite())) {
+        return None;
+    }
     let inner = eigenvector(&diagonal, &beside, values[0].0);
     let mut least_direction = vec![0.0; start.len()];
     for (share, vector) in inner.iter().zip(&basis) {
@@ -216,6 +223,9 @@ mod tests {
     fn nothing_is_said_of_what_is_not_finite() {
         assert_eq!(lanczos(&[1.0], 3, |_| Some(vec![f64::NAN])), None);
         assert_eq!(lanczos(&[1.0], 3, |_| None), None);
+        // Finite products of which no finite estimate can be made.
+        assert_eq!(lanczos(&[1.0; 2], 3, |v| Some(v.iter().map(|x| x * 1e300).collect())), None);
+        assert_eq!(lanczos(&[1.0; 4], 3, |_| Some(vec![f64::MAX; 4])), None);
         assert_eq!(lanczos(&[0.0], 3, |_| panic!()), Some(Spectrum::default()));
         assert_eq!(lanczos(&[1.0, 2.0], 3, |_| Some(vec![0.0; 2])).unwrap().condition(0.0), None);
     }

@@ -75,7 +75,7 @@ pub(super) fn json(results: &Results) -> String {
         "dashes": DASHES,
         "solvers": results.scores.solvers.iter().map(style).collect::<Vec<_>>(),
         "workloads": workloads,
-        "order": results.by_score(),
+        "order": results.compared(),
         "profile": profile(results),
         "ecdf": ecdf(results),
     });
@@ -110,7 +110,9 @@ fn workload(results: &Results, workload: &super::Workload, most: usize) -> Workl
 
 fn profile(results: &Results) -> Value {
     let solvers = &results.scores.solvers;
-    let mut places: Vec<f64> = solvers.iter().flat_map(|solver| solver.profile.ratios()).copied().collect();
+    let compared = results.compared();
+    let ratios = compared.iter().flat_map(|&place| solvers[place].profile.ratios());
+    let mut places: Vec<f64> = ratios.copied().collect();
     places.push(1.0);
     places.retain(|ratio| ratio.is_finite());
     places.sort_unstable_by(f64::total_cmp);

@@ -1,6 +1,6 @@
 //! The figures of a grid.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::pairs::{APART, groups};
 use super::{Curve, NAMED, Results, Workload};
@@ -165,10 +165,11 @@ impl Results {
         }
     }
 
-    /// The performance profile, and the share of targets reached by budget.
+    /// The performance profile, and the share of targets reached by budget, of the most solvers that ran on the same
+    /// workloads.
     #[must_use]
     pub fn profiles(&self) -> Figure {
-        let order = self.by_score();
+        let order = self.compared();
         let largest = order.iter().flat_map(|place| self.scores.solvers[*place].profile.ratios());
         let largest = largest.copied().filter(|ratio| ratio.is_finite()).fold(R_MAX, f64::max);
         let lines = |points: &dyn Fn(usize) -> Vec<(f64, f64)>| {
@@ -203,12 +204,12 @@ impl Results {
         if first.lines.iter().any(|line| !line.points.is_empty()) {
             first.marks.push(Mark::Vertical(R_MAX, format!("scores count up to {R_MAX}")));
         }
-        let workloads = self.scores.workloads.len();
+        let workloads = self.common().words();
         Figure {
             title: "Who is fast on how much of the grid".to_owned(),
             note: noted(
                 &format!(
-                    "performance profile over {workloads} workloads; share of all targets reached within a share of the budget"
+                    "performance profile over {workloads}; share of all targets reached within a share of the budget"
                 ),
                 order.len(),
             ),
@@ -219,18 +220,11 @@ impl Results {
     /// Mean ranks of the most solvers that ran on the same workloads; `None` for less than two of either.
     #[must_use]
     pub fn ranks(&self) -> Option<RankDiagram> {
-        let solvers = &self.scores.solvers;
-        let mut ran: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); solvers.len()];
-        for (score, _) in self.scores.rows.iter().zip(&self.table.rows).filter(|(_, row)| row.seeds > 0) {
-            ran[score.solver].insert(score.workload);
-        }
-        let alike = |set: &BTreeSet<usize>| ran.iter().filter(|other| *other == set).count();
-        let workloads = ran.iter().filter(|set| set.len() > 1).max_by_key(|set| (alike(set), set.len()))?;
-        let mut order: Vec<usize> = (0..solvers.len()).filter(|&place| ran[place] == *workloads).collect();
-        if order.len() < 2 {
+        let (solvers, common) = (&self.scores.solvers, self.common());
+        let mut order = common.solvers.clone();
+        if common.workloads < 2 || order.len() < 2 {
             return None;
         }
-        let most = workloads.len();
         order.sort_by(|&a, &b| solvers[a].mean_rank.total_cmp(&solvers[b].mean_rank));
         let groups = groups(&order, &self.scores.pairs);
         let bars = if groups.is_some() {
@@ -238,15 +232,13 @@ impl Results {
         } else {
             "too many solvers to test every two: no bars".to_owned()
         };
-        let left = solvers.len() - order.len();
-        let left = if left == 0 { String::new() } else { format!("; {left} others ran on other workloads") };
         let ranked = order.iter().map(|&place| {
             let name = solvers[place].name();
             Ranked { style: self.palette.style(&name), name, rank: solvers[place].mean_rank }
         });
         Some(RankDiagram {
             title: "Mean ranks by steps to the target".to_owned(),
-            note: format!("over {most} workloads{left}; {bars}"),
+            note: format!("over {}; {bars}", common.words()),
             ranked: ranked.collect(),
             groups: groups.unwrap_or_default(),
         })

@@ -17,6 +17,8 @@ mod pairs;
 pub use curves::Curve;
 pub use page::{About, page};
 
+use std::collections::BTreeSet;
+
 use crate::figures::{Line, Palette};
 use crate::records::{Cell, Point};
 use crate::scores::{self, Scores};
@@ -54,6 +56,30 @@ pub struct Workload {
     pub name: String,
     /// The places of its rows in the table, the best first.
     pub rows: Vec<usize>,
+}
+
+/// Solvers that ran on the same workloads.
+#[derive(Default)]
+struct Common {
+    /// On how many.
+    workloads: usize,
+    /// Which they are.
+    solvers: Vec<usize>,
+    /// How many ran on other ones.
+    others: usize,
+}
+
+impl Common {
+    /// In words: `19 workloads`, or `19 workloads; 31 others ran on other workloads`.
+    fn words(&self) -> String {
+        let plural = if self.workloads == 1 { "" } else { "s" };
+        let others = match self.others {
+            0 => String::new(),
+            1 => "; 1 other ran on other workloads".to_owned(),
+            others => format!("; {others} others ran on other workloads"),
+        };
+        format!("{} workload{plural}{others}", self.workloads)
+    }
 }
 
 impl Builder {
@@ -126,6 +152,31 @@ impl Results {
 
     fn row(&self, place: usize) -> &Row {
         &self.table.rows[place]
+    }
+
+    /// The workloads that most solvers ran on, and these solvers, by their place: only they can be compared. Of as many
+    /// solvers the most workloads, and a single workload only where nobody ran on several.
+    fn common(&self) -> Common {
+        let solvers = self.scores.solvers.len();
+        let mut ran: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); solvers];
+        for (score, _) in self.scores.rows.iter().zip(&self.table.rows).filter(|(_, row)| row.seeds > 0) {
+            if !self.scores.left_out.contains(&score.workload) {
+                ran[score.solver].insert(score.workload);
+            }
+        }
+        let alike = |set: &BTreeSet<usize>| ran.iter().filter(|other| *other == set).count();
+        let own =
+            ran.iter().filter(|set| !set.is_empty()).max_by_key(|set| (set.len() > 1, alike(set), set.len()));
+        let Some(own) = own else { return Common::default() };
+        let places: Vec<usize> = (0..solvers).filter(|&place| ran[place] == *own).collect();
+        let ran_at_all = ran.iter().filter(|set| !set.is_empty()).count();
+        Common { workloads: own.len(), others: ran_at_all - places.len(), solvers: places }
+    }
+
+    /// The solvers that can be compared, the highest score first.
+    fn compared(&self) -> Vec<usize> {
+        let common = self.common();
+        self.by_score().into_iter().filter(|place| common.solvers.contains(place)).collect()
     }
 
     /// The solvers, the highest score first; those without workloads are last.

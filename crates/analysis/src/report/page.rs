@@ -128,6 +128,9 @@ fn convergence(out: &mut String, results: &Results) {
     );
     let rows: Vec<(bool, Vec<String>)> =
         results.table.rows.iter().map(|row| (row.best, cells(row).to_vec())).collect();
+    for mixed in &results.table.mixed {
+        let _ = writeln!(out, "<p class=\"note\">{}</p>", escaped(&mixed.note()));
+    }
     out.push_str(&table("rows", &COLUMNS, &rows, 4));
     out.push_str("</section>\n");
 }
@@ -171,8 +174,8 @@ fn charts_of_curves(out: &mut String) {
 
 fn scores(out: &mut String, results: &Results) {
     out.push_str(
-        "<section id=\"scores\"><h2>Scores</h2>\n<p>Over all workloads that an optimizer was run on. They are relative: another \
-         optimizer in the grid can reorder them.</p>\n",
+        "<section id=\"scores\"><h2>Scores</h2>\n<p>Over all workloads that an optimizer was run on, and to be compared where these \
+         are as many. They are relative: another optimizer in the grid can reorder them.</p>\n",
     );
     let fixed = |value: f64, places: usize| {
         if value.is_nan() { NONE.to_owned() } else { format!("{value:.places$}") }
@@ -191,6 +194,11 @@ fn scores(out: &mut String, results: &Results) {
     };
     let rows: Vec<_> = results.by_score().into_iter().map(row).collect();
     out.push_str(&table("solvers", &SOLVERS, &rows, 2));
+    let _ = writeln!(
+        out,
+        "<p class=\"js hint\">The charts are of the optimizers that ran on the same {}.</p>",
+        results.common().words()
+    );
     out.push_str("<div class=\"explorer js\" id=\"profiles\"></div></section>\n");
 }
 

@@ -27,7 +27,7 @@ const ALL_PAIRS: usize = 40;
 /// Collects what the table doesn't keep of the runs that it reports.
 pub struct Builder {
     tuned: Tuned,
-    /// For each row the step of each reported run, if it reached the target, and the steps it made.
+    /// For each row the step of each reported run, if it reached the target, and its budget.
     runs: Vec<Vec<(Option<u64>, u64)>>,
     /// For each row when its targets were reached, and how many there were to reach.
     hits: Vec<(Vec<f64>, u64)>,
@@ -54,7 +54,7 @@ impl Builder {
         let ended_well = !matches!(cell.outcome, Outcome::Diverged | Outcome::Failed);
         let reached = |step: Option<u64>| step.filter(|_| ended_well);
         let headline = cell.hits.iter().find(|hit| Some(hit.target) == row.target);
-        self.runs[place].push((headline.and_then(|hit| reached(hit.step)), cell.steps));
+        self.runs[place].push((headline.and_then(|hit| reached(hit.step)), cell.budget));
         let (times, pairs) = &mut self.hits[place];
         *pairs += cell.hits.len() as u64;
         let steps = cell.hits.iter().filter_map(|hit| reached(hit.step));
@@ -77,9 +77,19 @@ impl Builder {
             })
             .collect();
 
+        let is_mixed = |workload: &Workload| {
+            let mixed = &table.mixed;
+            mixed.iter().any(|mixed| mixed.problem == workload.problem && mixed.loss == workload.loss)
+        };
+        let left_out: Vec<usize> =
+            (0..workloads.names.len()).filter(|&place| is_mixed(&workloads.names[place])).collect();
+
         // The rows of each workload that have something to report.
         let mut by_workload = vec![Vec::new(); workloads.names.len()];
         for (index, row) in table.rows.iter().enumerate().filter(|(_, row)| row.seeds > 0) {
+            if left_out.contains(&rows[index].workload) {
+                continue;
+            }
             by_workload[rows[index].workload].push((index, row.steps_median));
         }
         let mut standings: Vec<Standing> = solvers.names.iter().map(|_| Standing::default()).collect();
@@ -95,6 +105,9 @@ impl Builder {
             }
         }
         for (row, (times, pairs)) in rows.iter().zip(hits) {
+            if left_out.contains(&row.workload) {
+                continue;
+            }
             let standing = &mut standings[row.solver];
             standing.reached.extend(times);
             standing.pairs += pairs;
@@ -102,7 +115,7 @@ impl Builder {
         let pairs = compare(&standings);
         let solvers =
             solvers.names.into_iter().zip(standings).map(|(names, standing)| standing.solver(names));
-        let scores = Scores { rows, workloads: workloads.names, solvers: solvers.collect(), pairs };
+        let scores = Scores { rows, workloads: workloads.names, solvers: solvers.collect(), pairs, left_out };
         (table, scores)
     }
 }

@@ -4,7 +4,8 @@
 //! rate that its tuning seeds chose. t is the median over the reporting seeds of the steps to the
 //! headline target; `inf` if the median run never got there. A solver is scored on the workloads that
 //! it was run on: [`Solver::workloads`] says how many, and solvers that ran on different ones can't be
-//! compared. Profiles, scores and ranks are relative, so that another solver can reorder them: the raw
+//! compared. A workload whose runs differ in budget or targets ([`Mixed`](crate::table::Mixed)) scores nobody.
+//! Profiles, scores and ranks are relative, so that another solver can reorder them: the raw
 //! t of each row stands in the table.
 //!
 //! ```text
@@ -42,6 +43,8 @@ pub struct Scores {
     pub solvers: Vec<Solver>,
     /// Solvers against each other.
     pub pairs: Vec<Pair>,
+    /// Workloads that solvers aren't scored on, since their runs differ in budget or targets.
+    pub left_out: Vec<usize>,
 }
 
 /// What is trained.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::sheet::Sheet;
 use super::{Pair, RowScore, Scores};
 use crate::layout::WIDTH;
-use crate::table::{NONE, Row, Table, printable, short, steps};
+use crate::table::{NONE, Row, Table, printable, short, steps, workload};
 
 /// In what form scores are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,8 +99,21 @@ impl Scores {
             ]
             .map(str::to_owned)
             .to_vec();
+            last.notes.extend(self.left_out_note());
         }
         sheets
+    }
+
+    /// Which workloads solvers aren't scored on.
+    fn left_out_note(&self) -> Option<String> {
+        let name = |&at: &usize| printable(&workload(&self.workloads[at].problem, &self.workloads[at].loss));
+        let names: Vec<String> = self.left_out.iter().map(name).collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "scores, ranks and pairs of solvers leave out, since their runs differ in budget or targets: {}",
+                names.join(", ")
+            )
+        })
     }
 
     /// Solvers with something to report: those on most workloads first, then the highest score.
@@ -134,9 +147,14 @@ impl Scores {
         if more > 0 {
             notes.push(format!("{more} more in scores.json"));
         }
-        let workloads = self.workloads.len();
+        let workloads = self.workloads.len() - self.left_out.len();
+        let on_all = shown.iter().all(|&at| self.solvers[at].workloads == workloads as u64);
         Sheet {
-            heading: format!("solvers over {workloads} workload{}", if workloads == 1 { "" } else { "s" }),
+            heading: match workloads {
+                1 => "solvers over 1 workload".to_owned(),
+                _ if on_all => format!("solvers over {workloads} workloads"),
+                _ => format!("solvers, each over its own of {workloads} workloads"),
+            },
             header: [
                 "solver", "score", "solved", "rank", "ρ(1)", "ρ(2)", "ρ(4)", "F(1%)", "F(10%)", "F(100%)",
             ]

@@ -9,14 +9,21 @@ use super::quantile;
 /// interval = [Q(α/2), Q(1 − α/2)] of the θ*          α = 1 − level
 /// ```
 ///
-/// The statistic may sort what it is given. The draws are a function of `seed` and the number of
+/// Where there are no more than `resamples` different resamples, which are multisets, the interval is exact: each
+/// counts as often as it is found among all nⁿ samples.
+///
+/// ```text
+/// multisets = C(2n − 1, n)          samples of one = n! / Π_i c_i!          c_i: how often value i is in it
+/// ```
+///
+/// The statistic may sort what it is given. The draws of more values are a function of `seed` and the number of
 /// values, so the same call gives the same interval on every machine, and two rows with as many
 /// seeds are resampled alike. `inf` is an end where the statistic is often enough `inf`. Both ends are
 /// NaN without values, or if the statistic gives NaN. With few values it is too narrow: for the mean
 /// of 10 normal values a 95 % interval covers about 90 %.
 ///
 /// Paper: Efron 1979, *Bootstrap methods: another look at the jackknife*.
-/// Checked against: the exact bootstrap distribution of three values, SciPy's
+/// Checked against: all nⁿ samples of up to five values in NumPy, SciPy's
 /// `bootstrap(method="percentile")`, and coverage by simulation.
 ///
 /// ```
@@ -37,6 +44,9 @@ pub fn bootstrap_interval<T: Copy>(
     if values.is_empty() || resamples == 0 {
         return (f64::NAN, f64::NAN);
     }
+    if let Some(samples) = samples_of(values.len(), resamples) {
+        return exact_interval(values, statistic, level, samples);
+    }
     let mut drawn = values.to_vec();
     let mut counter = 0;
     let mut results = Vec::with_capacity(resamples);
@@ -54,6 +64,75 @@ pub fn bootstrap_interval<T: Copy>(
     results.sort_unstable_by(f64::total_cmp);
     let tail = (1.0 - level) / 2.0;
     (quantile(&results, tail), quantile(&results, 1.0 - tail))
+}
+
+/// nⁿ, if there are at most so many multisets of n out of n values.
+fn samples_of(n: usize, most: usize) -> Option<u128> {
+    // C(n − 1 + k, k) for k = 1 … n, each a whole number; it only grows.
+    let mut multisets = 1_u128;
+    for k in 1..=n as u128 {
+        multisets = multisets * (n as u128 - 1 + k) / k;
+        if multisets > most as u128 {
+            return None;
+        }
+    }
+    (n as u128).checked_pow(u32::try_from(n).ok()?)
+}
+
+/// The interval over all samples, of which there are so many.
+fn exact_interval<T: Copy>(
+    values: &[T],
+    mut statistic: impl FnMut(&mut [T]) -> f64,
+    level: f64,
+    samples: u128,
+) -> (f64, f64) {
+    let n = values.len();
+    // The places of the values that a multiset has, ascending.
+    let mut places = vec![0; n];
+    let mut drawn = values.to_vec();
+    let mut results: Vec<(f64, u128)> = Vec::new();
+    loop {
+        drawn.iter_mut().zip(&places).for_each(|(slot, place)| *slot = values[*place]);
+        let result = statistic(&mut drawn);
+        if result.is_nan() {
+            return (f64::NAN, f64::NAN);
+        }
+        results.push((result, orders(&places)));
+        // The last place that can grow does, and those behind it begin there.
+        let Some(grows) = places.iter().rposition(|place| place + 1 < n) else { break };
+        let next = places[grows] + 1;
+        places[grows..].fill(next);
+    }
+    results.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let tail = (1.0 - level) / 2.0;
+    (weighted_quantile(&results, samples, tail), weighted_quantile(&results, samples, 1.0 - tail))
+}
+
+/// n! / Π c!, the number of orders of a multiset that is given in ascending order.
+fn orders(places: &[usize]) -> u128 {
+    let (mut orders, mut equal) = (1_u128, 0_u128);
+    for (k, place) in places.iter().enumerate() {
+        equal = if k > 0 && places[k - 1] == *place { equal + 1 } else { 1 };
+        // Whole at every k: the orders of the first k + 1.
+        orders = orders * (k as u128 + 1) / equal;
+    }
+    orders
+}
+
+/// As [`quantile`], of values that stand there so many times each, `count` in all.
+fn weighted_quantile(sorted: &[(f64, u128)], count: u128, p: f64) -> f64 {
+    let rank = p.clamp(0.0, 1.0) * count as f64;
+    let upper = (rank.floor() as u128).min(count - 1);
+    let lower = (rank.ceil() as u128).saturating_sub(1);
+    let at = |place: u128| {
+        let mut before = 0;
+        let found = sorted.iter().find(|(_, weight)| {
+            before += weight;
+            place < before
+        });
+        found.map_or(f64::NAN, |(value, _)| *value)
+    };
+    at(lower).midpoint(at(upper))
 }
 
 /// Wilson's interval for a share of successes.
@@ -115,6 +194,47 @@ mod tests {
         assert_eq!(interval(0.95), (0.0, 6.0));
         assert_eq!(interval(0.80), (1.0, 5.0));
         assert_eq!(interval(0.50), (2.0, 4.0));
+    }
+
+    /// Every sample by itself, and [`quantile`] of them all.
+    fn by_all_samples(values: &[f64], statistic: fn(&mut [f64]) -> f64, level: f64) -> (f64, f64) {
+        let n = values.len();
+        let sample =
+            |number: usize| -> Vec<f64> { (0..n as u32).map(|k| values[number / n.pow(k) % n]).collect() };
+        let mut all: Vec<f64> = (0..n.pow(n as u32)).map(|number| statistic(&mut sample(number))).collect();
+        all.sort_unstable_by(f64::total_cmp);
+        let tail = (1.0 - level) / 2.0;
+        (quantile(&all, tail), quantile(&all, 1.0 - tail))
+    }
+
+    #[test]
+    fn few_values_have_the_interval_of_all_samples() {
+        let values = [18.0, 20.5, 21.0, 30.0, 19.0, f64::INFINITY];
+        for n in 1..=6 {
+            for level in [0.95, 0.9, 0.5, 0.1] {
+                // Medians of equal values are equal, whatever their order.
+                let ours = bootstrap_interval(&values[..n], median, level, 1000, 0);
+                assert_eq!(ours, by_all_samples(&values[..n], median, level), "{n} at {level}");
+            }
+        }
+    }
+
+    #[test]
+    fn exact_where_there_are_few_enough_multisets() {
+        // C(9, 5) = 126
+        assert_eq!((samples_of(5, 126), samples_of(5, 125)), (Some(3125), None));
+        assert_eq!(
+            (samples_of(1, 1), samples_of(7, 1000), samples_of(1000, usize::MAX)),
+            (Some(1), None, None)
+        );
+        assert_eq!([orders(&[0, 0, 0]), orders(&[0, 1, 1]), orders(&[0, 1, 2, 2, 2])], [1, 3, 20]);
+        // No draw, so the seed changes nothing.
+        let interval = |n: usize, seed| {
+            let values: Vec<f64> = (0..n).map(|k| (k * k) as f64).collect();
+            bootstrap_interval(&values, mean, 0.9, 1000, seed)
+        };
+        assert!((0..20).all(|seed| interval(6, seed) == interval(6, 0)));
+        assert!((0..20).any(|seed| interval(7, seed) != interval(7, 0)));
     }
 
     #[test]

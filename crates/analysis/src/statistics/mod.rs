@@ -24,11 +24,12 @@ pub use wilcoxon::wilcoxon_signed_rank;
 /// ERT = Σ_i min(t_i, B_i) / #successes          ∞ without a success
 /// ```
 ///
-/// `runs` holds the step t at which the target was reached, if it was, and the steps B that the run
-/// made: the budget, or what was spent before it diverged.
+/// `runs` holds the step t at which the target was reached, if it was, and the budget B of the run. One that
+/// diverged costs its whole budget, too: else a rate that dies early in most runs would seem to be a fast one.
 ///
 /// Paper: Hansen, Auger, Ros, Mersmann, Tušar & Brockhoff 2021, *COCO: a platform for comparing
-/// continuous optimizers in a black-box setting*.
+/// continuous optimizers in a black-box setting*. Differs from the paper: it counts what was spent
+/// before a run broke off, since a restart is cheap there.
 #[must_use]
 pub fn expected_running_time(runs: impl IntoIterator<Item = (Option<u64>, u64)>) -> f64 {
     let (mut spent, mut successes) = (0_u128, 0_u64);

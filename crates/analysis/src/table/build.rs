@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::choose::{Rate, Run, basin_decades, choose, edge, rates};
-use super::{Row, Table, Trouble};
-use crate::records::{Cell, Outcome, Role};
+use super::{Mixed, Row, Table, Trouble};
+use crate::records::{Cell, Hit, Outcome, Role};
 use crate::statistics::{expected_running_time, median, quantile};
 
 /// Collects runs, 80 bytes for each, and makes the table of them.
@@ -13,6 +13,8 @@ use crate::statistics::{expected_running_time, median, quantile};
 pub struct Builder {
     groups: Vec<Group>,
     names: Names,
+    /// The sets of targets that runs were asked for.
+    asked: Vec<Vec<f64>>,
 }
 
 /// A table, and the learning rates that each of its rows chose from.
@@ -71,7 +73,9 @@ struct Group {
     schedule: String,
     tuning: Vec<Run>,
     reporting: Vec<Run>,
-    budget: u64,
+    /// Every budget of the runs, and the place of every set of their targets: commonly one each.
+    budgets: Vec<u64>,
+    asked: Vec<usize>,
     tuning_evaluations: u64,
 }
 
@@ -92,7 +96,18 @@ impl Builder {
             self.names.keep();
         }
         let group = &mut self.groups[at];
-        group.budget = group.budget.max(cell.budget);
+        if !group.budgets.contains(&cell.budget) {
+            group.budgets.push(cell.budget);
+        }
+        // Most runs were asked for what the first of their row was.
+        let is_of = |set: usize| same(&self.asked[set], &cell.hits);
+        if !group.asked.iter().any(|set| is_of(*set)) {
+            let place = (0..self.asked.len()).find(|set| is_of(*set)).unwrap_or(self.asked.len());
+            if place == self.asked.len() {
+                self.asked.push(cell.hits.iter().map(|hit| hit.target).collect());
+            }
+            group.asked.push(place);
+        }
         match cell.role {
             Role::Tuning => {
                 group.tuning.push(Run::new(cell));
@@ -111,9 +126,10 @@ impl Builder {
     /// The same with the grids of learning rates, for scores.
     #[must_use]
     pub fn finish_tuned(self) -> Tuned {
+        let mixed = mixed(&self.groups, &self.asked);
         let (mut rows, grids): (Vec<Row>, _) = self.groups.into_iter().map(Group::row).unzip();
         mark_best(&mut rows);
-        Tuned { table: Table { rows }, grids, names: self.names }
+        Tuned { table: Table { rows, mixed }, grids, names: self.names }
     }
 }
 
@@ -143,7 +159,7 @@ impl Group {
             optimizer: self.optimizer,
             schedule: self.schedule,
             target,
-            budget: self.budget,
+            budget: self.budgets.iter().copied().max().unwrap_or(0),
             lr,
             edge: edge(&grid, chosen),
             rates: grid.len() as u64,
@@ -155,7 +171,7 @@ impl Group {
             steps_median: quantile(&steps, 0.5),
             steps_q75: quantile(&steps, 0.75),
             evaluations_median: quantile(&evaluations, 0.5),
-            ert: expected_running_time(reported.iter().map(|run| (run.reached(target), run.steps))),
+            ert: expected_running_time(reported.iter().map(|run| (run.reached(target), run.budget))),
             final_error: median(&mut errors),
             diverged_rate: share(count(Outcome::Diverged)),
             failed: count(Outcome::Failed) as u64,
@@ -165,6 +181,43 @@ impl Group {
         };
         (row, grid)
     }
+}
+
+/// Whether a run was asked for these targets.
+fn same(targets: &[f64], hits: &[Hit]) -> bool {
+    targets.len() == hits.len()
+        && targets.iter().zip(hits).all(|(target, hit)| target.total_cmp(&hit.target).is_eq())
+}
+
+/// The workloads whose runs differ in budget or targets, in order of first appearance.
+fn mixed(groups: &[Group], asked: &[Vec<f64>]) -> Vec<Mixed> {
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut workloads: Vec<(Mixed, Vec<usize>)> = Vec::new();
+    for group in groups {
+        let place = *places.entry((&group.problem, &group.loss)).or_insert(workloads.len());
+        if place == workloads.len() {
+            let (problem, loss) = (group.problem.clone(), group.loss.clone());
+            let none = Mixed { problem, loss, within_rows: false, budgets: Vec::new(), targets: Vec::new() };
+            workloads.push((none, Vec::new()));
+        }
+        let (workload, sets) = &mut workloads[place];
+        workload.within_rows |= group.budgets.len() > 1 || group.asked.len() > 1;
+        workload.budgets.extend(&group.budgets);
+        sets.extend(&group.asked);
+    }
+    let ordered = |(mut workload, mut sets): (Mixed, Vec<usize>)| {
+        workload.budgets.sort_unstable();
+        workload.budgets.dedup();
+        sets.sort_unstable();
+        sets.dedup();
+        workload.targets = sets.iter().map(|set| asked[*set].clone()).collect();
+        workload.targets.iter_mut().for_each(|set| set.sort_by(|a, b| b.total_cmp(a)));
+        // The order of the runs must not show.
+        workload.targets.sort_by(|a, b| b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal));
+        workload
+    };
+    let all = workloads.into_iter().map(ordered);
+    all.filter(|workload| workload.budgets.len() > 1 || workload.targets.len() > 1).collect()
 }
 
 /// Marks the best rows of each problem.

@@ -14,7 +14,6 @@ pub(super) struct Run {
     step: u64,
     /// The evaluations spent by then.
     evaluations: u64,
-    pub(super) steps: u64,
     pub(super) budget: u64,
     /// Its error at the end, where `inf` is none.
     pub(super) error: f64,
@@ -38,7 +37,6 @@ impl Run {
             target: hardest.map(|hit| hit.target),
             step: step.unwrap_or(NEVER),
             evaluations: hardest.and_then(|hit| hit.evaluations).unwrap_or(NEVER),
-            steps: cell.steps,
             budget: cell.budget,
             error,
             // An error that was 0 from the start didn't fall.
@@ -84,7 +82,7 @@ pub(super) fn rates(runs: &mut [Run], target: Option<f64>) -> Vec<Rate> {
     runs.sort_unstable_by(|a, b| a.lr.total_cmp(&b.lr));
     let rate = |runs: &[Run]| Rate {
         lr: runs[0].lr,
-        ert: expected_running_time(runs.iter().map(|run| (run.reached(target), run.steps))),
+        ert: expected_running_time(runs.iter().map(|run| (run.reached(target), run.budget))),
         error: median(&mut runs.iter().map(|run| run.error).collect::<Vec<_>>()),
         remaining: median(&mut runs.iter().map(|run| run.remaining).collect::<Vec<_>>()),
         steps_capped: capped(runs.iter().map(|run| run.steps_to(target).min(run.budget as f64))),
@@ -148,7 +146,7 @@ mod tests {
         rates.iter().map(rate).collect()
     }
 
-    fn run(lr: f64, step: Option<u64>, steps: u64, error: f64) -> Run {
+    fn run(lr: f64, step: Option<u64>, error: f64) -> Run {
         let outcome = if step.is_some() { Outcome::Reached } else { Outcome::Budget };
         let remaining = (error / 2.0).min(1.0);
         Run {
@@ -156,7 +154,6 @@ mod tests {
             target: Some(0.1),
             step: step.unwrap_or(NEVER),
             evaluations: step.unwrap_or(NEVER),
-            steps,
             budget: 100,
             error,
             remaining,
@@ -168,14 +165,14 @@ mod tests {
     #[test]
     fn rates_by_hand() {
         let mut runs = [
-            run(1.0, None, 100, 0.5),
-            run(0.1, Some(40), 40, 0.1),
-            run(1.0, Some(10), 10, 0.09),
-            run(0.1, Some(60), 60, 0.08),
-            run(1.0, None, 3, INF),
+            run(1.0, None, 0.5),
+            run(0.1, Some(40), 0.1),
+            run(1.0, Some(10), 0.09),
+            run(0.1, Some(60), 0.08),
+            run(1.0, None, INF),
         ];
-        // (40 + 60) / 2, and (100 + 10 + 3) / 1
-        let mut by_hand = grid(&[(0.1, 50.0, 0.09), (1.0, 113.0, 0.5)]);
+        // (40 + 60) / 2, and (100 + 10 + 100) / 1: a run that diverged costs its budget.
+        let mut by_hand = grid(&[(0.1, 50.0, 0.09), (1.0, 210.0, 0.5)]);
         // Each started with an error of 2; (40 + 60) / 2, and (100 + 10 + 100) / 3.
         (by_hand[0].remaining, by_hand[0].steps_capped) = (0.045, 50.0);
         (by_hand[1].remaining, by_hand[1].steps_capped) = (0.25, 70.0);

@@ -79,7 +79,7 @@ impl Table {
         while let Some(line) = lines.next()? {
             rows.push(read_row(&line)?);
         }
-        Ok(Self { rows })
+        Ok(Self { rows, mixed: Vec::new() })
     }
 }
 

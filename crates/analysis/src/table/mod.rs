@@ -6,7 +6,7 @@
 //! ```text
 //! headline target T = the smallest target of the row's runs
 //! t_i = the step at which run i reached T; ∞ if it didn't, diverged or failed
-//! B_i = the steps that run i made
+//! B_i = the budget of run i, also where it diverged or failed before
 //! e_i = its error at the end; ∞ if it diverged, failed or ended on no finite number
 //! ERT = Σ_i min(t_i, B_i) / #{i : t_i < ∞}          ∞ without a success
 //! lr  = argmin over the grid of (ERT, median e, lr), compared in this order
@@ -25,6 +25,7 @@ mod build;
 mod choose;
 mod columns;
 mod file;
+mod mixed;
 mod number;
 mod render;
 mod trouble;
@@ -35,6 +36,8 @@ pub(crate) use choose::choose;
 pub use choose::{Rate, basin};
 pub(crate) use columns::printable;
 pub(crate) use file::{COLUMNS, Line, write_row};
+pub use mixed::Mixed;
+pub(crate) use mixed::workload;
 pub use number::short;
 pub(crate) use number::{NONE, steps};
 pub use render::RenderOptions;
@@ -92,7 +95,7 @@ pub struct Row {
     /// Median of the gradient evaluations to the target: the steps, unless the optimizer needs more than
     /// one a step; NaN without runs.
     pub evaluations_median: f64,
-    /// The expected running time: steps spent for each success.
+    /// The expected running time: steps spent for each success, where a run without one costs its budget.
     pub ert: f64,
     /// Median of the error at the end; NaN without runs.
     pub final_error: f64,
@@ -142,4 +145,7 @@ impl Row {
 pub struct Table {
     /// The rows.
     pub rows: Vec<Row>,
+    /// Workloads whose runs differ in budget or targets, as far as the runs are known: none in a table that was read
+    /// from its file.
+    pub mixed: Vec<Mixed>,
 }

@@ -36,7 +36,9 @@ impl Table {
             if !rows.is_empty() {
                 lines.extend(columns.lines(options.terminal));
             }
-            lines.extend(notes(&problem, rows.len()));
+            lines.extend(
+                notes(&problem, rows.len()).chain(self.mixed_notes(&problem)).map(|note| wrapped(&note)),
+            );
             lines.push(String::new());
             shown.extend(rows);
         }
@@ -55,11 +57,19 @@ impl Table {
             let (header, cells) = columns.plain();
             lines.extend(markdown_table(&header, &cells, 4));
             lines.push(String::new());
-            lines.extend(notes(&problem, rows.len()).map(|note| note + "\n"));
+            let notes = notes(&problem, rows.len()).chain(self.mixed_notes(&problem));
+            lines.extend(notes.map(|note| markdown_cell(&note) + "\n"));
             shown.extend(rows);
         }
         lines.extend(legend(&shown).map(|line| format!("{}<br>", line.replace('*', "\\*"))));
         lines.join("\n") + "\n"
+    }
+
+    /// What is to be said of the workloads of a problem.
+    fn mixed_notes(&self, problem: &[&Row]) -> impl Iterator<Item = String> {
+        let name = problem.first().map(|row| row.problem.as_str());
+        let own = self.mixed.iter().filter(move |mixed| Some(mixed.problem.as_str()) == name);
+        own.map(|mixed| printable(&mixed.note()))
     }
 
     /// Problem by problem all rows, and those to be shown: loss by loss, the best first.

@@ -11,7 +11,8 @@ words! {
         "stalls" Stalls "Their error hardly fell.",
         "oscillates" Oscillates "They were closer before, and their loss was lower then.",
         "drifts" Drifts "Their loss is at its lowest and their error isn't: it is least somewhere else.",
-        "diverges" Diverges "They left the finite numbers, or their bounds."
+        "diverges" Diverges "They left the finite numbers, or their bounds.",
+        "not finite at start" NotFinite "Their loss or their error isn't finite where they start."
 }
 
 /// An error that is still above this share of the one at the start hardly fell.
@@ -25,7 +26,8 @@ impl Trouble {
     /// The trouble of one run.
     pub(super) fn of(cell: &Cell) -> Self {
         if cell.outcome == Outcome::Diverged {
-            return Self::Diverges;
+            let starts = cell.start_loss.is_finite() && cell.start_error.is_finite();
+            return if starts { Self::Diverges } else { Self::NotFinite };
         }
         let hardest = cell.hits.iter().min_by(|a, b| a.target.total_cmp(&b.target));
         if hardest.is_none_or(|hit| hit.step.is_some()) || cell.outcome == Outcome::Failed {
@@ -42,7 +44,7 @@ impl Trouble {
     /// What at least half of the runs have in common.
     pub(super) fn common(runs: &[Self]) -> Self {
         let count = |trouble: Self| runs.iter().filter(|run| **run == trouble).count();
-        [Self::Stalls, Self::Oscillates, Self::Drifts, Self::Diverges]
+        [Self::NotFinite, Self::Stalls, Self::Oscillates, Self::Drifts, Self::Diverges]
             .into_iter()
             .find(|trouble| count(*trouble) > 0 && 2 * count(*trouble) >= runs.len())
             .unwrap_or(Self::None)
@@ -54,7 +56,8 @@ const SLOWER: f64 = 5.0;
 
 impl Table {
     /// The losses that are slow on every problem that has others, whatever trains them and at whatever
-    /// rate.
+    /// rate. One that isn't finite at the start is none of them: see
+    /// [`undefined_losses`](Self::undefined_losses).
     #[must_use]
     pub fn slow_losses(&self) -> Vec<&str> {
         let ert = |problem: &str, loss: Option<&str>| {
@@ -65,7 +68,7 @@ impl Table {
         };
         let mut slow: Vec<&str> = Vec::new();
         let mut fine: Vec<&str> = Vec::new();
-        for row in &self.rows {
+        for row in self.rows.iter().filter(|row| row.trouble != Trouble::NotFinite) {
             let best = ert(&row.problem, None);
             if best.is_finite() {
                 let is_slow = ert(&row.problem, Some(&row.loss)) > SLOWER * best;
@@ -77,6 +80,20 @@ impl Table {
         }
         slow.retain(|loss| !fine.contains(loss));
         slow
+    }
+
+    /// Problems and losses, in order of first appearance, where most runs start at a loss or an error that isn't
+    /// finite: no optimizer and no rate can change that.
+    #[must_use]
+    pub fn undefined_losses(&self) -> Vec<(&str, &str)> {
+        let mut undefined = Vec::new();
+        for row in self.rows.iter().filter(|row| row.trouble == Trouble::NotFinite) {
+            let workload = (row.problem.as_str(), row.loss.as_str());
+            if !undefined.contains(&workload) {
+                undefined.push(workload);
+            }
+        }
+        undefined
     }
 }
 

@@ -4,6 +4,7 @@ mod contract;
 mod formula;
 mod formula_text;
 mod golden;
+mod large;
 mod options;
 mod question;
 mod torchscript;

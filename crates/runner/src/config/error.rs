@@ -96,6 +96,22 @@ impl<'a> Source<'a> {
         self.wrong(None, message, help)
     }
 
+    /// A target can't hold for longer than a run is.
+    pub(super) fn hold(&self, hold: Option<&Spanned<u64>>, steps: u64) -> Result<(), ConfigError> {
+        let Some(hold) = hold else { return Ok(()) };
+        let most = steps.saturating_add(1);
+        let message = format!(
+            "`hold` must be at most {most}, one more than the {steps} steps of a run, and is {}",
+            hold.get_ref()
+        );
+        self.require(
+            hold,
+            *hold.get_ref() <= most,
+            &message,
+            "no run could reach a target: hold it for fewer steps, or give more `steps`",
+        )
+    }
+
     /// A mistake at `value` unless `holds`.
     pub(super) fn require<T>(
         &self,

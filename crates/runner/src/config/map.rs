@@ -342,6 +342,7 @@ fn parse_in(file: &str, folder: &Path, text: String) -> Result<Map, ConfigError>
         )?;
     }
     let steps = count(&entry.steps, "steps", 500)?;
+    source.hold(entry.hold.as_ref(), steps)?;
     check_size(&source, &entry, [x.pixels, y.pixels], steps)?;
     check_memory(&source, &entry, &setting, x.pixels.max(y.pixels) as u64)?;
     let hardest = setting.problem.targets().last().copied().unwrap_or(1e-3);

@@ -265,6 +265,9 @@ fn check_name(source: &Source, name: &Spanned<String>) -> Result<String, ConfigE
     Ok(text.to_owned())
 }
 
+/// The budget where the config names none.
+const STEPS: u64 = 1000;
+
 fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Grid, ConfigError> {
     let (place, block): (_, &Block) = (block, block.as_ref());
     let check_problem = |problem: &Problem| {
@@ -308,6 +311,7 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
             "1 counts the first step at the target",
         )?;
     }
+    source.hold(hold, steps.map_or(STEPS, |steps| *steps.get_ref()))?;
     let lr = match block.lr.as_ref().or(file.lr.as_ref()) {
         Some(rates) => source.numbers(rates, "a learning rate")?,
         None => Numbers::Log { from: 1e-4, to: 1.0, per_decade: Some(2), count: None }.values(),
@@ -348,7 +352,7 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
         schedules,
         lr,
         seeds,
-        steps: steps.map_or(1000, |steps| *steps.get_ref()),
+        steps: steps.map_or(STEPS, |steps| *steps.get_ref()),
         targets,
         hold: hold.map_or(1, |hold| *hold.get_ref()),
         record: record.map_or_else(Record::default, |record| *record.as_ref()),

@@ -14,11 +14,11 @@ use super::size::MOST_ENTRIES;
 pub enum Numbers {
     /// As they stand.
     List(Vec<f64>),
-    /// From … to, both included.
+    /// From … to: by steps of 10^(1/`per_decade`) as far as `to`, or `count` numbers with both ends.
     Log {
         /// The smallest.
         from: f64,
-        /// The largest.
+        /// The largest, or a bound of it.
         to: f64,
         /// How many a decade.
         per_decade: Option<u32>,
@@ -110,6 +110,11 @@ impl Numbers {
     /// The numbers, ascending. Those of a range are rounded to three digits, or to as many as keep
     /// them apart.
     ///
+    /// ```text
+    /// per_decade = n: from·10^(i/n), i = 0, 1, … while it isn't above `to`, once it is rounded
+    /// count = n:      from·(to/from)^(i/(n − 1)), i = 0 … n − 1
+    /// ```
+    ///
     /// # Panics
     /// Never: numbers just written are read back.
     #[must_use]
@@ -122,23 +127,22 @@ impl Numbers {
             }
             Self::Log { from, to, per_decade, count } => {
                 let decades = libm::log10(to / from);
-                let steps = match (count, per_decade) {
-                    (Some(count), _) => f64::from(count - 1),
-                    (None, per_decade) => (decades * f64::from(per_decade.unwrap_or(1))).round().max(1.0),
+                let exact: Vec<f64> = if let Some(count) = count {
+                    let steps = f64::from(count - 1);
+                    (0..*count).map(|i| from * libm::pow(10.0, decades * f64::from(i) / steps)).collect()
+                } else {
+                    let each = f64::from(per_decade.unwrap_or(1));
+                    // One more than there are, since rounding may bring it down to `to`.
+                    let steps = (decades * each).floor() as u32 + 1;
+                    (0..=steps).map(|i| from * libm::pow(10.0, f64::from(i) / each)).collect()
                 };
-                let exact: Vec<f64> = (0..=steps as u32)
-                    .map(|i| from * libm::pow(10.0, decades * f64::from(i) / steps))
-                    .collect();
                 let rounded = |digits: usize| -> Vec<f64> {
-                    exact
-                        .iter()
-                        .map(|x| format!("{x:.digits$e}").parse().expect("a number just written"))
-                        .collect()
+                    let round = |x: &f64| format!("{x:.digits$e}").parse().expect("a number just written");
+                    exact.iter().map(round).filter(|x| count.is_some() || x <= to).collect()
                 };
-                (2..17)
-                    .map(rounded)
-                    .find(|values| values.windows(2).all(|pair| pair[0] < pair[1]))
-                    .unwrap_or(exact)
+                let apart =
+                    |values: &Vec<f64>| !values.is_empty() && values.windows(2).all(|pair| pair[0] < pair[1]);
+                (2..17).map(rounded).find(apart).unwrap_or(exact)
             }
         }
     }
@@ -300,10 +304,21 @@ mod tests {
     }
 
     #[test]
-    fn log_ranges_include_both_ends_and_read_well() {
+    fn log_ranges_step_evenly_and_read_well() {
         assert_eq!(log(1e-3, 1.0, Some(1), None), [0.001, 0.01, 0.1, 1.0]);
         assert_eq!(log(0.01, 1.0, Some(2), None), [0.01, 0.0316, 0.1, 0.316, 1.0]);
         assert_eq!(log(1.0, 8.0, None, Some(4)), [1.0, 2.0, 4.0, 8.0]);
+        // 3.16 is 10^½ to three digits, and stretches nothing: 1 is 1.
+        let wide = [0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1.0, 3.16];
+        assert_eq!(log(0.001, 3.16, Some(2), None), wide);
+        assert_eq!(log(0.001, 3.1622, Some(2), None), wide);
+        assert_eq!(log(0.001, 3.15, Some(2), None), wide[..7]);
+        assert_eq!(log(0.001, 9.9, Some(2), None), wide);
+        assert_eq!(log(2.0, 30.0, Some(1), None), [2.0, 20.0]);
+        assert_eq!(log(2.0, 3.0, Some(1), None), [2.0]);
+        // Rounded to three digits the first would be above the end.
+        assert_eq!(log(0.012_567_8, 0.01257, Some(1), None), [0.01257]);
+        assert_eq!(log(1e-4, 1e4, Some(100), None).len(), 801);
         let fine = log(1.0, 10.0, None, Some(10_000));
         assert!(fine.windows(2).all(|pair| pair[0] < pair[1]) && fine.len() == 10_000);
     }

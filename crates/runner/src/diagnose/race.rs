@@ -57,7 +57,7 @@ pub(super) struct Run {
 
 /// A run has diverged when its error is this many times the error it started with.
 const DIVERGED: f64 = 1e6;
-/// The steps that a noisy run must stay within the tolerance.
+/// The steps that a noisy run must stay within the tolerance, from the first to the last of the evaluations of its error.
 const HOLD: u64 = 10;
 
 struct Racer<F> {
@@ -69,7 +69,8 @@ struct Racer<F> {
     factors: Factors,
     last: Vec<f64>,
     cosines: Vec<f64>,
-    within: u64,
+    /// The first of the evaluations, up to now, that were within the tolerance.
+    since: Option<u64>,
     start_error: f64,
     over: bool,
     run: Run,
@@ -98,13 +99,13 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
         let draw = if rules.noisy { Draw::Step(step) } else { Draw::Frozen };
         let evaluated = model.evaluate(&points, draw);
         let measured = step % period == 0 || step == rules.budget;
-        let errors = if measured {
+        let record = step >= next_record || step == rules.budget;
+        let errors = if measured || record {
             let answers: Vec<f64> = running.iter().flat_map(|i| racers[*i].answer()).collect();
             model.errors(&answers)
         } else {
             Vec::new()
         };
-        let record = step >= next_record || step == rules.budget;
         if record {
             next_record = (step + 1).max((step as f64 * 1.12).round() as u64);
         }
@@ -115,6 +116,7 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
             let seen = Seen {
                 step,
                 error: errors.get(place).copied(),
+                measured,
                 record,
                 taken: Taken {
                     model,
@@ -138,6 +140,8 @@ fn race_in<F: Float>(model: &Model, lanes: &[Lane], rules: Rules) -> Vec<Run> {
 struct Seen<'a> {
     step: u64,
     error: Option<f64>,
+    /// Whether the error decides anything; otherwise it is for the curve alone.
+    measured: bool,
     record: bool,
     taken: Taken<'a>,
 }
@@ -152,7 +156,7 @@ impl<F: Float> Racer<F> {
             factors: lane.schedule.iter(rules.budget.max(1)),
             last: Vec::new(),
             cosines: Vec::new(),
-            within: 0,
+            since: None,
             start_error: f64::NAN,
             over: false,
             run: Run { best_error: f64::INFINITY, ..Run::default() },
@@ -164,7 +168,7 @@ impl<F: Float> Racer<F> {
         let run = &mut self.run;
         run.steps = seen.step;
         run.end_loss = seen.taken.loss;
-        if let Some(error) = seen.error {
+        if let Some(error) = seen.error.filter(|_| seen.measured) {
             run.end_error = error;
             run.best_error = run.best_error.min(error);
             run.worst_error = run.worst_error.max(error);
@@ -173,7 +177,7 @@ impl<F: Float> Racer<F> {
             }
         }
         if seen.record {
-            run.curve.push((seen.step, seen.taken.loss, run.end_error));
+            run.curve.push((seen.step, seen.taken.loss, seen.error.unwrap_or(run.end_error)));
         }
         let point = || to_f64(&self.parameters);
         if seen.record && rules.keep && (run.points.len() + 1) * self.parameters.len() <= 4_000_000 {
@@ -190,12 +194,14 @@ impl<F: Float> Racer<F> {
             self.over = true;
             return false;
         }
-        self.within = if run.end_error <= rules.tolerance { self.within + 1 } else { 0 };
-        let hold = if rules.noisy { HOLD } else { 1 };
-        if self.within >= hold {
-            run.reached = Some(seen.step + 1 - hold);
-            self.over = true;
-            return true;
+        if seen.measured {
+            let hold = if rules.noisy { HOLD } else { 1 };
+            self.since = (run.end_error <= rules.tolerance).then(|| self.since.unwrap_or(seen.step));
+            run.reached = self.since.filter(|first| seen.step - first + 1 >= hold);
+            if run.reached.is_some() {
+                self.over = true;
+                return true;
+            }
         }
         if seen.step < rules.budget {
             let before = if rules.keep { point() } else { Vec::new() };
@@ -235,5 +241,47 @@ impl<F: Float> Racer<F> {
         self.run.turning = half.iter().sum::<f64>() / half.len().max(1) as f64;
         self.run.end = self.answer();
         self.run
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use losses::Loss;
+    use problems::Problem;
+
+    use super::super::model::ProblemModel;
+    use super::*;
+    use crate::config;
+    use crate::plan::Plan;
+
+    /// On a problem whose error is evaluated at every tenth step, as the engine counts it. No tolerance is a whole number
+    /// of the 360 test images, which the engine rounds to float32.
+    #[test]
+    fn a_noisy_run_must_stay_within_the_tolerance_at_the_next_evaluation_too() {
+        tch::set_num_threads(1);
+        let hits = |hold: u64| -> Vec<Option<u64>> {
+            let text = format!(
+                "name = 'x'\nsteps = 205\nlr = [0.5]\ntargets = [0.301, 0.201, 0.151, 0.121, 0.101]\nhold = {hold}\n\
+                 engine = 'libtorch'\nseeds = {{ tuning = [], reporting = [1] }}\n[[grid]]\nproblems = ['digits_mlp']\n\
+                 losses = ['cross_entropy']\noptimizers = [{{ sgd = {{ momentum = 0.9 }} }}]\n"
+            );
+            let config = config::parse("x.toml", &text).unwrap_or_else(|error| panic!("{error:?}"));
+            crate::engine::run(&Plan::new(&config).unwrap().batches[0]).remove(0).hits
+        };
+        let (problem, loss) = (Problem::named("digits_mlp").unwrap(), Loss::named("cross_entropy"));
+        let model = Model::problem(&ProblemModel { problem, loss, seed: 1 }, Kind::Float);
+        let lane = Lane {
+            optimizer: serde_json::from_str("{\"sgd\": {\"momentum\": 0.9}}").unwrap(),
+            schedule: Schedule::named("constant").unwrap(),
+            lr: 0.5,
+            start: model.start.clone(),
+        };
+        let reached = |tolerance: f64| {
+            let rules = Rules { budget: 205, tolerance, noisy: true, first_wins: false, keep: false };
+            race(&model, std::slice::from_ref(&lane), rules)[0].reached
+        };
+        let ours: Vec<Option<u64>> = [0.301, 0.201, 0.151, 0.121, 0.101].into_iter().map(reached).collect();
+        assert_eq!(ours, hits(HOLD));
+        assert_ne!(ours, hits(1), "nothing passes by");
     }
 }

@@ -154,7 +154,7 @@ fn run_block<F: Float>(
         }
         block.evaluate(&parameters, &mut gradient, &mut loss, &mut measure);
         block.disturb(step, &mut gradient);
-        let seen = Seen { step, loss: &loss, measure: &measure };
+        let seen = Seen { step, measured: true, loss: &loss, measure: &measure };
         ledger.observe(seen, &*block, &mut diverged);
         if rates.advance() {
             fill(&mut lr, &rates.current);
@@ -194,7 +194,7 @@ fn run_block<F: Float>(
         rates.listen(|lane| loss[lane / LANES][lane % LANES].to_f64());
         step += 1;
     }
-    (ledger.finish(Seen { step, loss: &loss, measure: &measure }, &*block), parameters)
+    (ledger.finish(Seen { step, measured: true, loss: &loss, measure: &measure }, &*block), parameters)
 }
 
 /// Writes the rates of the lanes into rows; places behind the last lane keep 0.

@@ -10,6 +10,9 @@ use crate::plan::Settings;
 #[derive(Clone, Copy)]
 pub(super) struct Seen<'a, F> {
     pub step: u64,
+    /// Whether the measure is of this very step. If not, it is that of the last step at which it was evaluated, and
+    /// reaches no target and ends no lane.
+    pub measured: bool,
     pub loss: &'a [Row<F>],
     pub measure: &'a [Row<F>],
 }
@@ -167,10 +170,12 @@ impl<'a, F: Float> Ledger<'a, F> {
         self.running == 0
     }
 
-    /// Takes note of a step. Lanes that have just diverged are added to `diverged`.
+    /// Takes note of a step. Lanes that have just diverged are added to `diverged`. A target that must hold for h
+    /// steps is reached at the first evaluated step k at which it is met, once it is met at every evaluation up to one
+    /// at step k + h − 1 or later.
     pub(super) fn observe(
         &mut self,
-        Seen { step, loss, measure }: Seen<F>,
+        Seen { step, measured, loss, measure }: Seen<F>,
         metric: &(impl Metric<F> + ?Sized),
         diverged: &mut Vec<usize>,
     ) {
@@ -188,6 +193,8 @@ impl<'a, F: Float> Ledger<'a, F> {
                 let lane = chunk * LANES + i;
                 let (l, m) = (loss[chunk][i], measure[chunk][i]);
                 let has_news = is_news(l, m, self.next[chunk][i], self.limit[chunk][i]);
+                // A loss that isn't finite ends a lane at any step.
+                let has_news = has_news && (measured || !l.to_f64().is_finite());
                 if has_news && self.ended.get(lane) == Some(&false) {
                     let error = metric.error(m).to_f64();
                     self.examine(step, lane, l.to_f64(), error, metric, diverged);
@@ -240,6 +247,20 @@ impl<'a, F: Float> Ledger<'a, F> {
         // The places behind the last lane never have news.
         for place in self.results.len()..self.next.len() * LANES {
             self.next[place / LANES][place % LANES] = F::from_f64(-1.0);
+        }
+    }
+
+    /// Gives lanes that diverged at a step without an evaluation of the error the one that was made for them.
+    pub(super) fn amend(
+        &mut self,
+        Seen { measure, .. }: Seen<F>,
+        diverged: &[usize],
+        metric: &(impl Metric<F> + ?Sized),
+    ) {
+        for &lane in diverged {
+            let error = metric.error(measure[lane / LANES][lane % LANES]).to_f64();
+            let of_lane = &mut self.results[lane].error;
+            (of_lane[1], of_lane[2]) = (error, of_lane[2].min(error));
         }
     }
 
@@ -326,7 +347,7 @@ impl<'a, F: Float> Ledger<'a, F> {
     /// at this very step in any case, so that a curve shows its end and depends on no other lane.
     pub(super) fn record(
         &mut self,
-        Seen { step, loss, measure }: Seen<F>,
+        Seen { step, loss, measure, .. }: Seen<F>,
         due: bool,
         gradient_norm: &[Row<F>],
         metric: &(impl Metric<F> + ?Sized),
@@ -363,7 +384,7 @@ impl<'a, F: Float> Ledger<'a, F> {
     /// Ends the lanes that are still running and hands all results over.
     pub(super) fn finish(
         mut self,
-        Seen { step, loss, measure }: Seen<F>,
+        Seen { step, loss, measure, .. }: Seen<F>,
         metric: &(impl Metric<F> + ?Sized),
     ) -> Vec<LaneResult> {
         for lane in 0..self.results.len() {

@@ -56,12 +56,13 @@ fn run_group<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
     let mut ledger = Ledger::new(lanes, settings);
     let mut recorded = Recorded::new(&settings.record);
     let period = batch.problem.error_period();
+    // Those of the last evaluation.
     let mut errors = Vec::new();
     let mut diverged = Vec::new();
     // What the optimizer evaluates besides the gradient of the step.
     let mut extra = vec![0; lanes];
     let mut step = 0;
-    let (mut loss_rows, mut error_rows);
+    let mut loss_rows;
     loop {
         if let Some(watch) = &mut watch {
             watch(&first_lane(&parameters));
@@ -69,23 +70,30 @@ fn run_group<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
         let loss = problem.loss(step, &parameters);
         let losses: Vec<f64> = Vec::try_from(loss.to_kind(Kind::Double)).expect("a loss for each lane");
         assert_eq!(losses.len(), lanes, "the loss must be one number for each lane");
-        if step % period == 0 || step == settings.steps {
-            errors = match update.answer(&parameters) {
-                Some(answer) => problem.error(&answer),
-                None => problem.error(&parameters),
-            };
-        }
-        (loss_rows, error_rows) = (to_rows::<F>(&losses), to_rows::<F>(&errors));
-        let seen = Seen { step, loss: &loss_rows, measure: &error_rows };
-        ledger.observe(seen, &Identity, &mut diverged);
-        rates.advance();
         let due = recorded.has(step);
-        let recording = due || !(diverged.is_empty() || settings.record.is_empty());
-        if !recording && step == settings.steps {
-            break;
+        let last = step == settings.steps;
+        // Before anything else is bound to the problem's modules: the graph holds their parameters, and the error may
+        // be taken at other ones.
+        let needed = !last || !settings.record.is_empty();
+        let mut gradients =
+            if needed { problem.gradients(&loss, &parameters, Graph::Spend) } else { Vec::new() };
+        let measured = last || step % period == 0;
+        if measured {
+            errors = error_rows(&mut *problem, &update, &parameters);
         }
-        let mut gradients = problem.gradients(&loss, &parameters, Graph::Spend);
-        if recording {
+        loss_rows = to_rows::<F>(&losses);
+        let seen = Seen { step, measured, loss: &loss_rows, measure: &errors };
+        ledger.observe(seen, &Identity, &mut diverged);
+        // Between two evaluations of the error, curves and lanes that have just diverged have one of their own, which
+        // decides nothing.
+        let extra_errors = (!measured && (due || !diverged.is_empty()))
+            .then(|| error_rows::<F>(&mut *problem, &update, &parameters));
+        let seen = Seen { measure: extra_errors.as_ref().unwrap_or(&errors), ..seen };
+        if !measured {
+            ledger.amend(seen, &diverged, &Identity);
+        }
+        rates.advance();
+        if due || !(diverged.is_empty() || settings.record.is_empty()) {
             let terms = problem.terms(step, &parameters);
             if !terms.is_empty() {
                 ledger.record_terms(step, due, &accounts(&mut *problem, &terms, &parameters));
@@ -93,7 +101,7 @@ fn run_group<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
             let norms = to_rows::<F>(&norms(&gradients));
             ledger.record(seen, due, &norms, &Identity, |lane| rates.current[lane]);
         }
-        if step == settings.steps {
+        if last {
             break;
         }
         for lane in diverged.drain(..) {
@@ -118,7 +126,19 @@ fn run_group<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
         rates.listen(|lane| losses[lane]);
         step += 1;
     }
-    ledger.finish(Seen { step, loss: &loss_rows, measure: &error_rows }, &Identity)
+    ledger.finish(Seen { step, measured: true, loss: &loss_rows, measure: &errors }, &Identity)
+}
+
+/// The error of every lane, where the optimizer's answer is.
+fn error_rows<F: Float>(
+    problem: &mut dyn problems::Batch,
+    update: &Update<F>,
+    parameters: &[Tensor],
+) -> Vec<Row<F>> {
+    to_rows(&match update.answer(parameters) {
+        Some(answer) => problem.error(&answer),
+        None => problem.error(parameters),
+    })
 }
 
 /// The parameters of the first lane.

@@ -216,3 +216,17 @@ mistakes! {
     a_readout_without_a_file: "--loss", "mse", "--readout", "{ torchscript = {} }";
     a_misspelt_readout: "--loss", "mse", "--readout", "sigmod";
 }
+
+/// |d|^1.5 has no second derivative at its minimum: a difference of gradients there is a number that says how long its
+/// step was.
+#[test]
+fn a_curvature_that_is_not_finite_is_no_number_in_a_rule() {
+    let args = ["--target", "[0, 1]", "--start", "[2, 3]", "--lr", "0.1", "--steps", "20000", "--formula"];
+    let output = Place::new().run(
+        &[&["diagnose", "--json", "--no-write"], &args[..], &["where(target > 0.5, 1e-4*d**2, abs(d)**1.5)"]]
+            .concat(),
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let answer = text(&output.stdout);
+    assert!(!answer.contains("curvatures differ"), "{answer}");
+}

@@ -35,6 +35,7 @@ mistakes! {
     a_wrong_type: format!("name = \"x\"\nsteps = \"many\"\n{GRID}");
     a_negative_count: format!("name = \"x\"\nsteps = -5\n{GRID}");
     no_steps: format!("name = \"x\"\nsteps = 0\n{GRID}");
+    a_hold_longer_than_the_run: format!("name = \"x\"\nsteps = 100\nhold = 2000\n{GRID}");
     a_fractional_count: format!("name = \"x\"\nsteps = 1.5\n{GRID}");
     an_unknown_optimizer: format!("name = \"x\"\n{}", GRID.replace("sgd", "adamm"));
     an_unknown_option: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = { beta = 0.9 } }"));

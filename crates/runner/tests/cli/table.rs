@@ -145,3 +145,25 @@ fn a_folder_that_cannot_be_written_is_said() {
     assert!(message.contains("can't write") && message.contains("--no-write"), "{message}");
     printed(&place, &["--no-write"]);
 }
+
+#[test]
+fn a_loss_without_a_number_at_the_start_is_not_called_slow() {
+    let place = Place::new();
+    let file = place.config(
+        "x",
+        "name = 'x'\nsteps = 100\nseeds = { tuning = 1, reporting = 2 }\nlr = [0.1]\n[[grid]]\n\
+         problems = ['direct_fit']\noptimizers = ['sgd', 'adam']\n\
+         losses = ['mse', { formula = { value = 'log(d - 1000)**2' } }]\n",
+    );
+    let output = place.run(&[&file]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("isn't finite at the start of direct_fit") && !said.contains("is slow"), "{said}");
+    assert!(said.contains("runner diagnose --loss"), "{said}");
+    let table = fs::read_to_string(place.path().join("results/x/table.csv")).unwrap();
+    let of_loss: Vec<&str> = table.lines().filter(|line| line.contains("log(d - 1000)")).collect();
+    assert!(
+        of_loss.len() == 2 && of_loss.iter().all(|line| line.contains(",not finite at start,")),
+        "{table}"
+    );
+}

@@ -8,22 +8,34 @@ use crate::diagnose::model::{Draw, Model};
 use crate::diagnose::race::Run;
 use crate::diagnose::setup::Setup;
 
-/// The Hessian times a vector: exactly, or by differences of gradients where that is 0 or can't be had.
-fn hessian_times(model: &Model, point: &[f64], vector: &[f64], unit: f64) -> Vec<f64> {
+/// The Hessian times a vector: exactly, or by differences of gradients where that is 0 or can't be had. `None` where
+/// it isn't finite.
+///
+/// Where the exact product is NaN or infinite, a difference is a number that may say nothing but how long its step
+/// was: it counts if a step of a fourth gives the same.
+fn hessian_times(model: &Model, point: &[f64], vector: &[f64], unit: f64) -> Option<Vec<f64>> {
+    let finite = |product: &Vec<f64>| product.iter().all(|x| x.is_finite());
     let exact = model.hessian_times(point, vector);
-    if let Some(product) =
-        exact.filter(|product| norm(product) > 0.0 && product.iter().all(|x| x.is_finite()))
-    {
-        return product;
+    let is_broken = exact.as_ref().is_some_and(|product| !finite(product));
+    if let Some(product) = exact.filter(|product| finite(product) && norm(product) > 0.0) {
+        return Some(product);
     }
-    let size = norm(vector);
-    let h = 1e-3 * unit * (point.len() as f64).sqrt() / size;
-    let at = |sign: f64| {
-        let moved: Vec<f64> = point.iter().zip(vector).map(|(p, v)| p + sign * h * v).collect();
-        model.at(&moved, Draw::Frozen).1
+    let by_differences = |share: f64| -> Option<Vec<f64>> {
+        let h = share * 1e-3 * unit * (point.len() as f64).sqrt() / norm(vector);
+        let at = |sign: f64| {
+            let moved: Vec<f64> = point.iter().zip(vector).map(|(p, v)| p + sign * h * v).collect();
+            model.at(&moved, Draw::Frozen).1
+        };
+        let (ahead, behind) = (at(1.0), at(-1.0));
+        Some(ahead.iter().zip(&behind).map(|(a, b)| (a - b) / (2.0 * h)).collect()).filter(finite)
     };
-    let (ahead, behind) = (at(1.0), at(-1.0));
-    ahead.iter().zip(&behind).map(|(a, b)| (a - b) / (2.0 * h)).collect()
+    let product = by_differences(1.0)?;
+    if is_broken {
+        let nearer = by_differences(0.25)?;
+        let apart: Vec<f64> = product.iter().zip(&nearer).map(|(far, near)| far - near).collect();
+        return (norm(&apart) <= 0.1 * norm(&nearer)).then_some(nearer);
+    }
+    Some(product)
 }
 
 /// Curvatures at a point, as seen from a start vector or from a random one.
@@ -33,7 +45,7 @@ pub(super) fn spectrum(model: &Model, point: &[f64], unit: f64, start: Option<&[
         let mut stream = Stream::new("diagnose: Lanczos", &[point.len() as u64]);
         (0..point.len()).map(|_| stream.normal()).collect()
     };
-    lanczos(start.unwrap_or(&random), steps, |v| Some(hessian_times(model, point, v, unit)))
+    lanczos(start.unwrap_or(&random), steps, |v| hessian_times(model, point, v, unit))
 }
 
 pub(super) fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
@@ -76,7 +88,7 @@ pub(super) fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
     // The flattest for its curvature, among those that are curved enough.
     let clear = |saddle: &Saddle| saddle.least < -thresholds::SADDLE_CURVATURE * scale;
     let flat = |saddle: &Saddle| saddle.gradient / (-saddle.least * saddle.distance);
-    looked.filter(clear).min_by(|a, b| flat(a).total_cmp(&flat(b)))
+    looked.filter(clear).filter(|saddle| !flat(saddle).is_nan()).min_by(|a, b| flat(a).total_cmp(&flat(b)))
 }
 
 /// What a Newton step along a direction leaves of the gradient along it.
@@ -95,37 +107,42 @@ pub(super) fn curvature(setup: &Setup, point: &[f64], finish: f64) -> Option<Cur
     let share = (finish * finish).max(1e-8);
     let seen = spectrum(model, point, unit, Some(&way))?;
     let condition = seen.condition(share)?;
-    let diagonal = diagonal(model, point, unit);
-    let largest = diagonal.iter().copied().fold(0.0, f64::max);
-    let roots: Vec<f64> = diagonal.iter().map(|d| d.max(1e-12 * largest).sqrt()).collect();
-    let start: Vec<f64> = way.iter().zip(&roots).map(|(w, r)| w * r).collect();
-    let steps = if model.size() <= 64 { model.size() } else { 40 };
-    let scaled = lanczos(&start, steps, |v| {
-        let inner: Vec<f64> = v.iter().zip(&roots).map(|(v, r)| v / r).collect();
-        let product = hessian_times(model, point, &inner, unit);
-        Some(product.iter().zip(&roots).map(|(p, r)| p / r).collect())
-    })?;
-    Some(Curvature { condition, scaled: scaled.condition(share).unwrap_or(f64::NAN) })
+    let scaled = || {
+        let diagonal = diagonal(model, point, unit)?;
+        let largest = diagonal.iter().copied().fold(0.0, f64::max);
+        let roots: Vec<f64> = diagonal.iter().map(|d| d.max(1e-12 * largest).sqrt()).collect();
+        let start: Vec<f64> = way.iter().zip(&roots).map(|(w, r)| w * r).collect();
+        let steps = if model.size() <= 64 { model.size() } else { 40 };
+        let scaled = lanczos(&start, steps, |v| {
+            let inner: Vec<f64> = v.iter().zip(&roots).map(|(v, r)| v / r).collect();
+            let product = hessian_times(model, point, &inner, unit)?;
+            Some(product.iter().zip(&roots).map(|(p, r)| p / r).collect())
+        });
+        scaled?.condition(share)
+    };
+    Some(Curvature { condition, scaled: scaled() })
 }
 
 /// Hutchinson's probes of a large diagonal.
 const PROBES: u64 = 16;
 
-/// The Hessian's diagonal: column by column, or by Hutchinson's probes.
-fn diagonal(model: &Model, point: &[f64], unit: f64) -> Vec<f64> {
+/// The Hessian's diagonal: column by column, or by Hutchinson's probes. `None` where a number in it isn't finite.
+fn diagonal(model: &Model, point: &[f64], unit: f64) -> Option<Vec<f64>> {
     let n = model.size();
     if n <= 64 {
-        let entry = |i: usize| hessian_times(model, point, &with(&vec![0.0; n], i, 1.0), unit)[i];
+        let entry = |i: usize| {
+            hessian_times(model, point, &with(&vec![0.0; n], i, 1.0), unit).map(|column| column[i])
+        };
         return (0..n).map(entry).collect();
     }
     let mut sum = vec![0.0; n];
     for probe in 0..PROBES {
         let mut stream = Stream::new("diagnose: Hutchinson", &[probe]);
         let signs: Vec<f64> = (0..n).map(|_| if stream.uniform() < 0.5 { -1.0 } else { 1.0 }).collect();
-        let product = hessian_times(model, point, &signs, unit);
+        let product = hessian_times(model, point, &signs, unit)?;
         sum.iter_mut()
             .zip(product.iter().zip(&signs))
             .for_each(|(sum, (p, s))| *sum += p * s / PROBES as f64);
     }
-    sum
+    Some(sum)
 }

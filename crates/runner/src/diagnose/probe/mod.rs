@@ -57,8 +57,9 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     let plateau = residual::plateau(setup, &paths);
     progress("curvatures");
     let end = along(setup, if far { finish } else { 0.0 });
-    let scale = curvature::spectrum(&setup.exact, &end, setup.unit, None).map_or(0.0, |s| s.largest_size());
-    let saddle = curvature::saddle(setup, &run, scale);
+    // Where the curvature at the end is unknown, none is large beside it.
+    let scale = curvature::spectrum(&setup.exact, &end, setup.unit, None).map(|s| s.largest_size());
+    let saddle = scale.and_then(|scale| curvature::saddle(setup, &run, scale));
     progress("other learning rates");
     let sweep = runs::sweep(setup, &lane, rules, &run);
     let baseline = baseline(case, setup, &run);
