@@ -686,6 +686,7 @@ fn assemble(
         files: files.map(|(name, digest)| (name.to_owned(), digest)).collect(),
         inputs: plan.inputs(),
         random: plan.random_labels(),
+        conditions: plan.conditions(),
         config: config.text.clone(),
     };
     let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";
