@@ -20,8 +20,8 @@
 //!
 //! Dolan & Moré 2002 on ratios; Holm 1979, *A simple sequentially rejective multiple test procedure*.
 //!
-//! Sides that differ in budget, targets, learning rates, seeds, type or engine are refused, with
-//! [`Mismatch`]es that say why.
+//! Sides that differ in budget, targets, learning rates, seeds, type or engine, or in what else their manifests say that
+//! they ran under, are refused, with [`Mismatch`]es that say why.
 
 mod comparable;
 mod paired;
@@ -268,7 +268,11 @@ pub fn compare(grids: &[Grid], options: &Options) -> Result<Comparison, Vec<Mism
         for right in grid.right.iter().flat_map(|side| &side.groups) {
             if let Some(&(at, left)) = places.get(&right.labels) {
                 matched[at] = true;
-                mismatches.check(left, right, &row_name(&grid.name, &right.labels));
+                let name = row_name(&grid.name, &right.labels);
+                mismatches.check(left, right, &name);
+                if let (Some(before), Some(now)) = (&grid.left, &grid.right) {
+                    mismatches.check_facts([&before.facts, &now.facts], &right.labels, &name);
+                }
                 judged.push(row::judge(&grid.name, left, right));
             } else {
                 alone.push(one_sided(&grid.name, &right.labels, Verdict::Appeared));

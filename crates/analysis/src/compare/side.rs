@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 
-use crate::records::{Cell, Cells, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
+use super::comparable::Facts;
+use crate::records::{Cell, Cells, Conditions, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
 use crate::table::Builder;
 
 /// Which rows are compared: those whose labels contain these texts.
@@ -137,6 +138,7 @@ impl Group {
 #[derive(Debug)]
 pub struct Side {
     pub(super) groups: Vec<Group>,
+    pub(super) facts: Facts,
     cells: u64,
 }
 
@@ -173,7 +175,13 @@ impl Side {
             group.lr = row.lr;
             group.runs.sort_by_key(|run| run.key);
         }
-        Ok(Self { groups, cells: count })
+        Ok(Self { groups, facts: Facts::default(), cells: count })
+    }
+
+    /// Says what its runs ran under, which its manifest knows.
+    #[must_use]
+    pub fn with_conditions(self, conditions: Vec<Conditions>) -> Self {
+        Self { facts: Facts::new(conditions), ..self }
     }
 
     /// How many runs there are.

@@ -179,13 +179,26 @@ fn comparison(args: &CompareArgs, left: &Source, right: &Source) -> Result<Compa
         }
         names = vec![wanted.clone()];
     }
-    let (mut grids, mut inputs) = (Vec::new(), Vec::new());
+    let (mut grids, mut inputs, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
         let (left, right) = (left.read(&name, &filter)?, right.read(&name, &filter)?);
         if let (Some(left), Some(right)) = (&left, &right) {
             inputs.extend(changed_inputs(&name, left, right));
+            let is_told = left.has_conditions && right.has_conditions;
+            let configs = left.config.as_ref().zip(right.config.as_ref());
+            if !is_told && configs.is_some_and(|(left, right)| left != right) {
+                unknown.push(name.clone());
+            }
         }
         grids.push(Grid { name, left: left.map(|found| found.side), right: right.map(|found| found.side) });
+    }
+    // Both sides of --run have the same config, or a part of it.
+    if !unknown.is_empty() && args.run.is_none() {
+        say(&format!(
+            "note: the configs of {} differ, and results of version 0.1.0 don't tell `hold` and `divergence`, which \
+             are taken to be the same",
+            unknown.join(", ")
+        ));
     }
     let options = Options {
         alpha: args.alpha,

@@ -21,6 +21,10 @@ pub(super) struct Found {
     pub(super) side: Side,
     /// The files that its config names, where the manifest tells.
     pub(super) inputs: Vec<Named>,
+    /// Its config; none without a manifest.
+    pub(super) config: Option<String>,
+    /// Whether its manifest says what its runs ran under.
+    pub(super) has_conditions: bool,
 }
 
 /// A side.
@@ -155,6 +159,7 @@ fn checked(
 ) -> Result<Found, CompareError> {
     let mut cells = Hashed::new(read);
     let side = Side::read(Cells::new(what, &mut cells)?, filter)?;
+    let config = manifest.as_ref().map(|manifest| manifest.config.clone());
     let manifest = manifest.unwrap_or_default();
     match manifest.digest(Results::CELLS) {
         Some(wanted) if wanted != cells.digest() => {
@@ -163,7 +168,9 @@ fn checked(
         Some(_) => {}
         None => say(&format!("note: no manifest.json says whether {what} is whole; it is compared as it is")),
     }
-    Ok(Found { side, inputs: manifest.inputs })
+    let has_conditions = !manifest.conditions.is_empty();
+    let side = side.with_conditions(manifest.conditions);
+    Ok(Found { side, inputs: manifest.inputs, config, has_conditions })
 }
 
 /// The folders in this one that hold a `cells.csv`, by name.
