@@ -15,6 +15,7 @@ mod diagnose;
 pub mod engine;
 mod list;
 pub mod map;
+mod owner;
 pub mod parts;
 pub mod plan;
 mod report;

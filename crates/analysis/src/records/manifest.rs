@@ -20,6 +20,9 @@ use super::{Cells, Points, RecordError};
 pub struct Manifest {
     /// The form of the result files.
     pub schema: u32,
+    /// The file of the config, relative to the results folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The grid's name.
     pub name: String,
     /// The program's version.

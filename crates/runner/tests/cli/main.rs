@@ -4,6 +4,7 @@ mod browser;
 mod diagnose;
 mod map;
 mod mistakes;
+mod owner;
 mod place;
 mod reference;
 mod report;
