@@ -23,6 +23,7 @@ pub mod run;
 pub mod shard;
 mod signals;
 mod slurm;
+mod source;
 mod spark;
 mod survey;
 mod table;

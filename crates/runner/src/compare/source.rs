@@ -11,6 +11,7 @@ use files::{Folder, TEXT};
 
 use super::error::CompareError;
 use super::git::{Commit, RESULTS, Repository};
+use crate::source::{Unfinished, newer_run};
 use crate::terminal::say;
 
 /// A file and the SHA-256 of what was in it, in hexadecimal digits.
@@ -27,12 +28,15 @@ pub(super) struct Found {
     pub(super) has_conditions: bool,
 }
 
+/// Folders that hold a `cells.csv`, by the grid's name.
+type Grids = Vec<(String, PathBuf)>;
+
 /// A side.
 pub(super) enum Source {
     /// A commit's results.
     Commit(Repository, Commit),
-    /// Folders that hold a `cells.csv`, by the grid's name.
-    Folder { shown: String, grids: Vec<(String, PathBuf)>, single: bool },
+    /// Folders; and what is to be said of those whose first run isn't finished.
+    Folder { shown: String, grids: Grids, single: bool, unfinished: Vec<String> },
 }
 
 impl Source {
@@ -54,8 +58,8 @@ impl Source {
 
     /// What `git commit` would find now.
     pub(super) fn working_tree(repository: &Repository) -> Result<Self, CompareError> {
-        let grids = grids_in(&repository.root().join(RESULTS))?;
-        Ok(Self::Folder { shown: "working tree".into(), grids, single: false })
+        let (grids, unfinished) = grids_in(&repository.root().join(RESULTS))?;
+        Ok(Self::Folder { shown: "working tree".into(), grids, single: false, unfinished })
     }
 
     /// A results folder, a folder of results folders, or a checkout.
@@ -65,13 +69,18 @@ impl Source {
             let absolute = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
             let name =
                 absolute.file_name().map_or("results".into(), |name| name.to_string_lossy().into_owned());
-            return Ok(Self::Folder { shown, grids: vec![(name, folder.to_owned())], single: true });
+            let grids = vec![(name, folder.to_owned())];
+            return Ok(Self::Folder { shown, grids, single: true, unfinished: Vec::new() });
         }
-        let mut grids = grids_in(folder)?;
-        if grids.is_empty() {
-            grids = grids_in(&folder.join(RESULTS))?;
+        if let Some(unfinished) = Unfinished::read(&Folder::new(folder)) {
+            let unfinished = vec![unfinished_in(folder, &unfinished)];
+            return Ok(Self::Folder { shown, grids: Vec::new(), single: true, unfinished });
         }
-        Ok(Self::Folder { shown, grids, single: false })
+        let (mut grids, mut unfinished) = grids_in(folder)?;
+        if grids.is_empty() && unfinished.is_empty() {
+            (grids, unfinished) = grids_in(&folder.join(RESULTS))?;
+        }
+        Ok(Self::Folder { shown, grids, single: false, unfinished })
     }
 
     /// As a table's head calls it.
@@ -93,14 +102,23 @@ impl Source {
                     commit.hash.get(..7).unwrap_or(&commit.hash)
                 ),
             ),
-            Self::Folder { grids, .. } => (
+            Self::Folder { grids, unfinished, .. } => (
                 grids.iter().map(|(name, _)| name.clone()).collect(),
                 "cells.csv in it or in a folder of it".to_owned(),
-                "`runner CONFIG` makes them; name a folder that holds them".to_owned(),
+                if unfinished.is_empty() {
+                    "`runner CONFIG` makes them; name a folder that holds them".to_owned()
+                } else {
+                    unfinished.join("\n")
+                },
             ),
         };
         if grids.is_empty() {
             return Err(CompareError::NoResults { side: self.shown(), wanted, help });
+        }
+        if let Self::Folder { unfinished, .. } = self {
+            for first in unfinished {
+                say(&format!("note: {first}"));
+            }
         }
         Ok(grids)
     }
@@ -140,6 +158,9 @@ impl Source {
                 };
                 let folder = Folder::new(path);
                 let manifest = Manifest::read(&folder)?;
+                if let Some(newer) = newer_run(&folder, manifest.as_ref()) {
+                    say(&format!("note: {newer}"));
+                }
                 let path = path.join(Results::CELLS);
                 let cells = folder
                     .open(Results::CELLS, u64::MAX)
@@ -173,22 +194,30 @@ fn checked(
     Ok(Found { side, inputs: manifest.inputs, config, has_conditions })
 }
 
-/// The folders in this one that hold a `cells.csv`, by name.
-fn grids_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, CompareError> {
+/// The folders in this one that hold a `cells.csv`, by name; and what is to be said of those whose first run isn't
+/// finished.
+fn grids_in(folder: &Path) -> Result<(Grids, Vec<String>), CompareError> {
     let unreadable = |source| CompareError::Io { path: folder.to_owned(), source };
     if !folder.is_dir() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    let mut grids = Vec::new();
+    let (mut grids, mut unfinished) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         if path.join("cells.csv").is_file() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             grids.push((name, path));
+        } else if let Some(first) = Unfinished::read(&Folder::new(&path)) {
+            unfinished.push(unfinished_in(&path, &first));
         }
     }
     grids.sort();
-    Ok(grids)
+    unfinished.sort();
+    Ok((grids, unfinished))
+}
+
+fn unfinished_in(folder: &Path, unfinished: &Unfinished) -> String {
+    format!("the first run in {} isn't finished ({})", folder.display(), unfinished.progress())
 }
 
 fn unknown(name: &str, shallow: bool) -> CompareError {

@@ -11,3 +11,4 @@ mod report;
 mod resume;
 mod shards;
 mod table;
+mod unfinished;
