@@ -2,7 +2,7 @@
 //! when asked to.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use analysis::records::Manifest;
 use files::{Folder, Lock};
@@ -212,16 +212,20 @@ pub(crate) fn shown(folder: &Folder, source: &str) -> String {
     if !source.contains('/') {
         return source.to_owned();
     }
-    let mut path = folder.path().to_owned();
-    for part in source.split('/') {
-        let is_plain = path.file_name().is_some();
-        if part == ".." && is_plain {
-            path.pop();
+    normalized(&folder.path().join(source)).display().to_string()
+}
+
+/// A path without the `..` that lead back out of its own folders.
+pub(crate) fn normalized(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir && short.file_name().is_some() {
+            short.pop();
         } else {
-            path.push(part);
+            short.push(part);
         }
     }
-    path.display().to_string()
+    short
 }
 
 fn relative(file: &Path, folder: &Path) -> Option<String> {

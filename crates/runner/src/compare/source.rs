@@ -41,9 +41,12 @@ pub(super) enum Source {
 
 impl Source {
     /// What the user named: a commit or a folder.
-    pub(super) fn named(name: &OsStr) -> Result<Self, CompareError> {
+    pub(super) fn named(
+        name: &OsStr,
+        here: impl FnOnce() -> Result<Repository, CompareError>,
+    ) -> Result<Self, CompareError> {
         let folder = Path::new(name);
-        let repository = Repository::here();
+        let repository = here();
         let commit = match &repository {
             Ok(repository) => repository.commit(name)?.map(|commit| (repository.clone(), commit)),
             Err(_) => None,
@@ -58,7 +61,7 @@ impl Source {
 
     /// What `git commit` would find now.
     pub(super) fn working_tree(repository: &Repository) -> Result<Self, CompareError> {
-        let (grids, unfinished) = grids_in(&repository.root().join(RESULTS))?;
+        let (grids, unfinished) = grids_in(&repository.results())?;
         Ok(Self::Folder { shown: "working tree".into(), grids, single: false, unfinished })
     }
 
@@ -96,9 +99,10 @@ impl Source {
         let (grids, wanted, help) = match self {
             Self::Commit(repository, commit) => (
                 repository.grids(commit)?.into_keys().collect::<Vec<_>>(),
-                format!("{RESULTS}/<name>/cells.csv in it"),
+                format!("{} in it", repository.within(&["<name>", Results::CELLS]).to_string_lossy()),
                 format!(
-                    "`runner compare --run {} CONFIG` builds it, runs the config with it and compares that",
+                    "`runner compare --run {} CONFIG` builds it, runs the config with it and compares that; --results \
+                     DIR looks in another folder",
                     commit.hash.get(..7).unwrap_or(&commit.hash)
                 ),
             ),
