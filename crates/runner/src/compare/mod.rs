@@ -5,6 +5,7 @@ mod checkout;
 mod error;
 mod git;
 mod json;
+mod reduce;
 mod rerun;
 mod source;
 
