@@ -106,7 +106,7 @@ struct RunArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     place: Place,
-    /// Make every part anew, instead of going on where an earlier run stopped
+    /// Make every part anew, instead of going on where an earlier run stopped; delete results of another config there
     #[arg(long)]
     fresh: bool,
     /// Make the parts of one share of the grid, I of 0 to N - 1, and leave the rest to others; see `runner merge`
@@ -342,7 +342,7 @@ fn status(args: &StatusArgs) -> ExitCode {
 /// Shows why there are no results; the exit code.
 fn failed(error: RunError) -> ExitCode {
     let code = match error {
-        RunError::Folder { .. } | RunError::Busy { .. } => 2,
+        RunError::Folder { .. } | RunError::Busy { .. } | RunError::Taken(_) => 2,
         RunError::Stopped { .. } => signals::STOPPED,
         _ => 1,
     };

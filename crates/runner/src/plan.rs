@@ -2,10 +2,10 @@
 //! that results don't depend on threads, shards or machines.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use analysis::records::{Dtype, Engine, Key, Role};
+use analysis::records::{Conditions, Dtype, Engine, Key, Role};
 use analysis::table::{Edge, Table};
 use losses::{File, Loss};
 use miette::Diagnostic;
@@ -13,7 +13,7 @@ use numeric::LANES;
 use optimizers::Optimizer;
 use optimizers::schedules::Schedule;
 use problems::Problem;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -92,6 +92,31 @@ pub struct Settings {
     pub dtype: Dtype,
 }
 
+impl Settings {
+    /// Every setting by its name: what the key of a part has, and what makes two sides of a comparison comparable.
+    #[must_use]
+    pub fn facts(&self) -> [(&'static str, Value); 6] {
+        let Self { steps, targets, hold, record, divergence, dtype } = self;
+        [
+            ("budget", json!(steps)),
+            ("targets", json!(targets)),
+            ("hold", json!(hold)),
+            (RECORD, json!(record)),
+            ("divergence", json!(divergence)),
+            ("type", json!(dtype.as_str())),
+        ]
+    }
+
+    /// The facts that cells depend on.
+    fn conditions(&self) -> BTreeMap<String, Value> {
+        let facts = self.facts().into_iter().filter(|(name, _)| *name != RECORD);
+        facts.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// The fact that changes no cell.
+const RECORD: &str = "record";
+
 /// A config whose cells can't be run.
 #[derive(Debug, Error, Diagnostic)]
 pub enum PlanError {
@@ -103,6 +128,22 @@ pub enum PlanError {
     Duplicate {
         /// Its labels.
         cell: String,
+    },
+    /// Two blocks train a workload under unlike conditions.
+    #[error(
+        "{workload} has {key} = {} in [[grid]] {} and {key} = {} in [[grid]] {}, and its rows are ranked against each other",
+        values[0], grids[0], values[1], grids[1]
+    )]
+    #[diagnostic(help("give both tables the same `{key}`, or make two configs of them"))]
+    Unlike {
+        /// Problem and loss.
+        workload: String,
+        /// What differs, as a config calls it.
+        key: String,
+        /// Both values.
+        values: [Value; 2],
+        /// Which `[[grid]]` tables they are of, from 1.
+        grids: [usize; 2],
     },
     /// A lane that no memory holds.
     #[error(
@@ -147,7 +188,8 @@ impl Plan {
     /// Lays out the cells of a config.
     ///
     /// # Errors
-    /// If two cells are the same, the engine asked for can't run one, or a run or the plan is too large.
+    /// If two cells are the same, rows of a workload have unlike conditions, the engine asked for can't run a cell, or a
+    /// run or the plan is too large.
     pub fn new(config: &Config) -> Result<Self, PlanError> {
         let mut batches = Vec::new();
         for (index, grid) in config.grids.iter().enumerate() {
@@ -183,6 +225,7 @@ impl Plan {
                 }
             }
         }
+        check_conditions(&batches)?;
         check_duplicates(&batches)?;
         let mut targets: Vec<f64> = batches.iter().flat_map(|batch| batch.settings.targets.clone()).collect();
         targets.sort_by(|a, b| b.total_cmp(a));
@@ -224,6 +267,25 @@ impl Plan {
             extension.extend(more.into_iter().map(|lanes| Batch { lanes, ..(*batch).clone() }));
         }
         extension
+    }
+
+    /// What the cells of each workload ran under, once for all workloads that have the same; in the plan's order.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<Conditions> {
+        let mut all: Vec<Conditions> = Vec::new();
+        let mut seen = HashSet::new();
+        for batch in &self.batches {
+            let Labels { problem, loss, .. } = batch.labels();
+            let workload = [problem, loss];
+            if seen.insert(workload.clone()) {
+                let facts = batch.settings.conditions();
+                match all.iter_mut().find(|conditions| conditions.facts == facts) {
+                    Some(conditions) => conditions.workloads.push(workload),
+                    None => all.push(Conditions { facts, workloads: vec![workload] }),
+                }
+            }
+        }
+        all
     }
 
     /// The files that the config names, and the SHA-256 of each, sorted.
@@ -314,8 +376,12 @@ fn choose(
 }
 
 fn combination(problem: &Problem, loss: Option<&Loss>, optimizer: &Optimizer) -> String {
+    format!("{} by {}", workload(problem, loss), optimizer.label())
+}
+
+fn workload(problem: &Problem, loss: Option<&Loss>) -> String {
     let loss = loss.map_or(String::new(), |loss| format!(" with the loss {}", loss.label()));
-    format!("{}{loss} by {}", problem.label(), optimizer.label())
+    problem.label() + &loss
 }
 
 /// About how many numbers a lane works on: parameters, gradient and state, the data, and what libtorch keeps for
@@ -421,6 +487,29 @@ fn beyond(rates: &[f64], edge: Edge) -> Vec<f64> {
     more
 }
 
+/// The rows of a workload are ranked against each other, so that all must have run under the same conditions.
+fn check_conditions(batches: &[Batch]) -> Result<(), PlanError> {
+    let mut first: HashMap<[String; 2], &Batch> = HashMap::new();
+    for batch in batches {
+        let Labels { problem, loss, .. } = batch.labels();
+        let before = *first.entry([problem, loss]).or_insert(batch);
+        if Arc::ptr_eq(&before.settings, &batch.settings) {
+            continue;
+        }
+        let facts = before.settings.conditions().into_iter().zip(batch.settings.conditions());
+        let unlike = facts.into_iter().find(|((_, before), (_, now))| before != now);
+        if let Some(((name, before_value), (_, now))) = unlike {
+            return Err(PlanError::Unlike {
+                workload: workload(&batch.problem, batch.loss.as_ref()),
+                key: if name == "budget" { "steps".into() } else { name },
+                values: [before_value, now],
+                grids: [before.grid + 1, batch.grid + 1],
+            });
+        }
+    }
+    Ok(())
+}
+
 fn check_duplicates(batches: &[Batch]) -> Result<(), PlanError> {
     // Within a grid entries, learning rates and seeds are told apart already.
     let mut grids: HashMap<Labels, BTreeSet<usize>> = HashMap::new();
@@ -519,7 +608,6 @@ impl Batch {
     /// it, since each is a column.
     #[must_use]
     pub fn key(&self, columns: &[f64]) -> String {
-        let Settings { steps, targets, hold, record, divergence, dtype } = &*self.settings;
         let libtorch = (self.engine == Engine::Libtorch).then(libtorch_version);
         // What the files hold, not where they are.
         let files: Vec<_> = self.files().map(File::digest).collect();
@@ -534,7 +622,7 @@ impl Batch {
             "loss": self.loss,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
-            "settings": [json!(steps), json!(targets), json!(hold), json!(record), json!(divergence), json!(dtype.as_str())],
+            "settings": self.settings.facts(),
             "lanes": self.lanes.iter().map(|lane| json!([lane.lr, lane.seed, lane.role == Role::Tuning])).collect::<Vec<_>>(),
         });
         base16ct::lower::encode_string(&Sha256::digest(definition.to_string())[..8])
@@ -545,4 +633,37 @@ impl Batch {
 #[must_use]
 pub fn libtorch_version() -> &'static str {
     "2.13.0"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_a_fact_and_part_of_the_key() {
+        let text = "name = 'x'\n[[grid]]\nproblems = ['line_fit']\nlosses = ['mse']\noptimizers = ['sgd']\n";
+        let plan = Plan::new(&crate::config::parse("x.toml", text).unwrap()).unwrap();
+        let batch = &plan.batches[0];
+        // Without `..`: a new setting belongs here, and into the facts.
+        let Settings { steps, targets, hold, record, divergence, dtype } = (*batch.settings).clone();
+        assert_eq!(dtype, Dtype::Float32);
+        let same = || (*batch.settings).clone();
+        let changed = [
+            Settings { steps: steps + 1, ..same() },
+            Settings { targets: targets.iter().map(|target| target / 2.0).collect(), ..same() },
+            Settings { hold: hold + 1, ..same() },
+            Settings { record: record[1..].to_vec(), ..same() },
+            Settings { divergence: divergence + 1.0, ..same() },
+            Settings { dtype: Dtype::Float64, ..same() },
+        ];
+        assert_eq!(changed.len(), same().facts().len());
+        for (number, settings) in changed.into_iter().enumerate() {
+            let (facts, before) = (settings.facts(), same().facts());
+            let differ: Vec<usize> = (0..facts.len()).filter(|i| facts[*i] != before[*i]).collect();
+            assert_eq!(differ, [number]);
+            assert_eq!(settings.conditions() != same().conditions(), facts[number].0 != RECORD);
+            let other = Batch { settings: Arc::new(settings), ..batch.clone() };
+            assert_ne!(other.key(&plan.targets), batch.key(&plan.targets), "{}", facts[number].0);
+        }
+    }
 }

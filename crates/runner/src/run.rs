@@ -26,6 +26,7 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::cpu;
 use crate::engine;
+use crate::owner::{Kind, Owner, Previous, Taken};
 use crate::parts::{self, Counts, Part, Timing, hex};
 use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
 use crate::shard::{Remedy, Shard, array, shards_of};
@@ -75,6 +76,10 @@ pub enum RunError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder holds results of another config.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Taken(#[from] Taken),
     /// Parts of other shards aren't there.
     #[error("{missing} of {parts} parts are missing or damaged")]
     #[diagnostic(help("{remedy}"))]
@@ -147,7 +152,7 @@ pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, R
     let maker = workshop.maker();
     let mut reused = 0;
     let laid_out = workshop.lay_out(|so_far, new| {
-        Running::new(config, so_far).write(&workshop.folder)?;
+        workshop.begin(so_far, &new)?;
         reused += maker.make(&so_far.plan.batches[new.clone()], &so_far.keys[new])?.1;
         Ok(true)
     })?;
@@ -180,7 +185,7 @@ pub fn run_shard(
     let maker = workshop.maker();
     let mut summary = ShardSummary::default();
     workshop.lay_out(|so_far, new| {
-        Running::new(config, so_far).write(&workshop.folder)?;
+        workshop.begin(so_far, &new)?;
         let (batches, keys) = (&so_far.plan.batches[new.clone()], &so_far.keys[new]);
         let own = shard.own(keys);
         let batches: Vec<Batch> = own.iter().map(|i| batches[*i].clone()).collect();
@@ -218,6 +223,7 @@ pub fn merge(
         let (parts, array) = (laid_out.keys.len(), (!of.is_empty()).then(|| array(&of)));
         return Err(RunError::Missing { missing, parts, remedy: Remedy { array, shards } });
     }
+    workshop.previous.iter().for_each(|previous| previous.note(&laid_out.keys));
     let reused = laid_out.keys.len();
     workshop.finish(&laid_out, reused, begin)
 }
@@ -324,6 +330,8 @@ struct Workshop<'a> {
     parts: Folder,
     /// Held while parts and results are made.
     lock: Option<Lock>,
+    /// What is going to be replaced.
+    previous: Option<Previous>,
     targets: Targets,
     pool: rayon::ThreadPool,
     fresh: bool,
@@ -332,6 +340,10 @@ struct Workshop<'a> {
 /// The name of what this program does with a config, for the lock of a folder.
 pub(crate) fn work(config: &str) -> String {
     hex(Sha256::new_with_prefix(format!("{BUILD}\n{config}")))
+}
+
+fn owner(config: &Config) -> Owner<'_> {
+    Owner { kind: Kind::Grid, config: &config.text, file: Some(&config.file) }
 }
 
 /// A plan with its extensions, and the keys of its parts.
@@ -360,7 +372,8 @@ impl<'a> Workshop<'a> {
         };
         // Found out now rather than after the first batch.
         parts.create().and_then(|()| parts.try_write()).map_err(unusable(parts))?;
-        Ok(Self { lock: Some(lock), ..workshop })
+        let previous = owner(config).claim(folder, &lock, options.fresh)?;
+        Ok(Self { lock: Some(lock), previous, ..workshop })
     }
 
     fn at(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
@@ -368,7 +381,16 @@ impl<'a> Workshop<'a> {
         let parts = folder.below(PARTS);
         let targets = Targets::new(plan.targets.iter().copied()).expect("the config checked its targets");
         let pool = pool(options.jobs)?;
-        Ok(Self { config, plan, folder, parts, lock: None, targets, pool, fresh: options.fresh })
+        let (lock, previous, fresh) = (None, None, options.fresh);
+        Ok(Self { config, plan, folder, parts, lock, previous, targets, pool, fresh })
+    }
+
+    /// Before the first of these parts is made: says what they replace, and what is being made.
+    fn begin(&self, so_far: &LaidOut, new: &Range<usize>) -> Result<(), RunError> {
+        if let Some(previous) = self.previous.as_ref().filter(|_| new.start == 0) {
+            previous.note(if self.fresh { &[] } else { &so_far.keys });
+        }
+        Running::new(self.config, so_far, &self.folder).write(&self.folder)
     }
 
     fn maker(&self) -> Maker<'_> {
@@ -439,6 +461,9 @@ impl<'a> Workshop<'a> {
 pub(crate) struct Running {
     schema: u32,
     pub name: String,
+    /// The file of the config, relative to the results folder.
+    #[serde(default)]
+    pub source: Option<String>,
     pub config: String,
     /// Runs in all.
     pub cells: u64,
@@ -454,10 +479,11 @@ impl Running {
     /// The most bytes that it has: twenty for each of ten million parts.
     const MOST: u64 = 200 << 20;
 
-    fn new(config: &Config, LaidOut { plan, keys }: &LaidOut) -> Self {
+    fn new(config: &Config, LaidOut { plan, keys }: &LaidOut, folder: &Folder) -> Self {
         Self {
             schema: SCHEMA,
             name: config.name.clone(),
+            source: owner(config).source(folder),
             config: config.text.clone(),
             cells: plan.cells(),
             targets: plan.targets.clone(),
@@ -675,6 +701,7 @@ fn assemble(
     let files = FILES.into_iter().zip(hashes.map(hex)).take(if has_terms { 3 } else { 2 });
     let manifest = Manifest {
         schema: SCHEMA,
+        source: owner(config).source(folder),
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         build: BUILD.into(),
@@ -686,6 +713,7 @@ fn assemble(
         files: files.map(|(name, digest)| (name.to_owned(), digest)).collect(),
         inputs: plan.inputs(),
         random: plan.random_labels(),
+        conditions: plan.conditions(),
         config: config.text.clone(),
     };
     let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";

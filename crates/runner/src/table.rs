@@ -15,12 +15,13 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::run::PARTS;
+use crate::source::Source;
 use crate::terminal::{print, print_csv, print_json, say, wrong};
 
 /// What `runner table` is asked for.
 #[derive(Args)]
 pub(crate) struct TableArgs {
-    /// The results of a grid: a folder, or its cells.csv
+    /// The results of a grid: a folder, or its cells.csv; of a first run that isn't finished, what its parts have
     folder: PathBuf,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
@@ -69,6 +70,9 @@ pub(crate) enum TableError {
     #[error("the results can't be read")]
     #[diagnostic(help("{help}"))]
     Unreadable { source: RecordError, help: &'static str },
+    #[error("no part of the run in {} is there yet", folder.display())]
+    #[diagnostic(help("try again when its first batches are done, or run its config to go on"))]
+    NothingYet { folder: PathBuf },
     #[error("{} has no cells", path.display())]
     #[diagnostic(help("run its config again"))]
     Empty { path: PathBuf },
@@ -90,9 +94,9 @@ pub(crate) fn table(args: &TableArgs) -> ExitCode {
 }
 
 fn show(args: &TableArgs) -> Result<(), TableError> {
-    let results = results(&args.folder)?;
+    let source = Source::open(&args.folder)?;
     let filter = Filter::new(args);
-    let (table, scores) = read(&results, &filter)?;
+    let (table, scores) = read(&source, &filter)?;
     let json = || {
         let all = serde_json::json!({ "table": table.rows, "scores": scores });
         serde_json::to_string_pretty(&all).expect("scores are plain data") + "\n"
@@ -100,8 +104,7 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
     let mut csv = Vec::new();
     scores.write_csv(&table, &mut csv).expect("memory takes every byte");
     let top = (args.top > 0).then_some(args.top);
-    let random = results.manifest.as_ref().map_or(&[][..], |manifest| &manifest.random);
-    let note = random_note(random);
+    let note = random_note(source.random());
     match args.format {
         Format::Terminal => {
             let options = scores::RenderOptions { format: scores::Format::Text, top };
@@ -113,6 +116,8 @@ fn show(args: &TableArgs) -> Result<(), TableError> {
         Format::Csv => print_csv(&String::from_utf8_lossy(&csv)),
         Format::Json => print_json(&json()),
     }
+    // Files are of a whole grid that is finished.
+    let Source::Finished { results, .. } = source else { return Ok(()) };
     if args.no_write || !filter.is_empty() {
         return Ok(());
     }
@@ -152,10 +157,15 @@ pub(crate) fn random_note(labels: &[String]) -> String {
     )
 }
 
-/// The results that are asked for by their folder, or its cells.csv; with cells that are whole.
-pub(crate) fn results(asked: &Path) -> Result<Results, TableError> {
+/// The folder that is asked for, itself or by its cells.csv.
+pub(crate) fn folder_of(asked: &Path) -> &Path {
     let is_cells = asked.file_name().is_some_and(|name| name == Results::CELLS);
-    let path = if is_cells && asked.is_file() { parent(asked) } else { asked };
+    if is_cells && asked.is_file() { parent(asked) } else { asked }
+}
+
+/// The finished results that are asked for by their folder, or its cells.csv; with cells that are whole.
+pub(crate) fn results(asked: &Path) -> Result<Results, TableError> {
+    let path = folder_of(asked);
     if path.is_file() {
         return Err(TableError::Unfinished {
             path: path.to_owned(),
@@ -208,34 +218,34 @@ fn neighbours(folder: &Path) -> String {
 }
 
 /// Two passes: one to choose the learning rates, one over the runs that are reported at them.
-fn read(results: &Results, filter: &Filter) -> Result<(Table, Scores), TableError> {
+fn read(source: &Source, filter: &Filter) -> Result<(Table, Scores), TableError> {
     let mut first = table::Builder::new();
     let mut seen: [BTreeSet<String>; 4] = Default::default();
-    for cell in results.cells().map_err(unreadable)? {
-        let cell = cell.map_err(unreadable)?;
-        if filter.takes(&cell) {
-            first.add(&cell);
+    let add_first = |cell: &Cell| {
+        if filter.takes(cell) {
+            first.add(cell);
         }
-        for (seen, label) in seen.iter_mut().zip(labels(&cell)) {
+        for (seen, label) in seen.iter_mut().zip(labels(cell)) {
             if !seen.contains(label) {
                 seen.insert(label.to_owned());
             }
         }
-    }
+    };
+    source.cells(add_first).map_err(unreadable)?;
     let tuned = first.finish_tuned();
     if seen[0].is_empty() {
-        return Err(TableError::Empty { path: results.path(Results::CELLS) });
+        return Err(source.empty());
     }
     if tuned.table.rows.is_empty() {
         return Err(filter.no_match(&seen));
     }
     let mut second = scores::Builder::new(tuned);
-    for cell in results.cells().map_err(unreadable)? {
-        let cell = cell.map_err(unreadable)?;
-        if filter.takes(&cell) {
-            second.add(&cell);
+    let add_second = |cell: &Cell| {
+        if filter.takes(cell) {
+            second.add(cell);
         }
-    }
+    };
+    source.cells(add_second).map_err(unreadable)?;
     Ok(second.finish())
 }
 

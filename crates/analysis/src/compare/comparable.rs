@@ -1,10 +1,14 @@
-//! Whether two rows may be compared at all: the same budget, targets, rates, seeds, type and engine.
+//! Whether two rows may be compared at all: the same budget, targets, rates, seeds, type and engine, and the same of
+//! whatever else their manifests say that they ran under.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display, Write};
+use std::sync::Arc;
+
+use serde_json::Value as Fact;
 
 use super::side::{Group, Run};
-use crate::records::Role;
+use crate::records::{Conditions, Role};
 
 /// What a run has of something.
 type Value = fn(&Run) -> Vec<String>;
@@ -12,11 +16,37 @@ type Value = fn(&Run) -> Vec<String>;
 /// At most so many values are named.
 const NAMED: usize = 8;
 
+/// What cells themselves tell, by the names that manifests have for it too.
+const OF_CELLS: [(&str, Value); 7] = [
+    ("budget", |run| vec![run.budget.to_string()]),
+    ("targets", |run| run.hits.iter().map(|hit| hit.target.to_string()).collect()),
+    ("type", |run| vec![run.dtype.to_string()]),
+    ("engine", |run| vec![run.engine.to_string()]),
+    ("learning rates", |run| vec![run.lr.to_string()]),
+    ("tuning seeds", |run| seeds(run, Role::Tuning)),
+    ("reporting seeds", |run| seeds(run, Role::Reporting)),
+];
+
+/// What the workloads of a side ran under, by the labels of problem and loss.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts(HashMap<[String; 2], Arc<BTreeMap<String, Fact>>>);
+
+impl Facts {
+    pub(super) fn new(conditions: Vec<Conditions>) -> Self {
+        let mut all = HashMap::new();
+        for Conditions { facts, workloads } in conditions {
+            let facts = Arc::new(facts);
+            all.extend(workloads.into_iter().map(|workload| (workload, facts.clone())));
+        }
+        Self(all)
+    }
+}
+
 /// Something in which the sides differ before any run began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// What differs, such as `budget`.
-    pub what: &'static str,
+    pub what: String,
     /// What only the left side has; may be empty.
     pub left: String,
     /// What only the right side has; may be empty.
@@ -43,39 +73,44 @@ impl Display for Mismatch {
 
 /// Collects mismatches, those of many rows into one.
 #[derive(Default)]
-pub(super) struct Mismatches(BTreeMap<(&'static str, String, String), (u64, String)>);
+pub(super) struct Mismatches(BTreeMap<(String, String, String), (u64, String)>);
 
 impl Mismatches {
     /// Checks a row that both sides have.
     pub(super) fn check(&mut self, left: &Group, right: &Group, name: &str) {
-        let mut look = |what, left: Vec<String>, right: Vec<String>| {
-            let (only_left, only_right) = (beyond(&left, &right), beyond(&right, &left));
-            if only_left.is_empty() && only_right.is_empty() {
-                return false;
-            }
-            self.0.entry((what, only_left, only_right)).or_insert_with(|| (0, name.to_owned())).0 += 1;
-            true
-        };
-        let both = |value: Value| (values(left, value), values(right, value));
-        let facts: [(&'static str, Value); 7] = [
-            ("budget", |run| vec![run.budget.to_string()]),
-            ("targets", |run| run.hits.iter().map(|hit| hit.target.to_string()).collect()),
-            ("type", |run| vec![run.dtype.to_string()]),
-            ("engine", |run| vec![run.engine.to_string()]),
-            ("learning rates", |run| vec![run.lr.to_string()]),
-            ("tuning seeds", |run| seeds(run, Role::Tuning)),
-            ("reporting seeds", |run| seeds(run, Role::Reporting)),
-        ];
+        let both = |value: Value| [values(left, value), values(right, value)];
         let mut same = true;
-        for (what, value) in facts {
-            let (left, right) = both(value);
-            same &= !look(what, left, right);
+        for (what, value) in OF_CELLS {
+            same &= self.look(what, both(value), name);
         }
         if same {
             // The same rates and seeds, so what is missing is single runs.
-            let (left, right) = both(|run| vec![format!("lr {} seed {}", run.lr, run.seed)]);
-            look("cells", left, right);
+            self.look("cells", both(|run| vec![format!("lr {} seed {}", run.lr, run.seed)]), name);
         }
+    }
+
+    /// Checks what the manifests of both sides say about a row, as far as cells don't tell it.
+    pub(super) fn check_facts(&mut self, sides: [&Facts; 2], [problem, loss, ..]: &[String; 4], name: &str) {
+        let workload = [problem.clone(), loss.clone()];
+        let [Some(left), Some(right)] = sides.map(|facts| facts.0.get(&workload)) else { return };
+        for (what, fact) in left.iter() {
+            if let Some(other) = right.get(what)
+                && OF_CELLS.iter().all(|(known, _)| known != what)
+            {
+                self.look(what, [fact, other].map(|fact| vec![fact.to_string()]), name);
+            }
+        }
+    }
+
+    /// Whether both sides have the same of something.
+    fn look(&mut self, what: &str, [left, right]: [Vec<String>; 2], name: &str) -> bool {
+        let (only_left, only_right) = (beyond(&left, &right), beyond(&right, &left));
+        if only_left.is_empty() && only_right.is_empty() {
+            return true;
+        }
+        let key = (what.to_owned(), only_left, only_right);
+        self.0.entry(key).or_insert_with(|| (0, name.to_owned())).0 += 1;
+        false
     }
 
     pub(super) fn into_vec(self) -> Vec<Mismatch> {

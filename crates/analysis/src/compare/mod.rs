@@ -22,8 +22,8 @@
 //!
 //! How often this is wrong was measured: docs/comparing.md.
 //!
-//! Sides that differ in budget, targets, learning rates, seeds, type or engine are refused, with
-//! [`Mismatch`]es that say why.
+//! Sides that differ in budget, targets, learning rates, seeds, type or engine, or in what else their manifests say that
+//! they ran under, are refused, with [`Mismatch`]es that say why.
 
 mod comparable;
 mod groups;
@@ -309,10 +309,14 @@ pub fn compare(grids: &[Grid], options: &Options) -> Result<Comparison, Vec<Mism
         for right in grid.right.iter().flat_map(|side| &side.groups) {
             if let Some(&(at, left)) = places.get(&right.labels) {
                 matched[at] = true;
-                let extends =
-                    [&grid.left, &grid.right].map(|side| side.as_ref().is_some_and(|side| side.extends));
+                let sides = [&grid.left, &grid.right].map(Option::as_ref);
+                let extends = sides.map(|side| side.is_some_and(|side| side.extends));
                 let [left, right] = side::Group::at_common_rates([left, right], extends);
-                mismatches.check(&left, &right, &row_name(&grid.name, &right.labels));
+                let name = row_name(&grid.name, &right.labels);
+                mismatches.check(&left, &right, &name);
+                if let [Some(before), Some(now)] = sides {
+                    mismatches.check_facts([&before.facts, &now.facts], &right.labels, &name);
+                }
                 judged.push(row::judge(&grid.name, &left, &right));
             } else {
                 alone.push(one_sided(&grid.name, &right.labels, Verdict::Appeared));

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 
-use crate::records::{Cell, Cells, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
+use super::comparable::Facts;
+use crate::records::{Cell, Cells, Conditions, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
 use crate::table::{Builder, Rate, choose};
 
 /// Which rows are compared: those whose labels contain these texts.
@@ -167,6 +168,7 @@ impl Group {
 #[derive(Debug)]
 pub struct Side {
     pub(super) groups: Vec<Group>,
+    pub(super) facts: Facts,
     cells: u64,
     /// Whether its learning-rate grid extends itself: then rates beyond those that the sides share are left out.
     pub extends: bool,
@@ -206,7 +208,13 @@ impl Side {
             (group.lr, group.rates) = (row.lr, rates);
             group.runs.sort_by_key(|run| run.key);
         }
-        Ok(Self { groups, cells: count, extends: false })
+        Ok(Self { groups, facts: Facts::default(), cells: count, extends: false })
+    }
+
+    /// Says what its runs ran under, which its manifest knows.
+    #[must_use]
+    pub fn with_conditions(self, conditions: Vec<Conditions>) -> Self {
+        Self { facts: Facts::new(conditions), ..self }
     }
 
     /// How many runs there are.

@@ -1,12 +1,14 @@
 //! `manifest.json`: what the result files are of, and what they held when they were written; and the files, opened
 //! only where they still hold that.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
 use files::Folder;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Cells, Points, RecordError};
@@ -18,6 +20,9 @@ use super::{Cells, Points, RecordError};
 pub struct Manifest {
     /// The form of the result files.
     pub schema: u32,
+    /// The file of the config, relative to the results folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The grid's name.
     pub name: String,
     /// The program's version.
@@ -42,8 +47,20 @@ pub struct Manifest {
     /// The problems and losses that may draw random numbers inside a module, so that their runs don't repeat.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub random: Vec<String>,
+    /// What the runs of each workload ran under.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Conditions>,
     /// The config.
     pub config: String,
+}
+
+/// What makes the runs of some workloads comparable with others, wherever they run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// Budget, targets and more, by name.
+    pub facts: BTreeMap<String, Value>,
+    /// The labels of problem and loss of each workload.
+    pub workloads: Vec<[String; 2]>,
 }
 
 impl Manifest {

@@ -29,7 +29,7 @@ pub(crate) mod rows;
 pub(crate) mod write;
 
 pub use error::{RecordError, TargetError};
-pub use manifest::{Hashed, Manifest, Results, digest};
+pub use manifest::{Conditions, Hashed, Manifest, Results, digest};
 pub use model::{Cell, Dtype, Engine, Hit, Key, Outcome, Point, Role, Targets, Term};
 pub use read::{Cells, Points};
 pub use write::{

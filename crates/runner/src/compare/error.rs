@@ -20,6 +20,9 @@ pub(super) enum CompareError {
     #[error("this folder is in no git repository{}", said(message))]
     #[diagnostic(help("go to the repository, or compare two folders: runner compare DIR DIR"))]
     NoRepository { message: String },
+    #[error("{} isn't in the repository {}", path.display(), root.display())]
+    #[diagnostic(help("--results names a folder of this repository, from the current folder"))]
+    Outside { path: PathBuf, root: PathBuf },
     #[error("there is neither a commit nor a folder `{name}`")]
     #[diagnostic(help("{help}"))]
     Unknown { name: String, help: &'static str },

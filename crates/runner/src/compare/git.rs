@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use super::error::CompareError;
+use crate::owner::normalized;
 
-/// Where results lie in a repository.
+/// The folder that holds results of grids, if no other is named.
 pub(super) const RESULTS: &str = "results";
 
 /// A repository's working tree.
 #[derive(Clone, Debug)]
 pub(super) struct Repository {
     root: PathBuf,
+    /// The folder of results, from the root.
+    results: PathBuf,
 }
 
 /// A commit that is there.
@@ -34,24 +38,60 @@ impl Commit {
 }
 
 impl Repository {
-    /// The repository that the current folder is in.
-    pub(super) fn here() -> Result<Self, CompareError> {
-        let output = output(Command::new("git").args(["rev-parse", "--show-toplevel"]))?;
-        let root = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
-        if !output.status.success() || root.is_empty() {
-            return Err(CompareError::NoRepository { message: text(&output.stderr) });
+    /// The repository that the current folder is in. The results that are compared lie in the folder that is asked for;
+    /// else in `results/` of the current folder, if the working tree or one of the revisions has grids there; else in
+    /// that of the root.
+    pub(super) fn here(asked: Option<&Path>, revisions: &[&OsStr]) -> Result<Self, CompareError> {
+        let rev_parse = |what: &str| {
+            let output = output(Command::new("git").args(["rev-parse", what]))?;
+            let answer = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
+            if output.status.success() {
+                return Ok(path(answer));
+            }
+            Err(CompareError::NoRepository { message: text(&output.stderr) })
+        };
+        let root = rev_parse("--show-toplevel")?;
+        if root.as_os_str().is_empty() {
+            return Err(CompareError::NoRepository { message: String::new() });
         }
-        Ok(Self { root: path(root) })
+        let here = root.join(rev_parse("--show-prefix")?);
+        let nearest = Self { results: inside(&root, &here.join(asked.unwrap_or(Path::new(RESULTS))))?, root };
+        if asked.is_some() || nearest.has_grids(revisions) {
+            return Ok(nearest);
+        }
+        Ok(Self { results: RESULTS.into(), ..nearest })
+    }
+
+    /// Whether the working tree or one of the revisions has results.
+    fn has_grids(&self, revisions: &[&OsStr]) -> bool {
+        let entries = fs::read_dir(self.results()).into_iter().flatten().flatten();
+        let mut grids = entries.filter(|entry| entry.path().join("cells.csv").is_file());
+        let committed = |revision: &&OsStr| {
+            let commit = self.commit(revision).ok().flatten();
+            commit.is_some_and(|commit| self.grids(&commit).is_ok_and(|grids| !grids.is_empty()))
+        };
+        grids.next().is_some() || revisions.iter().any(committed)
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
+    /// The folder of results in the working tree.
+    pub(super) fn results(&self) -> PathBuf {
+        self.root.join(&self.results)
+    }
+
+    /// The path of a file or folder of results from the root, as git writes it.
+    pub(super) fn within(&self, parts: &[&str]) -> OsString {
+        let parts = self.results.iter().chain(parts.iter().map(OsStr::new));
+        parts.collect::<Vec<_>>().join(OsStr::new("/"))
+    }
+
     /// git, to be run in the repository.
     pub(super) fn git(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&self.root).args(arguments);
+        command.args(["--literal-pathspecs", "-C"]).arg(&self.root).args(arguments);
         command
     }
 
@@ -75,21 +115,21 @@ impl Repository {
     /// Whether results differ from what is committed.
     pub(super) fn is_dirty(&self) -> bool {
         // Without optional locks git doesn't refresh the index either.
-        let arguments = ["--no-optional-locks", "status", "--porcelain", "--", RESULTS];
-        output(&mut self.git(&arguments)).is_ok_and(|output| !output.stdout.is_empty())
+        let arguments = ["--no-optional-locks", "status", "--porcelain", "--"];
+        output(self.git(&arguments).arg(self.results())).is_ok_and(|output| !output.stdout.is_empty())
     }
 
     /// The names of the grids that a commit has results of, and whether it has their manifests.
     pub(super) fn grids(&self, commit: &Commit) -> Result<BTreeMap<String, bool>, CompareError> {
-        let folder = format!("{RESULTS}/");
-        let arguments = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", &commit.hash, "--", &folder];
-        let output = output(&mut self.git(&arguments))?;
+        let folder = self.within(&[""]);
+        let arguments = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", &commit.hash, "--"];
+        let output = output(self.git(&arguments).args(Some(&folder).filter(|folder| !folder.is_empty())))?;
         if !output.status.success() {
             return Err(CompareError::Git { what: commit.shown(), message: text(&output.stderr) });
         }
         let paths: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
         let named = |path: &[u8], file: &str| -> Option<Vec<u8>> {
-            let name = path.strip_prefix(folder.as_bytes())?.strip_suffix(file.as_bytes())?;
+            let name = path.strip_prefix(folder.as_encoded_bytes())?.strip_suffix(file.as_bytes())?;
             (!name.contains(&b'/')).then(|| name.to_owned())
         };
         let manifests: Vec<Vec<u8>> = paths.iter().filter_map(|path| named(path, "/manifest.json")).collect();
@@ -97,7 +137,7 @@ impl Repository {
             let has_manifest = manifests.contains(&name);
             let name = String::from_utf8(name).map_err(|error| CompareError::GridName {
                 side: commit.shown(),
-                path: Path::new(RESULTS).join(path(error.as_bytes())),
+                path: self.results.join(path(error.as_bytes())),
             })?;
             Ok((name, has_manifest))
         };
@@ -106,12 +146,21 @@ impl Repository {
 
     /// Begins to read a file of a grid's results in a commit.
     pub(super) fn file(&self, commit: &Commit, grid: &str, file: &str) -> Result<Blob, CompareError> {
-        let object = format!("{}:{RESULTS}/{grid}/{file}", commit.hash);
-        let mut command = self.git(&["cat-file", "blob", &object]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let path = self.within(&[grid, file]);
+        let mut object = OsString::from(format!("{}:", commit.hash));
+        object.push(&path);
+        let mut command = self.git(&["cat-file", "blob"]);
+        command.arg(&object).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().map_err(|source| CompareError::NoGit { source })?;
-        Ok(Blob { child, what: format!("{}:{RESULTS}/{grid}/{file}", commit.shown()) })
+        Ok(Blob { child, what: format!("{}:{}", commit.shown(), path.to_string_lossy()) })
     }
+}
+
+/// A folder from the root of the repository; an error if it isn't in it.
+fn inside(root: &Path, folder: &Path) -> Result<PathBuf, CompareError> {
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| normalized(folder));
+    let within = folder.strip_prefix(root).map(Path::to_owned);
+    within.map_err(|_| CompareError::Outside { path: folder, root: root.to_owned() })
 }
 
 /// A path as git writes it.

@@ -5,6 +5,7 @@ mod checkout;
 mod error;
 mod git;
 mod json;
+mod reduce;
 mod rerun;
 mod source;
 
@@ -31,6 +32,10 @@ pub(crate) struct CompareArgs {
     /// Build REV, run CONFIG with that build and with this one, and compare the two
     #[arg(long, num_args = 2, value_names = ["REV", "CONFIG"], conflicts_with_all = ["sides", "bench"])]
     run: Option<Vec<OsString>>,
+    /// The folder in commits and in the working tree that holds results, from the current folder
+    /// [default: results, or where there are none, results in the repository's root]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["run", "bench"])]
+    results: Option<PathBuf>,
     /// Compare what criterion saved in two folders instead: step throughput, not convergence
     #[arg(long, num_args = 2, value_names = ["DIR", "DIR"], conflicts_with = "sides")]
     bench: Option<Vec<PathBuf>>,
@@ -110,18 +115,24 @@ fn answer(args: &CompareArgs) -> Result<(String, bool), CompareError> {
     if let Some([revision, config]) = args.run.as_deref() {
         return run(args, revision, Path::new(config));
     }
-    let (left, right) = match args.sides.as_slice() {
-        [left, right] => (Source::named(left)?, Source::named(right)?),
-        sides => {
-            let repository = Repository::here()?;
-            let left = sides.first().map_or(OsStr::new("HEAD"), OsString::as_os_str);
-            (Source::named(left)?, Source::working_tree(&repository)?)
-        }
+    let mut sides: Vec<&OsStr> = args.sides.iter().map(OsString::as_os_str).collect();
+    if sides.is_empty() {
+        sides.push(OsStr::new("HEAD"));
+    }
+    let here = || Repository::here(args.results.as_deref(), &sides);
+    let left = Source::named(sides[0], here)?;
+    let right = match sides.get(1) {
+        Some(right) => Source::named(right, here)?,
+        None => Source::working_tree(&here()?)?,
     };
     if let (Source::Commit(repository, _), Source::Commit(..)) = (&left, &right)
         && repository.is_dirty()
     {
-        say("note: results/ has changes that are not committed, which are not compared here");
+        let folder = repository.within(&[""]);
+        say(&format!(
+            "note: {} has changes that are not committed, which are not compared here",
+            folder.to_string_lossy()
+        ));
     }
     let names = Names { left: left.shown(), right: right.shown() };
     finish(args, &left, &right, &names)
@@ -129,10 +140,11 @@ fn answer(args: &CompareArgs) -> Result<(String, bool), CompareError> {
 
 /// Compares a commit that is built for it.
 fn run(args: &CompareArgs, revision: &OsStr, config: &Path) -> Result<(String, bool), CompareError> {
-    let repository = Repository::here()?;
+    let here = || Repository::here(None, &[]);
+    let repository = here()?;
     let Some(commit) = repository.commit(revision)? else {
         let name = revision.to_string_lossy().into_owned();
-        return Source::named(revision).and_then(|_| {
+        return Source::named(revision, here).and_then(|_| {
             Err(CompareError::Unknown { name, help: "--run takes a commit, since it builds it" })
         });
     };
@@ -179,13 +191,26 @@ fn comparison(args: &CompareArgs, left: &Source, right: &Source) -> Result<Compa
         }
         names = vec![wanted.clone()];
     }
-    let (mut grids, mut inputs) = (Vec::new(), Vec::new());
+    let (mut grids, mut inputs, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
         let (left, right) = (left.read(&name, &filter)?, right.read(&name, &filter)?);
         if let (Some(left), Some(right)) = (&left, &right) {
             inputs.extend(changed_inputs(&name, left, right));
+            let is_told = left.has_conditions && right.has_conditions;
+            let configs = left.config.as_ref().zip(right.config.as_ref());
+            if !is_told && configs.is_some_and(|(left, right)| left != right) {
+                unknown.push(name.clone());
+            }
         }
         grids.push(Grid { name, left: left.map(|found| found.side), right: right.map(|found| found.side) });
+    }
+    // Both sides of --run have the same config, or a part of it.
+    if !unknown.is_empty() && args.run.is_none() {
+        say(&format!(
+            "note: the configs of {} differ, and results of version 0.1.0 don't tell `hold` and `divergence`, which \
+             are taken to be the same",
+            unknown.join(", ")
+        ));
     }
     let options = Options {
         alpha: args.alpha,

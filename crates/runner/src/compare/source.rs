@@ -11,6 +11,7 @@ use files::{Folder, TEXT};
 
 use super::error::CompareError;
 use super::git::{Commit, RESULTS, Repository};
+use crate::source::{Unfinished, newer_run};
 use crate::terminal::say;
 
 /// A file and the SHA-256 of what was in it, in hexadecimal digits.
@@ -21,21 +22,31 @@ pub(super) struct Found {
     pub(super) side: Side,
     /// The files that its config names, where the manifest tells.
     pub(super) inputs: Vec<Named>,
+    /// Its config; none without a manifest.
+    pub(super) config: Option<String>,
+    /// Whether its manifest says what its runs ran under.
+    pub(super) has_conditions: bool,
 }
+
+/// Folders that hold a `cells.csv`, by the grid's name.
+type Grids = Vec<(String, PathBuf)>;
 
 /// A side.
 pub(super) enum Source {
     /// A commit's results.
     Commit(Repository, Commit),
-    /// Folders that hold a `cells.csv`, by the grid's name.
-    Folder { shown: String, grids: Vec<(String, PathBuf)>, single: bool },
+    /// Folders; and what is to be said of those whose first run isn't finished.
+    Folder { shown: String, grids: Grids, single: bool, unfinished: Vec<String> },
 }
 
 impl Source {
     /// What the user named: a commit or a folder.
-    pub(super) fn named(name: &OsStr) -> Result<Self, CompareError> {
+    pub(super) fn named(
+        name: &OsStr,
+        here: impl FnOnce() -> Result<Repository, CompareError>,
+    ) -> Result<Self, CompareError> {
         let folder = Path::new(name);
-        let repository = Repository::here();
+        let repository = here();
         let commit = match &repository {
             Ok(repository) => repository.commit(name)?.map(|commit| (repository.clone(), commit)),
             Err(_) => None,
@@ -50,8 +61,8 @@ impl Source {
 
     /// What `git commit` would find now.
     pub(super) fn working_tree(repository: &Repository) -> Result<Self, CompareError> {
-        let grids = grids_in(&repository.root().join(RESULTS))?;
-        Ok(Self::Folder { shown: "working tree".into(), grids, single: false })
+        let (grids, unfinished) = grids_in(&repository.results())?;
+        Ok(Self::Folder { shown: "working tree".into(), grids, single: false, unfinished })
     }
 
     /// A results folder, a folder of results folders, or a checkout.
@@ -61,13 +72,18 @@ impl Source {
             let absolute = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
             let name =
                 absolute.file_name().map_or("results".into(), |name| name.to_string_lossy().into_owned());
-            return Ok(Self::Folder { shown, grids: vec![(name, folder.to_owned())], single: true });
+            let grids = vec![(name, folder.to_owned())];
+            return Ok(Self::Folder { shown, grids, single: true, unfinished: Vec::new() });
         }
-        let mut grids = grids_in(folder)?;
-        if grids.is_empty() {
-            grids = grids_in(&folder.join(RESULTS))?;
+        if let Some(unfinished) = Unfinished::read(&Folder::new(folder)) {
+            let unfinished = vec![unfinished_in(folder, &unfinished)];
+            return Ok(Self::Folder { shown, grids: Vec::new(), single: true, unfinished });
         }
-        Ok(Self::Folder { shown, grids, single: false })
+        let (mut grids, mut unfinished) = grids_in(folder)?;
+        if grids.is_empty() && unfinished.is_empty() {
+            (grids, unfinished) = grids_in(&folder.join(RESULTS))?;
+        }
+        Ok(Self::Folder { shown, grids, single: false, unfinished })
     }
 
     /// As a table's head calls it.
@@ -83,20 +99,30 @@ impl Source {
         let (grids, wanted, help) = match self {
             Self::Commit(repository, commit) => (
                 repository.grids(commit)?.into_keys().collect::<Vec<_>>(),
-                format!("{RESULTS}/<name>/cells.csv in it"),
+                format!("{} in it", repository.within(&["<name>", Results::CELLS]).to_string_lossy()),
                 format!(
-                    "`runner compare --run {} CONFIG` builds it, runs the config with it and compares that",
+                    "`runner compare --run {} CONFIG` builds it, runs the config with it and compares that; --results \
+                     DIR looks in another folder",
                     commit.hash.get(..7).unwrap_or(&commit.hash)
                 ),
             ),
-            Self::Folder { grids, .. } => (
+            Self::Folder { grids, unfinished, .. } => (
                 grids.iter().map(|(name, _)| name.clone()).collect(),
                 "cells.csv in it or in a folder of it".to_owned(),
-                "`runner CONFIG` makes them; name a folder that holds them".to_owned(),
+                if unfinished.is_empty() {
+                    "`runner CONFIG` makes them; name a folder that holds them".to_owned()
+                } else {
+                    unfinished.join("\n")
+                },
             ),
         };
         if grids.is_empty() {
             return Err(CompareError::NoResults { side: self.shown(), wanted, help });
+        }
+        if let Self::Folder { unfinished, .. } = self {
+            for first in unfinished {
+                say(&format!("note: {first}"));
+            }
         }
         Ok(grids)
     }
@@ -136,6 +162,9 @@ impl Source {
                 };
                 let folder = Folder::new(path);
                 let manifest = Manifest::read(&folder)?;
+                if let Some(newer) = newer_run(&folder, manifest.as_ref()) {
+                    say(&format!("note: {newer}"));
+                }
                 let path = path.join(Results::CELLS);
                 let cells = folder
                     .open(Results::CELLS, u64::MAX)
@@ -155,6 +184,7 @@ fn checked(
 ) -> Result<Found, CompareError> {
     let mut cells = Hashed::new(read);
     let side = Side::read(Cells::new(what, &mut cells)?, filter)?;
+    let config = manifest.as_ref().map(|manifest| manifest.config.clone());
     let manifest = manifest.unwrap_or_default();
     match manifest.digest(Results::CELLS) {
         Some(wanted) if wanted != cells.digest() => {
@@ -163,25 +193,42 @@ fn checked(
         Some(_) => {}
         None => say(&format!("note: no manifest.json says whether {what} is whole; it is compared as it is")),
     }
-    Ok(Found { side, inputs: manifest.inputs })
+    let has_conditions = !manifest.conditions.is_empty();
+    let mut side = side.with_conditions(manifest.conditions);
+    side.extends = extends(&manifest.config);
+    Ok(Found { side, inputs: manifest.inputs, config, has_conditions })
 }
 
-/// The folders in this one that hold a `cells.csv`, by name.
-fn grids_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, CompareError> {
+/// Whether the learning-rate grids of a config extend themselves.
+fn extends(config: &str) -> bool {
+    let config = config.parse::<toml::Table>().unwrap_or_default();
+    config.get("extend").and_then(toml::Value::as_bool).unwrap_or(false)
+}
+
+/// The folders in this one that hold a `cells.csv`, by name; and what is to be said of those whose first run isn't
+/// finished.
+fn grids_in(folder: &Path) -> Result<(Grids, Vec<String>), CompareError> {
     let unreadable = |source| CompareError::Io { path: folder.to_owned(), source };
     if !folder.is_dir() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    let mut grids = Vec::new();
+    let (mut grids, mut unfinished) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         if path.join("cells.csv").is_file() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             grids.push((name, path));
+        } else if let Some(first) = Unfinished::read(&Folder::new(&path)) {
+            unfinished.push(unfinished_in(&path, &first));
         }
     }
     grids.sort();
-    Ok(grids)
+    unfinished.sort();
+    Ok((grids, unfinished))
+}
+
+fn unfinished_in(folder: &Path, unfinished: &Unfinished) -> String {
+    format!("the first run in {} isn't finished ({})", folder.display(), unfinished.progress())
 }
 
 fn unknown(name: &str, shallow: bool) -> CompareError {

@@ -168,6 +168,8 @@ pub struct Case {
     pub seed: u64,
     /// The cause that was planted, in a suite.
     pub planted: Option<Cause>,
+    /// The text that says all this.
+    pub text: String,
 }
 
 /// Reads and checks a config of one diagnosis.
@@ -260,6 +262,7 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
         dtype: entry.dtype.into(),
         seed: entry.seed,
         planted,
+        text: source.text().to_owned(),
     })
 }
 

@@ -57,6 +57,11 @@ impl<'a> Source<'a> {
         Self { file, text, files: losses::Files::new(folder) }
     }
 
+    /// The text.
+    pub(super) fn text(&self) -> &str {
+        self.text
+    }
+
     /// The files that it names, relative to its folder.
     pub(super) fn files(&self) -> &losses::Files {
         &self.files

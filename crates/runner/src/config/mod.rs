@@ -8,7 +8,7 @@ pub mod size;
 mod values;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use analysis::records::Dtype;
 use losses::{Loss, Targets};
@@ -126,7 +126,9 @@ pub struct Config {
     pub extend: bool,
     /// The cross products.
     pub grids: Vec<Grid>,
-    /// The text of the file.
+    /// The file.
+    pub file: PathBuf,
+    /// Its text.
     pub text: String,
 }
 
@@ -161,7 +163,7 @@ pub struct Grid {
 /// If the file can't be read, or for the first mistake in it.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
     let text = diagnose::read_text(path)?;
-    parse_in(&path.display().to_string(), folder_of(path), &text)
+    parse_in(path, &text)
 }
 
 /// Checks the text of a config; `file` is what messages call it.
@@ -169,11 +171,12 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// For the first mistake in it.
 pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
-    parse_in(file, folder_of(Path::new(file)), text)
+    parse_in(Path::new(file), text)
 }
 
-fn parse_in(file: &str, folder: &Path, text: &str) -> Result<Config, ConfigError> {
-    let source = Source::new(file, folder, text);
+fn parse_in(file: &Path, text: &str) -> Result<Config, ConfigError> {
+    let shown = file.display().to_string();
+    let source = Source::new(&shown, folder_of(file), text);
     source.check_length()?;
     let read: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
     let name = check_name(&source, &read.name)?;
@@ -216,7 +219,8 @@ fn parse_in(file: &str, folder: &Path, text: &str) -> Result<Config, ConfigError
     let (jobs, engine, dtype) = (read.jobs.map(Spanned::into_inner), read.engine, read.dtype.into());
     let extend = read.extend;
     size::check(&source, &grids, dtype)?;
-    Ok(Config { name, jobs, engine, dtype, divergence, extend, grids, text: text.to_owned() })
+    let (file, text) = (file.to_owned(), text.to_owned());
+    Ok(Config { name, jobs, engine, dtype, divergence, extend, grids, file, text })
 }
 
 /// What can be drawn of a config.

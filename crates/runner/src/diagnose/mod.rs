@@ -26,16 +26,20 @@ use std::sync::Once;
 
 use analysis::diagnosis::{Diagnosis, conclude, judge};
 use analysis::figures::{Figure, FigureError, Picture};
+use analysis::records::Manifest;
 use analysis::table::short;
 use analysis::text::plain_lines;
 use clap::Args;
 use files::{Folder, LockError};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::config::diagnose::{Case, parse_case, read_case, read_suite};
+use crate::owner::{Kind, Owner, Taken};
+use crate::plan::BUILD;
 use crate::run::work;
 use crate::terminal::{print, print_json, progress, say, wrong};
 use probe::Probes;
@@ -55,8 +59,8 @@ Examples:
   runner diagnose --problem digits_mlp --loss cross_entropy --lr 0.5 --tolerance 0.1
 
 Prints the verdict first, then the evidence, and the fixes, every one of which was run. Into results/<name>/ go
-diagnosis.json, diagnosis.md, profile.csv (value, gradient and curvature of the loss over predictions) and the
-figures profile and descent as .svg and .png, and for dark pages as -dark.svg.
+diagnosis.json, diagnosis.md, profile.csv (value, gradient and curvature of the loss over predictions), manifest.json
+and the figures profile and descent as .svg and .png, and for dark pages as -dark.svg.
 
 Exit codes: 0 there is an answer, also a bad one; 1 a file couldn't be written; 2 the input is wrong.";
 
@@ -80,6 +84,9 @@ pub(crate) struct DiagnoseArgs {
     /// Print only: write no files
     #[arg(long)]
     no_write: bool,
+    /// Delete results of another config in the folder
+    #[arg(long)]
+    fresh: bool,
 }
 
 /// Why there is no diagnosis.
@@ -93,6 +100,9 @@ pub(crate) enum DiagnoseError {
     #[error("another run is at work in {}", path.display())]
     #[diagnostic(help("wait for it, or use --out DIR or another `name`"))]
     Busy { path: PathBuf },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Taken(#[from] Taken),
     #[error(transparent)]
     Figure(#[from] FigureError),
 }
@@ -158,6 +168,14 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
         Err(error) => return wrong(error, 2),
     };
     let folder = args.config.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+    let out = Folder::new(args.out.join(&case.name));
+    let owner = Owner { kind: Kind::Diagnosis, config: &case.text, file: args.config.as_deref() };
+    // Before work that would be in vain.
+    if !args.no_write
+        && let Err(taken) = owner.check(&out, args.fresh)
+    {
+        return wrong(DiagnoseError::Taken(taken), 2);
+    }
     let bar = progress_bar();
     let answer = diagnose(&case, folder, &|doing| bar.set_message(doing.to_owned()));
     bar.finish_and_clear();
@@ -174,13 +192,32 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     if args.no_write {
         return ExitCode::SUCCESS;
     }
-    match write(&Folder::new(args.out.join(&case.name)), &case, &answer, &json) {
+    match write(&out, &owner, &case, &answer, &json, args.fresh) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error @ DiagnoseError::Taken(_)) => wrong(error, 2),
         Err(error) => wrong(error, 1),
     }
 }
 
-fn write(folder: &Folder, case: &Case, answer: &Answer, json: &str) -> Result<(), DiagnoseError> {
+/// What `manifest.json` says.
+#[derive(Serialize)]
+struct DiagnosisManifest<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    version: &'a str,
+    build: &'a str,
+    config: &'a str,
+}
+
+fn write(
+    folder: &Folder,
+    owner: &Owner,
+    case: &Case,
+    answer: &Answer,
+    json: &str,
+    fresh: bool,
+) -> Result<(), DiagnoseError> {
     let mut files = vec![
         ("diagnosis.json".to_owned(), json.as_bytes().to_owned()),
         (
@@ -195,11 +232,23 @@ fn write(folder: &Folder, case: &Case, answer: &Answer, json: &str) -> Result<()
     files.extend(answer.descent.files("descent")?);
     let failed = |path: PathBuf| move |source| DiagnoseError::Write { path, source };
     folder.create().map_err(failed(folder.path().to_owned()))?;
-    let _lock = match folder.lock(&work(json)) {
+    let lock = match folder.lock(&work(json)) {
         Ok(lock) => lock,
         Err(LockError::Busy) => return Err(DiagnoseError::Busy { path: folder.path().to_owned() }),
         Err(LockError::Io(source)) => return Err(failed(folder.path().to_owned())(source)),
     };
+    if let Some(previous) = owner.claim(folder, &lock, fresh)? {
+        previous.note(&[]);
+    }
+    let manifest = DiagnosisManifest {
+        name: &case.name,
+        source: owner.source(folder),
+        version: env!("CARGO_PKG_VERSION"),
+        build: BUILD,
+        config: &case.text,
+    };
+    let manifest = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";
+    files.push((Manifest::FILE.to_owned(), manifest.into_bytes()));
     for (name, bytes) in files {
         folder.write(&name, |file| file.write_all(&bytes)).map_err(failed(folder.path().join(&name)))?;
     }

@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::cli::Place;
 use crate::config::map::{self, Map, Show};
+use crate::owner::{Kind, Owner, Taken};
 use crate::plan::BUILD;
 use crate::run::work;
 use crate::signals;
@@ -50,6 +51,9 @@ pub(crate) struct MapArgs {
     config: PathBuf,
     #[command(flatten)]
     place: Place,
+    /// Delete results of another config in the folder
+    #[arg(long)]
+    fresh: bool,
 }
 
 #[derive(Debug, Error, Diagnostic)]
@@ -60,6 +64,9 @@ enum MapError {
     #[error("another run is at work in {}, with another config or build", path.display())]
     #[diagnostic(help("wait for it, or use --out DIR or another `name`"))]
     Busy { path: PathBuf },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Taken(#[from] Taken),
     #[error(transparent)]
     Figure(#[from] FigureError),
     #[error("a run failed: {message}")]
@@ -73,6 +80,8 @@ enum MapError {
 #[derive(Serialize)]
 struct MapManifest<'a> {
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
     version: &'a str,
     build: &'a str,
     runs: u64,
@@ -100,7 +109,8 @@ pub(crate) fn command(args: &MapArgs) -> ExitCode {
     let runs = map.x.pixels * map.y.pixels;
     say(&format!("{}: {runs} runs of up to {} steps, on {jobs} threads", map.name, map.steps));
     let begin = Instant::now();
-    let made = make(&map, &folder, jobs);
+    let owner = Owner { kind: Kind::Map, config: &map.text, file: Some(&args.config) };
+    let made = make(&map, &owner, &folder, jobs, args.fresh);
     match made {
         Ok(counts) => {
             print(&said(&map, counts));
@@ -111,6 +121,7 @@ pub(crate) fn command(args: &MapArgs) -> ExitCode {
             ));
             ExitCode::SUCCESS
         }
+        Err(error @ MapError::Taken(_)) => wrong(error, 2),
         Err(error) => wrong(error, 1),
     }
 }
@@ -126,24 +137,27 @@ fn said(map: &Map, counts: Counts) -> String {
     )
 }
 
-fn make(map: &Map, folder: &Folder, jobs: usize) -> Result<Counts, MapError> {
+fn make(map: &Map, owner: &Owner, folder: &Folder, jobs: usize, fresh: bool) -> Result<Counts, MapError> {
     let unusable = |source| MapError::Write { path: folder.path().to_owned(), source };
     folder.create().map_err(unusable)?;
-    let _lock = match folder.lock(&work(&map.text)) {
+    let lock = match folder.lock(&work(&map.text)) {
         Ok(lock) => lock,
         Err(LockError::Busy) => return Err(MapError::Busy { path: folder.path().to_owned() }),
         Err(LockError::Io(source)) => return Err(unusable(source)),
     };
+    if let Some(previous) = owner.claim(folder, &lock, fresh)? {
+        previous.note(&[]);
+    }
     let pool = pool(jobs)?;
     let bar = progress_bar((map.x.pixels * map.y.pixels) as u64);
     let pixels = pool.install(|| train(map, |runs| bar.inc(runs as u64)));
     bar.finish_and_clear();
     let pixels = pixels.map_err(|message| MapError::Failed { message })?;
     signals::hold();
-    write(map, folder, &pixels)
+    write(map, owner.source(folder), folder, &pixels)
 }
 
-fn write(map: &Map, folder: &Folder, pixels: &[Pixel]) -> Result<Counts, MapError> {
+fn write(map: &Map, source: Option<String>, folder: &Folder, pixels: &[Pixel]) -> Result<Counts, MapError> {
     let shape = (map.y.pixels, map.x.pixels);
     let mut files = Vec::new();
     let mut save = |name: &'static str, bytes: &[u8]| {
@@ -169,6 +183,7 @@ fn write(map: &Map, folder: &Folder, pixels: &[Pixel]) -> Result<Counts, MapErro
     let counts = Counts::of(pixels);
     let manifest = MapManifest {
         name: &map.name,
+        source,
         version: env!("CARGO_PKG_VERSION"),
         build: BUILD,
         runs: counts.runs(),

@@ -3,7 +3,6 @@
 mod diagnoses;
 mod landscape;
 mod shapes;
-mod source;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
@@ -26,10 +25,10 @@ use thiserror::Error;
 
 use crate::config::{self, ConfigError, Entries};
 use crate::plan::{Plan, PlanError};
+use crate::source::Source;
 use crate::table::{TableError, unreadable};
 use crate::terminal::{print, say, wrong};
 use crate::threads::pool;
-use source::Source;
 
 /// What `--help` adds.
 pub(crate) const HELP: &str = "\
@@ -46,7 +45,7 @@ and rates for each problem and loss (the first 60), profiles and mean ranks, the
 two variables. With --config the landscapes have trajectories. Nothing in a results folder is run, and no file is
 opened that its config names, so that a report of somebody else's results is safe.
 
-A running grid is shown as far as its parts go. Diagnoses (results/*/diagnosis.json) beside the folder are on the page.
+A first run that isn't finished is shown as far as its parts go; else the last finished run is. Diagnoses (results/*/diagnosis.json) beside the folder are on the page.
 
 Exit codes: 0 fine; 1 a file couldn't be written; 2 there are no results to show.";
 
@@ -75,9 +74,6 @@ pub(crate) enum ReportError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Results(#[from] TableError),
-    #[error("no part of the run in {} is there yet", folder.display())]
-    #[diagnostic(help("try again when its first batches are done, or run its config to go on"))]
-    NothingYet { folder: PathBuf },
     #[error(transparent)]
     #[diagnostic(transparent)]
     Config(#[from] ConfigError),
@@ -115,7 +111,7 @@ pub(crate) fn command(args: &ReportArgs) -> ExitCode {
 
 fn report(args: &ReportArgs) -> Result<PathBuf, ReportError> {
     let source = Source::open(&args.folder)?;
-    let folder = source.folder(&args.folder);
+    let folder = source.folder().clone();
     let results = read(&source)?;
     let about = source.about();
     let plan = args.config.as_ref().map(|config| plan(config, &about.config)).transpose()?;
@@ -170,7 +166,7 @@ fn read(source: &Source) -> Result<Results, ReportError> {
     source.cells(|cell| first.add(cell))?;
     let tuned = first.finish_tuned();
     if tuned.table.rows.is_empty() {
-        return Err(source.empty());
+        return Err(source.empty().into());
     }
     let mut second = Builder::new(tuned);
     source.cells(|cell| second.add(cell))?;

@@ -125,7 +125,10 @@ fn two_configs_of_one_name_at_once_do_not_share_a_folder() {
     let parts = || fs::read_dir(place.results("x").join("parts")).unwrap().count();
     assert!(parts() > 10);
     said(&ended(&mut place.command(&["table", "results/x", "--no-write"])), 0);
-    said(&ended(&mut place.command(&["other.toml"])), 0);
+    assert!(
+        said(&ended(&mut place.command(&["other.toml"])), 2).contains("results of another config, long.toml")
+    );
+    said(&ended(&mut place.command(&["other.toml", "--fresh"])), 0);
     assert_eq!(parts(), 1, "and then parts of the other go");
 }
 

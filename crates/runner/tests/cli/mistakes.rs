@@ -68,6 +68,32 @@ mistakes! {
 }
 
 #[test]
+fn rows_of_a_workload_that_ran_under_unlike_conditions() {
+    let adam = GRID.replace("sgd", "adam");
+    for (one, other, wanted) in [
+        (
+            "targets = [1.0]",
+            "targets = [0.1, 0.001]",
+            "targets = [1.0] in [[grid]] 1 and targets = [0.1,0.001]",
+        ),
+        ("", "steps = 10", "steps = 1000 in [[grid]] 1 and steps = 10 in [[grid]] 2"),
+        ("hold = 3", "", "hold = 3 in [[grid]] 1 and hold = 1 in [[grid]] 2"),
+    ] {
+        // Two optimizers, and one at other rates.
+        for second in [&adam, &format!("{GRID}lr = [7]\n")] {
+            let message = said(format!("name = \"x\"\n{GRID}{one}\n{second}{other}\n"));
+            let message =
+                message.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+            assert!(
+                message.contains("direct_fit with the loss mse has") && message.contains(wanted),
+                "{message}"
+            );
+            assert!(message.contains("or make two configs"), "{message}");
+        }
+    }
+}
+
+#[test]
 fn a_missing_config() {
     let place = Place::new();
     let output = place.run(&["nothere.toml"]);

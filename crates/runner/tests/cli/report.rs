@@ -219,6 +219,14 @@ fn a_running_grid_is_shown_as_far_as_it_is() {
         .collect();
     parts.sort();
     let count = parts.len();
+    // Finished results, where there are any, are what is shown.
+    let page = fs::read_to_string(reported(&place, &[])).unwrap();
+    let newer =
+        format!("a new run of the same config is unfinished ({count} of {count} parts; run x.toml again");
+    assert!(page.contains(&newer) && !page.contains("still running"));
+    for name in ["cells.csv", "manifest.json"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
     parts[count / 2..].iter().for_each(|path| fs::remove_file(path).unwrap());
     let page = fs::read_to_string(reported(&place, &[])).unwrap();
     assert!(page.contains(&format!("{} of {count} parts, of 1050 runs in all", count / 2)));

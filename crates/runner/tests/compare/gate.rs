@@ -113,6 +113,33 @@ fn a_manifest_that_is_missing_is_said_and_one_that_is_damaged_is_refused() {
 }
 
 #[test]
+fn rates_by_which_a_grid_extended_itself_are_no_other_rates() {
+    let repository = Repository::new();
+    let config = |extend: bool| {
+        let manifest = json!({ "config": format!("name = \"x\"\nextend = {extend}\n") });
+        fs::write(repository.0.results("x").join("manifest.json"), manifest.to_string()).unwrap();
+    };
+    let at = |rate: &str, key: &str, step| {
+        let cells = cells(&[("adam", step)]).replace("constant,0.1,", &format!("constant,{rate},"));
+        cells.replace("\n00", &format!("\n{key}"))
+    };
+    let rows = |cells: String| cells.split_once('\n').unwrap().1.to_owned();
+    repository.write("x", at("0.1", "00", 90) + &rows(at("1", "01", 50)) + &rows(at("3", "02", 60)));
+    config(true);
+    repository.commit("v1");
+    repository.write("x", at("0.1", "00", 90) + &rows(at("1", "01", 50)));
+    let (code, answer, message) = repository.compare(&["v1"]);
+    assert_eq!(code, 2, "{answer}");
+    assert!(message.contains("learning rates: only the left has 3"), "{message}");
+    config(true);
+    let (code, answer, _) = repository.compare(&["v1"]);
+    assert_eq!(code, 0, "{answer}");
+    assert!(answer.contains("1 identical"), "{answer}");
+    config(false);
+    assert_eq!(repository.compare(&["v1"]).0, 0, "the side that has more extends itself");
+}
+
+#[test]
 fn files_of_the_config_that_changed_are_named_first() {
     let repository = ran();
     let manifest = repository.0.results("x").join("manifest.json");
@@ -142,4 +169,35 @@ fn files_of_the_config_that_changed_are_named_first() {
     let wanted =
         json!([{ "grid": "x", "name": "loss.pt", "left_sha256": digest("2"), "right_sha256": digest("3") }]);
     assert_eq!(answer["inputs_changed"], wanted);
+}
+
+#[test]
+fn sides_that_ran_under_other_conditions_are_refused() {
+    let repository = ran();
+    for (line, wanted) in [
+        ("hold = 7\n", "hold: only the left has 1, only the right has 7 (2 rows, first x: direct_fit"),
+        ("divergence = 50\n", "divergence: only the left has 1000000.0, only the right has 50.0 (2 rows"),
+    ] {
+        let file = repository.0.config("x", &format!("{line}{CONFIG}"));
+        assert_eq!(repository.0.run(&[&file]).status.code(), Some(0));
+        let (code, answer, message) = repository.compare(&[]);
+        assert_eq!((code, answer.as_str()), (2, ""), "{message}");
+        assert!(message.contains("the sides did not run the same") && message.contains(wanted), "{message}");
+        assert_ne!(repository.compare(&["--force"]).0, 2);
+    }
+    // A manifest of an older version can't tell, which is said where the configs differ.
+    let manifest = repository.0.results("x").join("manifest.json");
+    change(&manifest, |text| {
+        let mut manifest: Value = serde_json::from_str(&text).unwrap();
+        manifest.as_object_mut().unwrap().remove("conditions");
+        manifest.to_string()
+    });
+    let (code, _, message) = repository.compare(&[]);
+    assert_ne!(code, 2, "{message}");
+    assert!(message.contains("note: the configs of x differ, and results of version 0.1.0"), "{message}");
+    // Curves that are recorded otherwise change no cell.
+    let file = repository.0.config("x", &format!("record = 'summary'\n{CONFIG}"));
+    assert_eq!(repository.0.run(&[&file]).status.code(), Some(0));
+    let (code, answer, message) = repository.compare(&[]);
+    assert!(code == 0 && answer.contains("2 identical") && !message.contains("note"), "{answer}{message}");
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{Repository, cells, compare};
 
-use super::place::{Place, result_files};
+use super::place::{Place, result_files, text};
 
 #[test]
 fn the_working_tree_is_compared_with_the_last_commit() {
@@ -173,4 +173,56 @@ fn a_grid_that_ran_is_identical_to_itself_and_left_as_it_is() {
     let (code, _, message) = repository.compare(&[]);
     assert_eq!(code, 2);
     assert!(message.contains("learning rates: only the left has 10, only the right has 5"), "{message}");
+}
+
+/// Runs `runner compare` in a folder of the repository; exit code and all that is said.
+fn compare_in(repository: &Repository, folder: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = repository.0.command(&[&["compare"], arguments].concat());
+    let output = command.current_dir(repository.0.path().join(folder)).output().unwrap();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn results_below_the_current_folder_come_first() {
+    let repository = Repository::new();
+    let write = |folder: &str, step: u64| {
+        let folder = repository.0.path().join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("cells.csv"), cells(&[("adam", step)])).unwrap();
+    };
+    write("results/x", 50);
+    write("one [1]/results/y", 50);
+    write("two/kept/here/z", 50);
+    fs::create_dir(repository.0.path().join("three")).unwrap();
+    repository.commit("v1");
+    write("one [1]/results/y", 60);
+    write("two/kept/here/z", 40);
+    for arguments in [&[][..], &["v1"]] {
+        let (code, said) = compare_in(&repository, "one [1]", arguments);
+        assert!(code == Some(1) && said.contains("✗ slower"), "{said}");
+        // Neither has results: those of the root, which are as they were.
+        for folder in ["two", "three", "."] {
+            let (code, said) = compare_in(&repository, folder, arguments);
+            assert!(code == Some(0) && said.contains("1 identical"), "{folder}: {said}");
+        }
+    }
+    let (code, said) = compare_in(&repository, "two", &["--results", "kept/here"]);
+    assert!(code == Some(0) && said.contains("1 faster"), "{said}");
+    let (code, said) = compare_in(&repository, "two", &["--results", "../one [1]/results", "HEAD", "v1"]);
+    assert!(code == Some(0) && said.contains("1 identical"), "{said}");
+    assert!(said.contains("note: one [1]/results/ has changes that are not committed"), "{said}");
+    repository.commit("v2");
+    let (code, said) = compare_in(&repository, "one [1]", &["v1", "v2"]);
+    assert!(code == Some(1) && said.contains("✗ slower"), "{said}");
+    // What a commit has and the working tree hasn't is gone, and not looked for elsewhere.
+    fs::remove_dir_all(repository.0.path().join("one [1]/results/y")).unwrap();
+    let (code, said) = compare_in(&repository, "one [1]", &[]);
+    assert!(code == Some(2) && said.contains("working tree has no results"), "{said}");
+    // A folder that is nowhere, one outside, and the root itself.
+    let (code, said) = compare_in(&repository, ".", &["--results", "nothing"]);
+    assert!(code == Some(2) && said.contains("nothing/<name>/cells.csv"), "{said}");
+    let (code, said) = compare_in(&repository, "two", &["--results", "../.."]);
+    assert!(code == Some(2) && said.contains("isn't in the repository"), "{said}");
+    let (code, said) = compare_in(&repository, "two/kept/here", &["--results", ".", "v1", "v2"]);
+    assert!(code == Some(0) && said.contains("1 faster"), "{said}");
 }

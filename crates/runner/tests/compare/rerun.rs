@@ -172,3 +172,55 @@ fn a_commit_is_built_run_and_cleared_away() {
     assert_eq!(repository.git(&["status", "--porcelain"]), "");
     assert!(!place.path().join("results").exists());
 }
+
+/// Stands in for a commit that doesn't know Adam and MSE.
+const OLDER: &str = r#"fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let config = std::fs::read_to_string(&arguments[5]).unwrap();
+    if config.contains("adam") || config.contains("mse") {
+        eprintln!("what is that?");
+        std::process::exit(2);
+    }
+    if arguments[1] == "run" {
+        assert!(std::path::Path::new(&arguments[5]).with_file_name("x.toml").exists(), "it isn't beside");
+        let folder = std::path::Path::new(&arguments[3]).join("x");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("cells.csv"), include_str!("cells.csv")).unwrap();
+    }
+}
+"#;
+
+#[test]
+fn entries_that_the_commit_does_not_know_appear() {
+    let (repository, _, _) = repository();
+    let lists = |losses: &str, optimizers: &str| {
+        CONFIG.replace("\"mse\"", losses).replace("\"sgd\", \"adam\"", optimizers)
+    };
+    let known =
+        repository.0.config("known", &lists("\"l1\"", "\"sgd\", { heavy_ball = { momentum = 0.5 } }"));
+    assert_eq!(repository.0.run(&[&known, "--out", "out"]).status.code(), Some(0));
+    let cells = fs::read_to_string(repository.0.path().join("out/x/cells.csv")).unwrap();
+    fs::remove_dir_all(repository.0.path().join("out")).unwrap();
+    repository.put("src/main.rs", OLDER);
+    repository.put("src/cells.csv", &cells);
+    repository.commit("older");
+    let file = repository
+        .0
+        .config("x", &lists("\"mse\", \"l1\"", "\"adam\", \"sgd\", { heavy_ball = { momentum = 0.5 } }"));
+    let before = repository.git(&["status", "--porcelain"]);
+    let (code, answer, message) = repository.compare(&["--run", "older", &file]);
+    assert_eq!(code, 0, "{answer}{message}");
+    assert!(answer.contains("no regression, 4 appeared, 2 identical"), "{answer}");
+    let wanted = "doesn't know mse (losses), adam (optimizers): only this build runs that";
+    assert!(message.contains(wanted) && !message.contains("what is that?"), "{message}");
+    assert_eq!(repository.git(&["status", "--porcelain"]), before, "something is left");
+
+    // Nothing is left of this one: the commit itself says why.
+    let file = repository.0.config("x", &lists("\"mse\"", "\"sgd\""));
+    let (code, _, message) = repository.compare(&["--run", "older", &file]);
+    assert_eq!(code, 2, "{message}");
+    assert!(
+        message.contains("what is that?") && message.contains("an older build doesn't know"),
+        "{message}"
+    );
+}

@@ -147,6 +147,10 @@ impl Small {
             // Else nothing but the hash would be looked at.
             fs::remove_file(folder.join("manifest.json")).unwrap();
         }
+        if name == "running.json" {
+            // Finished results come first.
+            fs::remove_file(folder.join("cells.csv")).unwrap();
+        }
         fs::write(folder.join(name), bytes).unwrap();
         let [changed, original] = [folder, self.folder()].map(|path| path.to_str().unwrap().to_owned());
         for words in commands {

@@ -1,0 +1,229 @@
+//! Where the results are: in the files of a finished run; where there are none yet, in the parts of one that isn't
+//! finished.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use analysis::records::{
+    Cell, Cells, Manifest, Point, Points, RecordError, Results, Targets, write_cell_header,
+    write_point_header,
+};
+use analysis::report::About;
+use files::Folder;
+
+use crate::owner::shown;
+use crate::parts::{self, Part};
+use crate::run::{PARTS, Running};
+use crate::table::{TableError, folder_of, results};
+use crate::terminal::say;
+
+/// Results to be read, several times over.
+pub(crate) enum Source {
+    /// The files of a finished run, whose cells are whole; and what is to be said of a newer run that isn't finished.
+    Finished { results: Results, newer: Option<String> },
+    /// The parts that are there.
+    Unfinished(Unfinished),
+}
+
+/// A run that was begun: it is under way, or it was stopped.
+pub(crate) struct Unfinished {
+    folder: Folder,
+    running: Running,
+    /// The parts that are there.
+    keys: Vec<String>,
+}
+
+impl Unfinished {
+    /// That of a folder, if it has one.
+    pub(crate) fn read(folder: &Folder) -> Option<Self> {
+        let running = Running::read(folder)?;
+        let parts = folder.below(PARTS);
+        let there = |key: &&String| parts.has(&parts::name(key));
+        let keys = running.keys.iter().filter(there).cloned().collect();
+        Some(Self { folder: folder.clone(), running, keys })
+    }
+
+    /// How far it is, and how to go on.
+    pub(crate) fn progress(&self) -> String {
+        let config = self.running.source.as_deref().map(|source| shown(&self.folder, source));
+        let config = config.as_deref().unwrap_or("its config");
+        format!("{} of {} parts; run {config} again to finish it", self.keys.len(), self.running.keys.len())
+    }
+
+    fn state(&self) -> String {
+        format!(
+            "{} of {} parts, of {} runs in all",
+            self.keys.len(),
+            self.running.keys.len(),
+            self.running.cells
+        )
+    }
+
+    /// The parts that are there and whole.
+    fn parts(&self) -> impl Iterator<Item = (PathBuf, Part)> {
+        let folder = self.folder.below(PARTS);
+        self.keys
+            .iter()
+            .filter_map(move |key| Some((folder.path().join(parts::name(key)), Part::load(&folder, key)?)))
+    }
+}
+
+/// What is to be said where results are finished, and a newer run isn't.
+pub(crate) fn newer_run(folder: &Folder, manifest: Option<&Manifest>) -> Option<String> {
+    let unfinished = Unfinished::read(folder)?;
+    let same = manifest.is_some_and(|manifest| manifest.config == unfinished.running.config);
+    Some(format!(
+        "{} has the results of the last finished run; {} is unfinished ({})",
+        folder.path().display(),
+        if same { "a new run of the same config" } else { "a run of an edited config" },
+        unfinished.progress()
+    ))
+}
+
+impl Source {
+    /// Looks what is there, and says what is unfinished.
+    pub(crate) fn open(asked: &Path) -> Result<Self, TableError> {
+        let folder = Folder::new(folder_of(asked));
+        if !folder.has(Results::CELLS)
+            && let Some(unfinished) = Unfinished::read(&folder)
+        {
+            if unfinished.keys.is_empty() {
+                return Err(TableError::NothingYet { folder: folder.path().to_owned() });
+            }
+            say(&format!(
+                "note: the run in {} isn't finished: {}",
+                folder.path().display(),
+                unfinished.state()
+            ));
+            return Ok(Self::Unfinished(unfinished));
+        }
+        let results = results(asked)?;
+        let newer = newer_run(results.folder(), results.manifest.as_ref());
+        if let Some(newer) = &newer {
+            say(&format!("note: {newer}"));
+        }
+        Ok(Self::Finished { results, newer })
+    }
+
+    /// Where they are.
+    pub(crate) fn folder(&self) -> &Folder {
+        match self {
+            Self::Finished { results, .. } => results.folder(),
+            Self::Unfinished(unfinished) => &unfinished.folder,
+        }
+    }
+
+    /// The problems and losses that may draw random numbers inside a module, as far as it is known.
+    pub(crate) fn random(&self) -> &[String] {
+        match self {
+            Self::Finished { results, .. } => {
+                results.manifest.as_ref().map_or(&[], |manifest| &manifest.random)
+            }
+            Self::Unfinished(_) => &[],
+        }
+    }
+
+    /// Every run.
+    pub(crate) fn cells(&self, mut take: impl FnMut(&Cell)) -> Result<(), RecordError> {
+        match self {
+            Self::Finished { results, .. } => {
+                for cell in results.cells()? {
+                    take(&cell?);
+                }
+            }
+            Self::Unfinished(unfinished) => {
+                let mut header = Vec::new();
+                let targets = Targets::new(unfinished.running.targets.iter().copied()).unwrap_or_default();
+                write_cell_header(&mut header, &targets);
+                for (path, part) in unfinished.parts() {
+                    for cell in Cells::new(path, header.as_slice().chain(part.cells.as_slice()))? {
+                        take(&cell?);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every point of their curves, where there are curves.
+    pub(crate) fn points(&self, mut take: impl FnMut(&Point)) -> Result<(), RecordError> {
+        match self {
+            Self::Finished { results, .. } if !results.folder().has(Results::CURVES) => {}
+            Self::Finished { results, .. } => {
+                results.verify(Results::CURVES)?;
+                for point in results.points()? {
+                    take(&point?);
+                }
+            }
+            Self::Unfinished(unfinished) => {
+                let mut header = Vec::new();
+                write_point_header(&mut header);
+                for (path, part) in unfinished.parts() {
+                    for point in Points::new(path, header.as_slice().chain(part.curves.as_slice()))? {
+                        take(&point?);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong where there is no run.
+    pub(crate) fn empty(&self) -> TableError {
+        match self {
+            Self::Finished { results, .. } => TableError::Empty { path: results.path(Results::CELLS) },
+            Self::Unfinished(unfinished) => {
+                TableError::NothingYet { folder: unfinished.folder.path().to_owned() }
+            }
+        }
+    }
+
+    /// Name, state, manifest and config.
+    pub(crate) fn about(&self) -> About {
+        match self {
+            Self::Finished { results, newer } => finished(results, newer.as_deref()),
+            Self::Unfinished(unfinished) => About {
+                name: unfinished.running.name.clone(),
+                state: unfinished.state(),
+                running: true,
+                manifest: "There is none before the run is finished.".to_owned(),
+                config: unfinished.running.config.clone(),
+                ..About::default()
+            },
+        }
+    }
+}
+
+fn finished(results: &Results, newer: Option<&str>) -> About {
+    let mut missing: Vec<String> = newer.map(str::to_owned).into_iter().collect();
+    if !results.folder().has(Results::CURVES) {
+        missing.push(
+            "There are no curves here: curves.csv isn't beside cells.csv (run the config again to have it)."
+                .to_owned(),
+        );
+    }
+    let Some(manifest) = &results.manifest else {
+        missing.push("manifest.json isn't beside cells.csv: what ran is not known.".to_owned());
+        let name = results.folder().path().file_name();
+        let name = name.map_or_else(|| "results".into(), |name| name.to_string_lossy().into_owned());
+        return About { name, state: "finished".into(), missing, ..About::default() };
+    };
+    let state = format!(
+        "{} runs, of which {} diverged and {} failed; on {}",
+        manifest.cells,
+        manifest.diverged,
+        manifest.failed,
+        manifest.engines.join(" and ")
+    );
+    let rest = Manifest { config: String::new(), ..manifest.clone() };
+    let mut rest = serde_json::to_value(rest).expect("a manifest is plain data");
+    rest.as_object_mut().expect("it is an object").remove("config");
+    About {
+        name: manifest.name.clone(),
+        state,
+        missing,
+        manifest: serde_json::to_string_pretty(&rest).expect("a manifest is plain data"),
+        config: manifest.config.clone(),
+        ..About::default()
+    }
+}
