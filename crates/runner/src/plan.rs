@@ -473,10 +473,11 @@ fn lanes(grid: &Grid, engine: Engine, problem: &Problem, at_once: usize) -> Vec<
 /// The rates that follow a grid at one of its edges, to three digits, ascending.
 fn beyond(rates: &[f64], edge: Edge) -> Vec<f64> {
     let (last, ratio) = match (edge, rates) {
-        (Edge::High, [.., before, last]) => (last, last / before),
-        (Edge::Low, [first, after, ..]) => (first, first / after),
+        (Edge::High, [.., before, last]) => (*last, last / before),
+        (Edge::Low, [first, after, ..]) => (*first, first / after),
         _ => return Vec::new(),
     };
+    let (last, ratio) = unrounded(rates, last, ratio);
     let round = |rate: f64| format!("{rate:.2e}").parse().expect("a number just written");
     let mut more: Vec<f64> =
         (1..=EXTENDED_BY).map(|k| round(last * libm::pow(ratio, f64::from(k)))).collect();
@@ -487,27 +488,21 @@ fn beyond(rates: &[f64], edge: Edge) -> Vec<f64> {
     more
 }
 
-/// The rows of a workload are ranked against each other, so that all must have run under the same conditions.
-fn check_conditions(batches: &[Batch]) -> Result<(), PlanError> {
-    let mut first: HashMap<[String; 2], &Batch> = HashMap::new();
-    for batch in batches {
-        let Labels { problem, loss, .. } = batch.labels();
-        let before = *first.entry([problem, loss]).or_insert(batch);
-        if Arc::ptr_eq(&before.settings, &batch.settings) {
-            continue;
-        }
-        let facts = before.settings.conditions().into_iter().zip(batch.settings.conditions());
-        let unlike = facts.into_iter().find(|((_, before), (_, now))| before != now);
-        if let Some(((name, before_value), (_, now))) = unlike {
-            return Err(PlanError::Unlike {
-                workload: workload(&batch.problem, batch.loss.as_ref()),
-                key: if name == "budget" { "steps".into() } else { name },
-                values: [before_value, now],
-                grids: [before.grid + 1, batch.grid + 1],
-            });
-        }
-    }
-    Ok(())
+/// The last rate of a grid and its step, without the rounding of a grid that has whole steps a decade: 3.16 is 10^0.5
+/// after 1, and followed by 10.
+fn unrounded(rates: &[f64], last: f64, ratio: f64) -> (f64, f64) {
+    /// Three digits are this near.
+    const NEAR: f64 = 0.006;
+    let a_decade = (1.0 / libm::log10(ratio)).round();
+    let exact = libm::pow(10.0, 1.0 / a_decade);
+    // The one of the fewest digits is the least rounded.
+    let Some(anchor) = rates.iter().min_by_key(|rate| format!("{rate:e}").len()) else {
+        return (last, ratio);
+    };
+    let steps = (libm::log10(last / anchor) / libm::log10(exact)).round();
+    let from_anchor = anchor * libm::pow(exact, steps);
+    let near = |a: f64, b: f64| (a / b - 1.0).abs() < NEAR;
+    if near(exact, ratio) && near(from_anchor, last) { (from_anchor, exact) } else { (last, ratio) }
 }
 
 fn check_duplicates(batches: &[Batch]) -> Result<(), PlanError> {
@@ -638,6 +633,18 @@ pub fn libtorch_version() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn extensions_go_on_in_whole_steps_a_decade() {
+        let halves = [0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1.0, 3.16];
+        assert_eq!(beyond(&halves, Edge::High), [10.0, 31.6]);
+        assert_eq!(beyond(&halves, Edge::Low), [1e-4, 0.000_316]);
+        // From where it went on before.
+        assert_eq!(beyond(&[0.000_316, 0.001, 0.003_16], Edge::Low), [3.16e-5, 1e-4]);
+        assert_eq!(beyond(&[0.1, 0.2, 0.4], Edge::High), [0.8, 1.6]);
+        assert_eq!(beyond(&[0.1, 0.2, 0.4], Edge::Low), [0.025, 0.05]);
+        assert!(beyond(&halves, Edge::Inside).is_empty());
+    }
 
     #[test]
     fn every_setting_is_a_fact_and_part_of_the_key() {
