@@ -142,7 +142,7 @@ fn fifty(draw: u64) -> Vec<Vec<Cell>> {
     let row = |row: u64| {
         let (problem, optimizer) = (format!("problem {}", row / 6), format!("optimizer {}", row % 6));
         let typical = [20.0, 50.0, 100.0, 200.0][row as usize % 4];
-        let share = if row % 5 == 0 { 0.2 + 0.6 * (row as f64 / 5.0) / 9.0 } else { 1.0 };
+        let share = if row.is_multiple_of(5) { 0.2 + 0.6 * (row as f64 / 5.0) / 9.0 } else { 1.0 };
         let end = |seed: u64| {
             let noise: f64 = (0..6).map(|k| uniform([row, seed, k]) - 0.5).sum();
             let step = (typical * f64::exp(0.3 * noise)).round() as u64;
@@ -157,7 +157,9 @@ fn fifty(draw: u64) -> Vec<Vec<Cell>> {
 fn changed(rows: &[Vec<Cell>], change: impl Fn(usize, &mut Cell)) -> Vec<Cell> {
     let mut rows = rows.to_vec();
     for (number, row) in rows.iter_mut().enumerate() {
-        row.iter_mut().for_each(|cell| change(number, cell));
+        for cell in row {
+            change(number, cell);
+        }
     }
     rows.concat()
 }

@@ -124,7 +124,9 @@ fn by_largest(families: &[Vec<Sample>], seeds: &[usize], kind: Relabeling) -> Ve
         largest.push(most);
     }
     let mut sorted = [0, 1].map(|side| largest.iter().map(|most| most[side]).collect::<Vec<f64>>());
-    sorted.iter_mut().for_each(|sorted| sorted.sort_unstable_by(f64::total_cmp));
+    for sorted in &mut sorted {
+        sorted.sort_unstable_by(f64::total_cmp);
+    }
     let chance = |sorted: &[f64], own: f64| {
         // Sums in another order differ in their last bits; equal ones must count.
         let own = own - 1e-9 * own.abs();

@@ -116,7 +116,7 @@ pub(super) struct Group {
 impl Group {
     /// The two at the rates that both have, if the others are beyond these and of a side whose grid extends itself; else
     /// as they are. A grid extends itself where the best rate is at its edge, so that it does so as behavior changes.
-    pub(super) fn at_common_rates<'a>(sides: [&'a Self; 2], extends: [bool; 2]) -> [Cow<'a, Self>; 2] {
+    pub(super) fn at_common_rates(sides: [&Self; 2], extends: [bool; 2]) -> [Cow<'_, Self>; 2] {
         let has = |group: &Self, lr: f64| group.rates.iter().any(|rate| rate.lr.total_cmp(&lr).is_eq());
         let [left, right] = sides;
         let common: Vec<f64> = left.rates.iter().map(|rate| rate.lr).filter(|lr| has(right, *lr)).collect();
