@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use super::relabel::Sample;
+use super::relabel::{Sample, completed};
 use super::row::Judged;
 use super::{Axis, Labels, size};
 use crate::statistics::median;
@@ -26,8 +26,8 @@ pub(super) struct Group {
 }
 
 /// The groups of an axis that have at least two rows; rows with other seeds are a group of their own.
-pub(super) fn of<'a>(axis: Axis, rows: &[(&'a Judged, &'a Sample)]) -> Vec<Group> {
-    let mut variances: Vec<f64> = rows.iter().map(|(row, _)| variance(&row.values)).collect();
+pub(super) fn of(axis: Axis, rows: &[(&Judged, &Sample)]) -> Vec<Group> {
+    let mut variances: Vec<f64> = rows.iter().map(|(row, _)| variance(&completed(&row.values))).collect();
     let weights: Vec<f64> = {
         let shared = median(&mut variances.clone());
         variances.iter_mut().map(|own| 1.0 / (*own + shared).max(f64::MIN_POSITIVE)).collect()
@@ -45,7 +45,7 @@ pub(super) fn of<'a>(axis: Axis, rows: &[(&'a Judged, &'a Sample)]) -> Vec<Group
     let group = |(grid, name, members): (String, String, Vec<usize>)| {
         let sum: f64 = members.iter().map(|at| weights[*at]).sum();
         let variants = members.iter().map(|at| rows[*at].1.values.len()).max()?;
-        let mean = |values: &dyn Fn(usize) -> &'a [f64]| {
+        let mean = |values: &dyn Fn(usize) -> Vec<f64>| {
             let mut mean = vec![0.0; rows[members[0]].0.values.len()];
             for at in &members {
                 for (mean, value) in mean.iter_mut().zip(values(*at)) {
@@ -54,10 +54,12 @@ pub(super) fn of<'a>(axis: Axis, rows: &[(&'a Judged, &'a Sample)]) -> Vec<Group
             }
             mean
         };
-        let (ratio, interval) = size(&mean(&|at| &rows[at].0.values));
+        let own = mean(&|at| completed(&rows[at].0.values));
+        let (ratio, interval) = size(&own.into_iter().map(Some).collect::<Vec<_>>());
         // A row whose sides chose one rate has the same values in each.
-        let tested =
-            |variant: usize| mean(&|at| rows[at].1.values.get(variant).unwrap_or(&rows[at].1.values[0]));
+        let tested = |variant: usize| {
+            mean(&|at| rows[at].1.values.get(variant).unwrap_or(&rows[at].1.values[0]).clone())
+        };
         let sample = Sample { seeds: rows[members[0]].1.seeds, values: (0..variants).map(tested).collect() };
         let rows = members.len() as u64;
         (rows > 1).then_some(Group { grid, axis, name, rows, ratio, interval, sample })

@@ -11,8 +11,8 @@
 //!         all rows at once, for successes by how much they vary from seed to seed over all rows
 //! ```
 //!
-//! A run that didn't arrive counts as the slowest of its row that did, so that a ratio with such runs is a
-//! bound: at least that where they are on the right, at most where they are on the left.
+//! The ratio is of the runs that arrived, so that one with others is a bound: at least that where they are on the
+//! right, at most where they are on the left.
 //!
 //! A regression is a new failure, a success rate that falls by half (by divergence or not), or a ratio above
 //! 1 + threshold, of a row, or of all rows of an optimizer or a workload together; the last two where chance
@@ -374,7 +374,7 @@ fn settle(judged: Vec<row::Judged>, options: &Options) -> Settled {
                 sets.push(&row.seeds);
             }
             moved.push(at);
-            samples.push(Sample { seeds, values: row.tested.clone() });
+            samples.push(Sample::new(seeds, &row.tested));
         }
     }
     let rows: Vec<(&row::Judged, &Sample)> = moved.iter().map(|at| &judged[*at]).zip(&samples).collect();
@@ -395,12 +395,10 @@ fn settle(judged: Vec<row::Judged>, options: &Options) -> Settled {
     groups.sort_by(|a, b| {
         a.verdict.cmp(&b.verdict).then_with(|| b.ratio.ln().abs().total_cmp(&a.ratio.ln().abs()))
     });
-    let outcomes = falls.chances.into_iter().zip(rises.chances);
-    let evidence = steps.into_iter().zip(outcomes).map(|(steps, (fell, rose))| row::Evidence {
-        steps,
-        outcomes: [fell, rose],
-        levels: [alpha, falls.level, rises.level],
-    });
+    let outcomes = falls.falls.into_iter().zip(rises.falls);
+    let evidence = steps.into_iter().zip(outcomes);
+    let evidence =
+        evidence.map(|(steps, (fell, rose))| row::Evidence { steps, outcomes: [fell, rose], level: alpha });
     let rows = evidence.collect::<Vec<_>>().into_iter().zip(judged);
     let rows = rows.map(|(evidence, row)| row.settle(evidence, options)).collect();
     Settled { rows, groups, tested, spent: falls.spent }
@@ -422,21 +420,34 @@ fn group_change(
     (p <= alpha).then_some(GroupChange { grid, axis, name, verdict, rows, ratio, interval, p })
 }
 
-/// The ratio of the right side's geometric mean over the left's, and its 95 % bootstrap interval, of logarithms: n of the
-/// left side and n of the right, in pairs.
-fn size(logarithms: &[f64]) -> (f64, Option<[f64; 2]>) {
+/// The ratio of the geometric means of the runs that arrived, right over left, and its 95 % bootstrap interval, of
+/// logarithms: n of the left side and n of the right, in pairs. Infinite or 0 where none of the right or left side did.
+fn size(logarithms: &[Option<f64>]) -> (f64, Option<[f64; 2]>) {
     const RESAMPLES: usize = 1000;
     let (left, right) = logarithms.split_at(logarithms.len() / 2);
-    let differences: Vec<f64> = left.iter().zip(right).map(|(left, right)| right - left).collect();
-    let ratio = |differences: &mut [f64]| (differences.iter().sum::<f64>() / differences.len() as f64).exp();
-    if differences.is_empty() {
+    let mut pairs: Vec<(Option<f64>, Option<f64>)> =
+        left.iter().copied().zip(right.iter().copied()).collect();
+    let ratio = |pairs: &mut [(Option<f64>, Option<f64>)]| {
+        let mean = |values: &mut dyn Iterator<Item = f64>| {
+            let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+            (count > 0.0).then(|| sum / count)
+        };
+        let left = mean(&mut pairs.iter().filter_map(|pair| pair.0));
+        match (left, mean(&mut pairs.iter().filter_map(|pair| pair.1))) {
+            (Some(left), Some(right)) => (right - left).exp(),
+            (Some(_), None) => f64::INFINITY,
+            (None, Some(_)) => 0.0,
+            (None, None) => 1.0,
+        }
+    };
+    if pairs.is_empty() {
         return (f64::NAN, None);
     }
-    let interval = (differences.len() > 1).then(|| {
-        let (low, high) = bootstrap_interval(&differences, ratio, 0.95, RESAMPLES, 0);
+    let interval = (pairs.len() > 1).then(|| {
+        let (low, high) = bootstrap_interval(&pairs, ratio, 0.95, RESAMPLES, 0);
         [low, high]
     });
-    (ratio(&mut differences.clone()), interval)
+    (ratio(&mut pairs), interval)
 }
 
 /// A row as a message names it.

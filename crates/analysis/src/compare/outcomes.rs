@@ -24,10 +24,11 @@ use std::collections::BTreeMap;
 
 /// More seeds are judged as so many of the same share would be.
 const MOST: u64 = 50;
-/// The share of α that outcomes may take: what is left suits the test of steps.
-const LARGEST: f64 = 0.95;
-/// The share of α that is enough, where it covers the fall from all to a fifth.
+/// Up to this share of α every fall counts; up to the larger one a grave fall, from all to a fifth or fewer.
 const ENOUGH: f64 = 0.25;
+const LARGEST: f64 = 0.95;
+/// What is left for the test of steps at least.
+const LEFT: f64 = 0.1;
 
 /// How many runs of a row succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +62,17 @@ impl Successes {
 
 /// What the outcomes of all rows say.
 pub(super) struct Outcomes {
-    /// For each row the chance of its fall; none where it doesn't fall by half.
-    pub(super) chances: Vec<Option<f64>>,
-    /// A fall counts up to this chance.
-    pub(super) level: f64,
-    /// The chance that any fall counts without a change: what is taken of α.
+    /// For each row the chance of its fall, and whether it counts; none where it doesn't fall by half.
+    pub(super) falls: Vec<Option<Fall>>,
+    /// The chance that any fall counts without a change, by the larger of the estimates: what is taken of α.
     pub(super) spent: f64,
+}
+
+/// Fewer successes in a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fall {
+    pub(super) chance: f64,
+    pub(super) counts: bool,
 }
 
 /// An event, by what orders it: the logarithm of Fisher's p, to as many digits as rounding leaves, and how far k is from n.
@@ -157,26 +163,31 @@ pub(super) fn test(rows: &[Successes], alpha: f64) -> Outcomes {
         [of(0), of(1)]
     };
     let least = |[a, b]: [f64; 2]| f64::min(a, b);
-    let level = events.last_key_value().map_or(alpha * ENOUGH, |(seeds, (events, unknown))| {
-        let grave = |&(left, right): &(u64, u64)| left == *seeds && right <= *seeds / 5;
-        let last = events.counts.iter().rposition(grave).unwrap_or(0);
-        let chance = events.orders.get(last).map_or(0.0, |order| least(expected(*order)) + unknown[last]);
-        alpha * if chance <= alpha * ENOUGH { ENOUGH } else { LARGEST }
-    });
-    let chance = |row: &Successes| {
+    let counts = |seeds: u64, (left, right): (u64, u64), chance: f64| {
+        let grave = left == seeds && right <= seeds / 5;
+        chance <= alpha * if grave { LARGEST } else { ENOUGH }
+    };
+    let fall = |row: &Successes| {
         let (events, unknown) = &events[&row.seeds];
         let at = events.counts.iter().position(|counts| *counts == (row.left, row.right))?;
         let own = alike.get(&(row.seeds, row.total()));
         let own = |estimate: usize| own.map_or(0.0, |own| own.chances[estimate][at]);
         let [any, seen] = expected(events.orders[at]);
-        Some(least([any - own(0), seen - own(1)]).max(0.0) + unknown[at])
+        let chance = least([any - own(0), seen - own(1)]).max(0.0) + unknown[at];
+        Some(Fall { chance, counts: counts(row.seeds, events.counts[at], chance) })
     };
-    let chances: Vec<Option<f64>> = rows.iter().map(chance).collect();
-    let found = chances.iter().flatten().copied();
-    let possible =
-        events.values().flat_map(|(events, _)| &events.orders).map(|order| least(expected(*order)));
-    let spent = possible.chain(found).filter(|chance| *chance <= level).fold(0.0, f64::max);
-    Outcomes { chances, level, spent }
+    let falls = rows.iter().map(fall).collect();
+    let possible = events.values().flat_map(|(events, _)| {
+        let events =
+            events.counts.iter().zip(&events.orders).map(|(counts, order)| (events.seeds, *counts, *order));
+        events.filter(|(seeds, left_right, order)| counts(*seeds, *left_right, least(expected(*order))))
+    });
+    let taken = possible.map(|(.., order)| {
+        let [any, seen] = expected(order);
+        any.max(seen)
+    });
+    let spent = taken.fold(0.0, f64::max).min(alpha * (1.0 - LEFT));
+    Outcomes { falls, spent }
 }
 
 /// Fisher's one-sided p: that of the k + k' successes at least k are on the left.
@@ -239,19 +250,19 @@ mod tests {
             rows.push(row(5, 5, 1));
             test(&rows, 0.05)
         };
-        let chance = |outcomes: &Outcomes| outcomes.chances.last().unwrap().unwrap();
+        let last = |outcomes: &Outcomes| outcomes.falls.last().unwrap().unwrap();
         // Where success never varies, little of α is taken; where a fifth of the rows varies, most of it.
         let (stable, some, most) = (with(0), with(10), with(40));
-        assert!(chance(&stable) < 0.003 && stable.level < 0.02 && stable.spent < 0.0125);
-        assert!((0.03..0.0475).contains(&chance(&some)) && (0.03..0.0475).contains(&some.spent));
-        assert!(chance(&most) > 0.1 && most.spent <= most.level);
+        assert!(last(&stable).counts && last(&stable).chance < 0.003 && stable.spent < 0.0125);
+        assert!(last(&some).counts && (0.03..0.0475).contains(&last(&some).chance) && some.spent > 0.03);
+        assert!(!last(&most).counts && last(&most).chance > 0.1 && most.spent < 0.05);
     }
 
     #[test]
     fn what_does_not_fall_by_half_has_no_chance_to_be_told() {
         let outcomes = test(&[row(5, 5, 3), row(5, 1, 5), row(5, 0, 0), row(400, 400, 100)], 0.05);
-        assert_eq!(outcomes.chances[..3], [None; 3]);
-        assert!(outcomes.chances[3].unwrap() < 1e-6);
-        assert!(test(&[], 0.05).chances.is_empty());
+        assert_eq!(outcomes.falls[..3], [None; 3]);
+        assert!(outcomes.falls[3].unwrap().chance < 1e-6);
+        assert!(test(&[], 0.05).falls.is_empty());
     }
 }

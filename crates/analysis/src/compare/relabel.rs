@@ -1,7 +1,7 @@
 //! Whether any row, optimizer or workload is slower than chance would make one: relabeling tests of all at once.
 //!
 //! ```text
-//! y      = ln t of each run; of one that didn't arrive, that of the slowest run of its row that did
+//! y      = ln t of each run; of one that didn't arrive, the mean of its row's runs that did
 //! T_any  = (mean y' − mean y) / √(ṽ · 2/n)             v = the variance within the sides
 //! T_pair = mean d / √(ṽ / n),   d_i = y'_i − y_i       v = the variance of d
 //! ṽ      = (8 v₀ + f v) / (8 + f)                      f = the degrees of freedom of v: 2n − 2, or n − 1
@@ -13,6 +13,9 @@
 //! pair (`T_pair`): each relabeling is made in all rows at once, so that what rows of the same seeds have in common stays.
 //! The largest T of all rows is looked at, so p is that of the whole comparison. Pairs see small changes where both sides
 //! ran the same starts, and need n seeds for p = 2⁻ⁿ; any relabeling gets along with five seeds. The two share α.
+//!
+//! Runs that don't arrive say nothing about steps, and neither of the sides is to gain by them: whether fewer arrive is
+//! tested by [`outcomes`](super::outcomes).
 //!
 //! Few seeds know their own variance badly, so the rows share theirs, as limma does. The tests are exact whatever the
 //! distribution, and however rows depend on one another; what is shared only makes them sharper.
@@ -41,6 +44,20 @@ pub(super) struct Sample {
     pub(super) seeds: usize,
     /// More than one where the sides chose other rates: then a change must show in each.
     pub(super) values: Vec<Vec<f64>>,
+}
+
+impl Sample {
+    /// Of runs some of which didn't arrive.
+    pub(super) fn new(seeds: usize, values: &[Vec<Option<f64>>]) -> Self {
+        Self { seeds, values: values.iter().map(|values| completed(values)).collect() }
+    }
+}
+
+/// Values without a gap: what is missing is the mean of what is there.
+pub(super) fn completed(values: &[Option<f64>]) -> Vec<f64> {
+    let known: Vec<f64> = values.iter().flatten().copied().collect();
+    let mean = if known.is_empty() { 0.0 } else { known.iter().sum::<f64>() / known.len() as f64 };
+    values.iter().map(|value| value.unwrap_or(mean)).collect()
 }
 
 /// The p-values of a sample.

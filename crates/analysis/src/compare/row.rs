@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::outcomes::Successes;
+use super::outcomes::{Fall, Successes};
 use super::relabel::Chances;
 use super::side::{Group, Run};
 use super::{Measure, Options, Reported, RowChange, Verdict, size};
@@ -15,10 +15,11 @@ pub(super) struct Judged {
     pub(super) change: RowChange,
     /// The seeds that both sides report.
     pub(super) seeds: Vec<u64>,
-    /// ln t, or ln error, of the left side's seeds, then of the right's, at the rates that the sides chose.
-    pub(super) values: Vec<f64>,
+    /// ln t, or ln error, of the left side's seeds, then of the right's, at the rates that the sides chose; none of runs
+    /// that didn't arrive.
+    pub(super) values: Vec<Option<f64>>,
     /// The same as they are tested: where the rates differ, at that of the left on both sides, and at that of the right.
-    pub(super) tested: Vec<Vec<f64>>,
+    pub(super) tested: Vec<Vec<Option<f64>>>,
     /// Those that succeed, by what is least of a fall at these rates, and by what is least of a rise.
     pub(super) falls: Successes,
     pub(super) rises: Successes,
@@ -32,9 +33,9 @@ pub(super) struct Evidence {
     /// Of the steps or errors; none where they are the same.
     pub(super) steps: Option<Chances>,
     /// Of fewer successes, and of more.
-    pub(super) outcomes: [Option<f64>; 2],
-    /// Up to which chance steps count, and outcomes in both directions.
-    pub(super) levels: [f64; 3],
+    pub(super) outcomes: [Option<Fall>; 2],
+    /// Up to which chance steps count.
+    pub(super) level: f64,
 }
 
 /// Runs of the same seed.
@@ -51,7 +52,7 @@ pub(super) fn judge(grid: &str, left: &Group, right: &Group) -> Judged {
         let at = |lr| by_seed(&left.reported(lr), &right.reported(lr));
         at_rates.extend([at(left.lr), at(right.lr)].into_iter().filter(|other| other.len() == pairs.len()));
     }
-    let mut tested: Vec<Vec<f64>> = at_rates.iter().map(|pairs| logarithms(pairs, measure)).collect();
+    let mut tested: Vec<Vec<Option<f64>>> = at_rates.iter().map(|pairs| logarithms(pairs, measure)).collect();
     let values = if tested.len() > 1 { tested.remove(0) } else { tested[0].clone() };
     let successes = |pairs: &Pairs| {
         let (left, right): (Vec<&Run>, Vec<&Run>) = pairs.iter().copied().unzip();
@@ -73,11 +74,7 @@ pub(super) fn judge(grid: &str, left: &Group, right: &Group) -> Judged {
     } else {
         Verdict::Drifted
     };
-    let (ratio, interval) = match counts[0] {
-        Successes { left: 1.., right: 0, .. } => (f64::INFINITY, None),
-        Successes { left: 0, right: 1.., .. } => (0.0, None),
-        _ => size(&values),
-    };
+    let (ratio, interval) = size(&values);
     let change = RowChange {
         grid: grid.to_owned(),
         labels: left.labels.clone(),
@@ -121,26 +118,26 @@ impl Judged {
         if change.verdict == Verdict::Identical || change.verdict == Verdict::Bits && alike {
             return self.change;
         }
-        let [for_steps, for_falls, for_rises] = evidence.levels;
         let [fell, rose] = evidence.outcomes;
         let steps = evidence.steps.map(|steps| if change.ratio > 1.0 { steps.slower } else { steps.faster });
-        let counts = |p: Option<f64>, level: f64| p.is_some_and(|p| p <= level);
+        let moved = steps.is_some_and(|p| p <= evidence.level);
         // A single seed has nothing to be judged by: what it loses counts at once.
         let single = |counts: Successes| counts.seeds == 1 && counts.left > counts.right;
-        let falls = counts(fell, for_falls) || single(self.falls);
-        let rises = counts(rose, for_rises) || single(self.rises.swapped());
-        change.p = [fell.or(rose), steps].into_iter().flatten().min_by(f64::total_cmp);
+        let falls = fell.is_some_and(|fall| fall.counts) || single(self.falls);
+        let rises = rose.is_some_and(|rise| rise.counts) || single(self.rises.swapped());
+        let outcome = fell.or(rose).map(|fall| fall.chance);
+        change.p = [outcome, steps].into_iter().flatten().min_by(f64::total_cmp);
         change.verdict = if right.failed > left.failed {
             Verdict::Failed
         } else if falls && right.diverged > left.diverged {
             Verdict::Diverged
         } else if falls {
             Verdict::Lost
-        } else if counts(steps, for_steps) && change.ratio > worse {
+        } else if moved && change.ratio > worse {
             Verdict::Slower
         } else if rises {
             Verdict::Gained
-        } else if counts(steps, for_steps) && change.ratio < better {
+        } else if moved && change.ratio < better {
             Verdict::Faster
         } else if left.ends() != right.ends() {
             Verdict::Outcome
@@ -253,16 +250,13 @@ fn amount(run: &Run, measure: Measure) -> Option<f64> {
     }
 }
 
-/// The logarithms of the left side, then of the right. What has no amount takes the largest of the row: it is at least
-/// as bad, and how much worse nobody knows. An error of 0 takes the smallest other one.
-fn logarithms(pairs: &[(&Run, &Run)], measure: Measure) -> Vec<f64> {
+/// The logarithms of the left side, then of the right. An error of 0 takes the smallest other one.
+fn logarithms(pairs: &[(&Run, &Run)], measure: Measure) -> Vec<Option<f64>> {
     let runs = pairs.iter().map(|pair| pair.0).chain(pairs.iter().map(|pair| pair.1));
     let amounts: Vec<Option<f64>> = runs.map(|run| amount(run, measure)).collect();
-    let known = || amounts.iter().flatten().copied();
-    let smallest = known().filter(|amount| *amount > 0.0).fold(f64::INFINITY, f64::min);
-    let largest = known().fold(0.0, f64::max);
-    if smallest == f64::INFINITY {
-        return vec![0.0; amounts.len()];
-    }
-    amounts.into_iter().map(|amount| amount.unwrap_or(largest).max(smallest).ln()).collect()
+    let positive = amounts.iter().flatten().copied().filter(|amount| *amount > 0.0);
+    let smallest = positive.fold(f64::INFINITY, f64::min);
+    // Where all are 0 they are alike.
+    let smallest = if smallest == f64::INFINITY { 1.0 } else { smallest };
+    amounts.into_iter().map(|amount| amount.map(|amount| amount.max(smallest).ln())).collect()
 }
