@@ -505,6 +505,29 @@ fn unrounded(rates: &[f64], last: f64, ratio: f64) -> (f64, f64) {
     if near(exact, ratio) && near(from_anchor, last) { (from_anchor, exact) } else { (last, ratio) }
 }
 
+/// The rows of a workload are ranked against each other, so that all must have run under the same conditions.
+fn check_conditions(batches: &[Batch]) -> Result<(), PlanError> {
+    let mut first: HashMap<[String; 2], &Batch> = HashMap::new();
+    for batch in batches {
+        let Labels { problem, loss, .. } = batch.labels();
+        let before = *first.entry([problem, loss]).or_insert(batch);
+        if Arc::ptr_eq(&before.settings, &batch.settings) {
+            continue;
+        }
+        let facts = before.settings.conditions().into_iter().zip(batch.settings.conditions());
+        let unlike = facts.into_iter().find(|((_, before), (_, now))| before != now);
+        if let Some(((name, before_value), (_, now))) = unlike {
+            return Err(PlanError::Unlike {
+                workload: workload(&batch.problem, batch.loss.as_ref()),
+                key: if name == "budget" { "steps".into() } else { name },
+                values: [before_value, now],
+                grids: [before.grid + 1, batch.grid + 1],
+            });
+        }
+    }
+    Ok(())
+}
+
 fn check_duplicates(batches: &[Batch]) -> Result<(), PlanError> {
     // Within a grid entries, learning rates and seeds are told apart already.
     let mut grids: HashMap<Labels, BTreeSet<usize>> = HashMap::new();

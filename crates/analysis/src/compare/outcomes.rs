@@ -16,6 +16,10 @@
 //! has p ~ Beta(k + k' + 1, 2m − k − k' + 1) after what was seen of it. The first depends less on luck, the second doesn't
 //! take a row that failed once for one that fails often.
 //!
+//! The tuning seeds at the chosen rate are runs of the same row. Where one of them fails on the left, success is a matter of
+//! luck there, however the reporting seeds came out: such rows are no part of the sum, and a fall in one counts only if
+//! Fisher's p times the number of rows is small.
+//!
 //! Sources: Fisher 1935, *The logic of inductive inference*, for the order; Robbins 1956, *An empirical Bayes approach to
 //! statistics*, for what the other rows are used for. Checked against SciPy's `fisher_exact` and `betabinom`, and by
 //! comparing equal code: docs/comparing.md.
@@ -27,8 +31,9 @@ const MOST: u64 = 50;
 /// Up to this share of α every fall counts; up to the larger one a grave fall, from all to a fifth or fewer.
 const ENOUGH: f64 = 0.25;
 const LARGEST: f64 = 0.95;
-/// What is left for the test of steps at least.
+/// What is left for the test of steps at least, and what falls in unsteady rows may take.
 const LEFT: f64 = 0.1;
+const UNSTEADY: f64 = 0.05;
 
 /// How many runs of a row succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +41,14 @@ pub(super) struct Successes {
     pub(super) seeds: u64,
     pub(super) left: u64,
     pub(super) right: u64,
+    /// Whether no tuning run at the rate of the left, and of the right side fails.
+    pub(super) steady: [bool; 2],
 }
 
 impl Successes {
     pub(super) fn swapped(self) -> Self {
-        Self { left: self.right, right: self.left, ..self }
+        let [left, right] = self.steady;
+        Self { left: self.right, right: self.left, steady: [right, left], ..self }
     }
 
     fn limited(self) -> Self {
@@ -48,7 +56,7 @@ impl Successes {
             return self;
         }
         let share = |count: u64| (count as f64 / self.seeds as f64 * MOST as f64).round() as u64;
-        Self { seeds: MOST, left: share(self.left), right: share(self.right) }
+        Self { seeds: MOST, left: share(self.left), right: share(self.right), ..self }
     }
 
     fn total(self) -> u64 {
@@ -143,7 +151,7 @@ pub(super) fn test(rows: &[Successes], alpha: f64) -> Outcomes {
             let unknown = events.chances(0, 0);
             (events, unknown)
         });
-        if row.varies() {
+        if row.varies() && row.steady[0] {
             let some = alike.entry((seeds, row.total())).or_insert_with(|| {
                 let vary = 1.0 - 2.0 / (2 * seeds + 1) as f64;
                 let any = unknown.iter().map(|chance| chance / vary).collect();
@@ -170,6 +178,10 @@ pub(super) fn test(rows: &[Successes], alpha: f64) -> Outcomes {
     let fall = |row: &Successes| {
         let (events, unknown) = &events[&row.seeds];
         let at = events.counts.iter().position(|counts| *counts == (row.left, row.right))?;
+        if !row.steady[0] {
+            let chance = fisher(row.seeds, row.left, row.right) * rows.len() as f64;
+            return Some(Fall { chance, counts: chance <= alpha * UNSTEADY });
+        }
         let own = alike.get(&(row.seeds, row.total()));
         let own = |estimate: usize| own.map_or(0.0, |own| own.chances[estimate][at]);
         let [any, seen] = expected(events.orders[at]);
@@ -186,7 +198,8 @@ pub(super) fn test(rows: &[Successes], alpha: f64) -> Outcomes {
         let [any, seen] = expected(order);
         any.max(seen)
     });
-    let spent = taken.fold(0.0, f64::max).min(alpha * (1.0 - LEFT));
+    let unsteady = if rows.iter().all(|row| row.steady[0]) { 0.0 } else { alpha * UNSTEADY };
+    let spent = (unsteady + taken.fold(0.0, f64::max)).min(alpha * (1.0 - LEFT));
     Outcomes { falls, spent }
 }
 
@@ -211,7 +224,7 @@ mod tests {
     use super::*;
 
     fn row(seeds: u64, left: u64, right: u64) -> Successes {
-        Successes { seeds, left, right }
+        Successes { seeds, left, right, steady: [true; 2] }
     }
 
     #[test]
@@ -256,6 +269,20 @@ mod tests {
         assert!(last(&stable).counts && last(&stable).chance < 0.003 && stable.spent < 0.0125);
         assert!(last(&some).counts && (0.03..0.0475).contains(&last(&some).chance) && some.spent > 0.03);
         assert!(!last(&most).counts && last(&most).chance > 0.1 && most.spent < 0.05);
+    }
+
+    #[test]
+    fn a_tuning_seed_that_fails_tells_luck_from_news() {
+        let mut rows = vec![row(5, 5, 5); 39];
+        let unsteady = Successes { steady: [false, true], ..row(5, 3, 3) };
+        rows.extend(vec![unsteady; 10]);
+        rows.push(row(5, 5, 1));
+        let outcomes = test(&rows, 0.05);
+        assert!(outcomes.falls[49].unwrap().counts && outcomes.spent < 0.02, "{}", outcomes.spent);
+        rows[49].steady[0] = false;
+        assert!(!test(&rows, 0.05).falls[49].unwrap().counts);
+        rows[49] = Successes { steady: [false; 2], ..row(20, 20, 3) };
+        assert!(test(&rows, 0.05).falls[49].unwrap().counts);
     }
 
     #[test]

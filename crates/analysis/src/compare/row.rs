@@ -54,10 +54,11 @@ pub(super) fn judge(grid: &str, left: &Group, right: &Group) -> Judged {
     }
     let mut tested: Vec<Vec<Option<f64>>> = at_rates.iter().map(|pairs| logarithms(pairs, measure)).collect();
     let values = if tested.len() > 1 { tested.remove(0) } else { tested[0].clone() };
+    let steady = [left, right].map(|side| side.tuned().all(|run| amount(run, measure).is_some()));
     let successes = |pairs: &Pairs| {
         let (left, right): (Vec<&Run>, Vec<&Run>) = pairs.iter().copied().unzip();
         let count = |runs: &[&Run]| runs.iter().filter(|run| amount(run, measure).is_some()).count() as u64;
-        Successes { seeds: pairs.len() as u64, left: count(&left), right: count(&right) }
+        Successes { seeds: pairs.len() as u64, left: count(&left), right: count(&right), steady }
     };
     let counts: Vec<Successes> = at_rates.iter().map(successes).collect();
     let least =

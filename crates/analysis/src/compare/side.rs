@@ -141,6 +141,13 @@ impl Group {
         })
     }
 
+    /// The runs of the tuning seeds at the chosen rate, where others are reported.
+    pub(super) fn tuned(&self) -> impl Iterator<Item = &Run> {
+        let reporting = self.runs.iter().any(|run| run.role == Role::Reporting);
+        let tuned = |run: &&Run| run.role == Role::Tuning && run.lr.total_cmp(&self.lr).is_eq();
+        self.runs.iter().filter(move |_| reporting).filter(tuned)
+    }
+
     /// The runs that the row is judged by: the reporting seeds at this rate (the tuning seeds if there are no
     /// others), sorted by seed.
     pub(super) fn reported(&self, lr: f64) -> Vec<&Run> {
