@@ -171,9 +171,9 @@ pub(super) fn test(rows: &[Successes], alpha: f64) -> Outcomes {
         [of(0), of(1)]
     };
     let least = |[a, b]: [f64; 2]| f64::min(a, b);
-    let counts = |seeds: u64, (left, right): (u64, u64), chance: f64| {
-        let grave = left == seeds && right <= seeds / 5;
-        chance <= alpha * if grave { LARGEST } else { ENOUGH }
+    let is_grave = |seeds: u64, (left, right): (u64, u64)| left == seeds && right <= seeds / 5;
+    let counts = |seeds: u64, left_right: (u64, u64), chance: f64| {
+        chance <= alpha * if is_grave(seeds, left_right) { LARGEST } else { ENOUGH }
     };
     let fall = |row: &Successes| {
         let (events, unknown) = &events[&row.seeds];
@@ -189,17 +189,17 @@ pub(super) fn test(rows: &[Successes], alpha: f64) -> Outcomes {
         Some(Fall { chance, counts: counts(row.seeds, events.counts[at], chance) })
     };
     let falls = rows.iter().map(fall).collect();
-    let possible = events.values().flat_map(|(events, _)| {
-        let events =
-            events.counts.iter().zip(&events.orders).map(|(counts, order)| (events.seeds, *counts, *order));
-        events.filter(|(seeds, left_right, order)| counts(*seeds, *left_right, least(expected(*order))))
-    });
-    let taken = possible.map(|(.., order)| {
-        let [any, seen] = expected(order);
-        any.max(seen)
-    });
+    // By the larger estimate where much is taken.
+    let taken = |events: &Events, at: usize| {
+        let ([any, seen], left_right) = (expected(events.orders[at]), events.counts[at]);
+        let chance = least([any, seen]);
+        let grave = is_grave(events.seeds, left_right);
+        counts(events.seeds, left_right, chance).then(|| if grave { any.max(seen) } else { chance })
+    };
+    let all = events.values().flat_map(|(events, _)| (0..events.counts.len()).map(move |at| (events, at)));
+    let taken = all.filter_map(|(events, at)| taken(events, at)).fold(0.0, f64::max);
     let unsteady = if rows.iter().all(|row| row.steady[0]) { 0.0 } else { alpha * UNSTEADY };
-    let spent = (unsteady + taken.fold(0.0, f64::max)).min(alpha * (1.0 - LEFT));
+    let spent = f64::min(unsteady + taken, alpha * (1.0 - LEFT));
     Outcomes { falls, spent }
 }
 
