@@ -85,7 +85,7 @@ impl Shares {
     /// Half each; but pairs get the smallest p that they can have, or nothing if that is most of it.
     fn new(alpha: f64, seeds: usize) -> Self {
         let needed = 0.5_f64.powi(seeds.min(1000) as i32);
-        let pairs = if needed <= 0.75 * alpha { needed.max(alpha / 2.0) } else { 0.0 };
+        let pairs = if needed <= 0.65 * alpha { needed.max(alpha / 2.0) } else { 0.0 };
         Self { any: alpha - pairs, pairs }
     }
 }
