@@ -77,6 +77,8 @@ impl Axis {
     fn name(self, [problem, loss, optimizer, _]: &Labels) -> String {
         match self {
             Self::Optimizer => optimizer.clone(),
+            // A landscape is its own loss.
+            Self::Workload if loss == "-" => problem.clone(),
             Self::Workload => format!("{problem}, {loss}"),
         }
     }
