@@ -4,7 +4,7 @@
 //! y      = ln t of each run; of one that didn't arrive, the mean of its row's runs that did
 //! T_any  = (mean y' − mean y) / √(ṽ · 2/n)             v = the variance within the sides
 //! T_pair = mean d / √(ṽ / n),   d_i = y'_i − y_i       v = the variance of d
-//! ṽ      = (8 v₀ + f v) / (8 + f)                      f = the degrees of freedom of v: 2n − 2, or n − 1
+//! ṽ      = (8 v₀ + f v) / (8 + f), from n = 8 on v      f = the degrees of freedom of v: 2n − 2, or n − 1
 //! v₀     = the upper quartile of v over the rows
 //! p      = #{relabelings with max T ≥ T of this one} / #relabelings
 //! ```
@@ -32,8 +32,10 @@ const MOST: usize = 2000;
 /// Fewer are drawn where rows × runs would be more than this many numbers in all.
 const NUMBERS: usize = 2_000_000_000;
 const FEWEST: usize = 400;
-/// The degrees of freedom that v₀ counts for.
+/// The degrees of freedom that v₀ counts for where there are fewer seeds than the second: more know their own variance, and
+/// rows whose pairs hardly differ are not to be measured by others that do.
 const SHARED: f64 = 8.0;
+const ENOUGH: f64 = 8.0;
 /// No row is so sure of itself that chance is less than this.
 const SMALLEST: f64 = 1e-12;
 
@@ -223,7 +225,11 @@ fn of_family<'a>(
         };
         let mut least = [f64::INFINITY; 2];
         for (difference, variance) in sample.moments(&signs[sample.seeds]) {
-            let variance = (SHARED * shared + sample.freedom * variance) / (SHARED + sample.freedom);
+            let variance = if sample.n < ENOUGH {
+                (SHARED * shared + sample.freedom * variance) / (SHARED + sample.freedom)
+            } else {
+                variance
+            };
             let t = difference / (variance.max(SMALLEST) * of_runs).sqrt();
             least = [least[0].min(t), least[1].min(-t)];
         }
@@ -398,6 +404,18 @@ mod tests {
         let still = Sample { seeds: 1, values: vec![vec![1.0; 10]] };
         let drawn = by_largest(&[vec![sample(&x, &y)], vec![still]], &[5, 5], Relabeling::Any)[0][0];
         assert!((drawn.slower - 16.0 / 252.0).abs() < 0.02, "{drawn:?}");
+    }
+
+    /// Twenty seeds that are all 3 % slower, beside a row whose pairs differ by half.
+    #[test]
+    fn a_sure_row_of_many_seeds_is_not_measured_by_an_unsure_one() {
+        let noise = |k: usize| ((k * 37 % 20) as f64 - 9.5) / 20.0;
+        let left: Vec<f64> = (0..20).map(|k| 3.0 + noise(k)).collect();
+        let sure: Vec<f64> = left.iter().enumerate().map(|(k, y)| y + 0.03 + 0.001 * noise(k)).collect();
+        let unsure: Vec<f64> = left.iter().enumerate().map(|(k, y)| y + noise(k + 7)).collect();
+        let rows = vec![sample(&left, &sure), sample(&left, &unsure)];
+        let found = by_largest(&[rows], &[20], Relabeling::Pairs);
+        assert!(found[0][0].slower < 0.002 && found[0][1].slower > 0.1, "{found:?}");
     }
 
     #[test]
