@@ -17,7 +17,7 @@
 //! A regression is a new failure, a success rate that falls by half (by divergence or not), or a ratio above
 //! 1 + threshold, of a row, or of all rows of an optimizer or a workload together; the last two where chance
 //! would show one in at most α of all comparisons of equal code, all rows and kinds together. Where the sides
-//! chose other rates, a change must show at either rate too: a choice is luck as well. A row that vanished can't
+//! chose other rates, a change must show at both rates too: a choice is luck as well. A row that vanished can't
 //! be judged, so that a comparison with one fails too ([`Comparison::failed`]), unless it is allowed.
 //!
 //! How often this is wrong was measured: docs/comparing.md.
