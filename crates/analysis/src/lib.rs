@@ -8,6 +8,7 @@ pub mod compare;
 pub mod diagnosis;
 pub mod figures;
 mod layout;
+mod places;
 pub mod records;
 pub mod report;
 pub mod scores;

@@ -7,11 +7,10 @@
 //!
 //! Neither weights nor v̂ depend on which run is of which side, so the test of the relabelings stays exact.
 
-use std::collections::HashMap;
-
 use super::relabel::{Sample, completed};
 use super::row::Judged;
 use super::{Axis, Labels, size};
+use crate::places::Places;
 use crate::statistics::median;
 
 /// Rows that are judged as one.
@@ -27,22 +26,17 @@ pub(super) struct Group {
 
 /// The groups of an axis that have at least two rows; rows with other seeds are a group of their own.
 pub(super) fn of(axis: Axis, rows: &[(&Judged, &Sample)]) -> Vec<Group> {
-    let mut variances: Vec<f64> = rows.iter().map(|(row, _)| variance(&completed(&row.values))).collect();
-    let weights: Vec<f64> = {
-        let shared = median(&mut variances.clone());
-        variances.iter_mut().map(|own| 1.0 / (*own + shared).max(f64::MIN_POSITIVE)).collect()
-    };
-    let mut places: HashMap<(&str, String, usize), usize> = HashMap::new();
-    let mut members: Vec<(String, String, Vec<usize>)> = Vec::new();
+    let variances: Vec<f64> = rows.iter().map(|(row, _)| variance(&completed(&row.values))).collect();
+    let shared = median(&mut variances.clone());
+    let weights: Vec<f64> = variances.iter().map(|own| 1.0 / (own + shared).max(f64::MIN_POSITIVE)).collect();
+    let mut places = Places::default();
+    let mut members: Vec<Vec<usize>> = Vec::new();
     for (at, (row, sample)) in rows.iter().enumerate() {
-        let (grid, name) = (row.change.grid.as_str(), axis.name(&row.change.labels));
-        let place = *places.entry((grid, name.clone(), sample.seeds)).or_insert(members.len());
-        if place == members.len() {
-            members.push((grid.to_owned(), name, Vec::new()));
-        }
-        members[place].2.push(at);
+        let place = places.of((row.change.grid.clone(), axis.name(&row.change.labels), sample.seeds));
+        members.resize_with(places.names.len(), Vec::new);
+        members[place].push(at);
     }
-    let group = |(grid, name, members): (String, String, Vec<usize>)| {
+    let group = |((grid, name, _), members): ((String, String, usize), Vec<usize>)| {
         let sum: f64 = members.iter().map(|at| weights[*at]).sum();
         let variants = members.iter().map(|at| rows[*at].1.values.len()).max()?;
         let mean = |values: &dyn Fn(usize) -> Vec<f64>| {
@@ -64,7 +58,7 @@ pub(super) fn of(axis: Axis, rows: &[(&Judged, &Sample)]) -> Vec<Group> {
         let rows = members.len() as u64;
         (rows > 1).then_some(Group { grid, axis, name, rows, ratio, interval, sample })
     };
-    members.into_iter().filter_map(group).collect()
+    places.names.into_iter().zip(members).filter_map(group).collect()
 }
 
 fn variance(values: &[f64]) -> f64 {

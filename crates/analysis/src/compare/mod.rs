@@ -40,6 +40,7 @@ pub use side::{Filter, Side};
 
 use std::collections::HashMap;
 
+use crate::places::Places;
 use crate::records::Outcome;
 use crate::statistics::bootstrap_interval;
 use relabel::Sample;
@@ -362,26 +363,21 @@ fn settle(judged: Vec<row::Judged>, options: &Options) -> Settled {
     ];
     let alpha = options.alpha - falls.spent;
     // Sets of seeds, and the rows that moved.
-    let mut sets: Vec<&[u64]> = Vec::new();
-    let mut places: HashMap<&[u64], usize> = HashMap::new();
+    let mut sets: Places<&[u64]> = Places::default();
     let mut moved: Vec<usize> = Vec::new();
     let mut samples: Vec<Sample> = Vec::new();
     for (at, row) in judged.iter().enumerate().filter(|(_, row)| row.moved()) {
         // The variance of one seed isn't known.
         if row.seeds.len() > 1 {
-            let seeds = *places.entry(&row.seeds).or_insert(sets.len());
-            if seeds == sets.len() {
-                sets.push(&row.seeds);
-            }
             moved.push(at);
-            samples.push(Sample::new(seeds, &row.tested));
+            samples.push(Sample::new(sets.of(&row.seeds), &row.tested));
         }
     }
     let rows: Vec<(&row::Judged, &Sample)> = moved.iter().map(|at| &judged[*at]).zip(&samples).collect();
     let groups = [Axis::Optimizer, Axis::Workload].map(|axis| groups::of(axis, &rows));
     let of_groups = groups.iter().map(|groups| groups.iter().map(|group| group.sample.clone()).collect());
     let families: Vec<Vec<Sample>> = std::iter::once(samples.clone()).chain(of_groups).collect();
-    let sizes: Vec<usize> = sets.iter().map(|seeds| seeds.len()).collect();
+    let sizes: Vec<usize> = sets.names.iter().map(|seeds| seeds.len()).collect();
     let mut chances = relabel::test(&families, &sizes, alpha).into_iter();
     let mut steps = vec![None; judged.len()];
     for (at, chances) in moved.into_iter().zip(chances.next().unwrap_or_default()) {

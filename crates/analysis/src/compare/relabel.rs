@@ -211,12 +211,8 @@ fn of_family<'a>(
     signs: &[Vec<f64>],
     statistics: &'a mut Vec<[f64; 2]>,
 ) -> &'a [[f64; 2]] {
-    let mut own: Vec<f64> = family
-        .iter()
-        .filter_map(|sample| sample.moments(&signs[sample.seeds]).next().map(|(_, variance)| variance))
-        .collect();
-    own.sort_unstable_by(f64::total_cmp);
-    let shared = quantile(&own, 0.75);
+    let few = family.iter().any(|sample| sample.n < ENOUGH);
+    let shared = if few { upper_quartile(family, signs) } else { f64::NAN };
     statistics.clear();
     statistics.extend(family.iter().map(|sample| {
         let of_runs = match sample.kind {
@@ -236,6 +232,14 @@ fn of_family<'a>(
         least
     }));
     statistics
+}
+
+/// v₀: that of the variances of all samples.
+fn upper_quartile(family: &[Prepared], signs: &[Vec<f64>]) -> f64 {
+    let first = |sample: &Prepared| sample.moments(&signs[sample.seeds]).next();
+    let mut own: Vec<f64> = family.iter().filter_map(|sample| first(sample).map(|(_, own)| own)).collect();
+    own.sort_unstable_by(f64::total_cmp);
+    quantile(&own, 0.75)
 }
 
 /// How many ways there are to take n of 2n.

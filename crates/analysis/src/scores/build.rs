@@ -1,12 +1,11 @@
 //! From a table and its runs to scores.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::hash::Hash;
 
 use super::tuning::trials;
 use super::{Ecdf, Pair, Profile, R_MAX, RowScore, Scores, Solver, Workload};
 use super::{expected_best, ratios, sensitivity};
+use crate::places::Places;
 use crate::records::{Cell, Outcome, Role};
 use crate::statistics::{
     bootstrap_interval, expected_running_time, holm, iqm, median, ranks, wilcoxon_signed_rank,
@@ -117,29 +116,6 @@ impl Builder {
             solvers.names.into_iter().zip(standings).map(|(names, standing)| standing.solver(names));
         let scores = Scores { rows, workloads: workloads.names, solvers: solvers.collect(), pairs, left_out };
         (table, scores)
-    }
-}
-
-/// Gives each new name the next place.
-struct Places<T> {
-    names: Vec<T>,
-    index: HashMap<T, usize>,
-}
-
-impl<T> Default for Places<T> {
-    fn default() -> Self {
-        Self { names: Vec::new(), index: HashMap::new() }
-    }
-}
-
-impl<T: Clone + Eq + Hash> Places<T> {
-    fn of(&mut self, name: T) -> usize {
-        if let Some(&place) = self.index.get(&name) {
-            return place;
-        }
-        self.index.insert(name.clone(), self.names.len());
-        self.names.push(name);
-        self.names.len() - 1
     }
 }
 
