@@ -51,6 +51,15 @@ class Leaky(nn.Module):
         return (d - d.mean()) ** 2 + d**2
 
 
+class Bounded(nn.Module):
+    """The mean squared error, which refuses a prediction that has run away."""
+
+    def forward(self, prediction, target):
+        if bool((prediction.abs() > 1e9).any()):
+            raise ValueError("a prediction is beyond 1e9")
+        return ((prediction - target) ** 2).mean()
+
+
 class Classes(nn.Module):
     def __init__(self, reduction: str = "mean"):
         super().__init__()
@@ -134,7 +143,7 @@ def training(steps=30, lr=0.05):
 def main():
     assert torch.__version__.split("+")[0] == "2.13.0", torch.__version__
     export_loss.main([str(FOLDER)])
-    good = {"learned": Learned(), "leaky": Leaky(), "classes": Classes(), "classes_none": Classes("none")}
+    good = {"learned": Learned(), "leaky": Leaky(), "bounded": Bounded(), "classes": Classes(), "classes_none": Classes("none")}
     bad = [Arity, Tuple, NotANumber, Integer, Shape, Fixed, NoDerivative, Device, Raises]
     modules = good | {f"bad_{kind.__name__.lower()}": kind() for kind in bad}
     for name, module in modules.items():

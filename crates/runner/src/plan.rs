@@ -622,14 +622,18 @@ impl Batch {
         numbers.saturating_mul(float).saturating_mul(at_once).saturating_add(kept.saturating_mul(lanes))
     }
 
-    /// The key of its part: everything that its bytes depend on, the targets of the whole plan among
-    /// it, since each is a column.
+    /// The key of its part: everything that its bytes depend on.
     #[must_use]
     pub fn key(&self, columns: &[f64]) -> String {
+        base16ct::lower::encode_string(&Sha256::digest(self.definition(columns).to_string())[..8])
+    }
+
+    /// What its part's bytes depend on, the targets of the whole plan among it, since each is a column.
+    fn definition(&self, columns: &[f64]) -> Value {
         let libtorch = (self.engine == Engine::Libtorch).then(libtorch_version);
         // What the files hold, not where they are.
         let files: Vec<_> = self.files().map(File::digest).collect();
-        let definition = json!({
+        json!({
             "schema": analysis::records::SCHEMA,
             "build": BUILD,
             "columns": columns,
@@ -642,8 +646,7 @@ impl Batch {
             "schedule": self.schedule,
             "settings": self.settings.facts(),
             "lanes": self.lanes.iter().map(|lane| json!([lane.lr, lane.seed, lane.role == Role::Tuning])).collect::<Vec<_>>(),
-        });
-        base16ct::lower::encode_string(&Sha256::digest(definition.to_string())[..8])
+        })
     }
 }
 
@@ -695,5 +698,47 @@ mod tests {
             let other = Batch { settings: Arc::new(settings), ..batch.clone() };
             assert_ne!(other.key(&plan.targets), batch.key(&plan.targets), "{}", facts[number].0);
         }
+    }
+
+    #[test]
+    fn every_field_of_a_batch_is_part_of_its_key() {
+        let text = "name = 'x'\n[[grid]]\nproblems = ['line_fit']\nlosses = ['mse']\noptimizers = ['sgd']\n";
+        let plan = Plan::new(&crate::config::parse("x.toml", text).unwrap()).unwrap();
+        let batch = &plan.batches[0];
+        // Without `..`: a new field belongs here, and into the key.
+        let Batch { problem, loss, optimizer, schedule, lanes, settings, engine, grid } = batch.clone();
+        assert_eq!((engine, lanes[0].role, grid), (Engine::Fused, Role::Tuning, 0));
+        let other = |change: &dyn Fn(&mut Batch)| {
+            let mut other = batch.clone();
+            change(&mut other);
+            other.key(&plan.targets)
+        };
+        let lane = |change: &dyn Fn(&mut Lane)| other(&|batch| change(&mut batch.lanes[0]));
+        let keys = [
+            batch.key(&plan.targets),
+            batch.key(&plan.targets[1..]),
+            other(&|batch| batch.problem = Problem::named("direct_fit").unwrap()),
+            other(&|batch| batch.loss = None),
+            other(&|batch| batch.optimizer = Optimizer::named("adam").unwrap()),
+            other(&|batch| batch.schedule = Schedule::named("cosine").unwrap()),
+            other(&|batch| batch.engine = Engine::Libtorch),
+            other(&|batch| batch.lanes.truncate(1)),
+            lane(&|lane| lane.lr *= 2.0),
+            lane(&|lane| lane.seed += 1),
+            lane(&|lane| lane.role = Role::Reporting),
+        ];
+        assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len(), "{keys:?}");
+        // Of settings each is tried above. Which table of the config a batch is of changes nothing in it.
+        let moved = Batch { problem, loss, optimizer, schedule, lanes, settings, engine, grid: grid + 1 };
+        assert_eq!(moved.key(&plan.targets), keys[0]);
+        // What no batch can change: the sources, and libtorch where it computes.
+        let on_libtorch = Batch { engine: Engine::Libtorch, ..batch.clone() };
+        let facts = |batch: &Batch| {
+            let definition = batch.definition(&plan.targets);
+            ["build", "schema", "libtorch"].map(|name| definition[name].clone())
+        };
+        assert_eq!(BUILD.len(), 16);
+        assert_eq!(facts(batch), [json!(BUILD), json!(analysis::records::SCHEMA), Value::Null]);
+        assert_eq!(facts(&on_libtorch)[2], libtorch_version());
     }
 }

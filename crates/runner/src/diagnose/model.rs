@@ -465,6 +465,9 @@ fn whole(problem: &Problem) -> Problem {
     match problem {
         Problem::Noisy(noisy) => whole(&noisy.problem),
         Problem::DigitsMlp(model) => Problem::DigitsMlp(problems::DigitsMlp { batch: 1437, ..model.clone() }),
+        Problem::DigitsAutoencoder(model) => {
+            Problem::DigitsAutoencoder(problems::DigitsAutoencoder { batch: 1437, ..model.clone() })
+        }
         Problem::TorchScript(model) => {
             let mut model = model.clone();
             model.batch = 0;

@@ -1,0 +1,103 @@
+//! What the pixels of a map are, where they stand, and what is drawn where there is no number.
+
+use std::fs;
+use std::path::Path;
+
+use crate::place::{Place, text};
+
+/// The numbers of a NumPy file, row by row from the bottom.
+fn numbers(path: &Path) -> Vec<f32> {
+    let bytes = fs::read(path).unwrap();
+    let length = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    bytes[length..].chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+}
+
+const WHITE: [u8; 3] = [255, 255, 255];
+const GREY: [u8; 3] = [200, 200, 200];
+
+/// Four rates by two momenta on a quadratic whose largest curvature is 1: heavy ball diverges above 2·(1 + momentum).
+/// With momentum 0.225 and 0.675 in the two rows, that is right of 2.45 and 3.35.
+fn map(rest: &str) -> (Place, Vec<[u8; 3]>) {
+    let place = Place::new();
+    place.config(
+        "map",
+        &format!(
+            "name = 'm'\nproblem = {{ quadratic = {{ dim = 2, condition = 10 }} }}\noptimizer = 'heavy_ball'\n\
+             dtype = 'float64'\ntarget = 0.01\ncsv = true\n{rest}\n\
+             x = {{ vary = 'lr', from = 0, to = 4, pixels = 4 }}\n\
+             y = {{ vary = 'optimizer.momentum', from = 0, to = 0.9, pixels = 2 }}\n"
+        ),
+    );
+    let output = place.run(&["map", "map.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let image = image::open(place.results("m").join("map.png")).unwrap().to_rgb8();
+    // 120 × 120 dots a pixel, below the title; the lowest row first.
+    let colour = |row: u32, column: u32| image.get_pixel(92 + column * 120 + 60, 76 + (1 - row) * 120 + 60).0;
+    let colours = (0..2)
+        .flat_map(|row| (0..4).map(move |column| (row, column)))
+        .map(|(row, column)| colour(row, column));
+    let colours = colours.collect();
+    (place, colours)
+}
+
+/// Whether the runs of the two rows diverge.
+const DIVERGES: [bool; 8] = [false, false, true, true, false, false, false, true];
+
+fn brightness(colour: [u8; 3]) -> u32 {
+    colour.iter().map(|part| u32::from(*part)).sum()
+}
+
+#[test]
+fn steps_stand_where_their_rate_and_momentum_are() {
+    let (place, colours) = map("steps = 4000\ndivergence = 1e9");
+    let (steps, errors) =
+        (numbers(&place.results("m").join("steps.npy")), numbers(&place.results("m").join("error.npy")));
+    assert_eq!(steps.iter().map(|steps| steps.is_nan()).collect::<Vec<_>>(), DIVERGES, "{steps:?}");
+    assert_eq!(errors.iter().map(|error| error.is_nan()).collect::<Vec<_>>(), DIVERGES, "{errors:?}");
+    assert_eq!(colours.iter().map(|colour| *colour == WHITE).collect::<Vec<_>>(), DIVERGES, "{colours:?}");
+    // More steps are darker.
+    let mut order: Vec<usize> = (0..8).filter(|pixel| !DIVERGES[*pixel]).collect();
+    assert!(order.iter().all(|pixel| steps[*pixel].is_finite()), "{steps:?}");
+    order.sort_by(|a, b| steps[*a].total_cmp(&steps[*b]));
+    let shades: Vec<u32> = order.iter().map(|pixel| brightness(colours[*pixel])).collect();
+    assert!(shades.windows(2).all(|pair| pair[0] >= pair[1]) && shades[0] > shades[4], "{shades:?}");
+    // Line by line: the rate runs faster than the momentum, and both are those of the pixel's middle.
+    let csv = fs::read_to_string(place.results("m").join("map.csv")).unwrap();
+    let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(lines[0], ["learning_rate", "momentum", "steps", "error"]);
+    for (pixel, line) in lines[1..].iter().enumerate() {
+        let line: Vec<f64> = line.iter().map(|number| number.parse().unwrap()).collect();
+        let middle = [0.5 + (pixel % 4) as f64, [0.225, 0.675][pixel / 4]];
+        assert!((line[0] - middle[0]).abs() < 1e-12 && (line[1] - middle[1]).abs() < 1e-12, "{line:?}");
+        assert_eq!(
+            format!("{:?}", [line[2] as f32, line[3] as f32]),
+            format!("{:?}", [steps[pixel], errors[pixel]])
+        );
+    }
+    assert_eq!(lines.len(), 9);
+}
+
+#[test]
+fn what_did_not_arrive_is_grey() {
+    let (place, colours) = map("steps = 60\ndivergence = 1e9");
+    let steps = numbers(&place.results("m").join("steps.npy"));
+    let never: Vec<usize> = (0..8).filter(|pixel| steps[*pixel] == f32::INFINITY).collect();
+    assert!(!never.is_empty() && never.len() < 6, "{steps:?}");
+    for pixel in 0..8 {
+        assert_eq!(colours[pixel] == GREY, never.contains(&pixel), "{pixel}: {colours:?}, {steps:?}");
+    }
+}
+
+#[test]
+fn errors_are_darker_the_larger_and_white_where_there_is_none() {
+    let (place, colours) = map("steps = 60\ndivergence = 1e9\nshow = 'error'");
+    let errors = numbers(&place.results("m").join("error.npy"));
+    let mut order: Vec<usize> = (0..8).filter(|pixel| !errors[*pixel].is_nan()).collect();
+    for pixel in 0..8 {
+        assert_eq!(colours[pixel] == WHITE, errors[pixel].is_nan(), "{pixel}: {colours:?}, {errors:?}");
+    }
+    order.sort_by(|a, b| errors[*a].total_cmp(&errors[*b]));
+    let shades: Vec<u32> = order.iter().map(|pixel| brightness(colours[*pixel])).collect();
+    assert!(shades.windows(2).all(|pair| pair[0] >= pair[1]), "{shades:?}, {errors:?}");
+    assert!(shades[0] > *shades.last().unwrap());
+}
