@@ -68,6 +68,8 @@ cases! {
     "MISMATCH of a jump": 0.0195 "", 0.0205 "jump", |e, x| e.paths = vec![jump_of(x)];
     "MISMATCH is the mean of the paths": 0.039 "", 0.041 "jump",
         |e, x| e.paths = vec![jump_of(x), power(1.0)];
+    "MISMATCH all along is the mean of the paths": 0.039 "", 0.041 "detached_gradient",
+        |e, x| e.paths = vec![path(|t| t * t, |t| 2.0 * t * (1.0 - x)), power(1.0)];
     "MISMATCH of a path that tells what it is": 0.0195 "jump", 0.0205 "detached_gradient",
         |e, x| e.paths = vec![jump_of(0.5), path(|t| t * t, |t| 2.0 * t * (1.0 - x))];
     // Of 201 points 190 are 94.5 %, and 192 are 95.5 %.
@@ -258,6 +260,17 @@ fn scaling_helps_where_it_leaves_less_than_a_tenth() {
     };
     assert!(says(990.0).contains("which Adam scales away"), "{}", says(990.0));
     assert!(says(1010.0).contains("momentum or L-BFGS"), "{}", says(1010.0));
+}
+
+#[test]
+fn a_run_overshoots_where_its_error_doubles() {
+    let says = |overshoot: f64| {
+        let mut e = parabola();
+        (e.baseline.overshoot, e.baseline.turning, e.best_smaller) = (overshoot, -1.0, Some(steps(10.0)));
+        judge(&e).remove(0).evidence
+    };
+    assert!(says(1.96).starts_with("successive steps point back and forth"), "{}", says(1.96));
+    assert!(says(2.04).starts_with("the error first grows 2.04 times"), "{}", says(2.04));
 }
 
 #[test]
