@@ -5,10 +5,12 @@ mod common;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use analysis::compare::{Comparison, Filter, Format, Grid, Mismatch, Names, Options, RowChange, Side};
+use analysis::compare::{
+    Comparison, Filter, Format, Grid, Measure, Mismatch, Names, Options, RowChange, Side,
+};
 use analysis::compare::{Verdict, compare};
 use analysis::records::{
-    Cell, Cells, Dtype, Key, Outcome, RecordError, Role, Targets, write_cell, write_cell_header,
+    Cell, Cells, Dtype, Engine, Key, Outcome, RecordError, Role, Targets, write_cell, write_cell_header,
 };
 use common::{End, cell};
 
@@ -236,7 +238,7 @@ fn a_lucky_seed_does_not_choose_the_target() {
         cells
     };
     let row = only(&side(50), &side(150));
-    assert_eq!((row.verdict, row.measure), (Verdict::Slower, analysis::compare::Measure::Steps(0.01)));
+    assert_eq!((row.verdict, row.measure), (Verdict::Slower, Measure::Steps(0.01)));
     assert!((row.ratio - 3.0).abs() < 1e-12);
 }
 
@@ -439,4 +441,281 @@ fn a_comparison_for_people() {
     let names = Names { left: "v1 (0123456)".into(), right: "working tree".into() };
     insta::assert_snapshot!("compare_terminal", comparison.render(&names, Format::Terminal, None));
     insta::assert_snapshot!("compare_markdown", comparison.render(&names, Format::Markdown, Some(1)));
+}
+
+/// So many reporting runs with each of these ends.
+fn ends(labels: [&str; 4], counts: &[(usize, End)]) -> Vec<Cell> {
+    runs(
+        labels,
+        0.1,
+        Role::Reporting,
+        counts.iter().flat_map(|&(count, end)| std::iter::repeat_n(end, count)),
+    )
+}
+
+fn with(alpha: f64) -> Options {
+    Options { alpha, ..Options::default() }
+}
+
+/// Runs that all reach 0.1 at step 10, and so many of them 0.01 at step 100.
+fn towards(seeds: usize, hard: usize, slower: u64) -> Vec<Cell> {
+    let mut cells = ends(ADAM, &[(hard, Reached(100 * slower)), (seeds - hard, Budget(0.05))]);
+    for cell in &mut cells {
+        let step = Some(10 * slower);
+        cell.hits.insert(0, analysis::records::Hit { target: 0.1, step, evaluations: step });
+    }
+    cells
+}
+
+#[test]
+fn the_hardest_target_that_half_of_a_side_reached_is_compared() {
+    let target = |seeds, left, right| only(&towards(seeds, left, 1), &towards(seeds, right, 2)).measure;
+    let (easy, hard) = (Measure::Steps(0.1), Measure::Steps(0.01));
+    let cases = [
+        (10, 4, 4, easy),
+        (10, 5, 0, hard),
+        (10, 0, 5, hard),
+        (5, 2, 2, easy),
+        (5, 3, 0, hard),
+        (1, 1, 0, hard),
+    ];
+    for (seeds, left, right, expected) in cases {
+        assert_eq!(target(seeds, left, right), expected, "{seeds} {left} {right}");
+    }
+    // Where half reached none, that which most reached, and of as many the hardest.
+    let few = |easy: usize, hard: usize, step| {
+        let mut cells = towards(10, hard, step);
+        for cell in &mut cells[easy..] {
+            (cell.hits[0].step, cell.hits[0].evaluations) = (None, None);
+        }
+        cells
+    };
+    assert_eq!(only(&few(3, 2, 1), &few(4, 2, 2)).measure, easy);
+    assert_eq!(only(&few(3, 3, 1), &few(3, 3, 2)).measure, hard);
+    // Who diverged afterwards hasn't arrived.
+    let mut broken = towards(10, 5, 2);
+    broken[0].outcome = Outcome::Diverged;
+    assert_eq!(only(&towards(10, 4, 1), &broken).measure, easy);
+}
+
+#[test]
+fn runs_that_do_not_arrive_are_no_steps_and_no_budget() {
+    let row = only(&ends(ADAM, &[(10, Reached(100))]), &ends(ADAM, &[(6, Reached(200)), (4, Budget(0.5))]));
+    assert!((row.ratio - 2.0).abs() < 1e-12, "{row:?}");
+    assert_eq!((row.right.unwrap().typical, row.left.unwrap().typical), (200.0, 100.0));
+    // Five of ten: the median is between 200 and never.
+    let row = only(&ends(ADAM, &[(10, Reached(100))]), &ends(ADAM, &[(5, Reached(200)), (5, Budget(0.5))]));
+    assert_eq!(row.right.map(|side| (side.typical, side.reached)), Some((f64::INFINITY, Some(5))));
+    // The left is cut off at seed 1, the right at seed 2: what is left of both is the mean of the others.
+    let steps = [[None, Some(40), Some(80), Some(20)], [Some(60), None, Some(160), Some(40)]];
+    let side = |steps: [Option<u64>; 4]| {
+        runs(ADAM, 0.1, Role::Reporting, steps.map(|step| step.map_or(Budget(0.5), Reached)))
+    };
+    let row = only(&side(steps[0]), &side(steps[1]));
+    let by_hand = (60.0_f64 * 160.0 * 40.0 / (40.0 * 80.0 * 20.0)).cbrt();
+    assert!((row.ratio - by_hand).abs() < 1e-12, "{row:?}");
+    // A run that begins at its target counts as one step.
+    let row = only(&ends(ADAM, &[(10, Reached(0))]), &ends(ADAM, &[(10, Reached(8))]));
+    assert!((row.ratio - 8.0).abs() < 1e-12, "{row:?}");
+    assert_eq!(row.left.unwrap().typical, 1.0);
+}
+
+#[test]
+fn errors_without_a_target_are_compared_by_those_that_there_are() {
+    // The smallest error above 0 stands for 0, and what diverged or isn't finite has none.
+    let left = ends(ADAM, &[(2, Budget(0.4)), (2, Budget(0.1))]);
+    let right = ends(ADAM, &[(2, Budget(0.0)), (1, Diverged(9)), (1, Budget(0.1))]);
+    let row = only(&left, &right);
+    assert_eq!(row.measure, Measure::FinalError);
+    // Mean logarithms of 0.4, 0.4, 0.1, 0.1 and of 0.1, 0.1, 0.1.
+    assert!((row.ratio - 0.5).abs() < 1e-12, "{row:?}");
+    assert_eq!(row.right.map(|side| (side.reached, side.typical)), Some((None, 0.05)));
+    // All 0, but for a last bit of the loss.
+    let zeros = ends(ADAM, &[(4, Budget(0.0))]);
+    let mut other = zeros.clone();
+    other[0].final_loss = 1.0;
+    assert_eq!(only(&zeros, &other).ratio, 1.0);
+}
+
+/// Seeds whose steps lie far apart, and rise by a tenth of each or by so much that the sides are apart.
+#[test]
+fn all_relabelings_are_counted_up_to_two_thousand() {
+    let apart = |n: u64| {
+        let side = |from: u64| runs(ADAM, 0.1, Role::Reporting, (0..n).map(|seed| Reached(from + seed)));
+        only(&side(100), &side(900)).p.unwrap()
+    };
+    // One of the ways to take n of 2n, of which half of α is left: twice 1/924 of six. Five have more of α: their pairs
+    // need 1/32 of the 0.05.
+    assert!((apart(6) - 2.0 / 924.0).abs() < 1e-12, "{}", apart(6));
+    assert!((apart(5) - 0.05 / (0.05 - 1.0 / 32.0) / 252.0).abs() < 1e-12, "{}", apart(5));
+    assert!((apart(4) - 1.0 / 70.0).abs() < 1e-12, "{}", apart(4));
+    // Of 3432, two thousand are drawn.
+    assert!(is_of_two_thousand(apart(7)), "{}", apart(7));
+    let pairs = |n: u32| {
+        let side = |times: u64| {
+            runs(ADAM, 0.1, Role::Reporting, (0..n).map(|seed| Reached(times * 2_u64.pow(seed) / 10)))
+        };
+        let [left, right] = [1000, 1100].map(|times| {
+            let mut cells = side(times);
+            for cell in &mut cells {
+                cell.budget = 1_000_000;
+            }
+            cells
+        });
+        only(&left, &right).p.unwrap()
+    };
+    // 1024 exchanges of ten pairs, and 2048 of eleven.
+    assert!((pairs(10) - 2.0 / 1024.0).abs() < 1e-12, "{}", pairs(10));
+    assert!(is_of_two_thousand(pairs(11)), "{}", pairs(11));
+}
+
+/// A share of two thousand, of half of α.
+fn is_of_two_thousand(p: f64) -> bool {
+    let count = p * 1000.0;
+    (count - count.round()).abs() < 1e-9 && (1.0..20.0).contains(&count.round())
+}
+
+#[test]
+fn pairs_take_part_from_where_they_can_be_significant() {
+    let p = |alpha: f64| {
+        let side = |from: u64| runs(ADAM, 0.1, Role::Reporting, (0..5).map(|seed| Reached(from + seed)));
+        tried(&side(100), &side(900), &with(alpha)).unwrap().rows[0].p.unwrap()
+    };
+    // 1/32 of five pairs must be at most 0.65 of α: else all of it is for the 252 relabelings.
+    let (little, enough) = (0.98 / 32.0 / 0.65, 1.02 / 32.0 / 0.65);
+    assert!((p(little) - 1.0 / 252.0).abs() < 1e-12, "{}", p(little));
+    assert!((p(enough) - enough / (enough - 1.0 / 32.0) / 252.0).abs() < 1e-12, "{}", p(enough));
+}
+
+#[test]
+fn verdicts_turn_at_the_threshold() {
+    let left = ends(ADAM, &[(10, Reached(500))]);
+    let verdict = |step: u64| only(&left, &ends(ADAM, &[(10, Reached(step))])).verdict;
+    assert_eq!([524, 526].map(verdict), [Verdict::Drifted, Verdict::Slower]);
+    // 500/1.05 = 476.2
+    assert_eq!([477, 476].map(verdict), [Verdict::Drifted, Verdict::Faster]);
+    // Groups of two rows that changed as little.
+    let groups = |step: u64| {
+        let both = |step| [ends(ADAM, &[(10, Reached(step))]), ends(SGD, &[(10, Reached(step))])].concat();
+        compared(&both(500), &both(step)).groups.iter().map(|group| group.verdict).collect::<Vec<_>>()
+    };
+    assert_eq!([524, 477].map(groups), [vec![], vec![]]);
+    assert_eq!([526, 476].map(groups), [vec![Verdict::Slower], vec![Verdict::Faster]]);
+    // Errors at the end that differ as little, where all steps are the same.
+    let error = |end: f64| only(&ends(ADAM, &[(10, Budget(0.5))]), &ends(ADAM, &[(10, Budget(end))])).verdict;
+    assert_eq!([0.5 * 1.049, 0.5 * 1.051].map(error), [Verdict::Bits, Verdict::Slower]);
+    assert_eq!([0.5 / 1.049, 0.5 / 1.051].map(error), [Verdict::Bits, Verdict::Faster]);
+}
+
+/// A fall counts where its chance is at most a quarter of α; a grave one, from all to a fifth or fewer, up to 0.95 of it.
+#[test]
+fn a_fall_in_successes_turns_at_its_share_of_alpha() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("golden/comparison.json")).unwrap();
+    for lone in golden["lone"].as_array().unwrap() {
+        let [seeds, left, right] =
+            ["seeds", "left", "right"].map(|name| lone[name].as_u64().unwrap() as usize);
+        let chance = lone["chance"].as_f64().unwrap();
+        let of =
+            |count: usize, seeds: usize| ends(ADAM, &[(count, Reached(50)), (seeds - count, Budget(0.5))]);
+        let fell =
+            |alpha: f64| tried(&of(left, seeds), &of(right, seeds), &with(alpha)).unwrap().rows[0].clone();
+        let p = fell(0.05).p.unwrap();
+        assert!((p / chance - 1.0).abs() < 1e-6, "{lone}: {p}");
+        let share = if left == seeds && right * 5 <= seeds { 0.95 } else { 0.25 };
+        assert_eq!(fell(0.98 * chance / share).verdict, Verdict::Outcome, "{lone}");
+        assert_eq!(fell(1.02 * chance / share).verdict, Verdict::Lost, "{lone}");
+        if seeds == 50 {
+            // More seeds are judged as fifty of the same share.
+            let many = tried(&of(2 * left, 100), &of(2 * right, 100), &with(0.05)).unwrap();
+            assert_eq!(many.rows[0].p, Some(p), "{lone}");
+        }
+    }
+    // A fall to more than half is none, whatever α.
+    let six = ends(ADAM, &[(6, Reached(50)), (4, Budget(0.5))]);
+    let comparison = tried(&ends(ADAM, &[(10, Reached(50))]), &six, &with(0.9)).unwrap();
+    assert_eq!(comparison.rows[0].verdict, Verdict::Outcome);
+}
+
+/// Where a tuning run fails, success is a matter of luck: Fisher's p must be at most a twentieth of α.
+#[test]
+fn a_fall_in_an_unsteady_row_turns_at_a_twentieth_of_alpha() {
+    let unsteady = |counts: &[(usize, End)]| {
+        let tuning = runs(ADAM, 0.1, Role::Tuning, [Reached(50), Budget(0.5)]);
+        [tuning, ends(ADAM, counts)].concat()
+    };
+    let left = unsteady(&[(10, Reached(50))]);
+    let right = unsteady(&[(2, Reached(50)), (8, Budget(0.5))]);
+    // 12 of 20 succeed, and all ten of one side with two of the other: C(10,2)/C(20,12) = 45/125970.
+    let fisher = 45.0 / 125_970.0;
+    let fell = |alpha: f64| tried(&left, &right, &with(alpha)).unwrap();
+    let row = &fell(0.05).rows[0];
+    assert!(row.p.is_some_and(|p| (p / fisher - 1.0).abs() < 1e-9), "{row:?}");
+    assert_eq!(fell(0.98 * 20.0 * fisher).rows[0].verdict, Verdict::Outcome);
+    assert_eq!(fell(1.02 * 20.0 * fisher).rows[0].verdict, Verdict::Lost);
+    // That twentieth is taken of α, whatever became of the row.
+    assert!((fell(0.03).spent - 0.0015).abs() < 1e-15, "{}", fell(0.03).spent);
+    // With two rows it is twice as much; the other one is the same on both sides.
+    let both = |cells: &[Cell]| [cells.to_vec(), around(SGD, 50)].concat();
+    let two = tried(&both(&left), &both(&right), &with(0.05)).unwrap();
+    assert!(two.rows[0].p.is_some_and(|p| (p / fisher / 2.0 - 1.0).abs() < 1e-9), "{two:?}");
+}
+
+#[test]
+fn a_tenth_of_alpha_is_left_for_the_steps() {
+    let spent = |half: &[(usize, End)]| {
+        let row = |row: u64| ends(["fit", "mse", &format!("optimizer {row}"), "constant"], half);
+        let cells: Vec<Cell> = (0..12).flat_map(row).collect();
+        compared(&cells, &cells).spent
+    };
+    assert!((spent(&[(3, Reached(50)), (2, Budget(0.5))]) - 0.045).abs() < 1e-15);
+    assert_eq!(spent(&[(5, Reached(50))]), 0.0);
+}
+
+#[test]
+fn engines_and_tuning_seeds_must_be_alike() {
+    let left = [runs(ADAM, 0.1, Role::Tuning, [Reached(50); 2]), around(ADAM, 50)].concat();
+    let refused = |right: &[Cell]| {
+        let mismatches = tried(&left, right, &Options::default()).unwrap_err();
+        mismatches.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let row = "(1 row, first grid: fit, mse, adam, constant)";
+    let mut other = left.clone();
+    other[3].engine = Engine::Libtorch;
+    assert_eq!(refused(&other), [format!("engine: only the right has libtorch {row}")]);
+    for cell in &mut other {
+        cell.engine = Engine::Libtorch;
+    }
+    assert_eq!(
+        refused(&other),
+        [format!("engine: only the left has fused, only the right has libtorch {row}")]
+    );
+    assert_eq!(refused(&left[1..]), [format!("tuning seeds: only the left has 1 {row}")]);
+    let mut swapped = left.clone();
+    swapped[0].role = Role::Reporting;
+    swapped[2].role = Role::Tuning;
+    assert_eq!(
+        refused(&swapped),
+        [
+            format!("reporting seeds: only the left has 101, only the right has 1 {row}"),
+            format!("tuning seeds: only the left has 1, only the right has 101 {row}"),
+        ]
+    );
+}
+
+/// Tuning runs choose the rate, and reporting runs at that rate are compared.
+#[test]
+fn tuning_seeds_are_not_compared() {
+    let side = |tuned: u64, step: u64, elsewhere: u64| {
+        [
+            runs(ADAM, 0.1, Role::Tuning, [Reached(tuned); 4]),
+            runs(ADAM, 0.1, Role::Reporting, [Reached(step); 10]),
+            runs(ADAM, 0.3, Role::Tuning, [Reached(600); 4]),
+            runs(ADAM, 0.3, Role::Reporting, [Reached(elsewhere); 10]),
+        ]
+        .concat()
+    };
+    let row = only(&side(50, 40, 10), &side(500, 60, 20));
+    assert_eq!((row.pairs, row.left.as_ref().unwrap().lr, row.right.as_ref().unwrap().lr), (10, 0.1, 0.1));
+    assert!((row.ratio - 1.5).abs() < 1e-12, "{row:?}");
+    assert_eq!((row.left.unwrap().typical, row.right.unwrap().typical), (40.0, 60.0));
 }

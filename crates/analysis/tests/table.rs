@@ -417,7 +417,9 @@ fn an_error_that_rose_leaves_all_of_it() {
         [tuning(0.1, &[Budget(1.0), Budget(6.0)]), tuning(1.0, &[Budget(0.5), Diverged(3)])].concat();
     let from_zero = Cell { start_error: 0.0, ..cell(FIT, 10.0, Role::Tuning, 0, Budget(0.0)) };
     cells.push(from_zero);
-    cells.iter().for_each(|cell| builder.add(cell));
+    for cell in &cells {
+        builder.add(cell);
+    }
     let remaining: Vec<f64> = builder.finish_tuned().grids[0].iter().map(|rate| rate.remaining).collect();
     // Of the 2 at the start: a half and all; a quarter and all; and of nothing nothing fell.
     assert_eq!(remaining, [0.75, 0.625, 1.0]);
