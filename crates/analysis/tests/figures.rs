@@ -183,6 +183,8 @@ fn a_logarithm_has_0_at_the_bottom_and_nothing_below() {
     let axis =
         elements(&svg, "polyline", "").iter().map(|line| points(line)).find(|line| line.len() == 3).unwrap();
     assert_eq!(falling[2].1, axis[1].1);
+    // It has a place of its own below the numbers, of a tenth of the axis or so.
+    assert!(axis[1].1 - falling[1].1 > 0.1 * (axis[1].1 - axis[0].1), "{falling:?}");
     assert!(
         (falling[0].1 + falling[1].1 - 2.0 * rest[0].1).abs() <= 1.0,
         "10 is between 1 and 100: {found:?}"

@@ -150,6 +150,19 @@ fn profiles_are_of_solvers_that_ran_on_the_same_workloads() {
 }
 
 #[test]
+fn a_profile_begins_at_the_fastest_even_if_that_is_none_of_those_shown() {
+    let mut cells = grid(&["a", "b"], &names(&["sgd", "adam"]), |o, _| End::Reached(20 + 10 * o as u64));
+    cells.extend(grid(&["a", "b", "c"], &names(&["lion"]), |_, _| End::Reached(10)));
+    let data = data(&recorded(&numbered(cells), |_| Vec::new()));
+    // lion is twice and three times as fast, and ran on another workload, too.
+    assert_eq!(
+        (&data["order"], &data["profile"]["x"]),
+        (&serde_json::json!([0, 1]), &serde_json::json!([1, 2, 3]))
+    );
+    assert_eq!(data["profile"]["y"], serde_json::json!([[0, 1, 1], [0, 0, 1], [1, 1, 1]]));
+}
+
+#[test]
 fn a_page_says_which_workloads_mix_budgets() {
     let mut cells = grid(&["fit"], &names(&["sgd", "adam"]), |_, _| End::Reached(10));
     cells.iter_mut().filter(|cell| cell.optimizer == "adam").for_each(|cell| cell.budget = 50);
