@@ -312,6 +312,22 @@ fn a_run_that_ends_before_the_others_is_infinite_in_figures_and_null_in_pages() 
     );
 }
 
+#[test]
+fn a_page_thins_curves_to_eighty_points_and_keeps_their_ends() {
+    let cells = numbered(grid(&["fit"], &names(&["sgd"]), |_, _| End::Budget(0.5)));
+    let curve = |count: u64| {
+        let results = recorded(&cells, |_| (0..count).map(|k| (2 * k, 1.0, 3.0 + k as f64)).collect());
+        let row = data(&results)["workloads"][0]["rows"][0].clone();
+        let list = |value: &serde_json::Value| value.as_array().unwrap().clone();
+        (list(&row["steps"]), list(&row["error"][1]))
+    };
+    let (steps, errors) = curve(80);
+    assert_eq!((steps.len(), &steps[1], &errors[79]), (80, &2.into(), &82.into()));
+    let (steps, errors) = curve(400);
+    assert_eq!((steps.len(), &steps[0], &steps[79]), (80, &0.into(), &798.into()));
+    assert_eq!((&errors[0], &errors[79]), (&3.into(), &402.into()));
+}
+
 /// Two optimizers: sgd at three rates, adam at two others.
 fn two_grids() -> Vec<Cell> {
     let of = |optimizer, lr, role, ends: &[End]| {
