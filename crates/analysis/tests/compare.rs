@@ -6,11 +6,12 @@ mod common;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use analysis::compare::{
-    Comparison, Filter, Format, Grid, Measure, Mismatch, Names, Options, RowChange, Side,
+    Axis, Comparison, Filter, Format, Grid, Measure, Mismatch, Names, Options, RowChange, Side,
 };
 use analysis::compare::{Verdict, compare};
 use analysis::records::{
-    Cell, Cells, Dtype, Engine, Key, Outcome, RecordError, Role, Targets, write_cell, write_cell_header,
+    Cell, Cells, Conditions, Dtype, Engine, Key, Outcome, RecordError, Role, Targets, write_cell,
+    write_cell_header,
 };
 use common::{End, cell};
 
@@ -429,6 +430,18 @@ fn filters_take_parts_of_labels() {
         read(&cells, &filter).unwrap().cells()
     };
     assert_eq!(["ada", "d", "rms"].map(count), [10, 20, 0]);
+    let cells = [
+        around(ADAM, 50),
+        around(["fit", "l1", "adam", "constant"], 50),
+        around(["fat", "mse", "sgd", "constant"], 50),
+    ];
+    let count = |problem: Option<&str>, loss: Option<&str>| {
+        let [problem, loss] = [problem, loss].map(|part| part.map(str::to_owned));
+        read(&cells.concat(), &Filter { problem, loss, optimizer: None }).unwrap().cells()
+    };
+    let counts =
+        [count(Some("fi"), None), count(None, Some("ms")), count(Some("fi"), Some("ms")), count(None, None)];
+    assert_eq!(counts, [20, 20, 10, 30]);
 }
 
 #[test]
@@ -719,4 +732,83 @@ fn tuning_seeds_are_not_compared() {
     assert_eq!((row.pairs, row.left.as_ref().unwrap().lr, row.right.as_ref().unwrap().lr), (10, 0.1, 0.1));
     assert!((row.ratio - 1.5).abs() < 1e-12, "{row:?}");
     assert_eq!((row.left.unwrap().typical, row.right.unwrap().typical), (40.0, 60.0));
+}
+
+/// Σ w ln(t'/t) / Σ w, w = 1 / (v + v̂): rows that vary less weigh more.
+#[test]
+fn rows_together_are_a_mean_that_is_weighted_by_what_they_vary() {
+    let row = |labels, step: u64| ends(labels, &[(10, Reached(step))]);
+    let landscape = ["bowl", "-", "adam", "constant"];
+    let left = [row(ADAM, 100), row(landscape, 100), row(SGD, 100)].concat();
+    let right = [row(ADAM, 110), row(landscape, 200), row(SGD, 130)].concat();
+    let comparison = compared(&left, &right);
+    let variances = [1.1_f64, 2.0, 1.3].map(|ratio| (ratio.ln() / 2.0).powi(2));
+    let mean = |ratios: [f64; 2]| {
+        let weights = ratios.map(|ratio| 1.0 / ((ratio.ln() / 2.0).powi(2) + variances[2]));
+        let sum = weights[0] * ratios[0].ln() + weights[1] * ratios[1].ln();
+        (sum / (weights[0] + weights[1])).exp()
+    };
+    // Adam on both problems, and both optimizers on one; a landscape and sgd are alone. The largest comes first.
+    let expected =
+        [(Axis::Optimizer, "adam", mean([1.1, 2.0])), (Axis::Workload, "fit, mse", mean([1.1, 1.3]))];
+    assert_eq!(comparison.groups.len(), 2, "{:?}", comparison.groups);
+    for (group, (axis, name, ratio)) in comparison.groups.iter().zip(expected) {
+        assert_eq!(
+            (group.axis, group.name.as_str(), group.rows, group.verdict),
+            (axis, name, 2, Verdict::Slower)
+        );
+        assert!((group.ratio / ratio - 1.0).abs() < 1e-12, "{group:?} {ratio}");
+        // All seeds say the same.
+        assert!(group.interval.is_some_and(|ends| ends.iter().all(|end| (end / ratio - 1.0).abs() < 1e-12)));
+        assert_eq!(group.p, comparison.rows[0].p.unwrap());
+    }
+    // Two optimizers on a landscape are named after it.
+    let [left, right] =
+        [100, 200].map(|step| [row(landscape, step), row(["bowl", "-", "sgd", "constant"], step)].concat());
+    assert_eq!(compared(&left, &right).groups[0].name, "bowl");
+}
+
+#[test]
+fn what_manifests_say_of_a_workload_must_be_alike() {
+    let cells = [around(ADAM, 50), around(["fit", "l1", "adam", "constant"], 50)].concat();
+    let side = |facts: serde_json::Value, workloads: &[[&str; 2]]| {
+        let facts = serde_json::from_value(facts).unwrap();
+        let workloads = workloads.iter().map(|workload| workload.map(str::to_owned)).collect();
+        Some(read(&cells, &Filter::default()).unwrap().with_conditions(vec![Conditions { facts, workloads }]))
+    };
+    let both = [["fit", "mse"], ["fit", "l1"]];
+    let refused =
+        |left: serde_json::Value, right: serde_json::Value, workloads: &[[&str; 2]]| -> Vec<String> {
+            let grid = Grid { name: "grid".into(), left: side(left, &both), right: side(right, workloads) };
+            let mismatches = compare(&[grid], &Options::default()).err().unwrap_or_default();
+            mismatches.iter().map(ToString::to_string).collect()
+        };
+    let facts = serde_json::json!({ "hold": 5, "clip": null, "budget": 1000 });
+    let row = "first grid: fit, mse, adam, constant)";
+    assert_eq!(refused(facts.clone(), facts.clone(), &both), [""; 0]);
+    // Cells tell their budget themselves, and what only one side says is no difference.
+    assert_eq!(
+        refused(facts.clone(), serde_json::json!({ "hold": 5, "budget": 9, "noise": 1 }), &both),
+        [""; 0]
+    );
+    let other = serde_json::json!({ "hold": 1, "clip": 0.5 });
+    let hold = "hold: only the left has 5, only the right has 1";
+    let clip = "clip: only the left has null, only the right has 0.5";
+    assert_eq!(
+        refused(facts.clone(), other.clone(), &both),
+        [format!("{clip} (2 rows, {row}"), format!("{hold} (2 rows, {row}")]
+    );
+    assert_eq!(
+        refused(facts.clone(), other, &both[..1]),
+        [format!("{clip} (1 row, {row}"), format!("{hold} (1 row, {row}")]
+    );
+}
+
+#[test]
+fn eight_of_what_one_side_lacks_are_named() {
+    let seeds = |count: usize| ends(ADAM, &[(count, Reached(50))]);
+    let named =
+        |more: usize| tried(&seeds(2), &seeds(2 + more), &Options::default()).unwrap_err()[0].right.clone();
+    assert_eq!(named(8), "103, 104, 105, 106, 107, 108, 109, 110");
+    assert_eq!(named(9), "103, 104, 105, 106, 107, 108, 109, 110 and 1 more");
 }

@@ -311,6 +311,15 @@ fn ties_and_runs_that_never_arrive_share_ranks() {
     assert_eq!((pair(1, 2), pair(0, 2), pair(2, 3)), ((1, 0, 1.0), (2, 0, 0.5), (1, 0, 1.0)));
 }
 
+#[test]
+fn solvers_without_a_common_workload_are_no_pair() {
+    let cells =
+        [both("a", "sgd", &[Reached(9)]), both("b", "adam", &[Reached(5)]), both("a", "lion", &[Reached(5)])];
+    let (_, all) = scores(&cells.concat());
+    let pairs: Vec<[usize; 2]> = all.pairs.iter().map(|pair| [pair.faster, pair.slower]).collect();
+    assert_eq!((pairs, all.pairs[0].workloads), (vec![[2, 0]], 1));
+}
+
 /// A target counts at the very share of the budget that it was reached at, and only for the runs that are reported.
 #[test]
 fn runtimes_count_from_their_share_of_the_budget_on() {

@@ -504,3 +504,34 @@ fn each_column_is_its_field() {
     }
     assert_eq!(Table::read_csv("table.csv", text.as_bytes()).unwrap(), table);
 }
+
+#[test]
+fn at_most_four_of_what_differs_are_named() {
+    let run = |seed: u64, budget: u64| Cell { budget, ..cell(FIT, 0.1, Role::Reporting, seed, Reached(9)) };
+    let note = |count: u64| {
+        let cells: Vec<Cell> = (0..count).rev().map(|k| run(k, 100 * (k + 1))).collect();
+        table(&cells).mixed[0].note()
+    };
+    let said = |list: &str| {
+        format!("runs of fit with mse differ in budget ({list}): their ranks compare unlike things")
+    };
+    assert_eq!(note(4), said("100, 200, 300, 400"));
+    assert_eq!(note(5), said("100, 200, 300, 400, …"));
+    // Sets of targets with the easiest first, and those that have none.
+    let asked = |target: f64| Cell { hits: vec![hit(target, 9)], ..run(1, 1000) };
+    let mut cells: Vec<Cell> = [1.0, 0.5, 0.25, 0.125].map(asked).to_vec();
+    cells[0].hits.clear();
+    assert_eq!(
+        table(&cells).mixed[0].note(),
+        "runs of fit with mse differ in targets (0.5 or 0.25 or 0.125 or none): their ranks compare unlike things"
+    );
+    cells.push(asked(2.0));
+    let note = table(&cells).mixed[0].note();
+    assert!(note.contains("targets (2 or 0.5 or 0.25 or 0.125 or others)"), "{note}");
+    // A landscape is its own loss.
+    let own = ["saddle", "-", "sgd", "constant"];
+    let landscape = |seed, budget| Cell { budget, ..cell(own, 0.1, Role::Reporting, seed, Reached(9)) };
+    assert!(
+        table(&[landscape(1, 50), landscape(2, 60)]).mixed[0].note().starts_with("runs of saddle differ")
+    );
+}
