@@ -329,6 +329,11 @@ fn every_pixel_of_a_raster_is_at_its_place() {
             assert_eq!(image.get_pixel(at.0, at.1).0, *expected, "{column} {row} {inset}");
         }
     }
+    // Ticks are at every fifth of an axis, 0 at the lower left.
+    let grey = |x: u32, y: u32| image.get_pixel(x, y).0 == [90; 3];
+    let places = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+    assert_eq!(places.map(|tenth| grey(92 + 48 * tenth, 396 + 3)), places.map(|tenth| tenth % 2 == 0));
+    assert_eq!(places.map(|tenth| grey(92 - 3, 396 - 32 * tenth)), places.map(|tenth| tenth % 2 == 0));
     // The bar goes from its low end at the top to its high one; then come the swatches in their order.
     let left = 92 + 480 + 28;
     let bar: Vec<Colour> = [0, 169].map(|row| image.get_pixel(left + 2, 76 + 18 + row).0).to_vec();

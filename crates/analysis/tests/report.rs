@@ -328,6 +328,18 @@ fn a_page_thins_curves_to_eighty_points_and_keeps_their_ends() {
     assert_eq!((&errors[0], &errors[79]), (&3.into(), &402.into()));
 }
 
+#[test]
+fn a_page_has_three_hundred_places_of_a_profile_and_its_ends() {
+    let many: Vec<String> = (0..350).map(|k| format!("optimizer_{k:03}")).collect();
+    let places = |count: usize| {
+        let cells = grid(&["fit"], &many[..count], |o, _| End::Reached(100 + o as u64));
+        let x = data(&recorded(&numbered(cells), |_| Vec::new()))["profile"]["x"].clone();
+        let x = x.as_array().unwrap().clone();
+        (x.len(), x[0].as_f64().unwrap(), x[x.len() - 1].as_f64().unwrap())
+    };
+    assert_eq!([300, 350].map(places), [(300, 1.0, 3.99), (300, 1.0, 4.49)]);
+}
+
 /// Two optimizers: sgd at three rates, adam at two others.
 fn two_grids() -> Vec<Cell> {
     let of = |optimizer, lr, role, ends: &[End]| {
