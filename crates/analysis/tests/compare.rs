@@ -275,6 +275,8 @@ fn rates_by_which_a_grid_extended_itself_are_left_out() {
     let row = &compared(&left, &right, true).unwrap().rows[0];
     assert_eq!((row.left.as_ref().unwrap().lr, row.right.as_ref().unwrap().lr), (1.0, 0.1));
     assert_eq!(row.pairs, 10);
+    let row = &compared(&right, &left, true).unwrap().rows[0];
+    assert_eq!((row.left.as_ref().unwrap().lr, row.right.as_ref().unwrap().lr, row.pairs), (0.1, 1.0, 10));
     assert!(compared(&left, &right, false).is_err());
     // A rate that is missing in between is no extension.
     assert!(compared(&left, &grid(&[(0.1, 80), (3.0, 60)]), true).is_err());

@@ -1,5 +1,6 @@
 //! The rules over measured numbers: each fires on what it is for, and on nothing healthy.
 
+mod sentences;
 mod thresholds;
 
 use analysis::diagnosis::{
