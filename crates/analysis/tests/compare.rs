@@ -340,6 +340,10 @@ fn each_side_is_judged_at_the_rate_it_chose() {
     let row = only(&side([(0.1, 50), (0.3, 80)]), &side([(0.1, 90), (0.3, 80)]));
     assert_eq!((row.left.unwrap().lr, row.right.unwrap().lr), (0.1, 0.3));
     assert_eq!(row.verdict, Verdict::Drifted);
+    // Faster at the rate of the right, and the same at that of the left.
+    let row = only(&side([(0.1, 50), (0.3, 80)]), &side([(0.1, 50), (0.3, 40)]));
+    assert_eq!((row.left.unwrap().lr, row.right.unwrap().lr), (0.1, 0.3));
+    assert_eq!(row.verdict, Verdict::Drifted);
     // Another rate is slower, and nobody would choose it.
     let row = only(&side([(0.1, 50), (0.3, 80)]), &side([(0.1, 50), (0.3, 90)]));
     assert_eq!(row.verdict, Verdict::OtherRates);

@@ -154,6 +154,7 @@ fn samples_are_counted_out_where_there_are_no_more_than_are_asked_for() {
         let of = |seed| bootstrap_interval(&values[..n], mean, 0.8, resamples, seed);
         (0..9).any(|seed| of(seed) != of(9))
     };
+    assert_eq!(bootstrap_interval(&values[..3], mean, 1.0, 1000, 0), (2.0, 5.0));
     let cases = [(6, 1000), (6, 462), (6, 461), (7, 1716), (7, 1715), (7, 1000)];
     assert_eq!(
         cases.map(|(n, resamples)| depends_on_the_seed(n, resamples)),

@@ -104,6 +104,10 @@ cases! {
         e.baseline.start_error = 2.0;
         e.bias = Some(Bias { error: 0.1 + 2.0 * x, unavoidable: 0.1, least: -1.0, ..Bias::default() });
     };
+    "BIAS over the start": 0.05 "", 0.051 "biased_minimiser", |e, x| {
+        e.baseline.start_error = 2.0;
+        e.bias = Some(Bias { error: 2.0 * x, ..Bias::default() });
+    };
     "BIAS_DROP": 0.97e-6 "", 1.03e-6 "biased_minimiser", |e, x| {
         e.baseline.start_loss = 5.0;
         let at_target = Some(1.0 + 4.0 * x);
@@ -292,8 +296,8 @@ fn curvatures_that_are_rounding_are_left_out() {
     assert!((condition(1e-3) - 1e3).abs() < 1e-6);
     // A direction that has no more than this share of the start says nothing.
     assert_eq!([0.63, 0.65].map(|share| of([1.0, 0.25]).condition(share).is_some()), [true, false]);
-    // With 0.36 of the start along 1 and 0.64 along 1 + δ, what is left of a product is 0.48 δ.
-    let found = |delta: f64| of([1.0, 1.0 + delta]).values.len();
+    // With 0.36 of the start along 8 and 0.64 along 8 + 8 δ, what is left of a product of 8 is 0.48 δ of it.
+    let found = |delta: f64| of([8.0, 8.0 + 8.0 * delta]).values.len();
     assert_eq!([1.9e-10, 2.2e-10].map(found), [1, 2]);
 }
 
