@@ -821,3 +821,24 @@ fn eight_of_what_one_side_lacks_are_named() {
     assert_eq!(named(8), "103, 104, 105, 106, 107, 108, 109, 110");
     assert_eq!(named(9), "103, 104, 105, 106, 107, 108, 109, 110 and 1 more");
 }
+
+#[test]
+fn cells_that_one_side_lacks_are_no_pairs() {
+    let left = around(ADAM, 50);
+    let mut other = left.clone();
+    for cell in &mut other {
+        cell.final_loss += 1.0;
+    }
+    let forced = Options { force: true, ..Options::default() };
+    for gone in 0..10 {
+        let mut fewer = other.clone();
+        fewer.remove(gone);
+        for (a, b) in [(&left, &fewer), (&fewer, &left)] {
+            let row = &tried(a, b, &forced).unwrap().rows[0];
+            assert_eq!((row.changed, row.pairs), (9, 9), "{gone}");
+        }
+    }
+    // Nine cells are the same to the bit, and a tenth is missing: that is no identical row.
+    let comparison = tried(&left, &left[1..], &forced).unwrap();
+    assert_eq!((comparison.identical, comparison.rows[0].verdict), (0, Verdict::Drifted));
+}

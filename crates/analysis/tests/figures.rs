@@ -345,9 +345,16 @@ fn every_pixel_of_a_raster_is_at_its_place() {
 #[test]
 fn colours_of_a_bar_are_even_in_the_logarithm() {
     let bar = Bar { label: String::new(), low: 0.01, high: 100.0 };
-    for (value, share) in
-        [(0.01, 0.0), (0.1, 0.25), (1.0, 0.5), (10.0, 0.75), (100.0, 1.0), (1e9, 1.0), (0.0, 0.0)]
-    {
+    for (value, share) in [
+        (0.01, 0.0),
+        (0.1, 0.25),
+        (1.0, 0.5),
+        (10.0, 0.75),
+        (100.0, 1.0),
+        (1e9, 1.0),
+        (0.0, 0.0),
+        (f64::NAN, 0.0),
+    ] {
         assert_eq!(bar.colour(value), ramp(share), "{value}");
     }
     // Viridis' own ends, and its middle.

@@ -425,6 +425,22 @@ fn an_error_that_rose_leaves_all_of_it() {
     assert_eq!(remaining, [0.75, 0.625, 1.0]);
 }
 
+/// A decade from one rate to the next.
+#[test]
+fn a_basin_ends_at_twice_the_least_error() {
+    let width = |low: f64, high: f64| {
+        let rates = [(0.1, low), (1.0, 0.2), (10.0, high)].map(|(lr, error)| (lr, [Budget(error)]));
+        let tuning: Vec<(f64, &[End])> = rates.iter().map(|(lr, ends)| (*lr, &ends[..])).collect();
+        row(&tuning, &[(1.0, &[Budget(0.2)])]).basin_decades
+    };
+    assert_eq!(
+        [(0.41, 0.41), (0.4, 0.41), (0.41, 0.4), (0.4, 0.4)].map(|(a, b)| width(a, b)),
+        [0.0, 1.0, 1.0, 2.0]
+    );
+    // Beyond one that isn't good no rate counts.
+    assert_eq!([INF, f64::NAN].map(|error| width(error, 0.3)), [1.0, 1.0]);
+}
+
 /// Equal expected running times go to the lower error, then the smaller rate; equal rows stay in their order.
 #[test]
 fn ties_are_broken_one_way() {
