@@ -142,19 +142,14 @@ fn by_largest(families: &[Vec<Sample>], seeds: &[usize], kind: Relabeling) -> Ve
         }
         largest.push(most);
     }
-    let mut sorted = [0, 1].map(|side| largest.iter().map(|most| most[side]).collect::<Vec<f64>>());
-    for sorted in &mut sorted {
-        sorted.sort_unstable_by(f64::total_cmp);
-    }
-    let chance = |sorted: &[f64], own: f64| {
+    let chance = |side: usize, own: f64| {
         // Sums in another order differ in their last bits; equal ones must count.
         let own = own - 1e-9 * own.abs();
-        (sorted.len() - sorted.partition_point(|other| *other < own)) as f64 / sorted.len() as f64
+        let less = largest.iter().filter(|most| most[side] < own).count();
+        (largest.len() - less) as f64 / largest.len() as f64
     };
-    let chances = |[slower, faster]: &[f64; 2]| Chances {
-        slower: chance(&sorted[0], *slower),
-        faster: chance(&sorted[1], *faster),
-    };
+    let chances =
+        |&[slower, faster]: &[f64; 2]| Chances { slower: chance(0, slower), faster: chance(1, faster) };
     observed.iter().map(|family| family.iter().map(chances).collect()).collect()
 }
 
