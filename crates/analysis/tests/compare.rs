@@ -842,3 +842,35 @@ fn cells_that_one_side_lacks_are_no_pairs() {
     let comparison = tried(&left, &left[1..], &forced).unwrap();
     assert_eq!((comparison.identical, comparison.rows[0].verdict), (0, Verdict::Drifted));
 }
+
+/// U (1 + 1/(1 − 2/21)): beside a row that falls from 10 to 2 of ten stands one whose success varies as much.
+#[test]
+fn rows_that_vary_make_a_fall_more_likely() {
+    let of = |count: usize, labels| ends(labels, &[(count, Reached(50)), (10 - count, Budget(0.5))]);
+    let sides = [(10, 6), (2, 6)].map(|(fell, varies)| [of(fell, ADAM), of(varies, SGD)].concat());
+    let golden: serde_json::Value = serde_json::from_str(include_str!("golden/comparison.json")).unwrap();
+    let alone = golden["lone"][0]["chance"].as_f64().unwrap();
+    let comparison = compared(&sides[0], &sides[1]);
+    let p = comparison.rows[0].p.unwrap();
+    assert!((p / (alone * (1.0 + 21.0 / 19.0)) - 1.0).abs() < 1e-6, "{comparison:?}");
+}
+
+/// Where the sides chose other rates, as many must be lost or gained at each of them.
+#[test]
+fn successes_that_only_the_choice_of_a_rate_changed_are_no_verdict() {
+    let side = |best: f64| -> Vec<Cell> {
+        let at = |lr: f64| {
+            let tuned = if lr == best { Reached(50) } else { Budget(0.5) };
+            let reached = if lr == 0.1 { 2 } else { 10 };
+            let reported = [vec![Reached(50); reached], vec![Budget(0.5); 10 - reached]].concat();
+            [runs(ADAM, lr, Role::Tuning, [tuned; 3]), runs(ADAM, lr, Role::Reporting, reported)].concat()
+        };
+        [at(0.1), at(0.3)].concat()
+    };
+    for (left, right) in [(0.1, 0.3), (0.3, 0.1)] {
+        let row = only(&side(left), &side(right));
+        let reached = |lr: f64| Some(if lr == 0.1 { 2 } else { 10 });
+        assert_eq!((row.left.unwrap().reached, row.right.unwrap().reached), (reached(left), reached(right)));
+        assert_eq!(row.verdict, Verdict::Outcome);
+    }
+}

@@ -326,6 +326,17 @@ fn a_page_thins_curves_to_eighty_points_and_keeps_their_ends() {
     let (steps, errors) = curve(400);
     assert_eq!((steps.len(), &steps[0], &steps[79]), (80, &0.into(), &798.into()));
     assert_eq!((&errors[0], &errors[79]), (&3.into(), &402.into()));
+    // A million numbers are six of each of 66 points and 2500 rows.
+    let row = |k: u64| {
+        let optimizer = format!("o{k}");
+        Cell {
+            key: Key(k),
+            ..cell(["fit", "mse", &optimizer, "constant"], 0.1, Role::Reporting, 1, End::Budget(0.5))
+        }
+    };
+    let many: Vec<Cell> = (0..2500).map(row).collect();
+    let data = data(&recorded(&many, |_| (0..70).map(|step| (step, 1.0, 1.0)).collect()));
+    assert_eq!(data["workloads"][0]["rows"][2499]["steps"].as_array().unwrap().len(), 66);
 }
 
 #[test]
