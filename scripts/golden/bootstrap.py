@@ -1,4 +1,4 @@
-"""Writes crates/analysis/tests/golden/bootstrap.json: exact bootstrap intervals of few values, by all n^n resamples.
+"""Writes crates/analysis/tests/golden/bootstrap.json: quantiles, and exact bootstrap intervals by all n^n resamples.
 
 Run it in any environment with numpy:
 
@@ -11,7 +11,8 @@ import pathlib
 
 import numpy as np
 
-SAMPLES = [[3.0, 1.0], [0.0, 3.0, 6.0], [10.0, 12.5, 11.0, 40.0], [18.0, 20.5, 21.0, 30.0, 19.0], [7.0, 7.0, 9.0, 1.0, 7.0]]
+SAMPLES = [[3.0, 1.0], [0.0, 3.0, 6.0], [10.0, 12.5, 11.0, 40.0], [18.0, 20.5, 21.0, 30.0, 19.0], [7.0, 7.0, 9.0, 1.0, 7.0],
+           [2.0, 3.5, 5.0, 8.0, 13.25, 21.0]]
 STATISTICS = {"mean": np.mean, "median": np.median}
 
 cases = []
@@ -24,7 +25,15 @@ for values in SAMPLES:
             low, high = np.quantile(resampled, [tail, 1 - tail], method="averaged_inverted_cdf").tolist()
             cases.append({"values": values, "statistic": name, "level": level, "interval": [low, high]})
 
+quantiles = []
+for n in range(1, 13):
+    values = [round(1.5**k + k, 3) for k in range(n)]
+    at = [0.0, 0.1, 0.25, 1 / 3, 0.5, 0.75, 0.9, 1.0]
+    expected = np.quantile(values, at, method="averaged_inverted_cdf").tolist()
+    quantiles.append({"values": values, "at": at, "quantiles": expected})
+
 head = {"generator": "scripts/golden/bootstrap.py", "numpy": np.__version__}
-text = json.dumps(head)[:-1] + ', "cases": [\n' + ",\n".join(map(json.dumps, cases)) + "\n]}\n"
+text = json.dumps(head)[:-1] + ', "cases": [\n' + ",\n".join(map(json.dumps, cases))
+text += '\n], "quantiles": [\n' + ",\n".join(map(json.dumps, quantiles)) + "\n]}\n"
 root = pathlib.Path(__file__).resolve().parents[2]
 (root / "crates/analysis/tests/golden/bootstrap.json").write_text(text)

@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 
 use analysis::records::{
-    Cell, Cells, Dtype, Engine, Hit, Key, Outcome, Point, Points, RecordError, Role, TargetError, Targets,
-    write_cell, write_cell_header, write_point, write_point_header,
+    Cell, Cells, Conditions, Dtype, Engine, Hit, Key, Manifest, Outcome, Point, Points, RecordError, Results,
+    Role, TargetError, Targets, digest, write_cell, write_cell_header, write_point, write_point_header,
 };
 use proptest::prelude::*;
 
@@ -256,6 +256,114 @@ fn points_are_read_back() {
     let error = Points::new("curves.csv", out.as_slice()).unwrap().next().unwrap().unwrap_err();
     assert!(matches!(error, RecordError::Truncated { line: 2, .. }));
     assert!(matches!(Points::new("curves.csv", "key\n".as_bytes()), Err(RecordError::Header { .. })));
+}
+
+#[test]
+fn each_column_of_a_curve_is_read_as_itself() {
+    let text = "key,step,loss,error,gradient_norm,lr\n\
+        00000000000000ab,12,-0.1,2.5e-7,inf,0.30000000000000004\n\
+        ffffffffffffffff,18446744073709551615,NaN,5e-324,1.7976931348623157e308,1e-6\n";
+    let points: Vec<Point> =
+        Points::new("curves.csv", text.as_bytes()).unwrap().map(Result::unwrap).collect();
+    let [first, last] = points[..] else { panic!("{points:?}") };
+    let expected = Point {
+        key: Key(0xab),
+        step: 12,
+        loss: -0.1,
+        error: 2.5e-7,
+        gradient_norm: f64::INFINITY,
+        lr: 0.1 + 0.2,
+    };
+    assert_eq!(first, expected);
+    assert_eq!((last.key, last.step, last.lr), (Key(u64::MAX), u64::MAX, 1e-6));
+    assert!(last.loss.is_nan());
+    assert_eq!((last.error, last.gradient_norm), (f64::from_bits(1), f64::MAX));
+    // Written again it is the same text.
+    let mut out = Vec::new();
+    write_point_header(&mut out);
+    for point in &points {
+        write_point(&mut out, point, Dtype::Float64);
+    }
+    assert_eq!(String::from_utf8(out).unwrap(), text);
+}
+
+/// Digits of single precision are those of its own shortest decimals, whatever the column.
+#[test]
+fn single_precision_keeps_its_digits() {
+    let values = [0.1_f32, 1.0 / 3.0, 16_777_217.0, f32::MIN_POSITIVE, f32::MAX, 1e-45];
+    let mut cell = example();
+    [cell.start_loss, cell.final_loss, cell.best_loss] = [values[0], values[1], values[2]].map(f64::from);
+    [cell.start_error, cell.final_error, cell.best_error] = [values[3], values[4], values[5]].map(f64::from);
+    let targets = Targets::new([1.0, 1e-5]).unwrap();
+    let text = String::from_utf8(file(&[cell.clone()], &targets)).unwrap();
+    assert!(text.contains(",0.1,0.33333334,16777216,1.1754944e-38,3.4028235e38,1e-45,"), "{text}");
+    let read: Vec<Cell> = Cells::new("cells.csv", text.as_bytes()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(read, [cell]);
+}
+
+fn manifest() -> Manifest {
+    let pair = |name: &str, digest: &str| vec![(name.to_owned(), digest.to_owned())];
+    Manifest {
+        schema: 3,
+        source: Some("../fit.toml".into()),
+        name: "fit".into(),
+        version: "0.1.0".into(),
+        build: "b01d".into(),
+        libtorch: Some("2.13.0".into()),
+        engines: vec!["fused".into(), "libtorch".into()],
+        cells: 40,
+        diverged: 7,
+        failed: 2,
+        // The SHA-256 of `abc`, of FIPS 180-4's examples.
+        files: pair("cells.csv", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        inputs: pair("loss.pt", "5678"),
+        random: vec!["fit, dropout".into()],
+        conditions: vec![Conditions {
+            facts: [("budget".to_owned(), serde_json::json!(1000))].into(),
+            workloads: vec![["fit".into(), "mse".into()]],
+        }],
+        config: "name = \"fit\"".into(),
+    }
+}
+
+#[test]
+fn each_field_of_a_manifest_is_read_back() {
+    let json = serde_json::to_value(manifest()).unwrap();
+    let expected = serde_json::json!({
+        "schema": 3, "source": "../fit.toml", "name": "fit", "version": "0.1.0", "build": "b01d",
+        "libtorch": "2.13.0", "engines": ["fused", "libtorch"], "cells": 40, "diverged": 7, "failed": 2,
+        "files": [["cells.csv", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]],
+        "inputs": [["loss.pt", "5678"]], "random": ["fit, dropout"],
+        "conditions": [{ "facts": { "budget": 1000 }, "workloads": [["fit", "mse"]] }],
+        "config": "name = \"fit\"",
+    });
+    assert_eq!(json, expected);
+    assert_eq!(Manifest::parse(json.to_string().as_bytes(), "x").unwrap(), manifest());
+    // What an older one lacks is empty, and what is empty isn't written.
+    assert_eq!(Manifest::parse(b"{}", "x").unwrap(), Manifest::default());
+    let names = serde_json::to_value(Manifest::default()).unwrap();
+    assert!(
+        ["source", "inputs", "random", "conditions"].iter().all(|name| names.get(name).is_none()),
+        "{names}"
+    );
+}
+
+#[test]
+fn a_result_file_is_whole_if_it_has_the_hash_of_the_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
+    write("manifest.json", &serde_json::to_vec(&manifest()).unwrap());
+    write("cells.csv", b"abc");
+    let results = Results::open(files::Folder::new(folder.path())).unwrap();
+    assert_eq!(results.manifest, Some(manifest()));
+    assert!(results.verify("cells.csv").is_ok() && results.damaged().is_empty());
+    write("cells.csv", b"abd");
+    assert!(matches!(results.verify("cells.csv"), Err(RecordError::Changed { .. })));
+    assert_eq!(results.damaged(), ["cells.csv"]);
+    // One that the manifest doesn't name is nobody's.
+    write("curves.csv", b"abc");
+    assert!(matches!(results.verify("curves.csv"), Err(RecordError::Changed { .. })));
+    assert_eq!(digest(&b"abc"[..]).unwrap(), manifest().files[0].1);
 }
 
 /// Any number there is of this type, every NaN as one.

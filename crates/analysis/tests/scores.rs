@@ -258,3 +258,160 @@ fn the_heading_says_where_solvers_ran_on_other_workloads() {
     let text = scores.render(&table, &RenderOptions::default());
     assert!(text.contains("solvers, each over its own of 3 workloads"), "{text}");
 }
+
+/// On each of these problems the solvers need these steps.
+fn solvers(problems: &[&str], steps: &[u64]) -> Vec<Cell> {
+    let one = |problem: &str, (place, step): (usize, &u64)| {
+        both(problem, &format!("o{place:02}"), &[Reached(*step)])
+    };
+    problems.iter().flat_map(|problem| steps.iter().enumerate().flat_map(|row| one(problem, row))).collect()
+}
+
+#[test]
+fn up_to_forty_solvers_are_tested_by_pairs_and_more_against_the_best() {
+    let pairs = |steps: Vec<u64>| -> Vec<[usize; 2]> {
+        scores(&solvers(&["a"], &steps)).1.pairs.iter().map(|pair| [pair.faster, pair.slower]).collect()
+    };
+    assert_eq!(pairs((1..=40).collect()).len(), 40 * 39 / 2);
+    // The last is the fastest.
+    assert_eq!(pairs((1..=41).rev().collect()), (0..40).map(|other| [40, other]).collect::<Vec<_>>());
+    // Of equal ones the first is the best, and the first of a pair.
+    assert_eq!(pairs(vec![7; 41]), (1..41).map(|other| [0, other]).collect::<Vec<_>>());
+    // Solvers that have nothing to report are none.
+    let mut cells = solvers(&["a"], &(1..=41).collect::<Vec<_>>());
+    cells.retain(|cell| cell.role == Role::Tuning || cell.optimizer != "o20");
+    assert_eq!(scores(&cells).1.pairs.len(), 40 * 39 / 2);
+}
+
+/// By hand: t is 10, 20, 20 and never on `a`; 30, 10, never and never on `b`.
+#[test]
+fn ties_and_runs_that_never_arrive_share_ranks() {
+    let never = |problem: &str, optimizer: &str| both(problem, optimizer, &[Budget(0.5)]);
+    let cells = [
+        solvers(&["a"], &[10, 20, 20]),
+        never("a", "o03"),
+        solvers(&["b"], &[30, 10]),
+        never("b", "o02"),
+        never("b", "o03"),
+    ]
+    .concat();
+    let (_, all) = scores(&cells);
+    let of = |value: fn(&analysis::scores::Solver) -> f64| all.solvers.iter().map(value).collect::<Vec<_>>();
+    assert_eq!(of(|solver| solver.mean_rank), [1.5, 1.75, 3.0, 3.75]);
+    assert_eq!(of(|solver| solver.solved as f64), [2.0, 2.0, 1.0, 0.0]);
+    // r is 1, 3; 2, 1; 2, ∞; ∞, ∞.
+    assert_eq!(of(|solver| solver.score), [2.0 / 3.0, 0.5 + 1.0 / 3.0, 1.0 / 3.0, 0.0]);
+    let pair = |a, b| {
+        let pair = all.pairs.iter().find(|pair| [pair.faster, pair.slower] == [a, b]).unwrap();
+        (pair.wins, pair.losses, pair.p)
+    };
+    // One each: the first is named first, and of ranks 1 (twice the steps) and 2 (three times) one is below 0.
+    assert_eq!(pair(0, 1), (1, 1, 1.0));
+    // A tie says nothing, and never against 10 is a win.
+    assert_eq!((pair(1, 2), pair(0, 2), pair(2, 3)), ((1, 0, 1.0), (2, 0, 0.5), (1, 0, 1.0)));
+}
+
+#[test]
+fn solvers_without_a_common_workload_are_no_pair() {
+    let cells =
+        [both("a", "sgd", &[Reached(9)]), both("b", "adam", &[Reached(5)]), both("a", "lion", &[Reached(5)])];
+    let (_, all) = scores(&cells.concat());
+    let pairs: Vec<[usize; 2]> = all.pairs.iter().map(|pair| [pair.faster, pair.slower]).collect();
+    assert_eq!((pairs, all.pairs[0].workloads), (vec![[2, 0]], 1));
+}
+
+/// A target counts at the very share of the budget that it was reached at, and only for the runs that are reported.
+#[test]
+fn runtimes_count_from_their_share_of_the_budget_on() {
+    let steps = [10, 30, 100, 300, 1000];
+    let cells = both("a", "sgd", &steps.map(Reached));
+    let (_, all) = scores(&cells);
+    assert_eq!(all.solvers[0].ecdf_at, [(0.01, 0.2), (0.03, 0.4), (0.1, 0.6), (0.3, 0.8), (1.0, 1.0)]);
+    let later = both("a", "sgd", &[11, 31, 101, 301, 999].map(Reached));
+    assert_eq!(
+        scores(&later).1.solvers[0].ecdf_at,
+        [(0.01, 0.0), (0.03, 0.2), (0.1, 0.4), (0.3, 0.6), (1.0, 1.0)]
+    );
+    // At half of the budget each run's share is its own.
+    let mut short = both("a", "sgd", &[50, 300].map(Reached));
+    for cell in &mut short {
+        cell.budget = 500;
+    }
+    assert_eq!(scores(&short).1.solvers[0].ecdf_at[2..], [(0.1, 0.5), (0.3, 0.5), (1.0, 1.0)]);
+}
+
+/// Tuning runs choose rates and say how much tuning matters; everything else is of the reporting runs at the chosen rate.
+#[test]
+fn tuning_and_reporting_seeds_have_their_own_columns() {
+    let labels = ["a", "mse", "sgd", "constant"];
+    let mut cells = [
+        seeds(labels, 0.1, Role::Tuning, &[Reached(40), Reached(60)]),
+        seeds(labels, 1.0, Role::Tuning, &[Budget(1.0), Budget(6.0)]),
+        seeds(
+            labels,
+            0.1,
+            Role::Reporting,
+            &[Reached(300), Reached(500), Reached(900), Budget(0.5), Diverged(20)],
+        ),
+        seeds(labels, 1.0, Role::Reporting, &[Reached(1), Reached(1), Diverged(1)]),
+    ]
+    .concat();
+    for cell in &mut cells {
+        for hit in &mut cell.hits {
+            hit.evaluations =
+                hit.step.map(|step| if cell.role == Role::Tuning { 5 * step } else { 2 * step });
+        }
+    }
+    let (table, all) = scores(&cells);
+    let mut csv = Vec::new();
+    all.write_csv(&table, &mut csv).unwrap();
+    let text = String::from_utf8(csv).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+    let (success, interval) = ((3.0_f64 / 5.0).to_string(), analysis::statistics::wilson_interval(3, 5));
+    let ert = f64::from(300 + 500 + 900 + 2 * 1000) / 3.0;
+    let expected = [
+        ("target", "0.01".into()),
+        ("lr", "0.1".into()),
+        ("edge", "low".into()),
+        ("rates", "2".into()),
+        ("tuned_on", "tuning".into()),
+        ("tuning_evaluations", "2100".into()),
+        ("seeds", "5".into()),
+        ("success_rate", success),
+        ("steps_q25", "500".into()),
+        ("steps_median", "900".into()),
+        ("steps_q75", "inf".into()),
+        ("evaluations_median", "1800".into()),
+        ("ert", ert.to_string()),
+        ("final_error", "0.009".into()),
+        ("diverged_rate", "0.2".into()),
+        ("failed", "0".into()),
+        ("basin_decades", "0".into()),
+        ("success_low", interval.0.to_string()),
+        ("success_high", interval.1.to_string()),
+        ("steps_low", "300".into()),
+        ("steps_high", "inf".into()),
+        // Without the lowest and the highest of five.
+        ("steps_iqm", "inf".into()),
+        ("ratio", "1".into()),
+        // What is left by the tuning runs: 0.0045, and a half and all.
+        ("sensitivity", ((0.75 - 0.0045) / 2.0).to_string()),
+        ("solver_score", "1".into()),
+        ("solver_mean_rank", "1".into()),
+        // 50 and 1000 steps.
+        ("best_of_1", "525".into()),
+        ("best_of_2", "50".into()),
+    ];
+    for (name, expected) in expected {
+        let value = values[names.iter().position(|other| *other == name).unwrap()];
+        let near = |ours: f64, theirs: f64| (ours - theirs).abs() <= 1e-12 * theirs.abs();
+        let same = match (value.parse(), expected.parse()) {
+            (Ok(value), Ok(expected)) => value == expected || near(value, expected),
+            _ => value == expected,
+        };
+        assert!(same, "{name} is {value}, and not {expected}");
+    }
+    // Of five reported runs, one target each.
+    assert_eq!(all.solvers[0].ecdf_at[2..], [(0.1, 0.0), (0.3, 0.2), (1.0, 0.6)]);
+}

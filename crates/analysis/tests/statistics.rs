@@ -1,7 +1,7 @@
 //! Tests and intervals against SciPy, statsmodels and scikit-posthocs.
 
 use analysis::statistics::{
-    bootstrap_interval, holm, iqm, median, ranks, wilcoxon_signed_rank, wilson_interval,
+    bootstrap_interval, holm, iqm, median, quantile, ranks, wilcoxon_signed_rank, wilson_interval,
 };
 use serde_json::Value;
 
@@ -129,12 +129,62 @@ fn nothing_is_found_where_nothing_is() {
     }
 }
 
+fn bootstrap_golden() -> Value {
+    serde_json::from_str(include_str!("golden/bootstrap.json")).unwrap()
+}
+
+#[test]
+fn quantiles_are_numpys() {
+    for case in list(&bootstrap_golden(), "quantiles") {
+        let (mut values, at) = (numbers(&case["values"]), numbers(&case["at"]));
+        for (p, theirs) in at.into_iter().zip(numbers(&case["quantiles"])) {
+            near(quantile(&values, p), theirs, 1e-15);
+        }
+        values.reverse();
+        assert_eq!(median(&mut values), numbers(&case["quantiles"])[4]);
+    }
+}
+
+/// Of six values there are 462 different samples and of seven 1716, of which more than are asked for are drawn.
+#[test]
+fn samples_are_counted_out_where_there_are_no_more_than_are_asked_for() {
+    let mean = |values: &mut [f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let values = [2.0, 3.5, 5.0, 8.0, 13.25, 21.0, 34.125];
+    let depends_on_the_seed = |n: usize, resamples| {
+        let of = |seed| bootstrap_interval(&values[..n], mean, 0.8, resamples, seed);
+        (0..9).any(|seed| of(seed) != of(9))
+    };
+    assert_eq!(bootstrap_interval(&values[..3], mean, 1.0, 1000, 0), (2.0, 5.0));
+    let cases = [(6, 1000), (6, 462), (6, 461), (7, 1716), (7, 1715), (7, 1000)];
+    assert_eq!(
+        cases.map(|(n, resamples)| depends_on_the_seed(n, resamples)),
+        [false, false, true, false, true, true]
+    );
+}
+
+/// Nine values have 24310 different samples: as many draws, but for ten, tell nearly the same.
+#[test]
+fn draws_tell_what_all_samples_do() {
+    let mean = |values: &mut [f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let values = [2.0, 3.5, 5.0, 8.0, 13.25, 21.0, 34.125, 1.5, 17.0];
+    for level in [0.5, 0.8, 0.95] {
+        let all = bootstrap_interval(&values, mean, level, 24_310, 0);
+        let drawn = bootstrap_interval(&values, mean, level, 24_300, 0);
+        let width = all.1 - all.0;
+        assert!(
+            (drawn.0 - all.0).abs() < 0.02 * width && (drawn.1 - all.1).abs() < 0.02 * width,
+            "{all:?} {drawn:?}"
+        );
+        assert_ne!(all, drawn);
+    }
+}
+
 /// By all samples, with the quantile of the same definition; `scripts/golden/bootstrap.py` says how.
 #[test]
 fn bootstrap_intervals_of_few_values_are_numpys() {
-    let golden: Value = serde_json::from_str(include_str!("golden/bootstrap.json")).unwrap();
+    let golden = bootstrap_golden();
     let cases = golden["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 30);
+    assert_eq!(cases.len(), 36);
     for case in cases {
         let mean = |values: &mut [f64]| values.iter().sum::<f64>() / values.len() as f64;
         let statistic = if case["statistic"] == "mean" { mean } else { median };

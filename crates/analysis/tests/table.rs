@@ -335,3 +335,219 @@ fn workloads_of_unlike_budgets_or_targets_are_named() {
         assert_eq!(text.matches("differ in budget (200, 1000)").count(), 1, "{text}");
     }
 }
+
+/// What the thresholds say of runs close to them: the loss at the end and at its best, of 1 at the start; the error at the
+/// end and at its best, of 2.
+#[test]
+fn troubles_turn_where_their_numbers_are() {
+    use Trouble::{Drifts, None, Oscillates, Stalls};
+    let cases = [
+        // Half of the error at the start is left.
+        ([0.5, 0.5], [0.98, 0.98], None),
+        ([0.5, 0.5], [1.0, 1.0], None),
+        ([0.5, 0.5], [1.02, 1.02], Stalls),
+        // Twice the best error, while the loss was lower.
+        ([0.5, 0.0], [0.196, 0.1], None),
+        ([0.5, 0.0], [0.2, 0.1], None),
+        ([0.5, 0.0], [0.204, 0.1], Oscillates),
+        // The same, while the loss is within a hundredth of its fall from its lowest.
+        ([0.0098, 0.0], [0.204, 0.1], Drifts),
+        ([0.0102, 0.0], [0.204, 0.1], Oscillates),
+        // A loss that never fell isn't at the end of its fall, and to go up again is said before to stall.
+        ([1.0, 1.0], [1.5, 0.1], Oscillates),
+    ];
+    for (loss, error, expected) in cases {
+        assert_eq!(
+            missed([1.0, loss[0], loss[1]], [2.0, error[0], error[1]]),
+            expected,
+            "{loss:?} {error:?}"
+        );
+    }
+    // A fall of 4 leaves 0.04.
+    assert_eq!(missed([1.0, -2.961, -3.0], [2.0, 0.3, 0.1]), Drifts);
+    assert_eq!(missed([1.0, -2.959, -3.0], [2.0, 0.3, 0.1]), Oscillates);
+}
+
+#[test]
+fn half_of_the_reported_runs_at_the_chosen_rate_make_a_trouble() {
+    // Its best error is 0, from which it went up again.
+    let swinging = Budget(1.5);
+    let ended = |ends: &[End]| {
+        row(&[(0.1, &[Reached(9)]), (1.0, &[swinging; 9])], &[(0.1, ends), (1.0, &[swinging])])
+    };
+    assert_eq!(ended(&[swinging, Reached(5)]).trouble, Trouble::Oscillates);
+    assert_eq!(ended(&[swinging, swinging, Reached(5), Reached(5), Failed]).trouble, Trouble::None);
+    let close = |error: f64| Cell { best_error: error, ..cell(FIT, 0.1, Role::Reporting, 1, Budget(error)) };
+    let broken = Cell { start_loss: f64::NAN, ..cell(FIT, 0.1, Role::Reporting, 2, Diverged(0)) };
+    let drifting = Cell { final_loss: 0.0, ..cell(FIT, 0.1, Role::Reporting, 3, Budget(0.3)) };
+    let swinging = cell(FIT, 0.1, Role::Reporting, 4, Budget(0.3));
+    let diverged = cell(FIT, 0.1, Role::Reporting, 5, Diverged(9));
+    // Of two that are as many, in this order.
+    let order = [broken, close(1.5), swinging, drifting, diverged];
+    let names =
+        [Trouble::NotFinite, Trouble::Stalls, Trouble::Oscillates, Trouble::Drifts, Trouble::Diverges];
+    for (first, name) in names.iter().enumerate() {
+        for second in first..order.len() {
+            assert_eq!(table([&order[second], &order[first]]).rows[0].trouble, *name, "{first} {second}");
+        }
+    }
+    // The hardest target tells who got there, and who was asked for none has no trouble.
+    let mut halfway = close(1.5);
+    halfway.hits.insert(0, hit(1.9, 3));
+    assert_eq!(table([&halfway]).rows[0].trouble, Trouble::Stalls);
+    halfway.hits[1] = hit(0.01, 30);
+    assert_eq!(table([&halfway]).rows[0].trouble, Trouble::None);
+    halfway.hits.clear();
+    assert_eq!(table([&halfway]).rows[0].trouble, Trouble::None);
+}
+
+#[test]
+fn a_loss_is_slow_from_five_times_the_steps_on() {
+    let one = |loss, step| cell(["fit", loss, "sgd", "constant"], 0.1, Role::Reporting, 1, Reached(step));
+    let slow = |step| table(&[one("mse", 100), one("plateau", step)]).slow_losses().len();
+    assert_eq!([490, 500, 510].map(slow), [0, 0, 1]);
+}
+
+/// What is left of the error at the start, of which more than all is all.
+#[test]
+fn an_error_that_rose_leaves_all_of_it() {
+    let mut builder = Builder::new();
+    let tuning = |lr, ends: &[End]| seeds(FIT, lr, Role::Tuning, ends);
+    let mut cells =
+        [tuning(0.1, &[Budget(1.0), Budget(6.0)]), tuning(1.0, &[Budget(0.5), Diverged(3)])].concat();
+    let from_zero = Cell { start_error: 0.0, ..cell(FIT, 10.0, Role::Tuning, 0, Budget(0.0)) };
+    cells.push(from_zero);
+    for cell in &cells {
+        builder.add(cell);
+    }
+    let remaining: Vec<f64> = builder.finish_tuned().grids[0].iter().map(|rate| rate.remaining).collect();
+    // Of the 2 at the start: a half and all; a quarter and all; and of nothing nothing fell.
+    assert_eq!(remaining, [0.75, 0.625, 1.0]);
+}
+
+/// A decade from one rate to the next.
+#[test]
+fn a_basin_ends_at_twice_the_least_error() {
+    let width = |low: f64, high: f64| {
+        let rates = [(0.1, low), (1.0, 0.2), (10.0, high)].map(|(lr, error)| (lr, [Budget(error)]));
+        let tuning: Vec<(f64, &[End])> = rates.iter().map(|(lr, ends)| (*lr, &ends[..])).collect();
+        row(&tuning, &[(1.0, &[Budget(0.2)])]).basin_decades
+    };
+    assert_eq!(
+        [(0.41, 0.41), (0.4, 0.41), (0.41, 0.4), (0.4, 0.4)].map(|(a, b)| width(a, b)),
+        [0.0, 1.0, 1.0, 2.0]
+    );
+    // Beyond one that isn't good no rate counts.
+    assert_eq!([INF, f64::NAN].map(|error| width(error, 0.3)), [1.0, 1.0]);
+}
+
+/// Equal expected running times go to the lower error, then the smaller rate; equal rows stay in their order.
+#[test]
+fn ties_are_broken_one_way() {
+    let at = |step, error| {
+        move |lr: f64| Cell { final_error: error, ..cell(FIT, lr, Role::Tuning, 1, Reached(step)) }
+    };
+    let chosen =
+        |low: &dyn Fn(f64) -> Cell, high: &dyn Fn(f64) -> Cell| table([&high(1.0), &low(0.1)]).rows[0].lr;
+    assert_eq!(chosen(&at(20, 0.009), &at(20, 0.009)), 0.1);
+    assert_eq!(chosen(&at(20, 0.009), &at(20, 0.008)), 1.0);
+    assert_eq!(chosen(&at(21, 0.001), &at(20, 0.009)), 1.0);
+    assert_eq!(chosen(&at(20, 0.009), &at(21, 0.001)), 0.1);
+
+    let row = |optimizer, error| {
+        let labels = ["fit", "mse", optimizer, "constant"];
+        Cell { final_error: error, ..cell(labels, 0.1, Role::Reporting, 1, Reached(20)) }
+    };
+    let text = |rows: &[Cell]| table(rows).render(&RenderOptions::default());
+    let order = |text: &str| {
+        let mut names = ["a_one", "b_two", "c_three"];
+        names.sort_by_key(|name| text.find(name));
+        names
+    };
+    let tied = [row("c_three", 0.009), row("b_two", 0.009), row("a_one", 0.008)];
+    assert_eq!(order(&text(&tied)), ["a_one", "c_three", "b_two"]);
+    assert_eq!(table(&tied).rows.iter().map(|row| row.best).collect::<Vec<_>>(), [false, false, true]);
+}
+
+/// Every column holds its own field: no two of them are alike here.
+#[test]
+fn each_column_is_its_field() {
+    let row = Row {
+        problem: "p".into(),
+        loss: "l".into(),
+        optimizer: "o".into(),
+        schedule: "s".into(),
+        target: Some(0.01),
+        budget: 1000,
+        lr: 0.3,
+        edge: Edge::High,
+        rates: 7,
+        tuned_on: Role::Tuning,
+        tuning_evaluations: 12_345,
+        seeds: 5,
+        success_rate: 0.8,
+        steps_q25: 20.0,
+        steps_median: 30.5,
+        steps_q75: INF,
+        evaluations_median: 61.0,
+        ert: 1.0 / 3.0,
+        final_error: 1.25e-5,
+        diverged_rate: 0.2,
+        failed: 3,
+        basin_decades: 1.5,
+        trouble: Trouble::Drifts,
+        best: true,
+    };
+    let table = Table { rows: vec![row], mixed: Vec::new() };
+    let mut out = Vec::new();
+    table.write_csv(&mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+    let json = serde_json::to_value(&table.rows[0]).unwrap();
+    let fields = json.as_object().unwrap();
+    assert_eq!(names.len(), fields.len());
+    for (name, value) in names.into_iter().zip(values) {
+        let expected = match &fields[name] {
+            serde_json::Value::String(text) => text.clone(),
+            // JSON has no infinities.
+            serde_json::Value::Null => "inf".to_owned(),
+            serde_json::Value::Number(number) => number.as_f64().unwrap().to_string(),
+            other => other.to_string(),
+        };
+        let same = value == expected || value.parse::<f64>().ok() == expected.parse().ok();
+        assert!(same, "{name} is {value}, and not {expected}");
+    }
+    assert_eq!(Table::read_csv("table.csv", text.as_bytes()).unwrap(), table);
+}
+
+#[test]
+fn at_most_four_of_what_differs_are_named() {
+    let run = |seed: u64, budget: u64| Cell { budget, ..cell(FIT, 0.1, Role::Reporting, seed, Reached(9)) };
+    let note = |count: u64| {
+        let cells: Vec<Cell> = (0..count).rev().map(|k| run(k, 100 * (k + 1))).collect();
+        table(&cells).mixed[0].note()
+    };
+    let said = |list: &str| {
+        format!("runs of fit with mse differ in budget ({list}): their ranks compare unlike things")
+    };
+    assert_eq!(note(4), said("100, 200, 300, 400"));
+    assert_eq!(note(5), said("100, 200, 300, 400, …"));
+    // Sets of targets with the easiest first, and those that have none.
+    let asked = |target: f64| Cell { hits: vec![hit(target, 9)], ..run(1, 1000) };
+    let mut cells: Vec<Cell> = [1.0, 0.5, 0.25, 0.125].map(asked).to_vec();
+    cells[0].hits.clear();
+    assert_eq!(
+        table(&cells).mixed[0].note(),
+        "runs of fit with mse differ in targets (0.5 or 0.25 or 0.125 or none): their ranks compare unlike things"
+    );
+    cells.push(asked(2.0));
+    let note = table(&cells).mixed[0].note();
+    assert!(note.contains("targets (2 or 0.5 or 0.25 or 0.125 or others)"), "{note}");
+    // A landscape is its own loss.
+    let own = ["saddle", "-", "sgd", "constant"];
+    let landscape = |seed, budget| Cell { budget, ..cell(own, 0.1, Role::Reporting, seed, Reached(9)) };
+    assert!(
+        table(&[landscape(1, 50), landscape(2, 60)]).mixed[0].note().starts_with("runs of saddle differ")
+    );
+}

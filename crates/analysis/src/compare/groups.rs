@@ -37,6 +37,9 @@ pub(super) fn of(axis: Axis, rows: &[(&Judged, &Sample)]) -> Vec<Group> {
         members[place].push(at);
     }
     let group = |((grid, name, _), members): ((String, String, usize), Vec<usize>)| {
+        if members.len() < 2 {
+            return None;
+        }
         let sum: f64 = members.iter().map(|at| weights[*at]).sum();
         let variants = members.iter().map(|at| rows[*at].1.values.len()).max()?;
         let mean = |values: &dyn Fn(usize) -> Vec<f64>| {
@@ -56,7 +59,7 @@ pub(super) fn of(axis: Axis, rows: &[(&Judged, &Sample)]) -> Vec<Group> {
         };
         let sample = Sample { seeds: rows[members[0]].1.seeds, values: (0..variants).map(tested).collect() };
         let rows = members.len() as u64;
-        (rows > 1).then_some(Group { grid, axis, name, rows, ratio, interval, sample })
+        Some(Group { grid, axis, name, rows, ratio, interval, sample })
     };
     places.names.into_iter().zip(members).filter_map(group).collect()
 }

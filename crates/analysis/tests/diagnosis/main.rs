@@ -1,5 +1,8 @@
 //! The rules over measured numbers: each fires on what it is for, and on nothing healthy.
 
+mod sentences;
+mod thresholds;
+
 use analysis::diagnosis::{
     Asleep, Baseline, Bias, Cause, Curvature, Evidence, Fall, Finding, LineFit, Noise, NonFinite, Path,
     Plateau, Precision, Rate, Saddle, Shapes, Sides, Term, Tried, conclude, judge,
