@@ -1,21 +1,108 @@
-//! Losses with planted causes: the diagnosis must find them, and the docs say how often it does.
+//! Losses with planted causes: the diagnosis must find them, the docs say how often it does, and every answer is the
+//! committed one.
 
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use serde_json::{Value, json};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The matrix of a suite, as the program prints it.
-fn matrix(suite: &str) -> String {
+/// What the program says of a suite.
+fn run(suite: &str) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_runner"))
-        .args(["diagnose", "--suite"])
+        .args(["diagnose", "--json", "--suite"])
         .arg(root().join(format!("crates/runner/tests/planted/{suite}.toml")))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What is kept of an answer: what was found with its evidence, and the steps of the author and of every fix, in their
+/// order, in the free fit and in the line fit.
+fn kept(case: &Value) -> Value {
+    let list = |part: &str| case["diagnosis"][part].as_array().cloned().unwrap_or_default();
+    let findings: Vec<Value> =
+        list("findings").iter().map(|finding| json!([finding["cause"], finding["evidence"]])).collect();
+    let fixes: Vec<Value> = list("fixes")
+        .iter()
+        .map(|fix| json!([fix["name"], fix["change"], fix["steps"], fix["line_fit"]["steps"]]))
+        .collect();
+    let (slows, verdict) = (&case["diagnosis"]["slows_descent"], &case["diagnosis"]["verdict"]);
+    json!({"name": case["name"], "steps": case["steps"], "slows": slows, "verdict": verdict, "findings": findings,
+           "fixes": fixes, "error": case["error"]})
+}
+
+/// A text cut into its numbers and what is between them.
+fn cut(text: &str) -> (Vec<f64>, String) {
+    let (mut numbers, mut rest) = (Vec::new(), String::new());
+    let mut left = text;
+    while let Some(at) = left.find(|c: char| c.is_ascii_digit()) {
+        rest += &left[..at];
+        let tail = &left[at..];
+        let end = tail.find(|c: char| !(c.is_ascii_digit() || ".e".contains(c))).unwrap_or(tail.len());
+        // 1e-5 and 1e+5 go on behind their sign.
+        let end = match tail[..end].strip_suffix('e') {
+            Some(_) => {
+                end + 1 + tail[end + 1..].find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len() - end - 1)
+            }
+            None => end,
+        };
+        let number = tail[..end].trim_end_matches('.');
+        numbers.push(number.parse().unwrap_or(f64::NAN));
+        rest.push('#');
+        left = &tail[number.len()..];
+    }
+    (numbers, rest + left)
+}
+
+/// Whether two answers are the same, but for digits that another CPU may round otherwise.
+fn is_same(ours: &Value, theirs: &Value) -> bool {
+    let near =
+        |a: f64, b: f64| (a - b).abs() <= 0.05 * a.abs().max(b.abs()) || (a - b).abs() <= 1.0 && a > 10.0;
+    match (ours, theirs) {
+        (Value::Number(a), Value::Number(b)) => near(a.as_f64().unwrap(), b.as_f64().unwrap()),
+        (Value::String(a), Value::String(b)) => {
+            let ((ours, text), (theirs, other)) = (cut(a), cut(b));
+            text == other && ours.iter().zip(&theirs).all(|(a, b)| near(*a, *b) || a.is_nan() && b.is_nan())
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| is_same(a, &b[key]))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// Every answer is the committed one: to accept others, run with `OPTBENCH_WRITE_REFERENCE=1` and look at the diff.
+fn hold(suite: &str, cases: &[Value]) {
+    let path = root().join(format!("crates/runner/tests/planted/{suite}.answers"));
+    let kept: Vec<Value> = cases.iter().map(kept).collect();
+    if env::var_os("OPTBENCH_WRITE_REFERENCE").is_some() {
+        let lines = kept.iter().fold(String::new(), |mut text, case| {
+            writeln!(text, "{case}").unwrap();
+            text
+        });
+        fs::write(&path, lines).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap();
+    let committed: Vec<Value> = committed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(kept.len(), committed.len(), "{suite}");
+    let other: Vec<String> = kept
+        .iter()
+        .zip(&committed)
+        .filter(|(ours, theirs)| !is_same(ours, theirs))
+        .map(|(ours, theirs)| format!("now    {ours}\nbefore {theirs}"))
+        .collect();
+    assert!(other.is_empty(), "{} answers of {suite} are others:\n{}", other.len(), other.join("\n"));
 }
 
 /// The number before a text in a matrix's summary.
@@ -27,15 +114,17 @@ fn before(matrix: &str, text: &str) -> f64 {
 /// Over all of these suites, the share of right main causes must be at least this; there is no false alarm, and nine
 /// in ten slow cases are mended.
 fn check(suites: &[&str], least: f64) {
-    let docs = std::fs::read_to_string(root().join("docs/diagnosis.md")).unwrap();
+    let docs = fs::read_to_string(root().join("docs/diagnosis.md")).unwrap();
     let (mut cases, mut right, mut slow, mut mended) = (0.0, 0.0, 0.0, 0.0);
     for suite in suites {
-        let matrix = matrix(suite);
-        let own = before(&matrix, " main causes right");
+        let answer = run(suite);
+        hold(suite, answer["cases"].as_array().unwrap());
+        let matrix = answer["matrix"].as_str().unwrap();
+        let own = before(matrix, " main causes right");
         cases += own;
-        right += before(&matrix, &format!(" of {own} main causes right"));
-        assert_eq!(before(&matrix, " false alarms"), 0.0, "{matrix}");
-        slow += before(&matrix, " slow cases");
+        right += before(matrix, &format!(" of {own} main causes right"));
+        assert_eq!(before(matrix, " false alarms"), 0.0, "{matrix}");
+        slow += before(matrix, " slow cases");
         let (_, rest) = matrix.split_once("author's steps in ").unwrap();
         mended += before(&format!(" {rest}"), "; the one listed first");
         assert!(
@@ -45,6 +134,27 @@ fn check(suites: &[&str], least: f64) {
     }
     assert!(right >= least * cases, "{right} of {cases} right");
     assert!(mended >= 0.9 * slow, "{mended} of {slow} mended");
+}
+
+#[test]
+fn numbers_are_told_from_words() {
+    let (numbers, text) = cut("at 1.50e-3 of 10⁵ (0.5, -2) times 1e4 and 3.");
+    assert_eq!(
+        (&numbers[..], &*text),
+        (&[1.5e-3, 10.0, 0.5, 2.0, 1e4, 3.0][..], "at # of #⁵ (#, -#) times # and #.")
+    );
+    let (a, b) =
+        (json!([{"x": "it takes 100 steps"}, 7, null]), json!([{"x": "it takes 103 steps"}, 7, null]));
+    assert!(is_same(&a, &b));
+    for other in [
+        json!([{"x": "it takes 110 steps"}, 7, null]),
+        json!([{"x": "it took 100 steps"}, 7, null]),
+        json!([{"x": "it takes 100 steps"}, 8, null]),
+        json!([{"x": "it takes 100 steps"}, 7, 1]),
+        json!([{"x": "it takes 100 steps"}, 7]),
+    ] {
+        assert!(!is_same(&a, &other), "{other}");
+    }
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn region(case: &Case, setup: &setup::Setup) -> String {
 /// Prints a diagnosis; what it returns is the exit code.
 pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     if !args.suite.is_empty() {
-        return suite::command(&args.suite);
+        return suite::command(&args.suite, args.json);
     }
     let read = match &args.config {
         Some(path) => read_case(path),

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
-use analysis::diagnosis::Cause;
+use analysis::diagnosis::{Cause, Diagnosis};
 use rayon::prelude::*;
+use serde_json::json;
 
 use super::{diagnose, suite_cases};
 use crate::config::diagnose::Case;
-use crate::terminal::{print, wrong};
+use crate::terminal::{print, print_json, wrong};
 use crate::threads::pool;
 
 /// A planted case, and what was found.
@@ -19,20 +20,14 @@ struct Found {
     file: String,
     name: String,
     planted: Cause,
-    /// The main finding, or what went wrong.
-    main: Result<Cause, String>,
-    others: Vec<Cause>,
-    slows: bool,
+    /// The answer, or what went wrong.
+    answer: Result<Diagnosis, String>,
     /// The author's steps, or the budget where the run doesn't arrive.
     own: u64,
-    /// The steps of the fix that is listed first.
-    best: Option<u64>,
-    /// The fewest steps of any fix.
-    fastest: Option<u64>,
 }
 
-/// Runs every case and prints the matrix in Markdown, which docs/diagnosis.md holds.
-pub(super) fn command(files: &[PathBuf]) -> ExitCode {
+/// Runs every case and prints the matrix in Markdown, which docs/diagnosis.md holds; with `json`, every answer too.
+pub(super) fn command(files: &[PathBuf], json: bool) -> ExitCode {
     let cases = match suite_cases(files) {
         Ok(cases) => cases,
         Err(error) => return wrong(error, 2),
@@ -42,50 +37,57 @@ pub(super) fn command(files: &[PathBuf]) -> ExitCode {
         Err(error) => return wrong(error, 1),
     };
     let found: Vec<Found> = pool.install(|| cases.par_iter().map(|(case, file)| find(case, file)).collect());
-    print(&report(&found));
+    if json {
+        let case = |found: &Found| {
+            let (diagnosis, error) = (found.answer.as_ref().ok(), found.answer.as_ref().err());
+            json!({
+                "suite": found.file, "name": found.name, "planted": found.planted.code(), "steps": found.own,
+                "diagnosis": diagnosis, "error": error,
+            })
+        };
+        let all = json!({ "matrix": report(&found), "cases": found.iter().map(case).collect::<Vec<_>>() });
+        print_json(&format!("{all:#}\n"));
+    } else {
+        print(&report(&found));
+    }
     ExitCode::SUCCESS
 }
 
 fn find(case: &Case, file: &Path) -> Found {
     let answer = diagnose(case, file.parent().unwrap_or(Path::new(".")), &|_| {});
-    let mut found = Found {
+    let reached = answer.as_ref().ok().and_then(|answer| answer.probes.evidence.baseline.reached);
+    Found {
         file: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         name: case.name.clone(),
         planted: case.planted.unwrap_or(Cause::Healthy),
-        main: Err(String::new()),
-        others: Vec::new(),
-        slows: false,
-        own: case.steps,
-        best: None,
-        fastest: None,
-    };
-    match answer {
-        Ok(answer) => {
-            let diagnosis = &answer.diagnosis;
-            let causes: Vec<Cause> = diagnosis.findings.iter().map(|finding| finding.cause).collect();
-            found.main = Ok(causes[0]);
-            found.others = causes[1..].to_vec();
-            found.slows = diagnosis.slows_descent;
-            found.own = answer.probes.evidence.baseline.reached.unwrap_or(case.steps);
-            found.best = diagnosis.fixes.first().and_then(|fix| fix.steps);
-            found.fastest = diagnosis.fixes.iter().filter_map(|fix| fix.steps).min();
-        }
-        Err(message) => found.main = Err(message),
+        own: reached.unwrap_or(case.steps),
+        answer: answer.map(|answer| answer.diagnosis),
     }
-    found
 }
 
 impl Found {
+    /// The main finding.
+    fn main(&self) -> Option<Cause> {
+        self.answer.as_ref().ok().map(|answer| answer.findings[0].cause)
+    }
+
     fn is_right(&self) -> bool {
-        self.main.as_ref() == Ok(&self.planted)
+        self.main() == Some(self.planted)
     }
 
     fn main_code(&self) -> &str {
-        self.main.as_ref().map_or("error", |cause| cause.code())
+        self.main().map_or("error", |cause| cause.code())
     }
 
-    fn is_mended(&self) -> bool {
-        self.fastest.is_some_and(|steps| 5 * steps <= self.own)
+    fn is_slow(&self) -> bool {
+        self.planted != Cause::Healthy && self.answer.as_ref().is_ok_and(|answer| answer.slows_descent)
+    }
+
+    /// Whether the fix that is listed first, or any, takes a fifth of the author's steps at most.
+    fn is_mended(&self, first: bool) -> bool {
+        let fixes = self.answer.iter().flat_map(|answer| &answer.fixes);
+        let steps = fixes.take(if first { 1 } else { usize::MAX }).filter_map(|fix| fix.steps).min();
+        steps.is_some_and(|steps| 5 * steps <= self.own)
     }
 }
 
@@ -102,10 +104,9 @@ fn matrix(file: &str, cases: &[&Found]) -> String {
     let right = cases.iter().filter(|case| case.is_right()).count();
     let healthy: Vec<&&Found> = cases.iter().filter(|case| case.planted == Cause::Healthy).collect();
     let alarms = healthy.iter().filter(|case| !case.is_right()).count();
-    let slow: Vec<&&Found> =
-        cases.iter().filter(|case| case.planted != Cause::Healthy && case.slows).collect();
-    let mended = slow.iter().filter(|case| case.is_mended()).count();
-    let first = slow.iter().filter(|case| case.best.is_some_and(|steps| 5 * steps <= case.own)).count();
+    let slow: Vec<&&Found> = cases.iter().filter(|case| case.is_slow()).collect();
+    let mended = slow.iter().filter(|case| case.is_mended(false)).count();
+    let first = slow.iter().filter(|case| case.is_mended(true)).count();
     let mut rows: BTreeMap<Cause, BTreeMap<&str, usize>> = BTreeMap::new();
     for case in cases {
         *rows.entry(case.planted).or_default().entry(case.main_code()).or_default() += 1;
@@ -124,13 +125,14 @@ fn matrix(file: &str, cases: &[&Found]) -> String {
     );
     text += &rows.iter().map(line).collect::<String>();
     let details = |case: &&Found| {
-        let others: Vec<&str> = case.others.iter().map(|cause| cause.code()).collect();
+        let findings = case.answer.iter().flat_map(|answer| &answer.findings);
+        let others: Vec<&str> = findings.skip(1).map(|finding| finding.cause.code()).collect();
         let also = if others.is_empty() { String::new() } else { format!("; also {}", others.join(", ")) };
-        let message = case.main.as_ref().err().map(|message| format!(" ({message})")).unwrap_or_default();
+        let message = case.answer.as_ref().err().map(|message| format!(" ({message})")).unwrap_or_default();
         format!("- {}: {} instead of {}{message}{also}\n", case.name, case.main_code(), case.planted.code())
     };
     let misses: String = cases.iter().filter(|case| !case.is_right()).map(details).collect();
     let unmended = |case: &&&Found| format!("- {}: no fix in a fifth of {} steps\n", case.name, case.own);
-    let unmended: String = slow.iter().filter(|case| !case.is_mended()).map(unmended).collect();
+    let unmended: String = slow.iter().filter(|case| !case.is_mended(false)).map(unmended).collect();
     text + "\n" + &misses + &unmended + if misses.is_empty() && unmended.is_empty() { "" } else { "\n" }
 }
