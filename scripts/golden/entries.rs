@@ -50,19 +50,6 @@ impl Row {
     }
 }
 
-/// A reference's label without its arguments.
-pub fn bare(label: &str) -> String {
-    let mut depth = 0;
-    let outside = |c: &char| {
-        depth += i32::from(*c == '(');
-        let outside = depth == 0;
-        depth -= i32::from(*c == ')');
-        outside
-    };
-    let name: String = label.chars().filter(outside).collect();
-    name.split(", ").filter(|part| !part.contains('=')).collect::<Vec<_>>().join(", ")
-}
-
 /// Rounded up to one digit.
 fn rounded_up(x: f64) -> String {
     // A number that is rounded down becomes the next one by half of the digit more.

@@ -23,6 +23,7 @@ import prodigyopt
 import pytorch_optimizer as po
 import schedulefree
 import torch
+from known import known
 from pytorch_optimizer.optimizer.psgd import precondition_update_prob_schedule
 from references import ConjugateGradients, Double, Optax, Recursion, Scaled, Searched, Split, Torch
 from references import laprop, mars, momo, probed, shampoo
@@ -727,8 +728,8 @@ def written(golden):
     return json.dumps(head)[:-1] + ', "cases": [\n' + ",\n".join(cases) + "\n]}\n"
 
 
-def cases(name, known):
-    """The cases of an optimizer, with the points that are known already."""
+def cases(name, there):
+    """The cases of an optimizer, with the points that are there already."""
     rates, variants = OPTIMIZERS[name]
     # Both rates at the defaults; the second one shows nothing more for other options.
     of_all = [
@@ -752,18 +753,13 @@ def cases(name, known):
                 case[rate] = True
         if reference.tolerance:
             case["tolerance"] = reference.tolerance
-        yield {**case, "points": known.get(of(case)) or trajectory(problem, lr, reference)}
+        same = there.get(of(case))
+        yield {**case, "points": same["points"] if same else trajectory(problem, lr, reference)}
 
 
 def of(case):
     """What the points of a case depend on."""
     return json.dumps({key: value for key, value in case.items() if key not in ("points", "tolerance")})
-
-
-def read(file):
-    """The points that a file has."""
-    golden = json.loads(file.read_text()) if file.exists() else {"cases": []}
-    return {of(case): case["points"] for case in golden["cases"]}
 
 
 def main():
@@ -775,7 +771,7 @@ def main():
     for name in sys.argv[1:] or OPTIMIZERS:
         file = FOLDER / f"{name}.json"
         golden = {"generator": "scripts/golden/optimizers.py", "versions": versions, "steps": STEPS, "every": EVERY}
-        file.write_text(written({**golden, "cases": list(cases(name, read(file)))}))
+        file.write_text(written({**golden, "cases": list(cases(name, known(file, of)))}))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 import optax
 import torch
+from known import known
 from pytorch_optimizer.lr_scheduler.chebyshev import get_chebyshev_permutation
 from pytorch_optimizer.lr_scheduler.rex import REXScheduler
 from torch.optim import lr_scheduler
@@ -266,8 +267,8 @@ def main():
     warnings.simplefilter("ignore")
     head = json.dumps({"generator": "scripts/golden/schedules.py", "torch": torch.__version__.split("+")[0], "losses": LOSSES})[:-1]
     of = lambda case: json.dumps([case["schedule"], case["budget"]])
-    known = {of(case): case["factors"] for case in json.loads(FILE.read_text())["tables"]} if FILE.exists() else {}
-    cases = [{**case, "factors": known.get(of(case), case["factors"])} for case in tables()]
+    there = known(FILE, of, "tables")
+    cases = [{**case, "factors": there.get(of(case), case)["factors"]} for case in tables()]
     FILE.write_text(f'{head}, "tables": {lines(cases)}, "plateaus": {lines(plateaus())}}}\n')
 
 

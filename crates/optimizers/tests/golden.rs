@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{Asked, lane_of, numbers, problem, rows_of, splat, stepper, tensor_of};
-use entries::{Row, bare, option_names, unseen};
+use entries::{Row, option_names, unseen};
 use numeric::{Float, LANES};
 use optimizers::{Entry, Fuse, Optimizer};
 use rayon::prelude::*;
@@ -164,6 +164,19 @@ fn hold(tolerance: fn(&Optimizer, &Case) -> f64, least: f64, run: Run) -> Vec<f6
     let off = off.concat();
     assert!(off.is_empty(), "too far, as a share of the movement:\n{}", off.join("\n"));
     most
+}
+
+/// A reference's label without its arguments.
+fn bare(label: &str) -> String {
+    let mut depth = 0;
+    let outside = |c: &char| {
+        depth += i32::from(*c == '(');
+        let outside = depth == 0;
+        depth -= i32::from(*c == ')');
+        outside
+    };
+    let name: String = label.chars().filter(outside).collect();
+    name.split(", ").filter(|part| !part.contains('=')).collect::<Vec<_>>().join(", ")
 }
 
 /// How far a case may be from its reference in double precision.
