@@ -23,6 +23,7 @@ import scipy.stats
 import sklearn.datasets
 import sklearn.linear_model
 import sklearn.metrics
+import sklearn.preprocessing
 import torch
 import torch.nn.functional as F
 from known import known
@@ -479,15 +480,15 @@ FEATURES = sklearn.datasets.load_diabetes().feature_names
 
 
 def other_rows():
-    """Writes rows 80 to 109 of the table that models.py writes the first 80 of."""
+    """Writes rows 80 to 109 of the table that models.py writes the first 80 of, with a column that never changes."""
     data = sklearn.datasets.load_diabetes(scaled=False)
-    lines = [",".join([*FEATURES, "progression", "severe"])]
+    lines = [",".join([*FEATURES, "progression", "severe", "same"])]
     for row, y in zip(data.data[80:110].tolist(), data.target[80:110].tolist()):
-        lines.append(",".join([*(f"{x:.10g}" for x in row), f"{y:.10g}", str(int(y > 150))]))
+        lines.append(",".join([*(f"{x:.10g}" for x in row), f"{y:.10g}", str(int(y > 150)), "3.5"]))
     (MODELS / "diabetes-others.csv").write_text("\n".join(lines) + "\n")
 
 
-def torchscript(loss="mse", step=2, seed=5, **options):
+def torchscript(loss="mse", step=2, seed=5, at_zero=False, **options):
     """A module that models.py exported, on the tables of diabetes."""
     named = {"model": "line.pt", "data": "diabetes.csv", "inputs": FEATURES, "targets": "progression"} | options
     o = {"test": 0.2, "batch": 64, "standardise": False, "classes": False, "test_data": None, "metric": None} | named
@@ -500,14 +501,17 @@ def torchscript(loss="mse", step=2, seed=5, **options):
 
     x, y = read(o["data"])
     if o["test_data"]:
-        (x, y), (test_x, test_y) = (x, y), read(o["test_data"])
+        test_x, test_y = read(o["test_data"])
+    elif o["test"] == 0:
+        test_x, test_y = x, y
     else:
         order = Stream("dataset: split").permutation(len(x))
-        held_out = round(o["test"] * len(x))
+        held_out = max(1, round(o["test"] * len(x)))
         train, test = order[held_out:], order[:held_out]
         x, y, test_x, test_y = x[train], y[train], x[test], y[test]
     if o["standardise"]:
-        x, test_x = ((part - x.mean(0)) / x.std(0) for part in (x, test_x))
+        scaled = sklearn.preprocessing.StandardScaler().fit(x)
+        x, test_x = scaled.transform(x), scaled.transform(test_x)
         y, test_y = ((part - y.mean()) / y.std() for part in (y, test_y))
     if 0 < o["batch"] < len(x):
         epoch, within = divmod(step, len(x) // o["batch"])
@@ -534,7 +538,7 @@ def torchscript(loss="mse", step=2, seed=5, **options):
             error = torch.jit.load(MODELS / o["metric"])(guesses, test_y)
         return value.item(), gradient.numpy(), float(error)
 
-    return case({"torchscript": named}, loss, [seed], [start], at, step)
+    return case({"torchscript": named}, loss, [seed], [start], at, step, [0 * start] if at_zero else None)
 
 
 def models():
@@ -547,9 +551,14 @@ def models():
     yield torchscript(inputs=FEATURES[::-1])
     yield torchscript(targets="severe")
     yield torchscript(targets="severe", classes=True)
-    yield torchscript(test=0.3)
+    yield torchscript(test=0.31)
+    yield torchscript(test=0.0)
     yield torchscript(batch=16)
     yield torchscript(standardise=True)
+    # One row at least is held out; a column that never changes becomes 0; a logit of 0 is class 0.
+    yield torchscript(test=0.001, metric="../../../losses/tests/modules/asymmetric.pt")
+    yield torchscript(data="diabetes-others.csv", inputs=[*FEATURES[1:], "same"], standardise=True)
+    yield torchscript("bce_with_logits", model="one_logit.pt", targets="severe", classes=True, at_zero=True)
 
 
 def alone(seeds):

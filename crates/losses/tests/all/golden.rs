@@ -2,7 +2,7 @@
 
 use losses::{Loss, Targets, mean_of_lanes};
 use numeric::Float;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
 use crate::entries::{self, Row, option_names, unseen};
@@ -110,6 +110,31 @@ fn values_and_slopes_are_pytorchs() {
         }
     };
     entries::hold("Losses", &Loss::NAMES.iter().map(row).collect::<Vec<_>>(), 1e-13);
+}
+
+/// The terms that are recorded are what the loss is the sum, or the logarithms the product, of.
+#[test]
+fn the_terms_of_a_composite_are_recorded_with_their_weights() {
+    let [prediction, target] = [[1.0_f64, 3.0], [0.0, 1.0]].map(|row| Tensor::from_slice(&row).unsqueeze(0));
+    // mean d² = 2.5, mean |d| = 1.5
+    for (combine, terms, whole) in [
+        ("sum", [0.5 * 2.5, 4.0 * 1.5], 0.5 * 2.5 + 4.0 * 1.5),
+        ("product", [0.5 * 2.5_f64.ln(), 4.0 * 1.5_f64.ln()], 2.5_f64.sqrt() * 1.5_f64.powi(4)),
+    ] {
+        let composite = json!({ "composite": { "combine": combine, "terms":
+            [{ "loss": "mse", "weight": 0.5 }, { "loss": "l1", "weight": 4.0 }] } });
+        let loss: Loss = serde_json::from_value(composite).unwrap();
+        let mut lanes = loss.lanes(1, (Kind::Double, Device::Cpu)).unwrap();
+        let recorded = lanes.terms(&prediction, &target);
+        let names: Vec<&str> = recorded.iter().map(|term| term.name.as_str()).collect();
+        assert_eq!(names, ["mse", "l1"]);
+        let values: Vec<f64> = recorded.iter().flat_map(|term| numbers(&term.value)).collect();
+        assert_near(combine, &values, &terms, 1e-15, 1.0);
+        let value = mean_of_lanes(&lanes.values(&prediction, &target));
+        assert_near(combine, &numbers(&value), &[whole], 1e-15, 1.0);
+        let alone: Vec<String> = loss.terms().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(alone, ["mse", "l1"]);
+    }
 }
 
 /// How far two cases' references are apart, in tolerances; 0 where they are at other points.

@@ -150,6 +150,30 @@ fn every_option_of_every_problem_is_seen_by_itself() {
     assert!(unseen.is_empty(), "no two golden cases show by themselves:\n{}", unseen.join("\n"));
 }
 
+/// A row is read wrongly where another logit is as large as its class's, whichever comes first.
+#[test]
+fn tied_logits_count_as_wrong() {
+    let mlp = r#"{"torchscript": {"model": "mlp.pt", "data": "digits.npz"}}"#;
+    let mlp = located(problem(mlp));
+    let digits = problem(r#"{"digits_mlp": {"hidden": 1}}"#);
+    let loss = serde_json::from_str::<Loss>("\"cross_entropy\"").unwrap();
+    // Where the ten biases of the logits are, among numbers that are 0.
+    for (problem, biases) in [(mlp, 16 + 64 * 16), (digits, 64 + 1 + 10)] {
+        let length = tensors_start::<f64>(&problem, Some(&loss), &[5])[0].len();
+        let error = |largest: &[usize]| {
+            let mut point = vec![0.0; length];
+            largest.iter().for_each(|class| point[biases + class] = 1.0);
+            tensors::<f64>(&problem, Some(&loss), &[5], &vec![point], 0).error[0]
+        };
+        for tied in [&[][..], &[3, 5], &[0, 9], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]] {
+            assert_eq!(error(tied), 1.0, "{} where {tied:?} are tied", problem.label());
+        }
+        // Every row is read rightly by one class alone.
+        let right: f64 = (0..10).map(|class| 1.0 - error(&[class])).sum();
+        assert!((right - 1.0).abs() < 1e-12, "{}: {right}", problem.label());
+    }
+}
+
 #[test]
 fn maximum_likelihood_has_error_0_at_scipys_solution() {
     let at_solution =
