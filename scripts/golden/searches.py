@@ -5,8 +5,8 @@ Run with any environment that has what scripts/golden/requirements.txt lists:
     python scripts/golden/searches.py
 
 The functions are sums of w·|p − k| in one dimension, whose numbers are exact, so that bounds can be met to the bit. Each
-case is where one step of torch.optim.LBFGS goes, and after how many evaluations of its search, or where one of
-optax.scale_by_backtracking_linesearch goes.
+case is where one step of torch.optim.LBFGS or of optax.scale_by_backtracking_linesearch goes, and after how many
+evaluations of its search.
 """
 
 import json
@@ -81,10 +81,17 @@ def descent(kinks, start, lr, c1=1e-4, shrink=0.5, max_evaluations=30):
         loss.backward()
         return loss.detach()
 
-    closure.function = lambda p: f(kinks, p)
+    calls = 0
+
+    def counted(p):
+        nonlocal calls
+        calls += 1
+        return f(kinks, p)
+
+    closure.function = counted
     closure()
     step(0, closure)
-    return {"point": p.item()}
+    return {"point": p.item(), "evaluations": calls}
 
 
 def main():

@@ -71,7 +71,7 @@ struct Search {
     lr: f64,
     optimizer: Optimizer,
     point: f64,
-    evaluations: Option<u64>,
+    evaluations: u64,
 }
 
 /// Σ w·|p − k|, of one parameter.
@@ -107,7 +107,7 @@ fn every_search_goes_where_others_go_and_ends_when_they_do() {
             (ours - point).abs() <= 1e-12 * point.abs().max(1.0),
             "{what}: {ours}, and should be {point}"
         );
-        assert_eq!(asked, evaluations.unwrap_or(asked), "evaluations of {what}");
+        assert_eq!(asked, evaluations, "evaluations of {what}");
     }
 }
 
@@ -123,6 +123,36 @@ fn a_lane_rests_where_its_largest_slope_is_the_tolerance_itself() {
         assert_eq!(at(1.0), (3.0, 0), "{name}");
         let (point, asked) = at(1.0 - f64::EPSILON);
         assert!(point < 3.0 && asked > 0, "{name}: {point} after {asked}");
+    }
+}
+
+/// The first step goes from (2, 0) to (1, 0), where the gradient is (−½, v). Along −g + β·(−1, 0) with β = v² + ¾ the
+/// slope is ⅛ − ½·v², a share of v² + ¼ that SciPy compares with a hundredth.
+#[test]
+fn conjugate_gradients_start_afresh_where_the_direction_hardly_descends() {
+    for (v, kept) in [(0.55_f64, true), (0.5125, true), (0.505, false), (0.49, false)] {
+        let beta = v * v + 0.75;
+        let share = (0.5 * v * v - 0.125) / (v * v + 0.25);
+        assert_eq!(share > 0.01, kept, "{share}");
+        let loss = move |parameters: &[Tensor]| {
+            let (x, y) = (parameters[0].select(1, 0), parameters[0].select(1, 1));
+            let kink: Tensor = (&x - 1.25).abs() * 0.75 + &x * 0.25;
+            let near: Tensor = 1.5 - x;
+            kink + y * near.relu() * (2.0 * v)
+        };
+        let problem = Problem { shapes: &[&[2]], loss: Box::new(loss) };
+        let (mut stepper, mut asked) =
+            (entry(r#"{"nonlinear_cg": {"c2": 0.6}}"#).tensor(), Asked::new(&problem, None, 1));
+        let mut p = problem.parted(&Tensor::from_slice(&[2.0, 0.0]).unsqueeze(0));
+        let mut step = || {
+            asked.step(&mut *stepper, &Tensor::from_slice(&[1.0]), &mut p);
+            numbers(&p[0])
+        };
+        assert_eq!(step(), [1.0, 0.0]);
+        let [x, y] = step()[..] else { panic!("two parameters") };
+        let direction = if kept { [0.5 - beta, -v] } else { [0.5, -v] };
+        let t = y / direction[1];
+        assert!(t > 0.0 && (x - 1.0 - t * direction[0]).abs() < 1e-12 * t, "{v}: ({x}, {y})");
     }
 }
 
