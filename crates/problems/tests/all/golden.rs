@@ -162,7 +162,9 @@ fn tied_logits_count_as_wrong() {
         let length = tensors_start::<f64>(&problem, Some(&loss), &[5])[0].len();
         let error = |largest: &[usize]| {
             let mut point = vec![0.0; length];
-            largest.iter().for_each(|class| point[biases + class] = 1.0);
+            for class in largest {
+                point[biases + class] = 1.0;
+            }
             tensors::<f64>(&problem, Some(&loss), &[5], &vec![point], 0).error[0]
         };
         for tied in [&[][..], &[3, 5], &[0, 9], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]] {
