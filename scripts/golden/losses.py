@@ -14,6 +14,7 @@ import pathlib
 
 import torch
 import torch.nn.functional as F
+from known import known
 
 SIZES = [0.0, 1e-6, 1e-3, 0.1, 0.25, 0.3, 0.5, 0.51, 1.0, 2.0, 3.7, 10.0, 19.9, 20.1, 50.0, 100.0, 1e6]
 RESIDUALS = sorted({sign * size for sign in (-1, 1) for size in SIZES})
@@ -38,6 +39,15 @@ CLASSES = [
     ([1000.0, 1000.0, 1000.0, -1000.0], 3),
     ([-1e6, 0.0, 1e6, 1e-6], 1),
 ]
+
+
+def by(function):
+    """Says that the numbers are PyTorch's function's; those of others are of a formula in PyTorch."""
+    def labelled(ours):
+        ours.label = f"torch.nn.functional.{function.__name__}"
+        return ours
+
+    return labelled
 
 
 def plateau(p, t, edge=0.5, slope=0.001, level=0.4995):
@@ -183,10 +193,12 @@ def dice(p, t, smooth=1.0):
     return 1 - (2 * p * t + smooth) / (p + t + smooth)
 
 
+@by(F.gaussian_nll_loss)
 def gaussian_nll(p, t, variance=1.0):
     return F.gaussian_nll_loss(p, t, torch.full_like(p, variance), reduction="none")
 
 
+@by(F.gaussian_nll_loss)
 def learnt_gaussian_nll(p, t, least=1e-6):
     # One element a lane, whose likeliest variance is its square.
     variance = (p - t).detach().square().clamp(min=least)
@@ -201,6 +213,7 @@ def multiclass_focal(p, t, gamma=2.0):
     return (-torch.exp(others) ** gamma * of_class).to(p.dtype)
 
 
+@by(F.kl_div)
 @in_double
 def kl(p, t):
     return F.kl_div(p, t, reduction="none") - t + torch.exp(p)
@@ -232,7 +245,8 @@ def transformed(p, t, loss="mse", by="log1p"):
 
 
 def unreduced(function):
-    return lambda p, t, **options: function(p, t, reduction="none", **options)
+    of_elements = lambda p, t, **options: function(p, t, reduction="none", **options)
+    return by(function)(of_elements)
 
 
 # More of them are in formulas.py.
@@ -282,6 +296,16 @@ LOSSES = [
     ("transformed", transformed, VALUES, [{}, {"by": "tanh"}, {"by": {"scale": 0.3}}, {"by": {"power": 2.0}}]),
     ("transformed", transformed, ABOVE_0, [{"loss": "l1", "by": "sqrt"}, {"loss": "plateau", "by": {"power": 0.3}}]),
     ("formula", formula, VALUES, [{}, OWN]),
+    # Options that another set is without, each by itself.
+    ("plateau", plateau, VALUES, [{"edge": 0.3}, {"slope": 0.25}, {"level": -1.0}]),
+    ("poorly_conditioned", poorly_conditioned, VALUES, [{"quadratic": 0.7}, {"linear": -0.3}]),
+    ("linex", linex, TAME, [{"a": -0.5}, {"b": 3.0}]),
+    ("barron", barron, RESIDUES, [{"c": 3.0}]),
+    ("focal", focal, LABELLED, [{"alpha": 0.5}]),
+    ("composite", composite, ABOVE_0, [{"terms": WEIGHTED}]),
+    ("composite", composite, VALUES, [{"terms": [{"loss": "mse"}, {"loss": "l1", "weight": 0.5}]}]),
+    ("transformed", transformed, VALUES, [{"loss": "l1"}]),
+    ("formula", formula, VALUES, [{"value": "abs(d) + 0.5*d**2"}, {**OWN, "constants": {"edge": 0.7}}]),
 ]
 
 
@@ -306,11 +330,13 @@ def main():
             for dtype in (torch.float32, torch.float64):
                 case[str(dtype).removeprefix("torch.")] = rows(function, points, options, dtype)
             cases.append(case)
-    head = {"generator": "scripts/golden/losses.py", "torch": "2.13.0"}
-    lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
-    text = json.dumps(head)[:-1] + ', "cases": [\n' + lines + "\n]}\n"
-    root = pathlib.Path(__file__).resolve().parents[2]
-    (root / "crates/losses/tests/golden/losses.json").write_text(text)
+    file = pathlib.Path(__file__).resolve().parents[2] / "crates/losses/tests/golden/losses.json"
+    of = lambda case: json.dumps([case["loss"], case["float64"]["prediction"], case["float64"]["target"]])
+    there = known(file, of)
+    references = {name: getattr(function, "label", "the formula in PyTorch") for name, function, *_ in LOSSES}
+    head = {"generator": "scripts/golden/losses.py", "torch": "2.13.0", "references": references}
+    lines = ",\n".join(json.dumps(there.get(of(case), case), allow_nan=False) for case in cases)
+    file.write_text(json.dumps(head)[:-1] + ', "cases": [\n' + lines + "\n]}\n")
 
 
 if __name__ == "__main__":

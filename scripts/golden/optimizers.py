@@ -5,7 +5,8 @@ Run with any environment that has what scripts/golden/requirements.txt lists:
     python scripts/golden/optimizers.py [NAME ...]
 
 Every case is 100 steps in float64 on the CPU, with the rate lr * (1 - k/200) at step k (lr at every step, if it
-says `constant`); every tenth point is kept.
+says `constant`, and lr * (k + 1)/100, if it says `rising`); every tenth point is kept. Points that a file already has
+stay as they are, since another CPU changes last digits: to have all of them anew, remove the file.
 """
 
 import json
@@ -22,8 +23,10 @@ import prodigyopt
 import pytorch_optimizer as po
 import schedulefree
 import torch
+from known import known
 from pytorch_optimizer.optimizer.psgd import precondition_update_prob_schedule
-from references import ConjugateGradients, Double, Optax, Scaled, Split, Torch, probed
+from references import ConjugateGradients, Double, Optax, Recursion, Scaled, Searched, Split, Torch
+from references import laprop, mars, momo, probed, shampoo
 from torch import optim
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
@@ -353,12 +356,14 @@ OPTIMIZERS = {
         ({"eps": 0.01}, Torch(po.Shampoo, matrix_eps=0.01, matrices=True)),
     ]),
     "soap": (shaped(ADAM, (0.02, 0.05)), [
-        ({}, Torch(po.SOAP, matrices=True, tolerance=1e-8)),
+        ({}, Torch(po.SOAP, matrices=True, tolerance=1e-8, problems=["rosenbrock", "logistic", "network", "convolution"])),
+        # Rounding is a larger share of its smallest eigenvalues.
+        ({}, Torch(po.SOAP, matrices=True, tolerance=1e-3, problems=["quadratic"])),
         ({"beta1": 0.8, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.1, "every": 3},
          Torch(po.SOAP, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.1, precondition_frequency=3, matrices=True)),
     ]),
     "psgd_kron": (shaped(rates((0.01, 0.03), (0.01, 0.003), (0.03, 0.1), (0.03, 0.01)), (0.03, 0.01)), [
-        ({}, Torch(probed(po.Kron), named="pytorch_optimizer.Kron, our probes", matrices=True)),
+        ({}, Torch(probed(po.Kron), named="pytorch_optimizer.Kron, our probes", matrices=True, tolerance=1e-7)),
         ({"momentum": 0.5, "weight_decay": 0.1, "flat": 20, "decay": 0.05, "least": 0.1},
          Torch(probed(po.Kron), named="pytorch_optimizer.Kron, our probes", matrices=True, momentum=0.5, weight_decay=0.1,
                pre_conditioner_update_probability=precondition_update_prob_schedule(1.0, 0.1, 0.05, 20))),
@@ -478,10 +483,221 @@ OPTIMIZERS = {
 }
 
 
+def renamed(make, *first, names={}, betas=(), **fixed):
+    """A reference for any of our options, which have other `names` there; `betas` are the defaults of a tuple there."""
+    def reference(**ours):
+        moments = {f"beta{i}": beta for i, beta in enumerate(betas, 1)}
+        theirs = {names.get(key, key): value for key, value in ours.items() if key not in moments}
+        if moments.keys() & ours.keys():
+            theirs["betas"] = tuple((moments | ours)[key] for key in moments)
+        return make(*first, **fixed | theirs)
+
+    return reference
+
+
+def each(*_, **options):
+    """Sets of one option."""
+    return [{key: value} for key, value in options.items()]
+
+
+def belief(beta1=0.9, beta2=0.999, eps=1e-16, weight_decay=0.0):
+    return Optax(
+        f"optax.scale_by_belief({beta1}, {beta2}, {eps}, {eps}), add_decayed_weights({weight_decay})",
+        lambda rate: optax.chain(optax.scale_by_belief(beta1, beta2, eps, eps), optax.add_decayed_weights(weight_decay),
+                                 optax.scale_by_learning_rate(rate)))
+
+
+def mechanized(optimizer="sgd", **options):
+    shown = "".join(f", {key}={value}" for key, value in options.items())
+    return Optax(f"optax.contrib.mechanize(optax.{optimizer}{shown})",
+                 lambda rate: optax.contrib.mechanize(getattr(optax, optimizer)(rate), **options), tolerance=1e-4)
+
+
+def lbfgs(tolerance=1e-7, max_evaluations=25, **search):
+    return Torch(Searched, named="torch.optim.LBFGS", closure=True, tolerance_grad=tolerance, max_ls=max_evaluations,
+                 search=search)
+
+
+def conjugate(tolerance=1e-7, max_evaluations=25, **search):
+    return ConjugateGradients(tolerance=1e-4, gtol=tolerance, max_ls=max_evaluations, **search)
+
+
+def inner(optimizer):
+    """torch.optim's class of one of ours, and its options."""
+    return {"sgd": (optim.SGD, {}), "adam": (optim.Adam, {}), "adamax": (optim.Adamax, {}), "heavy_ball": (optim.SGD, {"momentum": 0.9})}[optimizer]
+
+
+def clipped(optimizer="sgd", norm=None, value=None):
+    kind, options = inner(optimizer)
+    return Torch(kind, clip=clipping(value, norm or (None if value else 1.0)), **options)
+
+
+def ahead(optimizer="adam", **options):
+    kind, more = inner(optimizer)
+    return Torch(Ahead, named="pytorch_optimizer.Lookahead", of=kind, answer=slow, **more, **options)
+
+
+def sharpness(optimizer="sgd", **options):
+    kind, more = inner(optimizer)
+    return Torch(po.SAM, base_optimizer=kind, closure=True, **more, **options)
+
+
+L2, OPTAX = {"l2": "weight_decay"}, {"beta1": "b1", "beta2": "b2"}
+KRON = {"named": "pytorch_optimizer.Kron, our probes", "matrices": True}
+
+# Our name, a problem (and a rate, if it isn't the first above), a reference for any of our options, and sets of options: each
+# is another one, from here or above, but for a single option, so that what this option does is seen by itself.
+ALONE = [
+    ("sgd", "rosenbrock", renamed(Torch, optim.SGD, names=L2),
+     [{"momentum": 0.9, "dampening": 0.3}, {"momentum": 0.9, "nesterov": True}]),
+    ("heavy_ball", "rosenbrock", renamed(Torch, optim.SGD, names=L2, momentum=0.9), each(momentum=0.5, l2=0.1)),
+    ("nesterov", "rosenbrock", renamed(Torch, optim.SGD, names=L2, nesterov=True, momentum=0.9),
+     each(momentum=0.5, l2=0.1)),
+    ("adagrad", "rosenbrock", renamed(Torch, optim.Adagrad, names=L2),
+     each(lr_decay=0.01, initial_accumulator_value=0.5, eps=0.1, l2=0.1)),
+    ("adadelta", "rosenbrock", renamed(Torch, optim.Adadelta, names=L2), each(rho=0.8, eps=1e-4, l2=0.1)),
+    ("rprop", "rosenbrock",
+     lambda eta_minus=0.5, eta_plus=1.2, step_size_min=1e-6, step_size_max=50.0:
+        Torch(optim.Rprop, etas=(eta_minus, eta_plus), step_sizes=(step_size_min, step_size_max)),
+     each(eta_minus=0.3, eta_plus=1.5, step_size_min=5e-3, step_size_max=0.012)),
+    ("rmsprop", "rosenbrock", renamed(Torch, optim.RMSprop, names=L2), each(alpha=0.95, eps=1e-3, l2=0.1)),
+    ("adam", "rosenbrock", renamed(Torch, optim.Adam, names=L2, betas=(0.9, 0.999)),
+     each(beta1=0.8, beta2=0.95, eps=0.1, l2=0.1)),
+    ("amsgrad", "rosenbrock", renamed(Torch, optim.Adam, names=L2, betas=(0.9, 0.999), amsgrad=True),
+     each(beta1=0.8, beta2=0.9, eps=0.1, l2=0.1)),
+    ("adamw", "rosenbrock", renamed(Torch, optim.AdamW, betas=(0.9, 0.999)),
+     each(beta1=0.8, beta2=0.95, eps=0.1, weight_decay=0.3, amsgrad=True)),
+    ("adamax", "rosenbrock", renamed(Torch, optim.Adamax, names=L2, betas=(0.9, 0.999)),
+     each(beta1=0.8, beta2=0.9, eps=0.1, l2=0.1)),
+    ("nadam", "rosenbrock", renamed(Torch, optim.NAdam, names=L2, betas=(0.9, 0.999)),
+     each(beta1=0.8, beta2=0.95, eps=0.1, momentum_decay=0.1, l2=0.1)),
+    ("radam", "rosenbrock", renamed(Torch, optim.RAdam, names=L2, betas=(0.9, 0.999)),
+     each(beta1=0.8, beta2=0.9, eps=0.1, l2=0.1)),
+    ("adabelief", "rosenbrock", belief, each(beta1=0.8, beta2=0.9, eps=1e-3, weight_decay=0.1)),
+    ("yogi", "rosenbrock", renamed(yogi, names=OPTAX),
+     each(beta1=0.8, beta2=0.9, eps=0.1, initial_accumulator_value=1.0, weight_decay=0.1)),
+    ("laprop", "rosenbrock", renamed(Torch, po.LaProp, betas=(0.9, 0.999), foreach=False, constant=True),
+     each(beta1=0.8, beta2=0.95)),
+    # That implementation adds eps before the correction, and decays after the step.
+    ("laprop", "rosenbrock", renamed(Recursion, laprop, constant=True), each(eps=0.1, weight_decay=0.1)),
+    ("adan", "rosenbrock",
+     renamed(Torch, Shrunk, named="pytorch_optimizer.Adan, with the paper's decay", betas=(0.98, 0.92, 0.99),
+             names={"weight_decay": "shrink"}, shrink=0.0),
+     each(beta1=0.9, beta2=0.8, beta3=0.95, eps=0.1, weight_decay=0.1)),
+    ("ademamix", "rosenbrock",
+     renamed(Torch, po.AdEMAMix, betas=(0.9, 0.999, 0.9999), names={"warmup": "t_alpha_beta3"}, weight_decouple=True),
+     each(beta1=0.8, beta2=0.95, beta3=0.99, alpha=3.0, warmup=60, eps=0.1, weight_decay=0.1)),
+    ("adopt", "rosenbrock", renamed(optaxed, "contrib.adopt", optax.contrib.adopt, names=OPTAX | {"clip": "use_clipping"}),
+     each(beta1=0.8, beta2=0.95, eps=100.0)),
+    # Gradients that grow at once.
+    ("adopt", ("quadratic", 1.0),
+     renamed(optaxed, "contrib.adopt", optax.contrib.adopt, names=OPTAX | {"clip": "use_clipping"}),
+     [{"beta1": 0.0}, {"beta1": 0.0, "clip": False}]),
+    ("adopt", "rosenbrock", lambda weight_decay: Optax(
+        f"optax.contrib.scale_by_adopt(), add_decayed_weights({weight_decay})",
+        lambda rate: optax.chain(optax.contrib.scale_by_adopt(), optax.add_decayed_weights(weight_decay),
+                                 optax.scale_by_learning_rate(rate))), each(weight_decay=0.1)),
+    ("lion", "rosenbrock", renamed(optaxed, "lion", optax.lion, names=OPTAX, weight_decay=0.0),
+     each(beta1=0.8, beta2=0.95, weight_decay=0.1)),
+    ("signum", "rosenbrock", renamed(signs, 0.9), each(weight_decay=0.1)),
+    ("signum", "rosenbrock", signs, each(momentum=0.7)),
+    ("asgd", "rosenbrock", lambda lambd=1e-4, alpha=0.75, t0=0, l2=0.0: Torch(
+        optim.ASGD, lambd=lambd, alpha=alpha, t0=t0 - 1, weight_decay=l2, answer=average, constant=True),
+     each(lambd=1.0, t0=30, l2=0.1) + [{"lambd": 1.0, "alpha": 0.5}]),
+    ("novograd", "rosenbrock", renamed(optaxed, "novograd", optax.novograd, names=OPTAX, b1=0.95, b2=0.98, eps=1e-8),
+     each(beta1=0.8, beta2=0.9, eps=0.1, weight_decay=0.1)),
+    ("mars", "rosenbrock",
+     renamed(Torch, po.MARS, betas=(0.95, 0.99), optimize_1d=True, foreach=False, tolerance=1e-7),
+     [{"eps": 1e-12}] + [{"eps": 1e-12} | one for one in each(beta1=0.9, beta2=0.95, gamma=0.1, weight_decay=0.1)]),
+    # That implementation adds eps before the correction.
+    ("mars", "rosenbrock", renamed(Recursion, mars), [{}, {"eps": 0.1}]),
+    ("lars", "rosenbrock", renamed(optaxed, "lars", optax.lars), each(momentum=0.5, trust_coefficient=0.002)),
+    ("lars", "quadratic",
+     renamed(Torch, po.LARS, nesterov=False, foreach=False, constant=True), [{"momentum": 0.8, "trust_coefficient": 0.002}]),
+    ("lamb", "rosenbrock", renamed(optaxed, "lamb", optax.lamb, names=OPTAX),
+     each(beta1=0.8, beta2=0.95, eps=0.1, weight_decay=0.1)),
+    ("adafactor", "network", lambda eps1=None, eps2=1e-3, **options: Torch(
+        optim.Adafactor, eps=(eps1, eps2), tolerance=1e-8, **options),
+     each(beta2_decay=-0.5, eps1=0.1, eps2=1.0, weight_decay=0.1)),
+    ("adafactor", "quadratic", renamed(Torch, optim.Adafactor, tolerance=1e-8), each(d=1.5)),
+    ("muon", "network", lambda adamw=None, **options: renamed(
+        Torch, Split, named="torch.optim.Muon and AdamW", of=optim.Muon, matrices=True, names={"adjust": "adjust_lr_fn"})(
+            **options, **({"adamw": {"betas": (adamw["beta1"], 0.999)}} if adamw else {})),
+     each(nesterov=False, weight_decay=0.3, ns_steps=3, eps=10.0, adjust="match_rms_adamw", adamw_lr=0.5,
+          adamw={"beta1": 0.8})),
+    ("muon", ("network", 0.01),
+     renamed(Torch, Split, named="torch.optim.Muon and AdamW", of=optim.Muon, matrices=True), each(momentum=0.8)),
+    ("shampoo", "network", renamed(Recursion, shampoo), each(max_dim=2)),
+    ("soap", "network",
+     renamed(Torch, po.SOAP, betas=(0.95, 0.95), names={"every": "precondition_frequency", "max_dim": "max_precondition_dim"},
+             matrices=True, tolerance=1e-8),
+     each(beta1=0.8, beta2=0.8, eps=0.01, weight_decay=0.1, every=3, max_dim=2)),
+    ("psgd_kron", "network", renamed(Torch, probed(po.Kron), **KRON),
+     each(momentum=0.5, weight_decay=0.1, precondition_lr=0.3)),
+    ("psgd_kron", "network", lambda flat, decay=0.001, least=0.03: Torch(
+        probed(po.Kron), **KRON,
+        pre_conditioner_update_probability=precondition_update_prob_schedule(1.0, least, decay, flat)),
+     [{"flat": 20}, {"flat": 20, "decay": 0.1}, {"flat": 20, "decay": 0.1, "least": 0.3}]),
+    ("schedule_free_sgd", "rosenbrock", renamed(Torch, schedulefree.SGDScheduleFreeReference, names=L2, answer=evaluated),
+     each(momentum=0.7, l2=0.1, r=1.0)),
+    # The weights are powers of the largest rate so far.
+    ("schedule_free_sgd", "rosenbrock",
+     renamed(Torch, schedulefree.SGDScheduleFreeReference, answer=evaluated, rising=True), [{}, {"weight_lr_power": 1.0}]),
+    ("schedule_free_adamw", "rosenbrock",
+     renamed(Torch, schedulefree.AdamWScheduleFreeReference, betas=(0.9, 0.999), answer=evaluated),
+     each(beta1=0.8, beta2=0.95, eps=0.1, weight_decay=0.1, r=1.0)),
+    ("schedule_free_adamw", "rosenbrock",
+     renamed(Torch, schedulefree.AdamWScheduleFreeReference, answer=evaluated, rising=True), [{}, {"weight_lr_power": 1.0}]),
+    ("prodigy", "rosenbrock", renamed(Torch, prodigyopt.Prodigy, betas=(0.9, 0.999)),
+     each(beta1=0.8, beta2=0.95, beta3=0.9, eps=1e-3, weight_decay=0.1, d0=1e-3, d_coef=0.5, growth_rate=1.1)),
+    ("d_adaptation", "rosenbrock", renamed(Torch, dadaptation.DAdaptAdam, betas=(0.9, 0.999), decouple=True),
+     each(beta1=0.8, beta2=0.95, eps=1e-3, weight_decay=0.1, d0=1e-3, growth_rate=1.1)),
+    ("dog", "rosenbrock", renamed(Torch, dog.DoG, names=L2), each(reps_rel=1e-3, eps=10.0, l2=0.1)),
+    ("dowg", "rosenbrock", lambda initial_distance=0.01, eps=1e-4: optaxed(
+        "contrib.dowg", optax.contrib.dowg, init_estim_sq_dist=initial_distance**2, eps=eps),
+     each(initial_distance=0.1, eps=0.01)),
+    ("cocob", "rosenbrock", lambda alpha=100.0, eps=1e-8: Optax(
+        f"optax.contrib.cocob(alpha={alpha}, eps={eps})", lambda rate: optax.contrib.cocob(1.0, alpha, eps), constant=True),
+     each(alpha=20.0, eps=1000.0)),
+    ("polyak", "rosenbrock", lambda f_min=0.0, c=1.0: Optax(
+        f"optax.polyak_sgd(lr/{c}, f_min={f_min}, scaling={c})",
+        lambda rate: optax.polyak_sgd(rate(jnp.zeros(())) / c, scaling=c, f_min=f_min), extra=True, constant=True),
+     each(f_min=-10.0, c=2.0)),
+    ("momo", "rosenbrock", lambda **options: Optax(
+        f"optax.contrib.momo({options})", lambda rate: optax.contrib.momo(rate, **options), extra=True),
+     each(beta=0.5, lower_bound=-10.0)),
+    # That implementation doesn't divide all of the step by 1 + lr*weight_decay.
+    ("momo", "rosenbrock", renamed(Recursion, momo), each(weight_decay=1.0)),
+    ("adahessian", "separable",
+     renamed(Torch, po.AdaHessian, betas=(0.9, 0.999), names={"every": "update_period"}, eps=1e-8, foreach=False, graph=True),
+     each(beta1=0.8, beta2=0.95, eps=0.1, weight_decay=0.1, hessian_power=0.5, every=3)),
+    ("sophia", "separable",
+     lambda beta1=0.96, beta2=0.99, eps=1e-12, weight_decay=0.0, gamma=0.01, every=10: Torch(
+         Scaled, named="pytorch_optimizer.SophiaH", of=po.SophiaH, by=gamma, betas=(beta1, beta2), p=gamma, eps=eps / gamma,
+         weight_decay=weight_decay * gamma, update_period=every, hessian_distribution="rademacher", foreach=False,
+         graph=True),
+     each(beta1=0.8, beta2=0.9, eps=1.0, weight_decay=0.1, gamma=0.1, every=3)),
+    ("gradient_descent", ("rosenbrock", 0.01), lambda c1=1e-4, shrink=0.5, max_evaluations=30: backtracking(
+        c1, shrink, max_evaluations - 1), each(c1=0.5, shrink=0.8)),
+    ("gradient_descent", ("network", 2.0), lambda max_evaluations=30: backtracking(1e-4, 0.5, max_evaluations - 1),
+     [{}, {"max_evaluations": 2}]),
+    ("lbfgs", "rosenbrock", lbfgs, each(c1=0.4, tolerance=1.0)),
+    ("lbfgs", "network", lbfgs, [{"c2": 0.1}, {"c2": 0.1, "max_evaluations": 1}]),
+    ("nonlinear_cg", "rosenbrock", conjugate, each(c2=0.2, tolerance=1.0)),
+    ("nonlinear_cg", "network", conjugate, [{"c2": 0.9}, {"c1": 0.5, "c2": 0.9}]),
+    ("nonlinear_cg", "separable", conjugate, each(max_evaluations=1)),
+    ("mechanic", "logistic", mechanized, each(optimizer="adam", weight_decay=5.0, eps=1.0, s_init=1e-3)),
+    ("sam", "rosenbrock", sharpness, each(optimizer="heavy_ball", rho=0.1, adaptive=True)),
+    ("lookahead", "rosenbrock", ahead, each(optimizer="adamax", k=3, alpha=0.8)),
+    ("clipped", "rosenbrock", clipped, each(optimizer="heavy_ball", norm=2.0, value=0.2)),
+]
+
+
 def trajectory(problem, lr, reference):
     function, start = PROBLEMS[problem]
     parameters = [torch.nn.Parameter(tensor(values)) for values in start]
-    rate = (lambda k: lr) if reference.constant else (lambda k: lr * (1 - k / (2 * STEPS)))
+    falling = lambda k: lr * (1 - k / (2 * STEPS))
+    rate = (lambda k: lr) if reference.constant else (lambda k: lr * (k + 1) / STEPS) if reference.rising else falling
     step, answer = reference.make(parameters, rate)
 
     def closure():
@@ -512,6 +728,40 @@ def written(golden):
     return json.dumps(head)[:-1] + ', "cases": [\n' + ",\n".join(cases) + "\n]}\n"
 
 
+def cases(name, there):
+    """The cases of an optimizer, with the points that are there already."""
+    rates, variants = OPTIMIZERS[name]
+    # Both rates at the defaults; the second one shows nothing more for other options.
+    of_all = [
+        (problem, ours, reference, lr)
+        for problem in PROBLEMS
+        for ours, reference in variants
+        if not reference.problems or problem in reference.problems
+        for lr in (rates[problem] or ())[: 1 if ours else 2]
+    ]
+    alone = [
+        (problem, ours, make(**ours), lr[0] if lr else rates[problem][0])
+        for entry, place, make, sets in ALONE
+        for problem, *lr in [(place,) if isinstance(place, str) else place]
+        if entry == name
+        for ours in sets
+    ]
+    for problem, ours, reference, lr in of_all + alone:
+        case = {"options": ours, "reference": reference.label, "problem": problem, "lr": lr}
+        for rate in ("constant", "rising"):
+            if getattr(reference, rate):
+                case[rate] = True
+        if reference.tolerance:
+            case["tolerance"] = reference.tolerance
+        same = there.get(of(case))
+        yield {**case, "points": same["points"] if same else trajectory(problem, lr, reference)}
+
+
+def of(case):
+    """What the points of a case depend on."""
+    return json.dumps({key: value for key, value in case.items() if key not in ("points", "tolerance")})
+
+
 def main():
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
@@ -519,22 +769,9 @@ def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     versions = " ".join(f"{package} {version(package)}" for package in PACKAGES)
     for name in sys.argv[1:] or OPTIMIZERS:
-        rates, variants = OPTIMIZERS[name]
-        cases = []
-        for problem in PROBLEMS:
-            for ours, reference in variants:
-                if reference.problems and problem not in reference.problems:
-                    continue
-                # Both rates at the defaults; the second one shows nothing more for other options.
-                for lr in (rates[problem] or ())[: 1 if ours else 2]:
-                    case = {"options": ours, "reference": reference.label, "problem": problem, "lr": lr}
-                    if reference.constant:
-                        case["constant"] = True
-                    if reference.tolerance:
-                        case["tolerance"] = reference.tolerance
-                    cases.append({**case, "points": trajectory(problem, lr, reference)})
+        file = FOLDER / f"{name}.json"
         golden = {"generator": "scripts/golden/optimizers.py", "versions": versions, "steps": STEPS, "every": EVERY}
-        (FOLDER / f"{name}.json").write_text(written({**golden, "cases": cases}))
+        file.write_text(written({**golden, "cases": list(cases(name, known(file, of)))}))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,10 @@ import scipy.stats
 import sklearn.datasets
 import sklearn.linear_model
 import sklearn.metrics
+import sklearn.preprocessing
 import torch
 import torch.nn.functional as F
+from known import known
 from scipy.optimize import rosen, rosen_der
 
 torch.set_default_dtype(torch.float64)
@@ -473,8 +475,139 @@ def audio(loss, seeds, partials=6, samples=2048, sample_rate=8000.0, detune=0.5,
     return case({"audio": options}, loss, seeds, starts, at, points=points)
 
 
+MODELS = pathlib.Path(__file__).resolve().parents[2] / "crates/problems/tests/models"
+FEATURES = sklearn.datasets.load_diabetes().feature_names
+
+
+def other_rows():
+    """Writes rows 80 to 109 of the table that models.py writes the first 80 of, with a column that never changes."""
+    data = sklearn.datasets.load_diabetes(scaled=False)
+    lines = [",".join([*FEATURES, "progression", "severe", "same"])]
+    for row, y in zip(data.data[80:110].tolist(), data.target[80:110].tolist()):
+        lines.append(",".join([*(f"{x:.10g}" for x in row), f"{y:.10g}", str(int(y > 150)), "3.5"]))
+    (MODELS / "diabetes-others.csv").write_text("\n".join(lines) + "\n")
+
+
+def torchscript(loss="mse", step=2, seed=5, at_zero=False, **options):
+    """A module that models.py exported, on the tables of diabetes."""
+    named = {"model": "line.pt", "data": "diabetes.csv", "inputs": FEATURES, "targets": "progression"} | options
+    o = {"test": 0.2, "batch": 64, "standardise": False, "classes": False, "test_data": None, "metric": None} | named
+
+    def read(file):
+        lines = (MODELS / file).read_text().splitlines()
+        columns = {name: i for i, name in enumerate(lines[0].split(","))}
+        table = np.array([[float(x) for x in line.split(",")] for line in lines[1:]])
+        return table[:, [columns[name] for name in o["inputs"]]], table[:, columns[o["targets"]]]
+
+    x, y = read(o["data"])
+    if o["test_data"]:
+        test_x, test_y = read(o["test_data"])
+    elif o["test"] == 0:
+        test_x, test_y = x, y
+    else:
+        order = Stream("dataset: split").permutation(len(x))
+        held_out = max(1, round(o["test"] * len(x)))
+        train, test = order[held_out:], order[:held_out]
+        x, y, test_x, test_y = x[train], y[train], x[test], y[test]
+    if o["standardise"]:
+        scaled = sklearn.preprocessing.StandardScaler().fit(x)
+        x, test_x = scaled.transform(x), scaled.transform(test_x)
+        y, test_y = ((part - y.mean()) / y.std() for part in (y, test_y))
+    if 0 < o["batch"] < len(x):
+        epoch, within = divmod(step, len(x) // o["batch"])
+        order = Stream("torchscript: minibatches", seed, epoch).permutation(len(x))
+        picked = order[within * o["batch"] : (within + 1) * o["batch"]]
+        x, y = x[picked], y[picked]
+    x, y, test_x, test_y = map(torch.tensor, (x, y, test_x, test_y))
+    module = torch.jit.load(MODELS / o["model"]).double()
+    # By their names, as ours are.
+    parameters = [parameter for _, parameter in sorted(module.named_parameters())]
+    start = torch.nn.utils.parameters_to_vector(parameters).detach().numpy()
+
+    def at(_, point):
+        torch.nn.utils.vector_to_parameters(torch.tensor(point), parameters)
+        module.zero_grad()
+        value = loss_of(loss)(module(x).reshape(y.shape), y)
+        value.backward()
+        gradient = torch.cat([p.grad.flatten() for p in parameters])
+        guesses = module(test_x).detach().reshape(test_y.shape)
+        error = rms(guesses, test_y) / test_y.std(correction=0)
+        if o["classes"]:
+            error = sklearn.metrics.zero_one_loss(test_y > 0.5, guesses > 0)
+        if o["metric"]:
+            error = torch.jit.load(MODELS / o["metric"])(guesses, test_y)
+        return value.item(), gradient.numpy(), float(error)
+
+    return case({"torchscript": named}, loss, [seed], [start], at, step, [0 * start] if at_zero else None)
+
+
+def models():
+    """Options of TorchScript models, each by itself."""
+    yield torchscript()
+    yield torchscript(model="one_logit.pt")
+    yield torchscript(data="diabetes-others.csv")
+    yield torchscript(test_data="diabetes-others.csv")
+    yield torchscript(metric="../../../losses/tests/modules/asymmetric.pt")
+    yield torchscript(inputs=FEATURES[::-1])
+    yield torchscript(targets="severe")
+    yield torchscript(targets="severe", classes=True)
+    yield torchscript(test=0.31)
+    yield torchscript(test=0.0)
+    yield torchscript(batch=16)
+    yield torchscript(standardise=True)
+    # One row at least is held out; a column that never changes becomes 0; a logit of 0 is class 0.
+    yield torchscript(test=0.001, metric="../../../losses/tests/modules/asymmetric.pt")
+    yield torchscript(data="diabetes-others.csv", inputs=[*FEATURES[1:], "same"], standardise=True)
+    yield torchscript("bce_with_logits", model="one_logit.pt", targets="severe", classes=True, at_zero=True)
+
+
+def alone(seeds):
+    """Options that another case is without, each by itself."""
+    yield direct_fit("mse", [1], dim=5)
+    yield direct_fit("mse", [1], spread=0.7)
+    for options in ({"slope": -1.0}, {"intercept": 0.5}, {"points": 11}, {"noise": 0.5}, {"spread": 2.0}):
+        yield line_fit("mse", [1], **options)
+    for options in ({"dim": 6}, {"condition": 1e6}, {"rotated": True}, {"spread": 0.3}):
+        yield quadratic([1], **options)
+    yield rosenbrock([1], spread=0.5)
+    yield noisy(rosenbrock([1], 5))
+    yield noisy(rosenbrock([1]), gaussian=0.5)
+    yield noisy(rosenbrock([1]), heavy_tailed=0.1)
+    # A step at which some noise isn't 0.
+    hit = next(step for step in itertools.count() if noise(1, step, 2, 0.0, 0.0, 1.0).any())
+    yield noisy(rosenbrock([1]) | {"step": hit})
+    yield noisy(rosenbrock([1]) | {"step": hit}, sparse=0.3)
+    for options in ({"depth": 3}, {"gain": 1.5}, {"spread": 0.2}):
+        yield chain("mse", [1], **options)
+    for options in ({"rows": 5}, {"columns": 4}, {"rank": 1}, {"spread": 0.5}):
+        yield matrix_factorisation("l1", [1], **{"rows": 4, "columns": 3, "rank": 2, "spread": 1.0} | options)
+    yield digits_mlp("cross_entropy", 9, 1, 2, hidden=2, batch=64)
+    yield digits_mlp("cross_entropy", 9, 1, 2, hidden=1, batch=100)
+    for options in ({"hidden": 2}, {"batch": 64}, {"activation": "sigmoid"}):
+        yield digits_autoencoder("mse", 7, 14, **{"hidden": 1, "batch": 100} | options)
+    yield softmax_regression("mse", [1], "wine")
+    yield softmax_regression("mse", [1], ridge=0.1)
+    for options in ({"partials": 3}, {"samples": 120}, {"sample_rate": 16000.0}, {"detune": 3.0}, {"spread": 0.1}):
+        yield audio("mse", [1], **{"samples": 100} | options)
+
+
+# Whose numbers they are, where they aren't a published formula in PyTorch.
+REFERENCES = {
+    "quadratic": "NumPy",
+    "rosenbrock": "scipy.optimize.rosen",
+    "noisy": "scipy.stats, NumPy",
+    "diabetes_linear": "scikit-learn, PyTorch, numpy.linalg.lstsq",
+    "breast_cancer_logistic": "scikit-learn, PyTorch, scipy.optimize.minimize",
+    "digits_mlp": "scikit-learn, PyTorch",
+    "digits_autoencoder": "scikit-learn, PyTorch",
+    "softmax_regression": "sklearn.linear_model.LogisticRegression, PyTorch",
+    "torchscript": "the module in PyTorch",
+}
+
+
 def main():
     assert torch.__version__.split("+")[0] == "2.13.0", torch.__version__
+    other_rows()
     seeds = [1, 2, 12345678901234567890]
     cases = [direct_fit(loss, seeds, dim=5, spread=0.7) for loss in ("mse", "l1", "plateau", HUBER)]
     cases += [direct_fit("mse", [1])]
@@ -506,11 +639,14 @@ def main():
     cases += [matrix_factorisation("mse", [1]), matrix_factorisation("l1", seeds[:2], 4, 3, 2, 1.0)]
     cases += [audio(loss, seeds, samples=100) for loss in ("mse", "l1")]
     cases += [audio("mse", [1], partials=3, samples=200, sample_rate=16000.0, detune=3.0, spread=0.1)]
-    head = {"generator": "scripts/golden/problems.py", "torch": "2.13.0"}
-    lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
-    text = json.dumps(head)[:-1] + ', "cases": [\n' + lines + "\n]}\n"
-    root = pathlib.Path(__file__).resolve().parents[2]
-    (root / "crates/problems/tests/golden/problems.json").write_text(text)
+    cases += [*alone(seeds), *models()]
+    file = MODELS.parent / "golden/problems.json"
+    rounded = lambda case: np.round(case["points"], 6).tolist()
+    of = lambda case: json.dumps([*(case[key] for key in ("problem", "loss", "seeds", "step")), rounded(case)])
+    there = known(file, of)
+    head = {"generator": "scripts/golden/problems.py", "torch": "2.13.0", "references": REFERENCES}
+    lines = ",\n".join(json.dumps(there.get(of(case), case), allow_nan=False) for case in cases)
+    file.write_text(json.dumps(head)[:-1] + ', "cases": [\n' + lines + "\n]}\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 parameters hold, and a function that returns where the answer is (the parameters themselves, mostly).
 """
 
+import functools
 import sys
 
 import jax
@@ -23,12 +24,12 @@ def call(name, options):
 
 
 class Torch:
-    """A class with the interface of torch.optim; `constant` and `problems` say what it can be compared on. With
+    """A class with the interface of torch.optim; `constant`, `rising` and `problems` say what it is compared on. With
     `matrices` it is given tensors of more dimensions as matrices, whose columns are all but the first."""
 
     def __init__(self, kind, *, closure=False, answer=None, named=None, clip=None, constant=False, problems=None,
-                 tolerance=None, graph=False, matrices=False, **options):
-        self.matrices = matrices
+                 tolerance=None, graph=False, matrices=False, rising=False, **options):
+        self.matrices, self.rising = matrices, rising
         self.kind, self.options, self.closure, self.find, self.clip = kind, options, closure, answer, clip
         self.constant, self.problems, self.tolerance, self.graph = constant, problems, tolerance, graph
         package = kind.__module__.split(".")[0]
@@ -57,6 +58,8 @@ class Torch:
 class Optax:
     """A transformation of optax; `build` takes a schedule, a function of the step. With `extra` it is given the
     loss too, and with `extra="search"` the function."""
+
+    rising = False
 
     def __init__(self, label, build, *, start=None, extra=False, constant=False, problems=None,
                  tolerance=None):
@@ -122,14 +125,94 @@ class Split:
                 optimizer.step()
 
 
+class Searched(torch.optim.LBFGS):
+    """L-BFGS, with options of its search."""
+
+    def __init__(self, parameters, lr, *, max_ls, search, **options):
+        # The first evaluation of a step isn't the search's.
+        super().__init__(parameters, lr=lr, max_iter=1, max_eval=1 + max_ls, line_search_fn="strong_wolfe", **options)
+        self.search = search
+
+    def step(self, closure):
+        module = sys.modules[torch.optim.LBFGS.__module__]
+        module._strong_wolfe = functools.partial(_strong_wolfe, **self.search)
+        super().step(closure)
+        module._strong_wolfe = _strong_wolfe
+
+
+class Recursion:
+    """A paper's recursion in NumPy: `rule(k, lr, p, g, state, loss)` returns a tensor after step k = 1, 2, …"""
+
+    graph, problems, rising = False, None, False
+
+    def __init__(self, rule, *, constant=False, tolerance=None, **options):
+        self.label, self.rule = call("the paper's recursion in NumPy", options), functools.partial(rule, **options)
+        self.constant, self.tolerance = constant, tolerance
+
+    def make(self, parameters, rate):
+        states = [{} for _ in parameters]
+
+        def step(k, closure):
+            loss = float(closure())
+            for p, state in zip(parameters, states):
+                next = self.rule(k + 1, rate(k), p.detach().numpy().copy(), p.grad.numpy(), state, loss)
+                p.data.copy_(torch.from_numpy(next))
+
+        return step, lambda: parameters
+
+
+def average(state, name, beta, x):
+    state[name] = beta * state.get(name, 0.0) + (1 - beta) * x
+    return state[name]
+
+
+def laprop(k, lr, p, g, state, _, beta1=0.9, beta2=0.999, eps=1e-15, weight_decay=0.0):
+    root = np.sqrt(average(state, "n", beta2, g * g) / (1 - beta2**k)) + eps
+    return (1 - lr * weight_decay) * p - lr * average(state, "m", beta1, g / root) / (1 - beta1**k)
+
+
+def mars(k, lr, p, g, state, _, beta1=0.95, beta2=0.99, gamma=0.025, eps=1e-8):
+    c = g + gamma * beta1 / (1 - beta1) * (g - state.get("g", 0.0))
+    c, state["g"] = c / max(1.0, np.linalg.norm(c)), g.copy()
+    root = np.sqrt(average(state, "v", beta2, c * c) / (1 - beta2**k)) + eps
+    return p - lr * average(state, "m", beta1, c) / (1 - beta1**k) / root
+
+
+def momo(k, lr, p, g, state, loss, beta=0.9, weight_decay=0.0):
+    """The minimiser of max(f̄ + ⟨d, y⟩ − γ, 0) + ‖y − p‖²/(2·lr) + weight_decay·‖y‖²/2, from its dual."""
+    beta = beta if k > 1 else 0.0
+    d, f = average(state, "d", beta, g), average(state, "f", beta, loss)
+    product = average(state, "product", beta, g.ravel() @ p.ravel())
+    at = lambda share: (p - lr * share * d) / (1 + lr * weight_decay)
+    model = lambda share: f + d.ravel() @ at(share).ravel() - product
+    if model(0.0) <= 0 or model(1.0) >= 0:
+        return at(float(model(1.0) >= 0))
+    return at(scipy.optimize.brentq(model, 0.0, 1.0, xtol=1e-15, rtol=1e-15))
+
+
+def shampoo(k, lr, p, g, state, _, max_dim, eps=1e-6):
+    """Section 5 of the paper: of a side longer than `max_dim` the diagonal."""
+    step = g
+    for side in range(g.ndim):
+        rows = np.moveaxis(g, side, 0).reshape(g.shape[side], -1)
+        product = rows @ rows.T if len(rows) <= max_dim else np.diag((rows * rows).sum(1))
+        state[side] = state.get(side, eps * np.eye(len(rows))) + product
+        values, vectors = np.linalg.eigh(state[side])
+        root = (vectors * values ** (-0.5 / g.ndim)) @ vectors.T
+        step = np.moveaxis(np.tensordot(root, step, (1, side)), 0, side)
+    return p - lr * step
+
+
 class ConjugateGradients:
     """scipy.optimize.fmin_cg, with another line search in the place of its own, which starts afresh where the
     direction descends too little: all its points at once."""
 
-    graph, problems, constant = False, None, True
+    graph, problems, constant, rising = False, None, True, False
 
-    def __init__(self, search="torch.optim's strong Wolfe search", tolerance=None, c1=1e-4, c2=0.4):
-        self.label, self.tolerance, self.options = f"scipy.optimize.fmin_cg(c1={c1}, c2={c2}), {search}", tolerance, (c1, c2)
+    def __init__(self, search="torch.optim's strong Wolfe search", tolerance=None, c1=1e-4, c2=0.4, gtol=1e-7, **searched):
+        self.label = call("scipy.optimize.fmin_cg", {"c1": c1, "c2": c2} | ({"gtol": gtol} if gtol != 1e-7 else {}))
+        self.label += f", {call(search, searched) if searched else search}"
+        self.tolerance, self.options, self.gtol, self.searched = tolerance, (c1, c2), gtol, searched
 
     def make(self, parameters, rate):
         points = []
@@ -152,7 +235,7 @@ class ConjugateGradients:
                 first = 1.01 * 2 * (loss - before) / along
                 first = 1.0 if first < 0 else min(1.0, first)
                 found, at, t, _ = _strong_wolfe(lambda x, t, d: both(x + t * d), x, rate(0) * first, d, loss, g,
-                                                g.dot(d), c1=c1, c2=c2)
+                                                g.dot(d), c1=c1, c2=c2, **self.searched)
                 if t == 0:
                     raise scipy.optimize._optimize._LineSearchError
                 return float(t), 0, 0, float(found), loss, at.numpy()
@@ -160,8 +243,8 @@ class ConjugateGradients:
             scipy.optimize._optimize._line_search_wolfe12 = search
             start = torch.cat([p.detach().reshape(-1) for p in parameters]).numpy()
             c1, c2 = self.options
-            return scipy.optimize.fmin_cg(lambda x: both(x)[0], start, lambda x: both(x)[1].numpy(), gtol=1e-7, c1=c1,
-                                          c2=c2, maxiter=1000, disp=False, retall=True)[1]
+            return scipy.optimize.fmin_cg(lambda x: both(x)[0], start, lambda x: both(x)[1].numpy(), gtol=self.gtol,
+                                          c1=c1, c2=c2, maxiter=1000, disp=False, retall=True)[1]
 
         def step(k, closure):
             points.extend([] if points else solve(closure.function))
@@ -197,8 +280,9 @@ def probed(kind):
     """An optimizer of PSGD's module whose probes are ours."""
 
     class Probed(kind):
-        def __init__(self, *arguments, **options):
+        def __init__(self, *arguments, precondition_lr=0.1, **options):
             super().__init__(*arguments, **options, precondition_dtype=torch.float64, balance_prob=0.0)
+            self.param_groups[0]["precondition_lr"] = precondition_lr
             self.probes = sys.modules[kind.__module__].torch = Probes()
 
         def step(self, closure=None):

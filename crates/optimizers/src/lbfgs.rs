@@ -22,7 +22,8 @@ use crate::{Entry, Fuse, TensorStepper, check};
 ///
 /// Every evaluation that the search asks for is counted. It is meant for losses without noise.
 ///
-/// Differs from PyTorch: one iteration a step, and everything but the parameters is in double precision.
+/// Differs from PyTorch: one iteration a step; after a search that found no lower loss the next begins as the first one
+/// does, where PyTorch's would be the same again; and everything but the parameters is in double precision.
 ///
 /// Checked against: `torch.optim.LBFGS(max_iter=1, line_search_fn="strong_wolfe")` of PyTorch 2.13.
 ///

@@ -23,8 +23,8 @@ use crate::{Entry, Fuse, TensorStepper};
 /// Every evaluation that the search asks for is counted. It is meant for losses without noise.
 ///
 /// Differs from `scipy.optimize.fmin_cg`: the search is that of `lbfgs`; where the new direction would
-/// descend too little, it starts afresh instead of searching for another step. All but the parameters is in double
-/// precision.
+/// descend too little, it starts afresh instead of searching for another step, and so it does after a search that found no
+/// lower loss, where SciPy ends. All but the parameters is in double precision.
 ///
 /// Checked against: `scipy.optimize.fmin_cg` of SciPy 1.17 with the search of PyTorch 2.13's L-BFGS in the place of its
 /// own.

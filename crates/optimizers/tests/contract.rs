@@ -221,6 +221,18 @@ fn a_reset_puts_one_lane_back_to_its_start() {
     reset_is_local::<f64>();
 }
 
+/// Σφ counts the elements whose step goes down the gradient: not those without a slope. n/(Σφ + 1) is of each tensor.
+#[test]
+fn a_cautious_step_is_scaled_by_what_goes_down() {
+    let mut stepper = entry(r#"{"cautious": {"optimizer": "sgd"}}"#).tensor();
+    let mut p = [Tensor::zeros([1, 4], (Kind::Double, Device::Cpu)), Tensor::from_slice(&[1.0])];
+    let g = [Tensor::from_slice(&[2.0, 0.0, -1.0, 0.0]).unsqueeze(0), Tensor::from_slice(&[3.0])];
+    stepper.step(&Tensor::from_slice(&[0.75]), &mut p, &g);
+    for (ours, expected) in lane(&p, 0).into_iter().zip([-2.0, 0.0, 1.0, 0.0, -0.125]) {
+        assert!((ours - expected).abs() < 1e-15, "{ours}, and should be {expected}");
+    }
+}
+
 #[test]
 fn every_optimizer_is_described_and_its_config_is_read_back() {
     #[derive(Serialize, Deserialize)]

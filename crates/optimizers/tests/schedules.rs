@@ -2,10 +2,13 @@
 //! and what must hold for all of them.
 
 mod common;
+#[path = "../../../scripts/golden/entries.rs"]
+mod entries;
 
 use std::collections::HashMap;
 
 use common::redrawn;
+use entries::{Row, option_names, unseen};
 use numeric::Stream;
 use optimizers::Schedule;
 use optimizers::schedules::{InverseSqrt, ReduceOnPlateau, Warmup};
@@ -21,6 +24,7 @@ struct Golden {
 #[derive(Deserialize)]
 struct Table {
     schedule: Schedule,
+    reference: String,
     budget: u64,
     factors: Vec<f64>,
 }
@@ -41,21 +45,76 @@ fn entry(json: &str) -> Schedule {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
 }
 
+/// How far factors may be from the reference's.
+const TOLERANCE: f64 = 1e-13;
+
+/// The largest difference; infinite where there are more of one.
+fn apart(a: &[f64], b: &[f64]) -> f64 {
+    let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    if a.len() == b.len() { differences.fold(0.0, f64::max) } else { f64::INFINITY }
+}
+
 #[test]
 fn every_factor_is_the_references() {
-    let tables = golden().tables;
-    for Table { schedule, budget, factors } in &tables {
+    let Golden { tables, plateaus, .. } = golden();
+    for Table { schedule, budget, factors, .. } in &tables {
         let ours = schedule.factors(*budget);
         assert_eq!(ours.len(), factors.len());
         for (step, (ours, theirs)) in ours.iter().zip(factors).enumerate() {
-            let near = (ours - theirs).abs() <= 1e-13;
+            let near = (ours - theirs).abs() <= TOLERANCE;
             assert!(near, "{}, budget {budget}, step {step}: {ours}, not {theirs}", schedule.label());
         }
     }
-    for name in Schedule::NAMES {
-        let found = tables.iter().any(|table| table.schedule.name() == *name);
-        assert!(found || *name == "reduce_on_plateau", "`{name}` is not in scripts/golden/schedules.py");
-    }
+    let row = |name: &&'static str| {
+        let of_it = || tables.iter().filter(|table| table.schedule.name() == *name);
+        let row = Row {
+            entry: name,
+            references: of_it().map(|table| table.reference.clone()).collect(),
+            cases: of_it().count(),
+            compared: format!("{} factors", of_it().map(|table| table.factors.len()).sum::<usize>()),
+            difference: of_it()
+                .map(|table| apart(&table.schedule.factors(table.budget), &table.factors))
+                .fold(0.0, f64::max),
+            options: option_names::<Schedule>(name),
+        };
+        if *name != "reduce_on_plateau" {
+            assert!(row.cases > 0, "`{name}` is not in scripts/golden/schedules.py");
+            return row;
+        }
+        // Every rate is the same to the bit.
+        Row {
+            references: ["torch.optim.lr_scheduler.ReduceLROnPlateau".into()].into(),
+            cases: plateaus.len(),
+            compared: format!("{} rates", plateaus.iter().map(|plateau| plateau.rates.len()).sum::<usize>()),
+            ..row
+        }
+    };
+    entries::hold("Schedules", &Schedule::NAMES.iter().map(row).collect::<Vec<_>>(), TOLERANCE / 10.0);
+}
+
+#[test]
+fn every_option_of_every_schedule_is_seen_by_itself() {
+    let Golden { tables, plateaus, .. } = golden();
+    let of_name = |name: &&str| {
+        let names = option_names::<Schedule>(name);
+        let unseen = if *name == "reduce_on_plateau" {
+            let options: Vec<_> = plateaus.iter().map(|p| serde_json::json!(p.options)).collect();
+            unseen(&names, &options, |a, b| {
+                let (a, b) = (&plateaus[a], &plateaus[b]);
+                if a.losses == b.losses && a.lr == b.lr { apart(&a.rates, &b.rates) / TOLERANCE } else { 0.0 }
+            })
+        } else {
+            let cases: Vec<&Table> = tables.iter().filter(|table| table.schedule.name() == *name).collect();
+            let options: Vec<_> = cases.iter().map(|case| case.schedule.options()).collect();
+            unseen(&names, &options, |a, b| {
+                let (a, b) = (cases[a], cases[b]);
+                if a.budget == b.budget { apart(&a.factors, &b.factors) / TOLERANCE } else { 0.0 }
+            })
+        };
+        unseen.into_iter().map(move |option| format!("`{option}` of `{name}`")).collect::<Vec<_>>()
+    };
+    let unseen: Vec<String> = Schedule::NAMES.iter().flat_map(of_name).collect();
+    assert!(unseen.is_empty(), "no two golden tables show by themselves:\n{}", unseen.join("\n"));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Tests that every loss of the registry goes through, on both engines.
 
 mod contract;
+#[path = "../../../../scripts/golden/entries.rs"]
+mod entries;
 mod formula;
 mod formula_text;
 mod golden;
@@ -78,12 +80,17 @@ fn widened<F: Float>(rows: &[Row<F>]) -> Vec<f64> {
 }
 
 /// Fails unless every number of `ours` is near its number in `theirs`: within `relative` of it, where
-/// `floor` is the size below which differences are rounding.
+/// `floor` is the size below which differences are rounding. Returns the largest relative difference.
 #[track_caller]
-fn assert_near(what: &str, ours: &[f64], theirs: &[f64], relative: f64, floor: f64) {
+fn assert_near(what: &str, ours: &[f64], theirs: &[f64], relative: f64, floor: f64) -> f64 {
     assert_eq!(ours.len(), theirs.len(), "{what}");
+    let mut most = 0.0_f64;
     for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
         let near = (ours - theirs).abs() <= relative * theirs.abs().max(floor);
         assert!(near, "{what}, number {index}: {ours:e}, and should be {theirs:e}");
+        if ours != theirs {
+            most = most.max((ours - theirs).abs() / theirs.abs().max(floor));
+        }
     }
+    most
 }

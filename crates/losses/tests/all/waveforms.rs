@@ -32,24 +32,47 @@ fn loss(json: &Value) -> Loss {
     serde_json::from_value(json.clone()).unwrap()
 }
 
-#[test]
-fn values_and_gradients_are_pytorchs() {
-    for (loss, case) in cases() {
+/// What a loss's golden values are of.
+pub fn reference(name: &str) -> &'static str {
+    if name == "spectral" { "torch.stft" } else { "torch.Tensor.unfold" }
+}
+
+/// How far values and slopes in double precision may be from PyTorch's, relatively.
+const TOLERANCES: [f64; 2] = [1e-10, 1e-9];
+
+/// Every case, its samples, and its largest relative difference in double precision.
+pub fn measured() -> Vec<(Loss, usize, f64)> {
+    let compare = |(loss, case): (Loss, Value)| {
         let [prediction, target, value, slope] =
             ["prediction", "target", "value", "slope"].map(|name| table(&case, name));
         let scale = slope.abs().max().double_value(&[]);
-        for (kind, relative) in [(Kind::Double, 1e-10), (Kind::Float, 3e-5)] {
-            let [values, slopes] = at(&loss, &prediction, &target, kind);
-            let what = format!("{} in {kind:?}", loss.label());
-            assert_near(&what, &values, &numbers(&value), relative, 1.0);
-            // What rounding changes in a small magnitude, the slope of its logarithm changes as many times more.
-            let relative = if kind == Kind::Float { 1e-3 } else { 1e-9 };
-            assert_near(&what, &slopes, &numbers(&slope), relative, scale);
-        }
+        // What rounding changes in a small magnitude, the slope of its logarithm changes as many times more.
+        let differences =
+            [(Kind::Double, TOLERANCES), (Kind::Float, [3e-5, 1e-3])].map(|(kind, relative)| {
+                let [values, slopes] = at(&loss, &prediction, &target, kind);
+                let what = format!("{} in {kind:?}", loss.label());
+                let of_values = assert_near(&what, &values, &numbers(&value), relative[0], 1.0);
+                of_values.max(assert_near(&what, &slopes, &numbers(&slope), relative[1], scale))
+            });
         // One run at a time says the same as lanes do.
         let alone = loss.tensor(&prediction.get(0), &target.get(0));
         assert_near(&loss.label(), &numbers(&alone.mean(None::<Kind>)), &numbers(&value)[..1], 1e-10, 1.0);
+        (loss, prediction.numel(), differences[0])
+    };
+    cases().into_iter().map(compare).collect()
+}
+
+/// How far two cases' references are apart, in tolerances; 0 where they are of other sounds.
+pub fn effect((_, a): &(Loss, Value), (_, b): &(Loss, Value)) -> f64 {
+    if a["prediction"] != b["prediction"] || a["target"] != b["target"] {
+        return 0.0;
     }
+    let [values, slopes] = ["value", "slope"].map(|part| {
+        let (a, b) = (table(a, part), table(b, part));
+        let scale = a.abs().max().double_value(&[]).max(b.abs().max().double_value(&[]));
+        ((a - b).abs().max().double_value(&[]), scale)
+    });
+    (values.0 / values.1.max(1.0) / TOLERANCES[0]).max(slopes.0 / slopes.1 / TOLERANCES[1])
 }
 
 #[test]

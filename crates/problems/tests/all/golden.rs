@@ -1,14 +1,21 @@
 //! Against `scipy`, `numpy`, `sklearn` and PyTorch: what `scripts/golden/problems.py` wrote.
 
-use losses::Loss;
+use std::collections::HashMap;
+use std::path::Path;
+
+use losses::{File, Loss};
 use problems::Problem;
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::entries::{self, Row, option_names, unseen};
 use crate::{Lanes, Said, assert_near, fused_at, fused_start, name, problem, tensors, tensors_start};
 
 #[derive(Deserialize)]
-struct File {
+struct Golden {
     torch: String,
+    /// Whose numbers they are, by problem.
+    references: HashMap<String, String>,
     cases: Vec<Case>,
 }
 
@@ -25,10 +32,22 @@ struct Case {
     errors: Vec<f64>,
 }
 
+/// Says where the files of a problem are.
+pub fn located(problem: Problem) -> Problem {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models");
+    problem.files().into_iter().for_each(|file: &File| file.locate(&models));
+    problem
+}
+
+fn golden() -> Golden {
+    let golden: Golden = serde_json::from_str(include_str!("../golden/problems.json")).unwrap();
+    assert_eq!(golden.torch, "2.13.0");
+    let cases = golden.cases.into_iter().map(|case| Case { problem: located(case.problem), ..case });
+    Golden { cases: cases.collect(), ..golden }
+}
+
 fn cases() -> Vec<Case> {
-    let file: File = serde_json::from_str(include_str!("../golden/problems.json")).unwrap();
-    assert_eq!(file.torch, "2.13.0");
-    file.cases
+    golden().cases
 }
 
 /// Starts go through a logarithm and a cosine, which libraries round differently.
@@ -44,41 +63,116 @@ fn assert_starts(what: &str, ours: &Lanes, theirs: &Lanes, tolerance: f64) {
     }
 }
 
+/// How far what is said at a point may be from the references, in double precision.
+const TOLERANCE: f64 = 1e-13;
+/// How far a start may be.
+const OF_STARTS: f64 = 1e-14;
+
 #[test]
 fn starts_losses_gradients_and_errors_are_the_published_implementations() {
-    for case in cases() {
+    let Golden { references, cases, .. } = golden();
+    let compare = |case: Case| {
         let golden = Said { loss: case.losses, gradient: case.gradients, error: case.errors };
         let (problem, loss, seeds, points) = (&case.problem, case.loss.as_ref(), &case.seeds, &case.points);
         let what = name(problem, loss);
-        assert_starts(&what, &tensors_start::<f64>(problem, loss, seeds), &case.starts, 1e-14);
+        assert_starts(&what, &tensors_start::<f64>(problem, loss, seeds), &case.starts, OF_STARTS);
         assert_starts(&what, &tensors_start::<f32>(problem, loss, seeds), &case.starts, 1e-7);
         // The sums are over 442 patients, or 1437 images, at most.
         let on_tensors = tensors::<f64>(problem, loss, seeds, points, case.step);
-        assert_near(&format!("{what} on libtorch"), &on_tensors, &golden, 1e-13);
+        let mut most = assert_near(&format!("{what} on libtorch"), &on_tensors, &golden, TOLERANCE);
         let on_tensors = tensors::<f32>(problem, loss, seeds, points, case.step);
         assert_near(&format!("{what} on libtorch in f32"), &on_tensors, &golden, 3e-6);
         if let Some([start, _]) = fused_start::<f64>(problem, loss, seeds) {
-            assert_starts(&what, &start, &case.starts, 1e-14);
+            assert_starts(&what, &start, &case.starts, OF_STARTS);
             let fused_64 =
                 fused_at::<f64>(problem, loss, seeds, points, case.step).expect("as it was just now");
-            assert_near(&format!("{what} fused"), &fused_64, &golden, 1e-13);
+            most = most.max(assert_near(&format!("{what} fused"), &fused_64, &golden, TOLERANCE));
             let fused_32 =
                 fused_at::<f32>(problem, loss, seeds, points, case.step).expect("it is fused in both types");
             assert_near(&format!("{what} fused in f32"), &fused_32, &golden, 3e-6);
         }
+        (case.problem.name(), points.len(), most)
+    };
+    let measured: Vec<(&str, usize, f64)> = cases.into_iter().map(compare).collect();
+    let row = |entry: &&'static str| {
+        let of_it = || measured.iter().filter(|(name, ..)| name == entry);
+        let reference = references.get(*entry).map_or("the published formula in PyTorch", String::as_str);
+        Row {
+            entry,
+            references: [reference.to_owned()].into(),
+            cases: of_it().count(),
+            compared: format!("{} points", of_it().map(|(_, points, _)| points).sum::<usize>()),
+            difference: of_it().map(|(.., most)| *most).fold(0.0, f64::max),
+            options: option_names::<Problem>(entry),
+        }
+    };
+    entries::hold("Problems", &Problem::NAMES.iter().map(row).collect::<Vec<_>>(), TOLERANCE / 10.0);
+}
+
+/// How far the references of two cases are apart at the lanes that both have, in tolerances: 0 where they are for
+/// another loss, seed or step; infinite where there are more parameters.
+fn effect(a: &Case, b: &Case) -> f64 {
+    let lanes = a.seeds.len().min(b.seeds.len());
+    if a.loss != b.loss || a.seeds[..lanes] != b.seeds[..lanes] || a.step != b.step {
+        return 0.0;
     }
+    let lane = |lane: usize| {
+        let apart = |a: &[f64], b: &[f64], tolerance: f64| {
+            if a.len() != b.len() {
+                return f64::INFINITY;
+            }
+            let scale = a.iter().chain(b).fold(1.0, |most: f64, x| most.max(x.abs()));
+            a.iter().zip(b).fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())) / scale / tolerance
+        };
+        let said = [
+            apart(&[a.losses[lane]], &[b.losses[lane]], TOLERANCE),
+            apart(&a.gradients[lane], &b.gradients[lane], TOLERANCE),
+            apart(&[a.errors[lane]], &[b.errors[lane]], TOLERANCE),
+        ];
+        // At another point they differ anyway, as they do where there is another start.
+        let said = if a.points[lane] == b.points[lane] { said.into_iter().fold(0.0, f64::max) } else { 0.0 };
+        said.max(apart(&a.starts[lane], &b.starts[lane], OF_STARTS))
+    };
+    (0..lanes).map(lane).fold(0.0, f64::max)
 }
 
 #[test]
-fn every_problem_is_covered_at_its_defaults_or_with_every_option_changed() {
+fn every_option_of_every_problem_is_seen_by_itself() {
     let cases = cases();
-    for entry in Problem::all().iter().filter(|entry| entry.files().is_empty()) {
-        let of_it = || cases.iter().map(|case| &case.problem).filter(|golden| golden.name() == entry.name());
-        assert!(of_it().count() > 0, "no golden values of {}", entry.name());
-        for (option, default) in entry.options().as_object().unwrap() {
-            let changed = of_it().any(|golden| golden.options()[option] != *default);
-            assert!(changed, "no golden values of {} with another {option}", entry.name());
+    let of_name = |name: &&str| {
+        let own: Vec<&Case> = cases.iter().filter(|case| case.problem.name() == *name).collect();
+        assert!(!own.is_empty(), "no golden values of {name}");
+        let options: Vec<Value> = own.iter().map(|case| case.problem.options()).collect();
+        let unseen = unseen(&option_names::<Problem>(name), &options, |a, b| effect(own[a], own[b]));
+        unseen.into_iter().map(move |option| format!("`{option}` of `{name}`")).collect::<Vec<_>>()
+    };
+    let unseen: Vec<String> = Problem::NAMES.iter().flat_map(of_name).collect();
+    assert!(unseen.is_empty(), "no two golden cases show by themselves:\n{}", unseen.join("\n"));
+}
+
+/// A row is read wrongly where another logit is as large as its class's, whichever comes first.
+#[test]
+fn tied_logits_count_as_wrong() {
+    let mlp = r#"{"torchscript": {"model": "mlp.pt", "data": "digits.npz"}}"#;
+    let mlp = located(problem(mlp));
+    let digits = problem(r#"{"digits_mlp": {"hidden": 1}}"#);
+    let loss = serde_json::from_str::<Loss>("\"cross_entropy\"").unwrap();
+    // Where the ten biases of the logits are, among numbers that are 0.
+    for (problem, biases) in [(mlp, 16 + 64 * 16), (digits, 64 + 1 + 10)] {
+        let length = tensors_start::<f64>(&problem, Some(&loss), &[5])[0].len();
+        let error = |largest: &[usize]| {
+            let mut point = vec![0.0; length];
+            for class in largest {
+                point[biases + class] = 1.0;
+            }
+            tensors::<f64>(&problem, Some(&loss), &[5], &vec![point], 0).error[0]
+        };
+        for tied in [&[][..], &[3, 5], &[0, 9], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]] {
+            assert_eq!(error(tied), 1.0, "{} where {tied:?} are tied", problem.label());
         }
+        // Every row is read rightly by one class alone.
+        let right: f64 = (0..10).map(|class| 1.0 - error(&[class])).sum();
+        assert!((right - 1.0).abs() < 1e-12, "{}: {right}", problem.label());
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod agreement;
 mod contract;
+#[path = "../../../../scripts/golden/entries.rs"]
+mod entries;
 mod golden;
 mod gradients;
 mod lanes;
@@ -9,7 +11,7 @@ mod seeds;
 
 use losses::{Loss, Targets};
 use numeric::{Float, LANES, Row, Stream, rows};
-use problems::{Losses, Problem};
+use problems::{Graph, Losses, Problem};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -202,8 +204,7 @@ fn tensors<F: Float>(
     let parameters = parameters_like(&batch.start(), points);
     let loss = batch.loss(step, &parameters);
     assert_eq!((loss.size(), loss.kind()), (vec![seeds.len() as i64], F::KIND));
-    loss.sum(None::<Kind>).backward();
-    let gradients: Vec<Tensor> = parameters.iter().map(Tensor::grad).collect();
+    let gradients = batch.gradients(&loss, &parameters, Graph::Spend);
     let error = batch.error(&parameters);
     Said { loss: numbers(&loss), gradient: per_lane(&gradients), error }
 }
@@ -245,9 +246,10 @@ fn bits(said: &Said, lane: usize) -> Vec<u64> {
 }
 
 /// Fails unless two say the same, within `tolerance` of the largest number of its kind in a lane (and of
-/// 1 at least: what cancels leaves the rounding of its parts).
+/// 1 at least: what cancels leaves the rounding of its parts). Returns the largest share.
 #[track_caller]
-fn assert_near(what: &str, ours: &Said, theirs: &Said, tolerance: f64) {
+fn assert_near(what: &str, ours: &Said, theirs: &Said, tolerance: f64) -> f64 {
+    let mut most = 0.0_f64;
     let parts = |said: &Said, lane: usize| {
         [vec![said.loss[lane]], said.gradient[lane].clone(), vec![said.error[lane]]]
     };
@@ -260,7 +262,9 @@ fn assert_near(what: &str, ours: &Said, theirs: &Said, tolerance: f64) {
             for (i, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
                 let near = (ours - theirs).abs() <= tolerance * scale;
                 assert!(near, "{part} {i} of {what}, lane {lane}: {ours:e}, and should be {theirs:e}");
+                most = most.max((ours - theirs).abs() / scale);
             }
         }
     }
+    most
 }
