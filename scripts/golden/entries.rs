@@ -63,7 +63,7 @@ fn rounded_up(x: f64) -> String {
 }
 
 /// Holds a section of `docs/entries.md` to what was measured: all cells must be the same, but a difference may be up to
-/// ten times what is written, or `rounding`, since CPUs round differently. With `OPTBENCH_WRITE_DOCS=1` it is written.
+/// ten times what is written, or `rounding`, since CPUs round differently. With `OPTBENCH_UPDATE=1` it is written.
 pub fn hold(title: &str, rows: &[Row], rounding: f64) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/entries.md");
     let text = fs::read_to_string(path).expect("docs/entries.md");
@@ -76,14 +76,14 @@ pub fn hold(title: &str, rows: &[Row], rounding: f64) {
         let difference = rounded_up(row.difference);
         format!("| {entry} | {references} | {cases} | {compared} | {difference} | {options} |\n")
     };
-    if env::var_os("OPTBENCH_WRITE_DOCS").is_some() {
+    if env::var_os("OPTBENCH_UPDATE").is_some() {
         let lines: String = rows.iter().map(line).collect();
         fs::write(path, [&text[..table], &lines, &text[end..]].concat()).expect("docs/entries.md is written");
         return;
     }
     let written: Vec<Vec<&str>> =
         text[table..end].lines().map(|line| line.trim_matches(['|', ' ']).split(" | ").collect()).collect();
-    let remedy = "OPTBENCH_WRITE_DOCS=1 writes the table anew";
+    let remedy = "OPTBENCH_UPDATE=1 writes the table anew";
     assert_eq!(written.len(), rows.len(), "rows of {title} in docs/entries.md; {remedy}");
     for (written, row) in written.iter().zip(rows) {
         let [entry, references, cases, compared, difference, options] = written[..] else {

@@ -82,11 +82,11 @@ fn is_same(ours: &Value, theirs: &Value) -> bool {
     }
 }
 
-/// Every answer is the committed one: to accept others, run with `OPTBENCH_WRITE_REFERENCE=1` and look at the diff.
+/// Every answer is the committed one: to accept others, run with `OPTBENCH_UPDATE=1` and look at the diff.
 fn hold(suite: &str, cases: &[Value]) {
     let path = root().join(format!("crates/runner/tests/planted/{suite}.answers"));
     let kept: Vec<Value> = cases.iter().map(kept).collect();
-    if env::var_os("OPTBENCH_WRITE_REFERENCE").is_some() {
+    if env::var_os("OPTBENCH_UPDATE").is_some() {
         let lines = kept.iter().fold(String::new(), |mut text, case| {
             writeln!(text, "{case}").unwrap();
             text

@@ -186,6 +186,17 @@ mod tests {
         values.iter().sum::<f64>() / values.len() as f64
     }
 
+    /// The published outputs for the seed 1234567: that of draw k is of the seed and k + 1 times the constant.
+    #[test]
+    fn draws_are_splitmix64() {
+        let output = |k: u64| mix(1_234_567_u64.wrapping_add(k.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let published = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!([1, 2, 3].map(output), published);
+        let high = |z: u64| ((u128::from(z) * 1000) >> 64) as usize;
+        let seed = mix(7);
+        assert_eq!(below(1000, 7, 0), high(mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15))));
+    }
+
     #[test]
     fn three_values_by_hand() {
         // Of the 27 samples of (0, 3, 6) one has mean 0, three have 1, six 2, seven 3, and so on.

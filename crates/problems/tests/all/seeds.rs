@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use losses::Loss;
-use problems::Problem;
+use problems::{Losses, Problem};
 
 use crate::{
     Lanes, any_loss, bits, fused, fused_start, is_flat, losses_of, name, problem, seeds_for, tensors,
@@ -54,6 +54,24 @@ fn every_seed_changes_what_a_problem_says_it_does() {
         assert_eq!(different(1), expected(data), "data of {json}");
         assert_eq!(problem.depends_on_seed(), start || data, "{json}");
     }
+}
+
+#[test]
+fn a_landscape_without_spread_has_one_start() {
+    let mut without = 0;
+    for problem in Problem::all().into_iter().filter(|problem| problem.losses() == Losses::Own) {
+        let mut options = problem.options();
+        let Some(spread) = options.get_mut("spread") else { continue };
+        *spread = 0.into();
+        let still = crate::problem(&serde_json::json!({ problem.name(): options }).to_string());
+        if still.check().is_ok() {
+            without += 1;
+            assert!(problem.depends_on_seed() && !still.depends_on_seed(), "{}", still.label());
+            let starts: HashSet<_> = some_seeds().map(|seed| drawn(&still, None, seed)).collect();
+            assert_eq!(starts.len(), 1, "{}", still.label());
+        }
+    }
+    assert!(without > 8, "only {without} landscapes have a spread");
 }
 
 #[test]

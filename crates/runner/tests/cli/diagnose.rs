@@ -71,6 +71,11 @@ fn any_loss_gets_an_answer() {
     // Its minimum is at infinity, and its start and target are chosen for it.
     assert_eq!(cause(&["--loss", "cross_entropy", "--lr", "3"]), "healthy");
     assert_eq!(cause(&["--formula", "-d"]), "unbounded_below");
+    // Within three decades it is −∞.
+    assert_eq!(cause(&["--formula", "-exp(d)"]), "unbounded_below");
+    // On the ridge itself the slope down to a minimum is exactly 0.
+    let ridge = "{ saddle = { spread = 0 } }";
+    assert_eq!(cause(&["--problem", ridge, "--lr", "0.1", "--steps", "200"]), "saddle_point");
     let many = "{ normal = { shape = [100000] } }";
     assert_eq!(cause(&["--loss", "mse", "--target", many, "--lr", "30000", "--steps", "100"]), "healthy");
 }

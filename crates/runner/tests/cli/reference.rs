@@ -40,6 +40,17 @@ fn the_smoke_grid_gives_its_committed_results() {
     }
     assert_eq!(ours.len(), theirs.len());
 
+    // What it says of itself, but for the sources and libtorch's digits.
+    let manifest = |folder: &Path| -> serde_json::Value {
+        let mut manifest: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(folder.join("manifest.json")).unwrap()).unwrap();
+        for key in ["build", "files", "source"] {
+            assert!(manifest.as_object_mut().unwrap().remove(key).is_some(), "{key}");
+        }
+        manifest
+    };
+    assert_eq!(manifest(&place.results("smoke")), manifest(&committed));
+
     let libtorch = |folder: &Path| -> Vec<Cell> {
         cells(&folder.join("cells.csv")).into_iter().filter(|cell| cell.engine == Engine::Libtorch).collect()
     };

@@ -27,14 +27,22 @@ fn changes_have_intervals_and_are_no_regressions() {
     bench(&place, "a", "steps/sgd", &estimates(50.0, 1.0));
     bench(&place, "b", "steps/sgd", &estimates(50.5, 1.0));
     bench(&place, "a", "steps/gone", &estimates(50.0, 1.0));
+    // What criterion keeps beside: the run before, the change against it, and a run that was cut off.
+    for folder in ["a/steps/adam/base", "b/steps/adam/change"] {
+        fs::create_dir_all(place.path().join(folder)).unwrap();
+        fs::write(place.path().join(folder).join("estimates.json"), estimates(900.0, 1.0)).unwrap();
+    }
+    fs::create_dir_all(place.path().join("b/steps/cut/new")).unwrap();
     let (code, answer, message) = compare(&place, &["--bench", "a", "b"]);
     assert_eq!(code, 0, "{message}");
     // 1.2·exp(±1.96·√2·0.01)
     assert!(answer.contains("slower") && answer.contains("1.200   1.167..1.234"), "{answer}");
     assert!(answer.contains("no clear change") && answer.contains("vanished: steps/gone"), "{answer}");
+    assert!(answer.contains("Times are of the machines that made them: run both sides on one"), "{answer}");
     let (_, json, _) = compare(&place, &["--bench", "a", "b", "--format", "json"]);
     let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(answer["rows"][0]["bench"], "steps/adam");
+    assert_eq!(answer["rows"].as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -47,8 +47,22 @@ fn unknown_and_ambiguous_names() {
     refused(&repository, &["--optimizer", "y"], &["no row has these words", "--optimizer"]);
     refused(&repository, &["--run", "nothere", "x.toml"], &["neither a commit nor a folder `nothere`"]);
     refused(&repository, &["--run", "HEAD", "x.toml"], &["x.toml can't be read"]);
-    for arguments in [["--alpha", "0"], ["--alpha", "x"], ["--threshold", "-1"], ["--format", "pdf"]] {
+    for arguments in [
+        ["--alpha", "0"],
+        ["--alpha", "1"],
+        ["--alpha", "x"],
+        ["--threshold", "-1"],
+        ["--threshold", "inf"],
+        ["--format", "pdf"],
+    ] {
         assert_eq!(repository.compare(&arguments).0, 2, "{arguments:?}");
+    }
+    let both = ["v1^0", "v1^0"];
+    for arguments in
+        [["--alpha", "0.001"], ["--alpha", "0.999"], ["--threshold", "0"], ["--threshold", "0.5"]]
+    {
+        let (code, _, message) = repository.compare(&[&arguments[..], &both].concat());
+        assert_eq!(code, 0, "{arguments:?}: {message}");
     }
 }
 

@@ -101,3 +101,26 @@ fn errors_are_darker_the_larger_and_white_where_there_is_none() {
     assert!(shades.windows(2).all(|pair| pair[0] >= pair[1]), "{shades:?}, {errors:?}");
     assert!(shades[0] > *shades.last().unwrap());
 }
+
+/// On a logarithm the middles of pixels are even in it, and for momentum and its like in that of the distance from 1.
+#[test]
+fn axes_are_spread_as_they_say() {
+    let place = Place::new();
+    place.config(
+        "map",
+        "name = 'm'\nproblem = 'quadratic'\noptimizer = 'heavy_ball'\nsteps = 1\ncsv = true\n\
+         x = { vary = 'lr', from = 0.001, to = 10, scale = 'log', pixels = 4 }\n\
+         y = { vary = 'optimizer.momentum', from = 0, to = 0.99, scale = 'complement', pixels = 2 }\n",
+    );
+    let output = place.run(&["map", "map.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let csv = fs::read_to_string(place.results("m").join("map.csv")).unwrap();
+    for (pixel, line) in csv.lines().skip(1).enumerate() {
+        let line: Vec<f64> = line.split(',').take(2).map(|number| number.parse().unwrap()).collect();
+        let wanted = [10_f64.powf(-2.5 + (pixel % 4) as f64), 1.0 - 10_f64.powf(-0.5 - (pixel / 4) as f64)];
+        for (ours, theirs) in line.iter().zip(wanted) {
+            super::assert_near("a pixel", *ours, theirs, 1e-12);
+        }
+    }
+    assert_eq!(csv.lines().count(), 9);
+}
