@@ -771,6 +771,8 @@ fn rows_together_are_a_mean_that_is_weighted_by_what_they_vary() {
         assert!(group.interval.is_some_and(|ends| ends.iter().all(|end| (end / ratio - 1.0).abs() < 1e-12)));
         assert_eq!(group.p, comparison.rows[0].p.unwrap());
     }
+    let faster = compared(&right, &left);
+    assert_eq!(faster.groups.iter().map(|group| &*group.name).collect::<Vec<_>>(), ["adam", "fit, mse"]);
     // Two optimizers on a landscape are named after it.
     let [left, right] =
         [100, 200].map(|step| [row(landscape, step), row(["bowl", "-", "sgd", "constant"], step)].concat());

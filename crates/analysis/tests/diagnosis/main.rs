@@ -325,3 +325,13 @@ fn the_answer_has_the_fields_that_programs_read() {
     assert_eq!(keys(&json["findings"][0]), "cause evidence");
     assert_eq!(keys(&json["fixes"][0]), "baseline_steps change line_fit name reached speedup steps");
 }
+
+/// Where the loss jumps is looked at closely, also at either end.
+#[test]
+fn the_worst_segment_may_be_any() {
+    for place in [0, 1, 100, 199] {
+        let jumps = path(|t| if t * 200.0 > place as f64 + 0.5 { 1.0 } else { 0.0 }, |_| 0.0);
+        assert_eq!(jumps.worst(), Some(place));
+    }
+    assert_eq!(path(|_| 0.0, |_| 0.0).worst(), None);
+}
