@@ -160,6 +160,10 @@ fn no_target_and_no_runs() {
     }
     insta::assert_snapshot!(render(&table(&cells), PLAIN));
     assert_eq!(Table::default().render(&PLAIN), "no runs\n");
+    // Success is of a target: where there is none and every row has runs, there is no such column.
+    cells.retain(|cell| cell.role == Role::Reporting);
+    let text = render(&table(&cells), PLAIN);
+    assert!(text.contains("optimizer") && !text.contains("success"), "{text}");
 }
 
 #[test]
@@ -182,4 +186,14 @@ fn the_top_rows_of_each_loss() {
     assert!(
         render(&table, RenderOptions { terminal: false, top: Some(0) }).contains("40 more rows in table.csv")
     );
+}
+
+#[test]
+fn a_row_of_one_seed_has_diverged_or_not() {
+    let row = |optimizer, end| seeds(["fit", "mse", optimizer, "constant"], 0.1, Role::Reporting, &[end]);
+    let text = render(&table(&[row("adam", Reached(20)), row("sgd", Diverged(7))].concat()), PLAIN);
+    let last =
+        |name| text.lines().find(|line| line.contains(name)).and_then(|line| line.split(' ').next_back());
+    assert!(text.contains("diverged"), "{text}");
+    assert_eq!([last("adam"), last("sgd")], [Some("0"), Some("1/1")], "{text}");
 }

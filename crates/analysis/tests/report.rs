@@ -506,3 +506,16 @@ fn profiles_are_stairs_from_the_first_to_the_largest_ratio() {
     assert_eq!(profile.lines[1].points, [(1.0, 0.0), (2.4, 0.0), (2.4, 1.0), (4.0, 1.0), (4.0, 1.0)]);
     assert_eq!((ecdf.lines[1].points[0], ecdf.lines[1].points[120]), ((0.001, 0.0), (1.0, 2.0 / 3.0)));
 }
+
+/// What the page's script looks for by name.
+#[test]
+fn the_page_has_every_place_that_its_script_fills() {
+    let page = page(&recorded(&two_grids(), |_| Vec::new()), &About::default());
+    let script = include_str!("../src/report/page.js");
+    let ids = script.split("getElementById(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let ids: Vec<&str> = ids.collect();
+    assert!(ids.contains(&"profiles") && ids.contains(&"explorer"), "{ids:?}");
+    for id in ids {
+        assert!(page.contains(&format!("id=\"{id}\"")), "{id}");
+    }
+}

@@ -293,7 +293,7 @@ impl Relabelings {
         Some(&self.signs)
     }
 
-    /// The next in lexicographic order, which begins again after the last.
+    /// The next in lexicographic order; after the last, the last.
     fn advance(&mut self, set: usize) {
         let signs = &mut self.signs[set];
         match self.kind {
@@ -307,10 +307,7 @@ impl Relabelings {
             }
             Relabeling::Any => {
                 // The next permutation of a list with equal ones.
-                let Some(at) = signs.windows(2).rposition(|two| two[0] < two[1]) else {
-                    signs.reverse();
-                    return;
-                };
+                let Some(at) = signs.windows(2).rposition(|two| two[0] < two[1]) else { return };
                 let with = signs.iter().rposition(|sign| *sign > signs[at]).unwrap_or(at);
                 signs.swap(at, with);
                 signs[at + 1..].reverse();

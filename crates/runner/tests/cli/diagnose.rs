@@ -71,6 +71,8 @@ fn any_loss_gets_an_answer() {
     // Its minimum is at infinity, and its start and target are chosen for it.
     assert_eq!(cause(&["--loss", "cross_entropy", "--lr", "3"]), "healthy");
     assert_eq!(cause(&["--formula", "-d"]), "unbounded_below");
+    // It ends at −1.
+    assert_ne!(cause(&["--formula", "-tanh(d)"]), "unbounded_below");
     // Within three decades it is −∞.
     assert_eq!(cause(&["--formula", "-exp(d)"]), "unbounded_below");
     // On the ridge itself the slope down to a minimum is exactly 0.
@@ -78,6 +80,15 @@ fn any_loss_gets_an_answer() {
     assert_eq!(cause(&["--problem", ridge, "--lr", "0.1", "--steps", "200"]), "saddle_point");
     let many = "{ normal = { shape = [100000] } }";
     assert_eq!(cause(&["--loss", "mse", "--target", many, "--lr", "30000", "--steps", "100"]), "healthy");
+}
+
+#[test]
+fn a_loss_that_cannot_be_computed_at_the_start_is_named_with_the_reason() {
+    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules/bad_raises.pt");
+    let output = Place::new().run(&["diagnose", "--no-write", "--torchscript", module]);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("the prediction must be a single number"), "{message}");
 }
 
 /// What is said of a config of this tree.

@@ -4,6 +4,7 @@
 use analysis::records::{Cell, Outcome, Point};
 
 use super::{assert_near, results};
+use crate::place::Place;
 
 /// Residuals over those at the start: r₀ = 1, then one a step.
 type Residuals = fn(lr: f64, steps: usize) -> Vec<f64>;
@@ -159,25 +160,58 @@ fn gradients_are_clipped_wherever_they_are_taken() {
 
 #[test]
 fn the_last_step_of_the_budget_has_an_error_of_its_own() {
-    // The error of this problem is taken at every tenth step.
-    let digits = |steps: u64, record: &str| {
-        results(&format!(
-            "name = 'v'\ndtype = 'float64'\nsteps = {steps}\nrecord = {record}\nlr = [0.5]\nseeds = {{ tuning = 0, reporting = [1] }}\n\
-             targets = [0.9, 0.1]\n[[grid]]\nproblems = [{{ digits_mlp = {{ hidden = 4 }} }}]\n\
-             losses = ['cross_entropy']\noptimizers = ['sgd']\n"
-        ))
-        .remove(0)
-    };
-    let (_, curve) = digits(30, "{ every = 1 }");
-    let mut moved = 0;
-    for steps in [1, 9, 13, 20, 28] {
-        let (cell, end) = digits(steps, "{ every = 1000 }");
-        assert_eq!(cell.final_error, curve[steps as usize].error, "after {steps} steps");
-        assert_eq!((end.last().unwrap().step, end.last().unwrap().error), (steps, cell.final_error));
-        assert!(cell.best_error <= cell.final_error);
-        moved += usize::from(cell.final_error != curve[steps as usize / 10 * 10].error);
+    // The error of these problems is taken at every tenth step.
+    for (problem, loss, lr) in [("digits_mlp", "cross_entropy", 0.5), ("digits_autoencoder", "mse", 0.5)] {
+        let digits = |steps: u64, record: &str| {
+            results(&format!(
+                "name = 'v'\ndtype = 'float64'\nsteps = {steps}\nrecord = {record}\nlr = [{lr}]\n\
+                 seeds = {{ tuning = 0, reporting = [1] }}\ntargets = [0.9999, 0.9, 0.89, 0.88, 0.8, 0.1]\n[[grid]]\n\
+                 problems = [{{ {problem} = {{ hidden = 4 }} }}]\nlosses = ['{loss}']\noptimizers = ['sgd']\n"
+            ))
+            .remove(0)
+        };
+        let (whole, curve) = digits(30, "{ every = 1 }");
+        let mut moved = 0;
+        for steps in [1, 9, 13, 20, 28] {
+            let (cell, end) = digits(steps, "{ every = 1000 }");
+            assert_eq!(cell.final_error, curve[steps as usize].error, "{problem} after {steps} steps");
+            assert_eq!((end.last().unwrap().step, end.last().unwrap().error), (steps, cell.final_error));
+            assert!(cell.best_error <= cell.final_error);
+            moved += usize::from(cell.final_error != curve[steps as usize / 10 * 10].error);
+        }
+        assert!(moved >= 3, "the error at the last step is that of the last tenth step");
+        // Targets are reached where the error is taken.
+        let hits: Vec<u64> = whole.hits.iter().filter_map(|hit| hit.step).collect();
+        assert!(!hits.is_empty() && hits.iter().all(|step| step.is_multiple_of(10)), "{problem}: {hits:?}");
     }
-    assert!(moved >= 3, "the error at the last step is that of the last tenth step");
+}
+
+/// What fails has spent nothing, and says why.
+#[test]
+fn a_run_that_fails_has_no_steps_and_no_numbers() {
+    let place = Place::new();
+    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules/bad_raises.pt");
+    place.config(
+        "config",
+        &format!(
+            "name = 'v'\nsteps = 5\nlr = [0.1]\ntargets = [0.1]\nseeds = {{ tuning = 0, reporting = [3] }}\n[[grid]]\n\
+             problems = ['direct_fit']\nlosses = [{{ torchscript = {{ file = '{module}' }} }}]\noptimizers = ['sgd']\n"
+        ),
+    );
+    assert_eq!(place.run(&["config.toml"]).status.code(), Some(1));
+    let (cell, curve) = super::read(&place.results("v")).remove(0);
+    assert_eq!((cell.outcome, cell.steps, cell.evaluations, cell.budget), (Outcome::Failed, 0, 0, 5));
+    let numbers = [
+        cell.start_loss,
+        cell.final_loss,
+        cell.best_loss,
+        cell.start_error,
+        cell.final_error,
+        cell.best_error,
+    ];
+    assert!(numbers.iter().all(|number| number.is_nan()) && curve.is_empty(), "{cell:?}");
+    assert_eq!((cell.hits[0].step, cell.hits[0].evaluations), (None, None));
+    assert!(cell.message.contains("the prediction must be a single number"), "{}", cell.message);
 }
 
 /// Runs that grow by 9 a step: r = −9·r for lr = 5·dim, and from an error of 0 by noise.

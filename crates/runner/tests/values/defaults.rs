@@ -117,6 +117,12 @@ fn defaults_of_a_grid() {
     let in_table = |line: &str| format!("name = 'x'\n[[grid]]\n{table}\n{line}\n");
     check(grid, &[&HEAD[..], &EITHER].concat(), &["name", "grid"], &in_head);
     check(grid, &[&TABLE[..], &EITHER].concat(), &["problems", "losses", "optimizers"], &in_table);
+    // Rates and targets are in order, whatever a list's is.
+    for (key, one, other) in
+        [("lr", "[0.1, 1e-3, 0.01]", "[1e-3, 0.01, 0.1]"), ("targets", "[0.1, 0.3, 0.2]", "[0.3, 0.2, 0.1]")]
+    {
+        assert_eq!(grid(&in_head(&format!("{key} = {one}"))), grid(&in_head(&format!("{key} = {other}"))));
+    }
     for (key, _, other) in EITHER {
         let line = format!("{key} = {other}");
         assert_eq!(grid(&in_head(&line)), grid(&in_table(&line)), "a table has what the head says");
