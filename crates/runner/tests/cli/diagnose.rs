@@ -88,7 +88,7 @@ fn a_loss_that_cannot_be_computed_at_the_start_is_named_with_the_reason() {
     let output = Place::new().run(&["diagnose", "--no-write", "--torchscript", module]);
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{message}");
-    assert!(message.contains("the prediction must be a single number"), "{message}");
+    assert!(message.contains("the loss can't be computed at the start"), "{message}");
 }
 
 /// What is said of a config of this tree.
