@@ -415,3 +415,20 @@ fn tuning_and_reporting_seeds_have_their_own_columns() {
     // Of five reported runs, one target each.
     assert_eq!(all.solvers[0].ecdf_at[2..], [(0.1, 0.0), (0.3, 0.2), (1.0, 0.6)]);
 }
+
+/// The sheet shows the share of workloads within 1, 2 and 4 times the fastest.
+#[test]
+fn a_sheet_has_the_profile_at_1_2_and_4() {
+    for (steps, shares) in [(150, [0.0, 1.0, 1.0]), (250, [0.0, 0.0, 1.0]), (450, [0.0, 0.0, 0.0])] {
+        let (table, scores) = scores(&solvers(&["a", "b"], &[100, steps]));
+        let text = scores.render(&table, &RenderOptions { format: Format::Markdown, top: None });
+        let cells =
+            |line: &str| -> Vec<String> { line.split('|').map(|cell| cell.trim().to_owned()).collect() };
+        let row =
+            text.lines().map(cells).find(|row| row.contains(&"o01".into()) && row.contains(&"2/2".into()));
+        let row = row.unwrap_or_else(|| panic!("{text}"));
+        let solved = row.iter().position(|cell| cell == "2/2").unwrap();
+        let found: Vec<f64> = row[solved + 2..][..3].iter().map(|share| share.parse().unwrap()).collect();
+        assert_eq!(found, shares, "{text}");
+    }
+}
