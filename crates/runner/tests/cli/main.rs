@@ -4,6 +4,7 @@ mod browser;
 mod diagnose;
 mod map;
 mod mistakes;
+mod npy;
 mod owner;
 mod place;
 mod reference;

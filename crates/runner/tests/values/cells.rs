@@ -214,7 +214,7 @@ fn a_run_that_fails_has_no_steps_and_no_numbers() {
     assert!(cell.message.contains("the prediction must be a single number"), "{}", cell.message);
 }
 
-/// Runs that grow by 9 a step: r = −9·r for lr = 5·dim, and from an error of 0 by noise.
+/// At lr = 5·dim a step makes −9·r of r.
 #[test]
 fn a_run_diverges_above_a_multiple_of_its_start() {
     for (engine, setting, factor) in [

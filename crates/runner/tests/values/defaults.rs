@@ -121,11 +121,16 @@ fn defaults_of_a_grid() {
     for (key, one, other) in
         [("lr", "[0.1, 1e-3, 0.01]", "[1e-3, 0.01, 0.1]"), ("targets", "[0.1, 0.3, 0.2]", "[0.3, 0.2, 0.1]")]
     {
-        assert_eq!(grid(&in_head(&format!("{key} = {one}"))), grid(&in_head(&format!("{key} = {other}"))));
+        let read = |list: &str| grid(&in_head(&format!("{key} = {list}"))).unwrap();
+        assert_eq!(read(one), read(other));
     }
     for (key, _, other) in EITHER {
         let line = format!("{key} = {other}");
-        assert_eq!(grid(&in_head(&line)), grid(&in_table(&line)), "a table has what the head says");
+        assert_eq!(
+            grid(&in_head(&line)).unwrap(),
+            grid(&in_table(&line)).unwrap(),
+            "{key} in the head and in a table"
+        );
     }
 }
 

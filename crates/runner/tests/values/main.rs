@@ -1,6 +1,8 @@
 //! What the program writes, held to values that were computed by hand: from a config to `cells.csv`, `curves.csv`, a
 //! map or a verdict.
 
+#[path = "../cli/npy.rs"]
+mod npy;
 #[path = "../cli/place.rs"]
 mod place;
 

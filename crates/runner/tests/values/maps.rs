@@ -1,15 +1,13 @@
 //! What the pixels of a map are, where they stand, and what is drawn where there is no number.
 
 use std::fs;
-use std::path::Path;
 
+use crate::npy::numbers;
 use crate::place::{Place, text};
 
-/// The numbers of a NumPy file, row by row from the bottom.
-fn numbers(path: &Path) -> Vec<f32> {
-    let bytes = fs::read(path).unwrap();
-    let length = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    bytes[length..].chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+/// The numbers of a file of results, row by row from the bottom.
+fn read(place: &Place, file: &str) -> Vec<f32> {
+    numbers(&place.results("m").join(file)).1
 }
 
 const WHITE: [u8; 3] = [255, 255, 255];
@@ -50,8 +48,7 @@ fn brightness(colour: [u8; 3]) -> u32 {
 #[test]
 fn steps_stand_where_their_rate_and_momentum_are() {
     let (place, colours) = map("steps = 4000\ndivergence = 1e9");
-    let (steps, errors) =
-        (numbers(&place.results("m").join("steps.npy")), numbers(&place.results("m").join("error.npy")));
+    let (steps, errors) = (read(&place, "steps.npy"), read(&place, "error.npy"));
     assert_eq!(steps.iter().map(|steps| steps.is_nan()).collect::<Vec<_>>(), DIVERGES, "{steps:?}");
     assert_eq!(errors.iter().map(|error| error.is_nan()).collect::<Vec<_>>(), DIVERGES, "{errors:?}");
     assert_eq!(colours.iter().map(|colour| *colour == WHITE).collect::<Vec<_>>(), DIVERGES, "{colours:?}");
@@ -80,7 +77,7 @@ fn steps_stand_where_their_rate_and_momentum_are() {
 #[test]
 fn what_did_not_arrive_is_grey() {
     let (place, colours) = map("steps = 60\ndivergence = 1e9");
-    let steps = numbers(&place.results("m").join("steps.npy"));
+    let steps = read(&place, "steps.npy");
     let never: Vec<usize> = (0..8).filter(|pixel| steps[*pixel] == f32::INFINITY).collect();
     assert!(!never.is_empty() && never.len() < 6, "{steps:?}");
     for pixel in 0..8 {
@@ -91,7 +88,7 @@ fn what_did_not_arrive_is_grey() {
 #[test]
 fn errors_are_darker_the_larger_and_white_where_there_is_none() {
     let (place, colours) = map("steps = 60\ndivergence = 1e9\nshow = 'error'");
-    let errors = numbers(&place.results("m").join("error.npy"));
+    let errors = read(&place, "error.npy");
     let mut order: Vec<usize> = (0..8).filter(|pixel| !errors[*pixel].is_nan()).collect();
     for pixel in 0..8 {
         assert_eq!(colours[pixel] == WHITE, errors[pixel].is_nan(), "{pixel}: {colours:?}, {errors:?}");
