@@ -19,7 +19,9 @@ pub struct Replicas {
     /// Shows by its gradient in which mode libtorch is.
     witness: Tensor,
     modules: Vec<CModule>,
-    /// The parameters of each lane's module, by name.
+    /// The names of the parameters, sorted.
+    names: Vec<String>,
+    /// The parameters of each lane's module, in that order.
     leaves: Vec<Vec<Tensor>>,
 }
 
@@ -90,6 +92,7 @@ impl Replicas {
     pub fn load(file: &File, lanes: usize, options: (Kind, Device)) -> Result<Self, String> {
         let first = load(file, options)?;
         let script = first.script;
+        let names = first.parameters.iter().map(|(name, _)| name.clone()).collect();
         let copies = if first.parameters.is_empty() && !script.keeps_state { 1 } else { lanes };
         let (mut modules, mut leaves) = (Vec::new(), Vec::new());
         let others = (1..copies).map(|_| load(file, options));
@@ -99,7 +102,7 @@ impl Replicas {
             leaves.push(parameters.into_iter().map(|(_, parameter)| parameter).collect());
         }
         let witness = Tensor::from(1.0).set_requires_grad(true);
-        Ok(Self { name: file.name().to_owned(), script, witness, modules, leaves })
+        Ok(Self { name: file.name().to_owned(), script, witness, modules, names, leaves })
     }
 
     /// Whether a call may change what later calls return, so that no lane may see the calls of another.
@@ -117,6 +120,12 @@ impl Replicas {
             if all.dim() == 1 { all.unsqueeze(1) } else { all }
         };
         (0..self.leaves[0].len()).map(of).collect()
+    }
+
+    /// The names of the parameters.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// How many parameters there are.

@@ -13,14 +13,16 @@ use crate::{Entry, File, Fuse, Kernel, Lanes, Loss, Mse, Replicas, Targets, opti
 ///
 /// ```text
 /// loss = f(ℓ)
-/// scale: a·ℓ;  log1p: ln(1 + ℓ);  sqrt: √ℓ;  power: ℓ^q;  tanh: tanh ℓ
+/// scale: a·ℓ;  shift: ℓ + b;  log1p: ln(1 + ℓ);  sqrt: √ℓ;  power: ℓ^q;  tanh: tanh ℓ
+/// even: (ℓ(d) + ℓ(−d))/2;  folded: (ℓ(d) + ℓ(−d))/2 + |ℓ(d) − ℓ(−d)|/2,  ℓ(−d) that of 2·target − prediction
 /// ```
 /// f is applied to each value that the loss has: to every element's where it is elementwise, to the single
 /// number that a TorchScript module returns. An increasing f keeps the minimiser of every element, and
 /// changes how steep the way there is.
 ///
 /// Where ℓ is 0, the slope of √ℓ and of ℓ^q (q < 1) is taken as 0 rather than infinite. A negative ℓ has no
-/// root: the run diverges by NaN.
+/// root: the run diverges by NaN. `even` drops what pulls to one side, and `folded` turns it around so that it pulls to
+/// the target from both.
 ///
 /// Checked against: the same expressions in PyTorch 2.13, value and gradient.
 ///
@@ -46,6 +48,8 @@ pub struct Transformed {
 pub enum Transform {
     /// a·ℓ
     Scale(f64),
+    /// ℓ + b
+    Shift(f64),
     /// ln(1 + ℓ)
     #[default]
     Log1p,
@@ -55,18 +59,44 @@ pub enum Transform {
     Power(f64),
     /// tanh ℓ
     Tanh,
+    /// The mean of both signs of the residual.
+    Even,
+    /// That, and half of how far they are apart: the larger of the two.
+    Folded,
 }
 
 impl Transform {
+    /// Whether it takes the loss of the other sign of the residual, too.
+    fn mirrors(self) -> bool {
+        matches!(self, Self::Even | Self::Folded)
+    }
+
+    /// f(ℓ); `there` is the loss of the other sign, where that is needed.
     #[inline(always)]
-    fn apply<R: Real>(self, value: R) -> R {
+    fn apply<R: Real>(self, value: R, there: R) -> R {
         match self {
+            Self::Even => (value + there) * 0.5,
+            Self::Folded => (value.clone() + there.clone()) * 0.5 + (value - there).abs() * 0.5,
             Self::Scale(factor) => value * factor,
+            Self::Shift(shift) => value + shift,
             Self::Log1p => value.ln_1p(),
             Self::Sqrt => guarded(value, R::sqrt),
             Self::Power(exponent) => guarded(value, |value| value.pow(exponent)),
             Self::Tanh => value.tanh(),
         }
+    }
+}
+
+impl Transform {
+    fn on_tensors(
+        self,
+        prediction: &Tensor,
+        target: &Tensor,
+        mut loss: impl FnMut(&Tensor) -> Tensor,
+    ) -> Tensor {
+        let here = loss(prediction);
+        let there = if self.mirrors() { loss(&(target * 2.0 - prediction)) } else { here.shallow_clone() };
+        self.apply(Traced(here), Traced(there)).0
     }
 }
 
@@ -79,7 +109,7 @@ impl Default for Transformed {
 impl Described for Transformed {
     fn info(&self) -> Info {
         Info {
-            summary: "any loss through a function: log1p, sqrt, tanh, { scale = a }, { power = q }",
+            summary: "any loss through a function: log1p, sqrt, tanh, even, folded, { scale = a }, { shift = b }, { power = q }",
             formula: "f(ℓ);  { transformed = { loss = \"plateau\", by = \"log1p\" } }",
             source: "the question’s “log-scale on certain components, squaring or square-rooting other components”",
         }
@@ -95,13 +125,17 @@ impl Entry for Transformed {
         match self.by {
             Transform::Scale(factor) => options::finite("scale", factor)?,
             Transform::Power(exponent) => options::above_zero("power", exponent)?,
-            Transform::Log1p | Transform::Sqrt | Transform::Tanh => {}
+            Transform::Shift(shift) => options::finite("shift", shift)?,
+            Transform::Even | Transform::Folded if self.targets() == Targets::Classes => {
+                return Err("`by` even or folded needs a loss of values: classes have no residual".into());
+            }
+            _ => {}
         }
         self.loss.check()
     }
 
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        self.by.apply(Traced(self.loss.tensor(prediction, target))).0
+        self.by.on_tensors(prediction, target, |prediction| self.loss.tensor(prediction, target))
     }
 
     fn files(&self) -> Vec<&File> {
@@ -129,7 +163,7 @@ struct OnLanes {
 
 impl Lanes for OnLanes {
     fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        self.by.apply(Traced(self.inner.values(prediction, target))).0
+        self.by.on_tensors(prediction, target, |prediction| self.inner.values(prediction, target))
     }
 
     fn modules(&mut self) -> Vec<&mut Replicas> {
@@ -163,7 +197,7 @@ impl<F: Float> Kernel<F> for Through<F> {
     ) {
         check_lengths(elements, prediction, target, slope, value);
         let scale = F::from_f64(1.0) / F::from_f64(elements as f64);
-        let mut values = [rows::zero::<F>(); TILE];
+        let [mut values, mut mirrored, mut values_there, mut slopes_there] = [[rows::zero::<F>(); TILE]; 4];
         for (chunk, value) in value.iter_mut().enumerate() {
             let mut sum = rows::zero::<F>();
             for from in (0..elements).step_by(TILE) {
@@ -171,10 +205,15 @@ impl<F: Float> Kernel<F> for Through<F> {
                 let own = chunk * elements + from..chunk * elements + from + count;
                 let (values, slopes) = (&mut values[..count], &mut slope[own.clone()]);
                 // A mean over one element is its value.
-                self.inner.mean(1, &prediction[own.clone()], &target[own], slopes, values);
+                self.inner.mean(1, &prediction[own.clone()], &target[own.clone()], slopes, values);
+                if self.by.mirrors() {
+                    mirror(&prediction[own.clone()], &target[own.clone()], &mut mirrored);
+                    let there = (&mut slopes_there[..count], &mut values_there[..count]);
+                    self.inner.mean(1, &mirrored[..count], &target[own], there.0, there.1);
+                }
                 vectorize(
                     #[inline(always)]
-                    || through(self.by, scale, values, slopes, &mut sum),
+                    || through(self.by, scale, values, slopes, (&values_there, &slopes_there), &mut sum),
                 );
             }
             *value = sum.map(|sum| sum * scale);
@@ -182,13 +221,31 @@ impl<F: Float> Kernel<F> for Through<F> {
     }
 }
 
-/// Adds f of the values to the sum, and puts its slopes, scaled, in the place of theirs.
-#[inline(always)]
-fn through<F: Float>(by: Transform, scale: F, values: &[Row<F>], slopes: &mut [Row<F>], sum: &mut Row<F>) {
-    for (value, slope) in values.iter().zip(slopes) {
-        let (v, mut s) = (*value, *slope);
+/// 2·target − prediction
+fn mirror<F: Float>(prediction: &[Row<F>], target: &[Row<F>], mirrored: &mut [Row<F>]) {
+    for ((p, t), mirrored) in prediction.iter().zip(target).zip(mirrored) {
         for lane in 0..LANES {
-            let through = by.apply(Dual { value: v[lane], slope: s[lane] });
+            mirrored[lane] = t[lane] + t[lane] - p[lane];
+        }
+    }
+}
+
+/// Adds f of the values to the sum, and puts its slopes, scaled, in the place of theirs. Those of the other sign come
+/// after them, by its own residual.
+#[inline(always)]
+fn through<F: Float>(
+    by: Transform,
+    scale: F,
+    values: &[Row<F>],
+    slopes: &mut [Row<F>],
+    there: (&[Row<F>], &[Row<F>]),
+    sum: &mut Row<F>,
+) {
+    for (((value, slope), value_there), slope_there) in values.iter().zip(slopes).zip(there.0).zip(there.1) {
+        let (v, mut s, v_there, s_there) = (*value, *slope, *value_there, *slope_there);
+        for lane in 0..LANES {
+            let there = Dual { value: v_there[lane], slope: -s_there[lane] };
+            let through = by.apply(Dual { value: v[lane], slope: s[lane] }, there);
             sum[lane] += through.value;
             s[lane] = through.slope * scale;
         }

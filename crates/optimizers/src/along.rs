@@ -9,14 +9,14 @@ use crate::{Oracle, TensorStepper, check};
 
 /// How a lane chooses where to go. Vectors are all its parameters in a row, in double precision.
 pub(crate) trait Heading {
-    /// The line to search from here; none where it would lead nowhere.
-    fn choose(&mut self, loss: f64, g: &Tensor) -> Option<Line>;
+    /// The line to search from here at a rate; none where it would lead nowhere.
+    fn choose(&mut self, lr: f64, loss: f64, g: &Tensor) -> Option<Line>;
 
     /// What came of it: `t` along the direction, from a point with this loss and gradient.
     fn went(&mut self, t: f64, direction: &Tensor, loss: f64, g: &Tensor);
 }
 
-/// A direction, the loss's slope along it, and the first step to try, which the rate multiplies.
+/// A direction, the loss's slope along it, and the first step to try.
 pub(crate) struct Line {
     pub direction: Tensor,
     pub slope: f64,
@@ -76,10 +76,10 @@ impl<H: Heading, M: Fn() -> H> TensorStepper for Along<H, M> {
             let g = g.get(index as i64);
             let largest = |x: &Tensor| x.abs().max().double_value(&[]);
             let rests = largest(&g) <= self.tolerance || lr[index] == 0.0;
-            let line = if rests { None } else { lane.choose(loss[index], &g) };
+            let line = if rests { None } else { lane.choose(lr[index], loss[index], &g) };
             searches.push(line.map(|Line { direction, slope, first }| {
                 directions.get(index as i64).copy_(&direction);
-                steps[index] = first * lr[index];
+                steps[index] = first;
                 Search::new(self.conditions, Point { t: 0.0, loss: loss[index], slope }, largest(&direction))
             }));
         }

@@ -20,6 +20,10 @@ use crate::{Entry, Fuse, TensorStepper, check};
 /// Liu & Nocedal 1989, “On the limited memory BFGS method for large scale optimization”; the search is that of
 /// Nocedal & Wright's “Numerical optimization”, algorithms 3.5 and 3.6, with cubic interpolation.
 ///
+/// `line_search = "weak_wolfe"` is for losses with kinks, and knows no scale: it asks for ⟨∇f(p + t·d), d⟩ ≥ c2·⟨g, d⟩,
+/// found by bisection (Lewis & Overton 2013, “Nonsmooth optimization via quasi-Newton methods”); lr is the length of the
+/// first step alone, and a search that finds nothing forgets what was learnt.
+///
 /// Every evaluation that the search asks for is counted. It is meant for losses without noise.
 ///
 /// Differs from PyTorch: one iteration a step; after a search that found no lower loss the next begins as the first one
@@ -35,6 +39,8 @@ use crate::{Entry, Fuse, TensorStepper, check};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lbfgs {
+    /// What is asked of a step.
+    pub line_search: LineSearch,
     /// The steps that the curvature is learnt from.
     pub history: u64,
     /// The least fall of the loss, as a share of its slope.
@@ -47,9 +53,27 @@ pub struct Lbfgs {
     pub tolerance: f64,
 }
 
+/// What a search along a line looks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineSearch {
+    /// A loss that falls enough, and a slope that is small.
+    #[default]
+    StrongWolfe,
+    /// A loss that falls enough, and a slope that rises enough.
+    WeakWolfe,
+}
+
 impl Default for Lbfgs {
     fn default() -> Self {
-        Self { history: 100, c1: 1e-4, c2: 0.9, max_evaluations: 25, tolerance: 1e-7 }
+        Self {
+            line_search: LineSearch::StrongWolfe,
+            history: 100,
+            c1: 1e-4,
+            c2: 0.9,
+            max_evaluations: 25,
+            tolerance: 1e-7,
+        }
     }
 }
 
@@ -67,9 +91,11 @@ impl<F: Float> Fuse<F> for Lbfgs {}
 
 impl Entry for Lbfgs {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        let Self { history, c1, c2, max_evaluations, tolerance } = *self;
-        let lane = move || Lane { history, last: None, pairs: VecDeque::new(), scale: 1.0 };
-        Box::new(Along::new(Conditions { c1, c2, most: max_evaluations, shortest: 1e-9 }, tolerance, lane))
+        let Self { line_search, history, c1, c2, max_evaluations, tolerance } = *self;
+        let weak = line_search == LineSearch::WeakWolfe;
+        let lane = move || Lane { weak, history, last: None, pairs: VecDeque::new(), scale: 1.0 };
+        let conditions = Conditions { weak, c1, c2, most: max_evaluations, shortest: 1e-9 };
+        Box::new(Along::new(conditions, tolerance, lane))
     }
 
     fn memory(&self, shape: &[u64]) -> u64 {
@@ -86,6 +112,7 @@ impl Entry for Lbfgs {
 
 /// The last step made, the gradient before it, and the pairs learnt from. Vectors are in double precision.
 struct Lane {
+    weak: bool,
     history: u64,
     last: Option<(Tensor, Tensor)>,
     pairs: VecDeque<Pair>,
@@ -107,13 +134,31 @@ impl Lane {
         };
         let y = g - before;
         let curvature = dot(&y, &s);
-        if curvature > 1e-10 {
+        let least = if self.weak { 1e-14 * (dot(&y, &y) * dot(&s, &s)).sqrt() } else { 1e-10 };
+        if curvature > least {
             if self.pairs.len() as u64 == self.history {
                 self.pairs.pop_front();
             }
             self.scale = curvature / dot(&y, &y);
             self.pairs.push_back(Pair { s, y, rho: 1.0 / curvature });
         }
+    }
+
+    /// Along what was learnt as far as it goes, or down the gradient by `lr`.
+    fn choose_weakly(&mut self, lr: f64, g: &Tensor) -> Option<Line> {
+        self.learn(g);
+        let direction = self.direction(g);
+        let slope = dot(g, &direction);
+        if slope < 0.0 && !self.pairs.is_empty() {
+            return Some(Line { direction, slope, first: 1.0 });
+        }
+        self.pairs.clear();
+        let square = dot(g, g);
+        (square > 0.0 && square.is_finite()).then(|| Line {
+            direction: g.neg(),
+            slope: -square,
+            first: lr / square.sqrt(),
+        })
     }
 
     /// −H·g
@@ -135,11 +180,15 @@ impl Lane {
 }
 
 impl Heading for Lane {
-    fn choose(&mut self, _loss: f64, g: &Tensor) -> Option<Line> {
-        let first = match self.last {
-            None => (1.0 / g.abs().sum(Kind::Double).double_value(&[])).min(1.0),
-            Some(_) => 1.0,
-        };
+    fn choose(&mut self, lr: f64, _loss: f64, g: &Tensor) -> Option<Line> {
+        if self.weak {
+            return self.choose_weakly(lr, g);
+        }
+        let first = lr
+            * match self.last {
+                None => (1.0 / g.abs().sum(Kind::Double).double_value(&[])).min(1.0),
+                Some(_) => 1.0,
+            };
         self.learn(g);
         let direction = self.direction(g);
         let slope = dot(g, &direction);
@@ -149,5 +198,9 @@ impl Heading for Lane {
 
     fn went(&mut self, t: f64, direction: &Tensor, _loss: f64, g: &Tensor) {
         self.last = (t != 0.0).then(|| (direction * t, g.copy()));
+        if self.weak && t == 0.0 {
+            // At a kink the memory may point nowhere.
+            self.pairs.clear();
+        }
     }
 }

@@ -117,7 +117,7 @@ pub use heavy_ball::HeavyBall;
 pub use lamb::Lamb;
 pub use laprop::LaProp;
 pub use lars::Lars;
-pub use lbfgs::Lbfgs;
+pub use lbfgs::{Lbfgs, LineSearch};
 pub use libtorch::{Libtorch, Twin};
 pub use lion::Lion;
 pub use lookahead::Lookahead;

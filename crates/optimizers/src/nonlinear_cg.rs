@@ -68,7 +68,7 @@ impl<F: Float> Fuse<F> for NonlinearCg {}
 impl Entry for NonlinearCg {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         let Self { c1, c2, max_evaluations, tolerance } = *self;
-        let conditions = Conditions { c1, c2, most: max_evaluations, shortest: 1e-9 };
+        let conditions = Conditions { weak: false, c1, c2, most: max_evaluations, shortest: 1e-9 };
         Box::new(Along::new(conditions, tolerance, || Lane(None)))
     }
 
@@ -81,7 +81,7 @@ impl Entry for NonlinearCg {
 struct Lane(Option<(Tensor, f64, Tensor)>);
 
 impl Heading for Lane {
-    fn choose(&mut self, loss: f64, g: &Tensor) -> Option<Line> {
+    fn choose(&mut self, lr: f64, loss: f64, g: &Tensor) -> Option<Line> {
         let size = dot(g, g);
         let (mut direction, before) = match &self.0 {
             None => (g.neg(), loss + size.sqrt() / 2.0),
@@ -97,7 +97,7 @@ impl Heading for Lane {
         let first = 2.02 * (loss - before) / slope;
         // Where the loss has risen, as it may to the rounding of a search, that says nothing.
         let first = if first < 0.0 { 1.0 } else { first.min(1.0) };
-        Some(Line { direction, slope, first })
+        Some(Line { direction, slope, first: first * lr })
     }
 
     fn went(&mut self, t: f64, direction: &Tensor, loss: f64, g: &Tensor) {

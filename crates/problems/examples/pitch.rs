@@ -9,7 +9,7 @@
 //! true pitch. The same in a table of ranges goes to standard error.
 
 use losses::Loss;
-use problems::{Audio, Problem};
+use problems::{Audio, Draw, Problem};
 use tch::{Device, Kind};
 
 const SOUNDS: u64 = 40;
@@ -37,7 +37,7 @@ fn scan(loss: &Loss) -> Vec<Row> {
         let at_truth = Problem::Audio(Audio { detune: 0.0, spread: 0.0, ..Audio::default() });
         let truth = at_truth.batch(&seeds, Some(loss), (Kind::Double, Device::Cpu)).start();
         let start: Vec<_> = batch.start().into_iter().map(|p| p.set_requires_grad(true)).collect();
-        let values = batch.loss(0, &start);
+        let values = batch.loss(Draw::Frozen, &start);
         values.sum(Kind::Double).backward();
         let numbers = |tensor: tch::Tensor| Vec::<f64>::try_from(tensor.detach().flatten(0, -1)).unwrap();
         let slopes = numbers(start[0].grad());

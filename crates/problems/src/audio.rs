@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Entry, Fuse, require};
+use crate::{Batch, Block, Draw, Entry, Fuse, require};
 
 /// The partials of a decaying tone, to be found from its sound.
 ///
@@ -178,7 +178,11 @@ impl Model for OnTensors {
         self.start.iter().map(Tensor::copy).collect()
     }
 
-    fn forward(&mut self, _step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
+    fn names(&self) -> Vec<String> {
+        ["pitch", "levels", "decay"].map(str::to_owned).to_vec()
+    }
+
+    fn forward(&mut self, _draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
         (self.sound(parameters), self.target.shallow_clone())
     }
 

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Entry, Fuse, require};
+use crate::{Batch, Block, Draw, Entry, Fuse, require};
 
 /// A product of weights that is to be 1: a deep linear network with one unit a layer.
 ///
@@ -89,7 +89,11 @@ impl Model for OnTensors {
     fn start(&self) -> Vec<Tensor> {
         vec![self.start.copy()]
     }
-    fn forward(&mut self, _step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
+    fn names(&self) -> Vec<String> {
+        ["weights"].map(str::to_owned).to_vec()
+    }
+
+    fn forward(&mut self, _draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
         // Factor by factor, left to right.
         let product = parameters[0].split(1, 1).into_iter().reduce(|a, b| a * b);
         let product = product.expect("a chain has a weight");
@@ -97,7 +101,7 @@ impl Model for OnTensors {
     }
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
         let _guard = tch::no_grad_guard();
-        let (product, target) = self.forward(0, parameters);
+        let (product, target) = self.forward(Draw::Frozen, parameters);
         let error = (product - target).abs().squeeze_dim(1);
         Vec::try_from(error.to_kind(Kind::Double)).expect("a vector of lanes")
     }

@@ -87,6 +87,11 @@ pub(crate) fn start(
     layers.into_iter().map(&mut draw).collect()
 }
 
+/// The names of those parameters.
+pub(crate) fn names() -> Vec<String> {
+    ["hidden.weight", "hidden.bias", "output.weight", "output.bias"].map(str::to_owned).to_vec()
+}
+
 /// The outputs `[lanes, outputs, images]` for images `[pixels, images]` that all lanes share: the first layer is one
 /// large matrix product, the second one a lane.
 pub(crate) fn network(images: &Tensor, parameters: &[Tensor], activation: Activation) -> Tensor {

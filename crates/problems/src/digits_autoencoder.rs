@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use crate::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::minibatches::Minibatches;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Block, Entry, Fuse, require};
+use crate::{Batch, Batching, Block, Draw, Entry, Fuse, require};
 
 /// A network that is to give handwritten digits back through a narrow layer.
 ///
@@ -125,8 +125,20 @@ impl Model for OnTensors {
         digits::start("digits autoencoder: start", self.seed, sizes, self.lanes, options)
     }
 
-    fn forward(&mut self, step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
-        let images = self.train.index_select(0, &self.minibatches.rows(step));
+    fn names(&self) -> Vec<String> {
+        digits::names()
+    }
+
+    fn has(&self, _draw: Draw) -> bool {
+        true
+    }
+
+    fn forward(&mut self, draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
+        let images = match draw {
+            Draw::Step(step) => self.train.index_select(0, &self.minibatches.rows(step)),
+            Draw::Frozen => self.train.shallow_clone(),
+            Draw::Validation => self.test.tr(),
+        };
         let prediction = digits::network(&images.tr(), parameters, self.model.activation);
         (prediction.transpose(1, 2), images.unsqueeze(0))
     }

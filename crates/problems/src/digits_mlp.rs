@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use crate::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::minibatches::Minibatches;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses, require};
 
 /// A multilayer perceptron that reads handwritten digits.
 ///
@@ -99,6 +99,7 @@ struct OnTensors {
     train: Tensor,
     /// Classes `[images]`, or one-hot `[classes, images]`.
     targets: Tensor,
+    test_targets: Tensor,
 }
 
 impl Model for OnTensors {
@@ -107,8 +108,16 @@ impl Model for OnTensors {
         digits::start("digits: start", self.seed, sizes, self.lanes, (self.train.kind(), self.train.device()))
     }
 
-    fn forward(&mut self, step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
-        let (images, targets) = self.minibatch(step);
+    fn names(&self) -> Vec<String> {
+        digits::names()
+    }
+
+    fn has(&self, _draw: Draw) -> bool {
+        true
+    }
+
+    fn forward(&mut self, draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
+        let (images, targets) = self.examples(draw);
         // One after another in memory are the images, whichever way the dimensions are told.
         let targets = if targets.dim() == 2 { targets.tr() } else { targets };
         (self.logits(&images, parameters).transpose(1, 2), targets.unsqueeze(0))
@@ -143,7 +152,7 @@ impl OnTensors {
             Targets::Values => classes.one_hot(CLASSES as i64).to_kind(kind).tr().contiguous(),
         };
         // Images are the last dimension of either kind.
-        let images_from = |tensor: &Tensor| tensor.narrow(tensor.dim() as i64 - 1, TEST as i64, train);
+        let images_of = |tensor: &Tensor, first, count| tensor.narrow(tensor.dim() as i64 - 1, first, count);
         Self {
             model: model.clone(),
             seed: seeds[0],
@@ -157,17 +166,22 @@ impl OnTensors {
             test: images.narrow(0, 0, TEST as i64).tr().contiguous(),
             test_classes: classes.narrow(0, 0, TEST as i64),
             train: images.narrow(0, TEST as i64, train),
-            targets: images_from(&targets),
+            targets: images_of(&targets, TEST as i64, train),
+            test_targets: images_of(&targets, 0, TEST as i64),
         }
     }
 
-    /// The images `[pixels, batch]` of a step and their targets.
-    fn minibatch(&mut self, step: u64) -> (Tensor, Tensor) {
-        let picked = self.minibatches.rows(step);
-        (
-            self.train.index_select(0, &picked).tr(),
-            self.targets.index_select(self.targets.dim() as i64 - 1, &picked),
-        )
+    /// The images `[pixels, images]` of a draw and their targets.
+    fn examples(&mut self, draw: Draw) -> (Tensor, Tensor) {
+        match draw {
+            Draw::Step(step) => {
+                let picked = self.minibatches.rows(step);
+                let targets = self.targets.index_select(self.targets.dim() as i64 - 1, &picked);
+                (self.train.index_select(0, &picked).tr(), targets)
+            }
+            Draw::Frozen => (self.train.tr(), self.targets.shallow_clone()),
+            Draw::Validation => (self.test.shallow_clone(), self.test_targets.shallow_clone()),
+        }
     }
 
     /// `[lanes, classes, images]` for images `[pixels, images]` that all lanes share.
@@ -217,7 +231,7 @@ mod tests {
     fn picked(problem: &mut OnTensors, step: u64) -> Vec<i64> {
         let all = Tensor::arange(1437, (Kind::Int64, Device::Cpu));
         (problem.train, problem.targets) = (all.unsqueeze(1), all);
-        let (images, targets) = problem.minibatch(step);
+        let (images, targets) = problem.examples(Draw::Step(step));
         assert_eq!(images.flatten(0, -1), targets, "an image goes with its own class");
         Vec::try_from(targets).unwrap()
     }

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::{draws, lane_rows};
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Entry, Fuse, require};
+use crate::{Batch, Block, Draw, Entry, Fuse, require};
 
 /// The prediction is the parameter: nothing stands between the loss and the optimizer.
 ///
@@ -58,6 +58,10 @@ impl Entry for DirectFit {
         require(self.spread > 0.0 && self.spread.is_finite(), "spread", "above 0", self.spread)
     }
 
+    fn solutions(&self, seed: u64) -> Vec<Vec<f64>> {
+        vec![self.draw(seed).0]
+    }
+
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
         let draws = draws(seeds, |seed| self.draw(seed));
         let tensor = |values: Vec<f64>| {
@@ -83,7 +87,11 @@ impl Model for OnTensors {
     fn start(&self) -> Vec<Tensor> {
         vec![self.start.copy()]
     }
-    fn forward(&mut self, _step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
+    fn names(&self) -> Vec<String> {
+        ["prediction"].map(str::to_owned).to_vec()
+    }
+
+    fn forward(&mut self, _draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
         (parameters[0].shallow_clone(), self.target.shallow_clone())
     }
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
@@ -122,6 +130,7 @@ impl<F: Float> Block<F> for Fused<F> {
     }
     fn evaluate(
         &mut self,
+        _draw: Draw,
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],

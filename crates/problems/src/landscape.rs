@@ -6,7 +6,7 @@ use registry::Described;
 use tch::{Device, Kind, Tensor};
 
 use crate::linear::{draws, lane_rows};
-use crate::{Batch, Block, Entry, Fuse, Losses, require};
+use crate::{Batch, Block, Draw, Entry, Fuse, Losses, require};
 
 /// A function over points, written once: all that a file of a landscape has to say.
 pub trait Landscape: Described + Clone + Send + Sync + 'static {
@@ -143,6 +143,7 @@ impl<F: Float, D: Differentiate<F>> Block<F> for Fused<F, D> {
     }
     fn evaluate(
         &mut self,
+        _draw: Draw,
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],
@@ -217,7 +218,10 @@ impl<V: Fn(&Tensor) -> Tensor> Batch for OnTensors<V> {
     fn start(&mut self) -> Vec<Tensor> {
         vec![self.start.copy()]
     }
-    fn loss(&mut self, _step: u64, parameters: &[Tensor]) -> Tensor {
+    fn names(&mut self) -> Vec<String> {
+        vec!["x".into()]
+    }
+    fn loss(&mut self, _draw: Draw, parameters: &[Tensor]) -> Tensor {
         (self.value)(&parameters[0])
     }
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {

@@ -19,6 +19,7 @@ mod digits;
 mod digits_autoencoder;
 mod digits_mlp;
 mod direct_fit;
+mod free_fit;
 mod himmelblau;
 mod landscape;
 mod levy;
@@ -38,6 +39,7 @@ mod softmax_regression;
 mod styblinski_tang;
 mod supervised;
 mod torchscript;
+mod values;
 
 pub use abs_power::AbsPower;
 pub use ackley::Ackley;
@@ -51,6 +53,7 @@ pub use digits::Activation;
 pub use digits_autoencoder::DigitsAutoencoder;
 pub use digits_mlp::DigitsMlp;
 pub use direct_fit::DirectFit;
+pub use free_fit::{Exported, FreeFit, Readout, Sees};
 pub use himmelblau::Himmelblau;
 pub use levy::Levy;
 pub use line_fit::LineFit;
@@ -71,11 +74,13 @@ use registry::{Described, registry};
 pub use rosenbrock::Rosenbrock;
 use tch::{Device, Kind, Tensor};
 pub use torchscript::TorchScript;
+pub use values::{Array, Classes, Constant, Draws, FromFile, MOST_NUMBERS, Normal, Uniform, Values};
 
 registry! {
     /// A problem and its options.
     pub enum Problem: "problem", dyn Entry {
         "direct_fit" => DirectFit(DirectFit),
+        "free_fit" => FreeFit(FreeFit),
         "line_fit" => LineFit(LineFit),
         "quadratic" => Quadratic(Quadratic),
         "rosenbrock" => Rosenbrock(Rosenbrock),
@@ -144,6 +149,11 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
         Vec::new()
     }
 
+    /// The parameters of a seed at which the error is 0, as far as they are known: one point or several.
+    fn solutions(&self, _seed: u64) -> Vec<Vec<f64>> {
+        self.minimisers()
+    }
+
     /// How many lanes run side by side on libtorch, and whether they must share a seed (so that one
     /// minibatch serves all of them).
     fn batching(&self) -> Batching {
@@ -179,6 +189,17 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch>;
 }
 
+/// Which of the random draws of a problem is meant: the minibatch, the noise, and the random numbers of modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    /// Those of a training step, by its number.
+    Step(u64),
+    /// All training data in one batch, without noise.
+    Frozen,
+    /// The data that were held out, without noise.
+    Validation,
+}
+
 /// How lanes are put together on libtorch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batching {
@@ -203,19 +224,16 @@ pub trait Block<F: Float>: Send {
     /// Where the lanes start: chunks × elements rows.
     fn start(&self) -> Rows<F>;
 
-    /// At `parameters`, computes every lane's gradient (chunks × elements rows), its loss and its
-    /// error measure (a row a chunk).
+    /// At `parameters` and a draw, computes every lane's gradient (chunks × elements rows), its loss and its
+    /// error measure (a row a chunk). Only the first two may depend on the draw.
     fn evaluate(
         &mut self,
+        draw: Draw,
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],
         measure: &mut [Row<F>],
     );
-
-    /// Adds to the gradients of a step the noise that the problem has in it, which depends on seed and step
-    /// alone. Most have none.
-    fn disturb(&mut self, _step: u64, _gradient: &mut [Row<F>]) {}
 
     /// The error that a measure stands for: a non-decreasing function, such as the square root that
     /// the loops leave out.
@@ -230,15 +248,27 @@ pub trait Batch {
     /// Where the lanes start: tensors `[lanes, …]`. They are what is trained, in place.
     fn start(&mut self) -> Vec<Tensor>;
 
-    /// The loss of every lane, `[lanes]`, at step `step` (which picks the minibatch), as a graph over
-    /// `parameters`.
-    fn loss(&mut self, step: u64, parameters: &[Tensor]) -> Tensor;
+    /// The names of those tensors, such as `weight`.
+    fn names(&mut self) -> Vec<String> {
+        (1..=self.start().len()).map(|number| format!("parameter{number}")).collect()
+    }
+
+    /// Whether there is such a draw: without [`Draw::Frozen`] there is no full batch.
+    fn has(&self, draw: Draw) -> bool {
+        draw != Draw::Validation
+    }
+
+    /// Goes over to the mode of training, or back to that of evaluation, for models that differ (dropout, say).
+    fn set_training(&mut self, _training: bool) {}
+
+    /// The loss of every lane, `[lanes]`, at a draw, as a graph over `parameters`.
+    fn loss(&mut self, draw: Draw, parameters: &[Tensor]) -> Tensor;
 
     /// The error of every lane, without a graph.
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64>;
 
-    /// The terms that the loss of this step is put together of, as graphs; none where there is but one.
-    fn terms(&mut self, _step: u64, _parameters: &[Tensor]) -> Vec<Term> {
+    /// The terms that the loss of this draw is put together of, as graphs; none where there is but one.
+    fn terms(&mut self, _draw: Draw, _parameters: &[Tensor]) -> Vec<Term> {
         Vec::new()
     }
 

@@ -7,8 +7,8 @@ use losses::{Kernel, Loss};
 use numeric::{Float, LANES, Row, Rows, rows, vectorize};
 use tch::{Kind, Tensor};
 
-use crate::Block;
 use crate::supervised::Model;
+use crate::{Block, Draw};
 
 /// Rows for `lanes` lanes of `elements` values each; the last chunk is filled up with the last lane.
 pub(crate) fn lane_rows<F: Float>(
@@ -86,6 +86,7 @@ impl<F: Float> Block<F> for Linear<F> {
 
     fn evaluate(
         &mut self,
+        _draw: Draw,
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],
@@ -210,7 +211,11 @@ impl Model for LinearOnTensors {
         vec![all.narrow(1, 0, elements - 1).contiguous(), all.narrow(1, elements - 1, 1).contiguous()]
     }
 
-    fn forward(&mut self, _step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
+    fn names(&self) -> Vec<String> {
+        ["weight", "bias"].map(str::to_owned).to_vec()
+    }
+
+    fn forward(&mut self, _draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
         (self.predict(parameters), self.y.shallow_clone())
     }
 

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Entry, Fuse, require};
+use crate::{Batch, Block, Draw, Entry, Fuse, require};
 
 /// Two thin matrices whose product is to be a given one.
 ///
@@ -113,7 +113,11 @@ impl Model for OnTensors {
     fn start(&self) -> Vec<Tensor> {
         self.start.iter().map(Tensor::copy).collect()
     }
-    fn forward(&mut self, _step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
+    fn names(&self) -> Vec<String> {
+        ["left", "right"].map(str::to_owned).to_vec()
+    }
+
+    fn forward(&mut self, _draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
         (product(parameters), self.target.shallow_clone())
     }
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {

@@ -3,10 +3,10 @@
 use losses::{Replicas, Targets};
 use tch::{Device, Kind, Tensor};
 
-use crate::TorchScript;
 use crate::dataset::{Dataset, Examples};
 use crate::minibatches::Minibatches;
 use crate::supervised::Model;
+use crate::{Draw, TorchScript};
 
 /// A module for each lane, and the data in the type of the run.
 pub(crate) struct OnModules {
@@ -209,11 +209,21 @@ impl Model for OnModules {
         self.modules.start()
     }
 
-    fn forward(&mut self, step: u64, _parameters: &[Tensor]) -> (Tensor, Tensor) {
-        let Examples { inputs, targets } = &self.train;
-        let (inputs, targets) = match &mut self.minibatches {
-            None => (inputs.shallow_clone(), targets.shallow_clone()),
-            Some(minibatches) => {
+    fn names(&self) -> Vec<String> {
+        self.modules.names().to_vec()
+    }
+
+    fn has(&self, _draw: Draw) -> bool {
+        true
+    }
+
+    fn forward(&mut self, draw: Draw, _parameters: &[Tensor]) -> (Tensor, Tensor) {
+        let Examples { inputs, targets } = if draw == Draw::Validation { &self.test } else { &self.train };
+        let (inputs, targets) = match (draw, &mut self.minibatches) {
+            (Draw::Frozen | Draw::Validation, _) | (_, None) => {
+                (inputs.shallow_clone(), targets.shallow_clone())
+            }
+            (Draw::Step(step), Some(minibatches)) => {
                 let rows = minibatches.rows(step);
                 (inputs.index_select(0, &rows), targets.index_select(0, &rows))
             }

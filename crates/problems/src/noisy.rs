@@ -4,7 +4,7 @@ use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Batch, Batching, Block, Entry, Fuse, Graph, Losses, Problem, Rosenbrock, require};
+use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Graph, Losses, Problem, Rosenbrock, require};
 
 /// Any problem, with noise in its gradient.
 ///
@@ -111,6 +111,9 @@ impl Entry for Noisy {
     fn minimisers(&self) -> Vec<Vec<f64>> {
         self.problem.minimisers()
     }
+    fn solutions(&self, seed: u64) -> Vec<Vec<f64>> {
+        self.problem.solutions(seed)
+    }
     fn depends_on_seed(&self) -> bool {
         let noise = [self.gaussian, self.heavy_tailed, self.sparse].iter().any(|scale| *scale > 0.0);
         noise || self.problem.depends_on_seed()
@@ -159,14 +162,14 @@ impl<F: Float> Block<F> for Fused<F> {
     }
     fn evaluate(
         &mut self,
+        draw: Draw,
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],
         measure: &mut [Row<F>],
     ) {
-        self.inner.evaluate(parameters, gradient, loss, measure);
-    }
-    fn disturb(&mut self, step: u64, gradient: &mut [Row<F>]) {
+        self.inner.evaluate(draw, parameters, gradient, loss, measure);
+        let Draw::Step(step) = draw else { return };
         let elements = self.inner.elements();
         for (lane, noise) in self.noise.draws(&self.seeds, step, elements).iter().enumerate() {
             let rows = gradient[lane / LANES * elements..].iter_mut();
@@ -212,8 +215,18 @@ impl Batch for OnTensors {
     fn start(&mut self) -> Vec<Tensor> {
         self.inner.start()
     }
-    fn loss(&mut self, step: u64, parameters: &[Tensor]) -> Tensor {
-        let exact = self.inner.loss(step, parameters);
+    fn names(&mut self) -> Vec<String> {
+        self.inner.names()
+    }
+    fn has(&self, draw: Draw) -> bool {
+        self.inner.has(draw)
+    }
+    fn set_training(&mut self, training: bool) {
+        self.inner.set_training(training);
+    }
+    fn loss(&mut self, draw: Draw, parameters: &[Tensor]) -> Tensor {
+        let exact = self.inner.loss(draw, parameters);
+        let Draw::Step(step) = draw else { return exact };
         // 0 in value, and the noise in slope.
         let slope = |(p, noise): (&Tensor, &Tensor)| {
             ((p - p.detach()) * noise).flatten(1, -1).sum_dim_intlist(1, false, None::<Kind>)
@@ -224,8 +237,8 @@ impl Batch for OnTensors {
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
         self.inner.error(parameters)
     }
-    fn terms(&mut self, step: u64, parameters: &[Tensor]) -> Vec<Term> {
-        self.inner.terms(step, parameters)
+    fn terms(&mut self, draw: Draw, parameters: &[Tensor]) -> Vec<Term> {
+        self.inner.terms(draw, parameters)
     }
     fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor], graph: Graph) -> Vec<Tensor> {
         self.inner.gradients(loss, parameters, graph)

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::data::{Table, softmax_regression};
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses, require};
 
 /// Softmax regression with a ridge: which of three kinds is an iris, or a wine.
 ///
@@ -159,7 +159,11 @@ impl Model for OnTensors {
         self.start.iter().map(Tensor::copy).collect()
     }
 
-    fn forward(&mut self, _step: u64, parameters: &[Tensor]) -> (Tensor, Tensor) {
+    fn names(&self) -> Vec<String> {
+        ["weight", "bias"].map(str::to_owned).to_vec()
+    }
+
+    fn forward(&mut self, _draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
         (logits(&self.x, parameters).transpose(1, 2), self.targets.shallow_clone())
     }
 

@@ -3,16 +3,26 @@
 use losses::{Lanes, Loss, Replicas, Term, mean_of_lanes};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Batch, Graph, autograd};
+use crate::{Batch, Draw, Graph, autograd};
 
 /// What turns parameters into predictions, for lanes side by side.
 pub(crate) trait Model {
     /// Where the lanes start: tensors `[lanes, …]`.
     fn start(&self) -> Vec<Tensor>;
 
-    /// The predictions `[lanes, n, …]` of a step (which picks the minibatch) and the targets, as
+    /// See [`Batch::names`].
+    fn names(&self) -> Vec<String> {
+        (1..=self.start().len()).map(|number| format!("parameter{number}")).collect()
+    }
+
+    /// See [`Batch::has`].
+    fn has(&self, draw: Draw) -> bool {
+        draw != Draw::Validation
+    }
+
+    /// The predictions `[lanes, n, …]` of a draw (which picks the examples) and the targets, as
     /// [`Lanes`] takes them.
-    fn forward(&mut self, step: u64, parameters: &[Tensor]) -> (Tensor, Tensor);
+    fn forward(&mut self, draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor);
 
     /// The error of every lane, without a graph.
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64>;
@@ -74,9 +84,18 @@ impl<M: Model + 'static> Batch for Supervised<M> {
         self.model.start().into_iter().chain(of_losses).collect()
     }
 
-    fn loss(&mut self, step: u64, parameters: &[Tensor]) -> Tensor {
+    fn names(&mut self) -> Vec<String> {
+        let own = self.loss.modules().iter().map(|modules| modules.parameters()).sum();
+        self.model.names().into_iter().chain((1..=own).map(|number| format!("loss.{number}"))).collect()
+    }
+
+    fn has(&self, draw: Draw) -> bool {
+        self.model.has(draw)
+    }
+
+    fn loss(&mut self, draw: Draw, parameters: &[Tensor]) -> Tensor {
         let own = self.bind(parameters);
-        let (prediction, target) = self.model.forward(step, own);
+        let (prediction, target) = self.model.forward(draw, own);
         let loss = mean_of_lanes(&self.loss.values(&prediction, &target));
         match self.model.penalty(own) {
             Some(penalty) => loss + penalty,
@@ -84,9 +103,9 @@ impl<M: Model + 'static> Batch for Supervised<M> {
         }
     }
 
-    fn terms(&mut self, step: u64, parameters: &[Tensor]) -> Vec<Term> {
+    fn terms(&mut self, draw: Draw, parameters: &[Tensor]) -> Vec<Term> {
         let own = self.bind(parameters);
-        let (prediction, target) = self.model.forward(step, own);
+        let (prediction, target) = self.model.forward(draw, own);
         self.loss.terms(&prediction, &target)
     }
 

@@ -41,6 +41,20 @@ pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
+/// A number with its digits in groups of three.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A label for people and for results: the name, and in brackets the options that differ from the
 /// defaults, such as `adam(beta1=0.95)`. Takes the serialised entry: a name, or `{name: options}`. An
 /// option that is a table of numbers itself stands in braces.

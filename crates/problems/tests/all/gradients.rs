@@ -1,7 +1,7 @@
 //! Gradients against differences of values, and the eigenvalues that quadratics promise.
 
 use losses::Loss;
-use problems::{Graph, Problem};
+use problems::{Draw, Graph, Problem};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
@@ -67,7 +67,7 @@ fn second_derivatives_are_differences_of_gradients() {
         let mut batch = problem.batch(&[5], None, (Kind::Double, Device::Cpu));
         let parameters = parameters_like(&batch.start(), &points);
         let direction: Vec<f64> = (0..points[0].len()).map(|i| (i as f64 + 0.5).cos()).collect();
-        let loss = batch.loss(0, &parameters);
+        let loss = batch.loss(Draw::Frozen, &parameters);
         let gradients = batch.gradients(&loss, &parameters, Graph::Extend);
         let along = (&gradients[0] * Tensor::from_slice(&direction)).sum(None::<Kind>);
         let product = per_lane(&batch.gradients(&along, &parameters, Graph::Spend)).concat();
@@ -144,7 +144,7 @@ fn second_derivatives_have_no_noise() {
     let product = |json: &str| {
         let mut batch = problem(json).batch(&[5], None, (Kind::Double, Device::Cpu));
         let parameters: Vec<Tensor> = batch.start().into_iter().map(|p| p.set_requires_grad(true)).collect();
-        let loss = batch.loss(3, &parameters);
+        let loss = batch.loss(Draw::Step(3), &parameters);
         let gradients = batch.gradients(&loss, &parameters, Graph::Extend);
         let along = gradients[0].sum(None::<Kind>);
         per_lane(&batch.gradients(&along, &parameters, Graph::Spend))

@@ -1,7 +1,7 @@
 //! Lanes never touch.
 
 use numeric::Float;
-use problems::Problem;
+use problems::{Draw, Problem};
 
 use crate::{
     Lanes, Said, any_loss, around, bits, fused, name, problem, seeds_for, tensors, tensors_start, variants,
@@ -103,7 +103,7 @@ fn remembers_nothing<F: Float>() {
         let mut evaluate = |p: &[_]| {
             let mut gradient = start.clone();
             let (mut loss, mut measure) = (vec![start[0]; 2], vec![start[0]; 2]);
-            block.evaluate(p, &mut gradient, &mut loss, &mut measure);
+            block.evaluate(Draw::Frozen, p, &mut gradient, &mut loss, &mut measure);
             [gradient.to_vec(), loss, measure]
         };
         let first = evaluate(&start);

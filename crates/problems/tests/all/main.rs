@@ -11,7 +11,7 @@ mod seeds;
 
 use losses::{Loss, Targets};
 use numeric::{Float, LANES, Row, Stream, rows};
-use problems::{Graph, Losses, Problem};
+use problems::{Draw, Graph, Losses, Problem};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -154,8 +154,7 @@ fn fused_at<F: Float>(
     let old = rows::splat(F::from_f64(7.0));
     let mut gradient = vec![old; elements * chunks];
     let (mut loss, mut measure) = (vec![old; chunks], vec![old; chunks]);
-    block.evaluate(&p, &mut gradient, &mut loss, &mut measure);
-    block.disturb(step, &mut gradient);
+    block.evaluate(Draw::Step(step), &p, &mut gradient, &mut loss, &mut measure);
     let keep = |mut lanes: Lanes| {
         lanes.truncate(seeds.len());
         lanes
@@ -202,7 +201,7 @@ fn tensors<F: Float>(
 ) -> Said {
     let mut batch = problem.batch(seeds, loss, (F::KIND, Device::Cpu));
     let parameters = parameters_like(&batch.start(), points);
-    let loss = batch.loss(step, &parameters);
+    let loss = batch.loss(Draw::Step(step), &parameters);
     assert_eq!((loss.size(), loss.kind()), (vec![seeds.len() as i64], F::KIND));
     let gradients = batch.gradients(&loss, &parameters, Graph::Spend);
     let error = batch.error(&parameters);

@@ -4,65 +4,14 @@ use std::path::Path;
 
 use analysis::diagnosis::Cause;
 use analysis::records::Dtype;
-use losses::{Combine, Composite, File, Loss, Targets};
+use losses::{Loss, Targets};
 use optimizers::{Optimizer, Schedule};
-use problems::{Losses, Problem};
+use problems::{Classes, Draws, FreeFit, Losses, Normal, Problem, Readout, Sees, Values};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::error::{Source, folder_of};
-use super::generators::{Classes, Draws, Normal, Values};
 use super::{ConfigError, DtypeChoice, SHORTER, check_label, check_name};
-
-/// How a prediction becomes what the target is given as.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Readout {
-    /// It is that already.
-    Identity,
-    /// σ(p)
-    Sigmoid,
-    /// Over the last dimension.
-    Softmax,
-    /// max(p, 0)
-    Relu,
-    /// tanh(p)
-    Tanh,
-    /// eᵖ
-    Exp,
-    /// The product over the last dimension, such as a·b of pairs (a, b).
-    Product,
-    /// The first along the last dimension, such as the mean of a mean and a log-variance.
-    First,
-    /// What a module of your own returns: forward(prediction).
-    TorchScript(Box<Exported>),
-}
-
-impl Readout {
-    /// Whether it may be flat.
-    #[must_use]
-    pub fn is_activation(&self) -> bool {
-        !matches!(self, Self::Identity | Self::Product | Self::First)
-    }
-}
-
-/// See [`Readout::TorchScript`].
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Exported {
-    /// As `torch.jit.save` writes it, relative to the config's folder.
-    pub file: File,
-}
-
-/// What the loss is handed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Sees {
-    /// The readout of the prediction, as a model whose last layer it is would hand over.
-    Readout,
-    /// The prediction itself: a loss of logits.
-    Prediction,
-}
 
 /// A diagnosis as it is written.
 #[derive(Deserialize)]
@@ -108,17 +57,6 @@ struct Suite {
     case: Vec<Spanned<Entry>>,
 }
 
-/// One of the losses that are added.
-#[derive(Clone, Debug)]
-pub struct Term {
-    /// What messages call it.
-    pub name: String,
-    /// The loss.
-    pub loss: Loss,
-    /// What it is multiplied by.
-    pub weight: f64,
-}
-
 /// What is trained.
 #[derive(Clone, Debug)]
 pub enum Subject {
@@ -131,8 +69,8 @@ pub enum Subject {
 /// Free predictions against a target.
 #[derive(Clone, Debug)]
 pub struct Fit {
-    /// The losses, which are added; at least one.
-    pub terms: Vec<Term>,
+    /// The loss.
+    pub loss: Loss,
     /// Where the predictions start.
     pub start: Values,
     /// Where they should end.
@@ -287,17 +225,6 @@ fn checked_loss(source: &Source, entry: &Entry) -> Result<Option<Loss>, ConfigEr
     })
 }
 
-/// A sum of losses as its terms, so that each can be looked at, weighted and dropped.
-pub(crate) fn terms_of(loss: Loss) -> Vec<Term> {
-    match loss {
-        Loss::Composite(Composite { terms, combine: Combine::Sum }) => terms
-            .into_iter()
-            .map(|term| Term { name: term.loss.label(), loss: term.loss, weight: term.weight })
-            .collect(),
-        loss => vec![Term { name: loss.label(), loss, weight: 1.0 }],
-    }
-}
-
 fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Result<Subject, ConfigError> {
     checked(source, Some(problem), |problem| {
         source.files().locate(problem.files());
@@ -354,7 +281,6 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
             "add a line such as loss = \"plateau\", loss = { formula = { value = \"abs(d)\" } } or problem = \"rosenbrock\"",
         ));
     };
-    let terms = terms_of(loss);
     let generator = |values: &Option<Spanned<Values>>| {
         let Some(values) = values else { return Ok(None) };
         if let Some(fault) = values.as_ref().fault() {
@@ -377,9 +303,9 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         let message = format!("`noise` must be 0 or above, and is {noise}");
         source.require(place, noise >= 0.0 && noise.is_finite(), &message, "it is a standard deviation")?;
     }
-    let mut default = Fit::default();
     let target = generator(&entry.target)?;
-    if terms.iter().any(|term| term.loss.targets() == Targets::Classes) {
+    let mut default = Fit::new(loss);
+    if default.loss.targets() == Targets::Classes {
         default.set_classes(target.as_ref());
     }
     let readout = entry.readout.as_ref().map(Spanned::as_ref);
@@ -388,7 +314,7 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         exported.file.check().map_err(|message| source.at(place.span(), &message, ""))?;
     }
     Ok(Fit {
-        terms,
+        loss: default.loss,
         start: generator(&entry.start)?.unwrap_or(default.start),
         target: target.unwrap_or(default.target),
         readout: readout.cloned(),
@@ -409,19 +335,10 @@ impl Fit {
         self.target = Values::Draws(Draws::Classes(Classes { count, shape: Some(shape) }));
         self.start = Values::Draws(Draws::Normal(Normal { mean: 0.0, std: 1.0, shape: Some(logits) }));
     }
-}
 
-impl Default for Fit {
     /// Sixteen predictions around sixteen targets.
-    fn default() -> Self {
-        let normal = |std, shape| Values::Draws(Draws::Normal(Normal { mean: 0.0, std, shape }));
-        Self {
-            terms: Vec::new(),
-            start: Values::Draws(Draws::Offset(Box::new(normal(2.0, None)))),
-            target: normal(1.0, Some(vec![16])),
-            readout: None,
-            sees: None,
-            noise: 0.0,
-        }
+    fn new(loss: Loss) -> Self {
+        let FreeFit { start, target, noise, .. } = FreeFit::default();
+        Self { loss, start, target, readout: None, sees: None, noise }
     }
 }

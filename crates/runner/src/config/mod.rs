@@ -2,7 +2,6 @@
 
 pub mod diagnose;
 mod error;
-pub mod generators;
 pub mod map;
 pub mod size;
 mod values;

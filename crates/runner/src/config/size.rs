@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use analysis::records::Dtype;
 use toml::Spanned;
 
+pub use registry::grouped;
+
 use super::error::Source;
 use super::{Config, ConfigError, Grid, Record};
 
@@ -37,9 +39,6 @@ pub const MOST_STEPS: u64 = 10_000_000_000_000_000;
 
 /// Pixels of a map whose runs are written into `map.csv`, which is made in memory.
 pub const MOST_CSV_PIXELS: u64 = 4_000_000;
-
-/// Numbers of a diagnosis's start: a dozen runs go side by side, with some twenty vectors of that length each.
-pub const MOST_NUMBERS: u64 = 1_000_000;
 
 /// A row of `curves.csv`, in float32 and float64: measured on a fit, where it is 58 and 95.
 const POINT_BYTES: [u64; 2] = [62, 100];
@@ -260,20 +259,6 @@ impl Record {
             Self::Log(count) => count.saturating_add(2),
         }
     }
-}
-
-/// A number with its digits in groups of three.
-#[must_use]
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Bytes in the unit that suits them.

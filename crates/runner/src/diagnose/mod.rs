@@ -1,28 +1,18 @@
 //! `runner diagnose`: why a loss decreases slowly, with evidence, and fixes that were run.
 
-mod blocks;
 mod fit;
 mod fixes;
-mod fused;
-mod graph;
 mod line;
-mod minimise;
-mod model;
-mod numbers;
 mod probe;
 mod profile;
-mod race;
-mod reader;
 mod render;
+mod run;
 mod setup;
 mod suite;
-mod update;
 
-use std::cell::Cell;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Once;
 
 use analysis::diagnosis::{Diagnosis, conclude, judge};
 use analysis::figures::{Figure, FigureError, Picture};
@@ -44,11 +34,6 @@ use crate::run::work;
 use crate::terminal::{print, print_json, progress, say, wrong};
 use probe::Probes;
 use profile::Profile;
-
-thread_local! {
-    /// Whether a panic on this thread belongs to a loss that is probed, and is part of the answer.
-    static QUIET: Cell<bool> = const { Cell::new(false) };
-}
 
 /// What `--help` adds.
 pub(crate) const HELP: &str = "\
@@ -116,18 +101,9 @@ pub(crate) struct Answer {
 }
 
 /// Finds out why a case is slow.
-pub(crate) fn diagnose(case: &Case, folder: &Path, progress: &dyn Fn(&str)) -> Result<Answer, String> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let default = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !QUIET.get() {
-                default(info);
-            }
-        }));
-    });
+pub(crate) fn diagnose(case: &Case, progress: &dyn Fn(&str)) -> Result<Answer, String> {
     progress("the minimum");
-    let setup = setup::set_up(case, folder)?;
+    let setup = setup::set_up(case)?;
     let probes = probe::probe(case, &setup, progress);
     let findings = judge(&probes.evidence);
     let outcomes = fixes::try_all(case, &setup, &probes, &findings, progress);
@@ -167,7 +143,6 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
         Ok(case) => case,
         Err(error) => return wrong(error, 2),
     };
-    let folder = args.config.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     let out = Folder::new(args.out.join(&case.name));
     let owner = Owner { kind: Kind::Diagnosis, config: &case.text, file: args.config.as_deref() };
     // Before work that would be in vain.
@@ -177,7 +152,7 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
         return wrong(DiagnoseError::Taken(taken), 2);
     }
     let bar = progress_bar();
-    let answer = diagnose(&case, folder, &|doing| bar.set_message(doing.to_owned()));
+    let answer = diagnose(&case, &|doing| bar.set_message(doing.to_owned()));
     bar.finish_and_clear();
     let answer = match answer {
         Ok(answer) => answer,

@@ -1,15 +1,14 @@
 //! The loss and its gradient over predictions: the first thing to look at.
 
 use analysis::figures::{Axis, Figure, Line, Mark, Panel};
+use problems::{Array, Draw, Readout};
 use tch::Kind;
 
-use super::fit::FitModel;
+use super::fit::Fit;
 use super::fixes::Outcome;
-use super::model::{Draw, Model};
-use super::numbers::Array;
 use super::probe::{Probes, along};
-use super::setup::{Probed, Setup};
-use crate::config::diagnose::Readout;
+use super::setup::Setup;
+use crate::engine::Moment;
 use crate::spark::bars;
 
 /// Value, slope and curvature of the loss along a line.
@@ -32,12 +31,12 @@ pub(super) fn profile(setup: &Setup) -> Profile {
 
 /// A single prediction against the median target.
 fn of_one_element(setup: &Setup) -> Option<Profile> {
-    let Probed::Fit(fit) = &setup.subject else { return None };
-    let predictions = setup.exact.predictions();
+    let fit = setup.fit.as_ref()?;
+    let predictions = setup.predictions();
     let ((star, own), start) = (setup.star.point.split_at(predictions), &setup.exact.start[..predictions]);
     let joined =
         matches!(fit.readout, Readout::Softmax | Readout::Product | Readout::First | Readout::TorchScript(_));
-    if joined || fit.seen_shape() != fit.target.shape {
+    if joined || *fit.seen_shape() != fit.target.shape {
         return None;
     }
     let mut order: Vec<usize> = (0..start.len()).collect();
@@ -50,14 +49,14 @@ fn of_one_element(setup: &Setup) -> Option<Profile> {
     let (typical, furthest) = (distances[distances.len() / 2], distances[distances.len() - 1].abs());
     let reach = 1.25 * furthest;
     let one = |value: f64| Array { values: vec![value], shape: vec![1] };
-    let fit = FitModel {
+    let fit = Fit {
         start: one(origin),
+        readout_shape: vec![1],
         target: one(fit.target.values[middle]),
         noise: 0.0,
-        ..(**fit).clone()
+        ..fit.clone()
     };
-    let model = Model::fit(&fit, Kind::Double).ok()?;
-    model.find_randomness();
+    let model = setup.evaluator(&fit, Kind::Double).ok()?;
     let offset = if identity { 0.0 } else { origin };
     let at = |k: usize| reach * (2.0 * k as f64 / (POINTS - 1) as f64 - 1.0);
     let points: Vec<f64> = (0..POINTS).flat_map(|k| [&[origin + at(k)], own].concat()).collect();
@@ -161,10 +160,10 @@ impl Profile {
 
 /// The descent of the author's run and of the best fixes.
 pub(super) fn descent(name: &str, probes: &Probes, outcomes: &[Outcome], tolerance: f64) -> Figure {
-    let line = |label: &str, curve: &[(u64, f64, f64)]| Line {
+    let line = |label: &str, curve: &[Moment]| Line {
         label: label.into(),
         // Step 0 has no place on a logarithmic axis.
-        points: curve.iter().map(|(step, _, error)| ((step + 1) as f64, *error)).collect(),
+        points: curve.iter().map(|moment| ((moment.step + 1) as f64, moment.error)).collect(),
         ..Line::default()
     };
     let mut shown: Vec<&Outcome> = outcomes

@@ -1,51 +1,74 @@
-//! From a case to a model that can be probed, and its reference point.
-
-use std::path::Path;
-use std::rc::Rc;
+//! From a case to an objective that can be probed, and its reference point.
 
 use losses::{Loss, Targets};
 use numeric::Stream;
-use problems::Problem;
+use problems::{Draw, Readout, Sees};
 use tch::Kind;
 
-use super::fit::{FitModel, Shape};
-use super::minimise::{Limits, Minimum, lbfgs};
-use super::model::{Draw, Model, ProblemModel, kind_of};
-use super::numbers;
+use super::fit::{Fit, changed, terms_of};
 use super::probe::is_endless;
-use super::race::{Lane, Rules, race};
-use super::reader::Reader;
-use crate::config::diagnose::{Case, Fit, Readout, Sees, Subject};
+use super::run::{Minimum, Rules, Way, search, train};
+use crate::config::diagnose::{self, Case, Subject};
+use crate::engine::{Evaluator, Until, Workload};
 
 /// A case, ready to be probed.
 pub(super) struct Setup {
     /// In the author's number type.
-    pub model: Model,
+    pub model: Evaluator,
     /// In float64.
-    pub exact: Model,
-    pub subject: Probed,
+    pub exact: Evaluator,
+    /// The free fit, if it is one.
+    pub fit: Option<Fit>,
+    /// The same as a workload.
+    pub workload: Workload,
     pub tolerance: f64,
     pub start_error: f64,
     /// The typical distance of one parameter's start from the minimum.
     pub unit: f64,
     pub star: Star,
+    /// What the random numbers of modules follow from in the frozen draw, if the loss draws any.
+    pub seeded: Option<i64>,
+    /// Whether draws differ for that reason.
+    pub random: bool,
     /// What a loss without a gradient says.
     pub no_gradient: Option<String>,
     /// What was found out or assumed, for the report.
     pub notes: Vec<String>,
 }
 
-/// What is probed, in a form that models can be made of again.
-pub(super) enum Probed {
-    Fit(Box<FitModel>),
-    Problem(Box<ProblemModel>),
-}
+impl Setup {
+    /// How many free predictions there are: the first of the parameters, before those that the losses have of their
+    /// own; 0 in a model.
+    pub fn predictions(&self) -> usize {
+        self.fit.as_ref().map_or(0, |fit| fit.start.values.len())
+    }
 
-impl Probed {
-    pub fn model(&self, kind: Kind) -> Result<Model, String> {
-        match self {
-            Self::Fit(fit) => Model::fit(fit, kind),
-            Self::Problem(problem) => Ok(Model::problem(problem, kind)),
+    /// Another fit in a number type, with the same random numbers.
+    pub fn evaluator(&self, fit: &Fit, kind: Kind) -> Result<Evaluator, String> {
+        Evaluator::new(fit.objective(self.seeded), self.model.seed, kind)
+    }
+
+    /// Another workload in float64.
+    pub fn exactly(&self, workload: Workload) -> Option<Evaluator> {
+        Evaluator::new(changed(workload, self.seeded), self.model.seed, Kind::Double).ok()
+    }
+
+    /// Rates between two powers of ten, for a sweep; fewer where an evaluation is dear.
+    pub fn grid(&self, from: i32, to: i32) -> Vec<f64> {
+        let each = match self.model.is_fused() {
+            _ if self.model.size() > 20_000 || self.random => 1,
+            true => 3,
+            false => 2,
+        };
+        (from * each..=to * each).map(|k| libm::pow(10.0, f64::from(k) / f64::from(each))).collect()
+    }
+
+    /// The most steps of a run in such a sweep.
+    pub fn most_in_a_grid(&self) -> u64 {
+        match self.model.size() {
+            0..=1000 if self.model.is_fused() => 1000,
+            0..=20_000 => 300,
+            _ => 60,
         }
     }
 }
@@ -63,25 +86,33 @@ pub(super) struct Star {
 ///
 /// # Errors
 /// If its numbers don't fit together, or the loss can't be computed at the start.
-pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
+pub(super) fn set_up(case: &Case) -> Result<Setup, String> {
     let mut notes = Vec::new();
-    let subject = match &case.subject {
-        Subject::Fit(fit) => Probed::Fit(Box::new(resolve(fit, case.seed, folder, &mut notes)?)),
-        Subject::Problem(problem, loss) => Probed::Problem(Box::new(ProblemModel {
-            problem: (**problem).clone(),
-            loss: loss.clone(),
-            seed: case.seed,
-        })),
+    let (fit, workload) = match &case.subject {
+        Subject::Fit(fit) => {
+            let fit = resolve(fit, case.seed, &mut notes)?;
+            let problem = problems::Problem::FreeFit(fit.problem());
+            (Some(fit.clone()), Workload { problem, loss: Some(fit.loss) })
+        }
+        Subject::Problem(problem, loss) => {
+            (None, Workload { problem: (**problem).clone(), loss: loss.clone() })
+        }
     };
-    let (model, exact) = (subject.model(kind_of(case.dtype))?, subject.model(Kind::Double)?);
-    for model in [&model, &exact] {
-        model.find_randomness();
-    }
-    if model.is_random() || exact.is_random() {
+    let may_draw =
+        workload.problem.is_random() || workload.loss.as_ref().is_some_and(|loss| loss.is_random());
+    let (seeded, random) = if may_draw { find_draw(&workload, case.seed)? } else { (None, false) };
+    let objective = changed(workload.clone(), seeded);
+    let kind = match case.dtype {
+        analysis::records::Dtype::Float32 => Kind::Float,
+        analysis::records::Dtype::Float64 => Kind::Double,
+    };
+    let exact = Evaluator::new(objective.clone(), case.seed, Kind::Double)?;
+    let model = Evaluator::new(objective, case.seed, kind)?;
+    if random {
         notes.push("the loss draws random numbers; frozen, it is always the same draw".into());
     }
-    let own = exact.size() - exact.predictions();
-    if own > 0 && exact.as_fit().is_some() {
+    let own = fit.as_ref().map_or(0, |fit| exact.size() - fit.start.values.len());
+    if own > 0 {
         let s = if own == 1 { "" } else { "s" };
         notes.push(format!("the loss has {own} parameter{s} of its own, trained along"));
     }
@@ -109,32 +140,59 @@ pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
     let distance: f64 = exact.start.iter().zip(&star.point).map(|(a, b)| (a - b) * (a - b)).sum();
     let unit = (distance / exact.size() as f64).sqrt();
     let unit = if unit > 0.0 { unit } else { start_error };
-    Ok(Setup { model, exact, subject, tolerance, start_error, unit, star, no_gradient, notes })
+    Ok(Setup {
+        model,
+        exact,
+        fit,
+        workload,
+        tolerance,
+        start_error,
+        unit,
+        star,
+        seeded,
+        random,
+        no_gradient,
+        notes,
+    })
+}
+
+/// The frozen draw of a loss with random numbers, the one of a few whose gradient at the start is nearest to their mean;
+/// and whether they differ.
+fn find_draw(workload: &Workload, seed: u64) -> Result<(Option<i64>, bool), String> {
+    const DRAWS: i64 = 16;
+    let at = |draw: i64| {
+        let model = Evaluator::new(changed(workload.clone(), Some(draw)), seed, Kind::Double)?;
+        Ok(model.at(&model.start, Draw::Frozen))
+    };
+    let draws: Vec<(f64, Vec<f64>)> = (1..=DRAWS).map(at).collect::<Result<_, String>>()?;
+    let random = draws.iter().any(|draw| *draw != draws[0] && !draw.0.is_nan());
+    let mean = |i: usize| draws.iter().map(|draw| draw.1[i]).sum::<f64>() / DRAWS as f64;
+    let mean: Vec<f64> = (0..draws[0].1.len()).map(mean).collect();
+    let off = |draw: &(f64, Vec<f64>)| {
+        draw.1.iter().zip(&mean).map(|(g, mean)| (g - mean) * (g - mean)).sum::<f64>()
+    };
+    let nearest = (1..).zip(&draws).min_by(|a, b| off(a.1).total_cmp(&off(b.1))).map_or(1, |(draw, _)| draw);
+    Ok((Some(nearest), random))
 }
 
 /// A twentieth of the error at the start; more where a single step of the author's is longer than that near the
 /// minimum, as a constant rate on an absolute error goes to and fro by right. At most a fifth.
-fn default_tolerance(case: &Case, model: &Model, star: &Star, start_error: f64) -> f64 {
+fn default_tolerance(case: &Case, model: &Evaluator, star: &Star, start_error: f64) -> f64 {
     let near: Vec<f64> = star.point.iter().zip(&model.start).map(|(p, s)| p + 0.05 * (s - p)).collect();
-    let lane = Lane {
-        optimizer: case.optimizer.clone(),
-        schedule: case.schedule.clone(),
-        lr: case.lr,
-        start: near.clone(),
-    };
-    let rules = Rules { budget: 1, tolerance: 0.0, noisy: false, first_wins: false, keep: false };
-    let step = rms(&race(model, &[lane], rules)[0].end, &near);
+    let way = Way { optimizer: case.optimizer.clone(), schedule: case.schedule.clone(), start: near.clone() };
+    let rules = Rules { budget: 1, tolerance: 0.0, noisy: false, until: Until::Budget };
+    let step = rms(&train(model, &way, &[case.lr], rules, None)[0].end, &near);
     let wanted = if step.is_finite() { 0.6 * step } else { 0.0 };
     wanted.clamp(0.05 * start_error, 0.2 * start_error)
 }
 
 /// Numbers for the generators, and what the prediction is, where the config doesn't say.
-fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Result<FitModel, String> {
-    let target = numbers::target(&fit.target, seed, folder)?;
-    let start = numbers::start(&fit.start, &target, seed, folder)?;
+fn resolve(fit: &diagnose::Fit, seed: u64, notes: &mut Vec<String>) -> Result<Fit, String> {
+    let target = fit.target.target(seed)?;
+    let start = fit.start.start(&target, seed)?;
     let several = fit.readout.is_none() && has_several_outputs(fit, &start.shape, &target.shape);
-    let named = |name: &str| fit.terms.iter().any(|term| term.loss.name() == name);
-    let classes = fit.terms.iter().any(|term| term.loss.targets() == Targets::Classes);
+    let named = |name: &str| terms_of(&fit.loss).iter().any(|term| term.loss.name() == name);
+    let classes = fit.loss.targets() == Targets::Classes;
     let default = match () {
         () if classes => Readout::Softmax,
         () if named("bce_with_logits") => Readout::Sigmoid,
@@ -149,10 +207,6 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
             start.shape
         ));
     }
-    let reader = match &readout {
-        Readout::TorchScript(exported) => Some(Rc::new(Reader::load(&exported.file, &start)?)),
-        _ => None,
-    };
     if several {
         notes.push(format!(
             "the loss is told {} numbers a target, and the error is taken on the first; say `readout` if another \
@@ -160,20 +214,19 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
             start.shape[start.shape.len() - 1]
         ));
     }
-    let mut model = FitModel {
-        terms: fit.terms.clone(),
+    let mut model = Fit {
+        loss: fit.loss.clone(),
         sees: fit.sees.unwrap_or(if readout == Readout::First { Sees::Prediction } else { Sees::Readout }),
         readout,
-        reader,
+        readout_shape: start.shape.clone(),
         start,
         target,
         noise: fit.noise,
-        seed,
-        shape: Shape::Plain,
         draws: 1,
-        line: None,
     };
-    let counts = (model.readout_shape().iter().product::<i64>(), model.target.values.len() as i64);
+    let [readout_shape, _] = model.problem().shapes(seed)?;
+    model.readout_shape = readout_shape;
+    let counts = (model.readout_shape.iter().product::<i64>(), model.target.values.len() as i64);
     let fits = if classes {
         model.start.shape.len() >= 2 && counts.0 == counts.1 * model.start.shape[model.start.shape.len() - 1]
     } else {
@@ -188,15 +241,14 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
     if !fits {
         return Err(format!(
             "predictions of shape {:?} can't be compared with targets of shape {:?}",
-            model.readout_shape(),
-            model.target.shape
+            model.readout_shape, model.target.shape
         ));
     }
     if fit.sees.is_none() && model.readout.is_activation() {
         model.sees = if classes || named("bce_with_logits") {
             Sees::Prediction
         } else {
-            find_out_what_it_sees(&model)?
+            find_out_what_it_sees(&model, seed)?
         };
         notes.push(format!(
             "the loss is handed the {}",
@@ -204,7 +256,7 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
         ));
     }
     let open = fit.readout.is_none() && model.readout == Readout::Identity;
-    if let Some(link) = if open { find_link(&model)? } else { None } {
+    if let Some(link) = if open { find_link(&model, seed)? } else { None } {
         let name = match link {
             Readout::Sigmoid => "sigmoid",
             Readout::Tanh => "tanh",
@@ -219,19 +271,26 @@ fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Resu
 }
 
 /// Whether a module is told more than one number for each target, such as a mean and a log-variance.
-fn has_several_outputs(fit: &Fit, prediction: &[i64], target: &[i64]) -> bool {
-    let modules = fit.terms.iter().any(|term| !term.loss.files().is_empty());
+fn has_several_outputs(fit: &diagnose::Fit, prediction: &[i64], target: &[i64]) -> bool {
+    let modules = !fit.loss.files().is_empty();
     let more = prediction.split_last().is_some_and(|(last, others)| *last > 1 && others == target);
     modules && more && !prediction.ends_with(target)
 }
 
+/// The steps of a search that only has to come near.
+const FEW: u64 = 50;
+
+fn exactly(fit: &Fit, seed: u64) -> Result<Evaluator, String> {
+    Evaluator::new(fit.objective(fit.loss.is_random().then_some(1)), seed, Kind::Double)
+}
+
 /// The least error of the minima that are found from the solution, the start and 0.
-fn error_of_minimum(model: &FitModel) -> Result<f64, String> {
-    let exact = Model::fit(model, Kind::Double)?;
+fn error_of_minimum(fit: &Fit, seed: u64) -> Result<f64, String> {
+    let exact = exactly(fit, seed)?;
     let start_error = exact.error(&exact.start);
-    let from = [exact.solution(), Some(exact.start.clone()), Some(vec![0.0; exact.size()])];
+    let from = [solution(&exact), Some(exact.start.clone()), Some(vec![0.0; exact.size()])];
     let error =
-        |from: Vec<f64>| search(&exact, &from, start_error, 100).map(|found| exact.error(&found.point));
+        |from: Vec<f64>| search(&exact, &from, start_error, FEW).map(|found| exact.error(&found.point));
     Ok(from
         .into_iter()
         .flatten()
@@ -241,28 +300,32 @@ fn error_of_minimum(model: &FitModel) -> Result<f64, String> {
 }
 
 /// A loss belongs behind the readout or before it, wherever its minimum is nearer to the target.
-fn find_out_what_it_sees(model: &FitModel) -> Result<Sees, String> {
-    let before = error_of_minimum(&FitModel { sees: Sees::Prediction, ..model.clone() })?;
-    let behind = error_of_minimum(&FitModel { sees: Sees::Readout, ..model.clone() })?;
-    let smallest = Model::fit(model, Kind::Double)?;
-    let slack = 1e-3 * smallest.error(&smallest.start);
+fn find_out_what_it_sees(fit: &Fit, seed: u64) -> Result<Sees, String> {
+    let before = error_of_minimum(&Fit { sees: Sees::Prediction, ..fit.clone() }, seed)?;
+    let behind = error_of_minimum(&Fit { sees: Sees::Readout, ..fit.clone() }, seed)?;
+    let exact = exactly(fit, seed)?;
+    let slack = 1e-3 * exact.error(&exact.start);
     Ok(if before + slack < behind { Sees::Prediction } else { Sees::Readout })
 }
 
 /// A readout under which the minimum of a loss of logits (or of another link) is the target.
-fn find_link(model: &FitModel) -> Result<Option<Readout>, String> {
-    let exact = Model::fit(model, Kind::Double)?;
+fn find_link(fit: &Fit, seed: u64) -> Result<Option<Readout>, String> {
+    let exact = exactly(fit, seed)?;
     let start_error = exact.error(&exact.start);
-    if error_of_minimum(model)? <= 0.05 * start_error {
+    if error_of_minimum(fit, seed)? <= 0.05 * start_error {
         return Ok(None);
     }
     for link in [Readout::Sigmoid, Readout::Exp, Readout::Tanh] {
-        let linked = FitModel { readout: link.clone(), sees: Sees::Prediction, ..model.clone() };
+        let linked = Fit { readout: link.clone(), sees: Sees::Prediction, ..fit.clone() };
         // Two equal targets fit any curve.
         let varied = linked.target.values.iter().any(|y| *y != linked.target.values[0]);
+        let at = exactly(&linked, seed)?;
         // A start of 1000 is no logarithm.
-        let sound = linked.error(&exact.start).is_finite();
-        if varied && sound && linked.solution().is_some() && error_of_minimum(&linked)? <= 1e-3 * start_error
+        let sound = at.error(&at.start).is_finite();
+        if varied
+            && sound
+            && solution(&at).is_some()
+            && error_of_minimum(&linked, seed)? <= 1e-3 * start_error
         {
             return Ok(Some(link));
         }
@@ -270,16 +333,20 @@ fn find_link(model: &FitModel) -> Result<Option<Readout>, String> {
     Ok(None)
 }
 
-/// A minimum from a point, or `None` where the loss isn't finite there.
-pub(super) fn search(model: &Model, from: &[f64], unit: f64, evaluations: u64) -> Option<Minimum> {
-    let limits = Limits { evaluations, unit: unit * (from.len() as f64).sqrt(), reach: 1e5 };
-    let found = lbfgs(|point| model.at(point, Draw::Frozen), |_| false, from, limits);
-    found.value.is_finite().then_some(found)
+/// Where the error is 0, as far as that is known: the nearest to the start, with the parameters that a loss has of its
+/// own where they start.
+fn solution(model: &Evaluator) -> Option<Vec<f64>> {
+    let whole = |mut point: Vec<f64>| {
+        point.extend(&model.start[point.len()..]);
+        point
+    };
+    let points = model.objective.solutions(model.seed).into_iter().map(whole);
+    points.min_by(|a, b| rms(a, &model.start).total_cmp(&rms(b, &model.start)))
 }
 
 /// The best of the solution and of searches from several points.
-fn star(model: &Model, seed: u64) -> Star {
-    let solution = model.solution();
+fn star(model: &Evaluator, seed: u64) -> Star {
+    let solution = solution(model);
     let at_start = model.at(&model.start, Draw::Frozen).0;
     let unit = match &solution {
         Some(solution) => rms(&model.start, solution),
@@ -287,7 +354,7 @@ fn star(model: &Model, seed: u64) -> Star {
     };
     let unit = if unit > 0.0 { unit } else { 1.0 };
     let small = model.size() <= 2000;
-    let evaluations = if small { 400 } else { 200 };
+    let steps = if small { 200 } else { 100 };
     let mut starts = vec![model.start.clone()];
     starts.extend(solution.clone());
     if small {
@@ -301,7 +368,7 @@ fn star(model: &Model, seed: u64) -> Star {
     let endless = solution.as_ref().is_some_and(|solution| falls_for_ever(model, solution, unit));
     let mut found: Vec<(Vec<f64>, f64)> = Vec::new();
     for start in starts.iter().filter(|_| !endless) {
-        let minimum = search(model, start, unit, evaluations);
+        let minimum = search(model, start, unit, steps);
         let has_end = |m: &Minimum| !m.ran_away || levels_off(model, start, m);
         found.extend(minimum.filter(has_end).map(|m| (m.point, m.value)));
     }
@@ -326,7 +393,7 @@ fn star(model: &Model, seed: u64) -> Star {
 }
 
 /// Whether the loss falls without end from a point along its gradient.
-fn falls_for_ever(model: &Model, point: &[f64], unit: f64) -> bool {
+fn falls_for_ever(model: &Evaluator, point: &[f64], unit: f64) -> bool {
     let gradient = model.at(point, Draw::Frozen).1;
     let size = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
     let whole = unit * (point.len() as f64).sqrt();
@@ -340,7 +407,7 @@ fn falls_for_ever(model: &Model, point: &[f64], unit: f64) -> bool {
 }
 
 /// Whether a search that went far has hardly gained anything over its second half: a minimum at infinity.
-fn levels_off(model: &Model, start: &[f64], minimum: &Minimum) -> bool {
+fn levels_off(model: &Evaluator, start: &[f64], minimum: &Minimum) -> bool {
     let half: Vec<f64> = start.iter().zip(&minimum.point).map(|(s, p)| 0.5 * (s + p)).collect();
     let (start, half) = (model.at(start, Draw::Frozen).0, model.at(&half, Draw::Frozen).0);
     half - minimum.value <= 1e-3 * (start - minimum.value)
@@ -352,19 +419,10 @@ pub(super) fn rms(a: &[f64], b: &[f64]) -> f64 {
     (squares / a.len() as f64).sqrt()
 }
 
-/// A loss without bias for a problem, to compare minimisers with.
-pub(super) fn unbiased(problem: &ProblemModel) -> Option<ProblemModel> {
-    let loss = problem.loss.as_ref()?;
+/// The workload with a loss without bias, to compare minimisers with.
+pub(super) fn unbiased(workload: &Workload) -> Option<Workload> {
+    let loss = workload.loss.as_ref()?;
     let name = if loss.targets() == Targets::Classes { "cross_entropy" } else { "mse" };
     let loss = Loss::named(name).filter(|other| other != loss)?;
-    Some(ProblemModel { problem: problem.problem.clone(), loss: Some(loss), seed: problem.seed })
-}
-
-/// Whether a problem's error is 0 at its solution, so that a minimiser can be told from it.
-pub(super) fn has_exact_solution(problem: &Problem) -> bool {
-    match problem {
-        Problem::DirectFit(_) => true,
-        Problem::LineFit(line) => line.noise == 0.0,
-        landscape => !landscape.minimisers().is_empty(),
-    }
+    Some(Workload { problem: workload.problem.clone(), loss: Some(loss) })
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use losses::Loss;
 use numeric::{Float, LANES, Row, Rows, rows, vectorize};
-use problems::Block;
+use problems::{Block, Draw};
 use rayon::prelude::*;
 
-use super::ledger::{LaneResult, Ledger, Metric, Seen};
+use super::ledger::{Ended, LaneResult, Ledger, Metric, Seen};
 use super::terms::Terms;
-use super::{Rates, Recorded, Watch};
-use crate::plan::{Batch, Lane};
+use super::{Objective, Observed, Observer, Rates, Recorded, Training};
+use crate::plan::Lane;
 
 /// What a block of lanes may take of the first-level cache, in bytes.
 const BLOCK_BYTES: usize = 24 * 1024;
@@ -30,46 +29,23 @@ impl<F: Float> Metric<F> for dyn Block<F> {
     }
 }
 
-pub(super) fn run<F: Float>(batch: &Batch, watch: Watch) -> Vec<LaneResult> {
-    if watch.is_some() {
-        return run_block::<F>(batch, &batch.lanes, &|_, _| None, watch).0;
-    }
-    in_blocks::<F, _>(batch, |_, lanes| run_block::<F>(batch, lanes, &|_, _| None, None).0)
-}
-
-/// Where lanes start, by lane and element, if not where their seeds say.
-pub(super) type Start<'a> = dyn Fn(usize, usize) -> Option<f64> + Sync + 'a;
-
-/// As [`run`], from other starts; with where every lane ended.
-pub(super) fn run_from<F: Float>(batch: &Batch, start: &Start) -> Vec<(LaneResult, Vec<f64>)> {
-    in_blocks::<F, _>(batch, |first, lanes| {
-        let (results, ends) =
-            run_block::<F>(batch, lanes, &|lane, element| start(first + lane, element), None);
-        let elements = ends.len() / rows::chunks(lanes.len());
-        let end_of = |lane: usize| {
-            let own = lane / LANES * elements..(lane / LANES + 1) * elements;
-            ends[own].iter().map(|row| row[lane % LANES].to_f64()).collect()
-        };
-        results.into_iter().enumerate().map(|(lane, result)| (result, end_of(lane))).collect()
-    })
-}
-
-/// Runs the lanes in blocks that fit the cache, each with the number of its first lane.
-fn in_blocks<F: Float, T: Send>(batch: &Batch, run: impl Fn(usize, &[Lane]) -> Vec<T> + Sync) -> Vec<T> {
-    let one = problem_block::<F>(batch, &batch.lanes[..1]).elements();
+/// Runs the lanes in blocks that fit the cache.
+pub(super) fn run<F: Float>(training: &Training, observer: Observer) -> Vec<LaneResult> {
+    let one = block_of::<F>(training.objective, &training.lanes[..1]).elements();
     let chunk_bytes = one * LANES * size_of::<F>() * ROWS_A_PARAMETER;
     let lanes = (BLOCK_BYTES / chunk_bytes).clamp(1, MOST_CHUNKS) * LANES;
-    if batch.lanes.len() <= lanes {
-        return run(0, &batch.lanes);
+    if observer.is_some() || training.lanes.len() <= lanes {
+        return run_block::<F>(training, 0, training.lanes, observer);
     }
-    let blocks = batch.lanes.par_chunks(lanes).enumerate();
-    let blocks: Vec<_> = blocks.map(|(block, own)| run(block * lanes, own)).collect();
+    let blocks = training.lanes.par_chunks(lanes).enumerate();
+    let blocks: Vec<_> =
+        blocks.map(|(block, own)| run_block::<F>(training, block * lanes, own, None)).collect();
     blocks.into_iter().flatten().collect()
 }
 
-fn problem_block<F: Float>(batch: &Batch, lanes: &[Lane]) -> Box<dyn Block<F>> {
+fn block_of<F: Float>(objective: &dyn Objective, lanes: &[Lane]) -> Box<dyn Block<F>> {
     let seeds: Vec<u64> = lanes.iter().map(|lane| lane.seed).collect();
-    batch.problem.block(&seeds, batch.loss.as_ref()).expect("the plan asked whether it can be fused")
+    objective.rows(&seeds).expect("it was asked whether it can be fused")
 }
 
 /// The terms of a loss, each as a block of its own that is evaluated where a step is recorded.
@@ -84,12 +60,13 @@ struct Parts<F> {
 
 impl<F: Float> Parts<F> {
     /// None where the loss is of one piece.
-    fn new(batch: &Batch, lanes: &[Lane], rows: usize, chunks: usize) -> Option<Self> {
-        let terms = batch.loss.as_ref().map(|loss| loss.terms()).filter(|terms| !terms.is_empty())?;
-        let (names, losses): (Vec<String>, Vec<Loss>) = terms.into_iter().unzip();
-        let block = |loss| problem_block(&Batch { loss: Some(loss), ..batch.clone() }, lanes);
-        let blocks: Vec<_> = losses.into_iter().map(block).collect();
-        let names: Vec<Arc<str>> = names.into_iter().map(Arc::from).collect();
+    fn new(training: &Training, lanes: &[Lane], rows: usize, chunks: usize) -> Option<Self> {
+        let terms = training.objective.terms();
+        if terms.is_empty() || !training.terms {
+            return None;
+        }
+        let blocks: Vec<_> = terms.iter().map(|(_, term)| block_of(&**term, lanes)).collect();
+        let names: Vec<Arc<str>> = terms.into_iter().map(|(name, _)| Arc::from(name)).collect();
         let zeros = |rows: usize| vec![Rows::zero(rows); names.len()];
         Some(Self {
             gradients: zeros(rows),
@@ -103,7 +80,7 @@ impl<F: Float> Parts<F> {
     fn account(&mut self, elements: usize, lanes: usize, parameters: &[Row<F>]) -> Terms {
         let places = self.gradients.iter_mut().zip(&mut self.values);
         for (block, (gradient, value)) in self.blocks.iter_mut().zip(places) {
-            block.evaluate(parameters, gradient, value, &mut self.measure);
+            block.evaluate(Draw::Frozen, parameters, gradient, value, &mut self.measure);
         }
         let at = |rows: &[Row<F>], row: usize, lane: usize| rows[row][lane % LANES].to_f64();
         let product = |i: usize, j: usize| {
@@ -119,19 +96,20 @@ impl<F: Float> Parts<F> {
     }
 }
 
+/// Runs lanes of which `first` come before them.
 fn run_block<F: Float>(
-    batch: &Batch,
+    training: &Training,
+    first: usize,
     lanes: &[Lane],
-    elsewhere: &Start,
-    mut watch: Watch,
-) -> (Vec<LaneResult>, Rows<F>) {
-    let settings = &*batch.settings;
-    let mut block = problem_block::<F>(batch, lanes);
+    mut observer: Observer,
+) -> Vec<LaneResult> {
+    let settings = training.settings;
+    let mut block = block_of::<F>(training.objective, lanes);
     let (elements, chunks) = (block.elements(), rows::chunks(lanes.len()));
     let mut start = block.start();
     for lane in 0..lanes.len() {
         for element in 0..elements {
-            if let Some(value) = elsewhere(lane, element) {
+            if let Some(value) = (training.start)(first + lane, element) {
                 start[lane / LANES * elements + element][lane % LANES] = F::from_f64(value);
             }
         }
@@ -139,42 +117,46 @@ fn run_block<F: Float>(
     let mut parameters = start.clone();
     let mut gradient = Rows::<F>::zero(start.len());
     let [mut loss, mut measure, mut norm, mut lr] = [(); 4].map(|()| Rows::<F>::zero(chunks));
-    let mut rates = Rates::new(&batch.schedule, lanes.iter().map(|lane| lane.lr).collect(), settings.steps);
+    let mut rates = Rates::new(training.schedule, lanes.iter().map(|lane| lane.lr).collect(), settings.steps);
     let mut stepper =
-        batch.optimizer.stepper::<F>(start.len()).expect("the plan asked whether it can be fused");
-    let clip = batch.optimizer.clip();
-    let mut terms = Parts::new(batch, lanes, start.len(), chunks);
-    let mut ledger = Ledger::new(lanes.len(), settings);
+        training.optimizer.stepper::<F>(start.len()).expect("it was asked whether it can be fused");
+    let clip = training.optimizer.clip();
+    let mut terms = Parts::new(training, lanes, start.len(), chunks);
+    let mut ledger = Ledger::new(lanes.len(), settings, training.until);
     let mut recorded = Recorded::new(&settings.record);
-    let mut diverged = Vec::new();
+    let mut ended = Vec::new();
     let mut step = 0;
     loop {
-        if let Some(watch) = &mut watch {
-            watch(&parameters[..elements].iter().map(|row| row[0].to_f64()).collect::<Vec<_>>());
-        }
-        block.evaluate(&parameters, &mut gradient, &mut loss, &mut measure);
-        block.disturb(step, &mut gradient);
+        block.evaluate(training.draw(step), &parameters, &mut gradient, &mut loss, &mut measure);
         let seen = Seen { step, measured: true, loss: &loss, measure: &measure };
-        ledger.observe(seen, &*block, &mut diverged);
+        ledger.observe(seen, &*block, &mut ended);
+        let stopped = observer.as_mut().is_some_and(|observer| {
+            let parameters = lane_of(&parameters, elements, 0);
+            let (loss, error) = (loss[0][0].to_f64(), block.error(measure[0][0]).to_f64());
+            observer(&Observed { step, loss, error, parameters: &parameters }).is_break()
+        });
         if rates.advance() {
             fill(&mut lr, &rates.current);
         }
         let due = recorded.has(step);
-        if due || !(diverged.is_empty() || settings.record.is_empty()) {
+        if due || !(ended.is_empty() || settings.record.is_empty()) {
             norms(elements, &gradient, &mut norm);
             ledger.record(seen, due, &norm, &*block, |lane| rates.current[lane]);
             if let Some(terms) = &mut terms {
                 ledger.record_terms(step, due, &terms.account(elements, lanes.len(), &parameters));
             }
         }
-        if step == settings.steps {
+        if step == ledger.last() || stopped {
             break;
         }
-        if !diverged.is_empty() {
-            for lane in diverged.drain(..) {
+        if !ended.is_empty() {
+            for Ended { lane, diverged } in ended.drain(..) {
+                rates.stop(lane);
+                if !diverged {
+                    continue;
+                }
                 // Back to where it started and still: a dead lane must not slow the others by NaN or
                 // by values out of range, and has no more news.
-                rates.stop(lane);
                 let first = lane / LANES * elements;
                 stepper.reset(first, elements, lane % LANES);
                 for row in first..first + elements {
@@ -194,7 +176,19 @@ fn run_block<F: Float>(
         rates.listen(|lane| loss[lane / LANES][lane % LANES].to_f64());
         step += 1;
     }
-    (ledger.finish(Seen { step, measured: true, loss: &loss, measure: &measure }, &*block), parameters)
+    let mut results = ledger.finish(Seen { step, measured: true, loss: &loss, measure: &measure }, &*block);
+    if training.ends {
+        for (lane, result) in results.iter_mut().enumerate() {
+            result.end = lane_of(&parameters, elements, lane);
+        }
+    }
+    results
+}
+
+/// The parameters of a lane.
+fn lane_of<F: Float>(parameters: &[Row<F>], elements: usize, lane: usize) -> Vec<f64> {
+    let own = lane / LANES * elements..(lane / LANES + 1) * elements;
+    parameters[own].iter().map(|row| row[lane % LANES].to_f64()).collect()
 }
 
 /// Writes the rates of the lanes into rows; places behind the last lane keep 0.

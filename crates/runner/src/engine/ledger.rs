@@ -3,6 +3,7 @@
 use analysis::records::Outcome;
 use numeric::{Float, LANES, Row, Rows, rows, vectorize};
 
+use super::Until;
 use super::terms::{Share, Terms};
 use crate::plan::Settings;
 
@@ -28,6 +29,8 @@ pub(super) trait Metric<F> {
 pub struct Moment {
     /// The step, from 0 for the start.
     pub step: u64,
+    /// The gradients spent by then.
+    pub evaluations: u64,
     /// The loss there.
     pub loss: f64,
     /// The error there.
@@ -61,6 +64,8 @@ pub struct LaneResult {
     pub terms: Vec<Share>,
     /// Why it failed, where it did.
     pub message: String,
+    /// The parameters where it ended, if they were asked for.
+    pub end: Vec<f64>,
 }
 
 impl Default for LaneResult {
@@ -76,11 +81,24 @@ impl Default for LaneResult {
             curve: Vec::new(),
             terms: Vec::new(),
             message: String::new(),
+            end: Vec::new(),
         }
     }
 }
 
 impl LaneResult {
+    /// The step at which the hardest target was reached.
+    #[must_use]
+    pub fn reached(&self) -> Option<u64> {
+        self.hits.last().copied().flatten()
+    }
+
+    /// The step at which it diverged.
+    #[must_use]
+    pub fn diverged(&self) -> Option<u64> {
+        (self.outcome == Outcome::Diverged).then_some(self.steps)
+    }
+
     /// A lane that broke off.
     pub(super) fn failed(message: &str, targets: usize) -> Self {
         let (outcome, message) = (Outcome::Failed, message.to_owned());
@@ -95,6 +113,9 @@ impl LaneResult {
 /// comparisons a row; only rows in which something may have happened are looked at lane by lane.
 pub(super) struct Ledger<'a, F> {
     settings: &'a Settings,
+    until: Until,
+    /// The last step of all lanes.
+    last: u64,
     best_loss: Rows<F>,
     best_measure: Rows<F>,
     /// A measure above this is no news.
@@ -115,6 +136,14 @@ pub(super) struct Ledger<'a, F> {
     running: usize,
     /// Rows with news, kept between steps so that none is allocated.
     news: Vec<usize>,
+}
+
+/// A lane that has just ended.
+#[derive(Clone, Copy)]
+pub(super) struct Ended {
+    pub lane: usize,
+    /// Whether it has diverged; it has arrived otherwise.
+    pub diverged: bool,
 }
 
 /// When a target was reached.
@@ -145,11 +174,13 @@ fn is_news<F: Float>(loss: F, measure: F, next: F, limit: F) -> bool {
 }
 
 impl<'a, F: Float> Ledger<'a, F> {
-    pub(super) fn new(lanes: usize, settings: &'a Settings) -> Self {
+    pub(super) fn new(lanes: usize, settings: &'a Settings, until: Until) -> Self {
         let chunks = rows::chunks(lanes);
         let targets = settings.targets.len();
         Self {
             settings,
+            until,
+            last: settings.steps,
             best_loss: Rows::splat(F::MAX, chunks),
             best_measure: Rows::splat(F::MAX, chunks),
             next: Rows::splat(F::MAX, chunks),
@@ -165,19 +196,24 @@ impl<'a, F: Float> Ledger<'a, F> {
         }
     }
 
-    /// Whether every lane has diverged.
+    /// Whether every lane has ended before the last step.
     pub(super) fn is_over(&self) -> bool {
         self.running == 0
     }
 
-    /// Takes note of a step. Lanes that have just diverged are added to `diverged`. A target that must hold for h
+    /// The step at which lanes end that are still running then.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Takes note of a step. Lanes that have just ended are added to `ended`. A target that must hold for h
     /// steps is reached at the first evaluated step k at which it is met, once it is met at every evaluation up to one
     /// at step k + h − 1 or later.
     pub(super) fn observe(
         &mut self,
         Seen { step, measured, loss, measure }: Seen<F>,
         metric: &(impl Metric<F> + ?Sized),
-        diverged: &mut Vec<usize>,
+        ended: &mut Vec<Ended>,
     ) {
         if step == 0 {
             self.open(loss, measure, metric);
@@ -197,7 +233,7 @@ impl<'a, F: Float> Ledger<'a, F> {
                 let has_news = has_news && (measured || !l.to_f64().is_finite());
                 if has_news && self.ended.get(lane) == Some(&false) {
                     let error = metric.error(m).to_f64();
-                    self.examine(step, lane, l.to_f64(), error, metric, diverged);
+                    self.examine(step, lane, l.to_f64(), error, metric, ended);
                 }
             }
         }
@@ -250,14 +286,14 @@ impl<'a, F: Float> Ledger<'a, F> {
         }
     }
 
-    /// Gives lanes that diverged at a step without an evaluation of the error the one that was made for them.
+    /// Gives lanes that ended at a step without an evaluation of the error the one that was made for them.
     pub(super) fn amend(
         &mut self,
         Seen { measure, .. }: Seen<F>,
-        diverged: &[usize],
+        ended: &[Ended],
         metric: &(impl Metric<F> + ?Sized),
     ) {
-        for &lane in diverged {
+        for Ended { lane, .. } in ended.iter().copied() {
             let error = metric.error(measure[lane / LANES][lane % LANES]).to_f64();
             let of_lane = &mut self.results[lane].error;
             (of_lane[1], of_lane[2]) = (error, of_lane[2].min(error));
@@ -272,13 +308,13 @@ impl<'a, F: Float> Ledger<'a, F> {
         loss: f64,
         error: f64,
         metric: &(impl Metric<F> + ?Sized),
-        diverged: &mut Vec<usize>,
+        ended: &mut Vec<Ended>,
     ) {
         if !loss.is_finite() || !error.is_finite() || error > self.largest[lane] {
             self.close(lane, Outcome::Diverged, step, loss, error, metric);
             self.next[lane / LANES][lane % LANES] = F::from_f64(-1.0);
             self.running -= 1;
-            diverged.push(lane);
+            ended.push(Ended { lane, diverged: true });
             return;
         }
         let (hold, targets) = (self.settings.hold, &self.settings.targets);
@@ -292,6 +328,14 @@ impl<'a, F: Float> Ledger<'a, F> {
             }
         }
         self.aim(lane, metric);
+        if self.until != Until::Budget && self.hits_of(lane).last().is_some_and(Option::is_some) {
+            self.close(lane, Outcome::Reached, step, loss, error, metric);
+            self.running -= 1;
+            ended.push(Ended { lane, diverged: false });
+            if self.until == Until::First {
+                self.last = self.last.min(Until::patience(step));
+            }
+        }
     }
 
     /// Sets the measure below which there may be news: the next target; or anything while one holds that must
@@ -343,7 +387,7 @@ impl<'a, F: Float> Ledger<'a, F> {
         (result.error[1], result.error[2]) = (error, best_error);
     }
 
-    /// Adds a step to the curves: of lanes that are running if it is `due`, and of lanes that diverged
+    /// Adds a step to the curves: of lanes that are running if it is `due`, and of lanes that ended
     /// at this very step in any case, so that a curve shows its end and depends on no other lane.
     pub(super) fn record(
         &mut self,
@@ -358,6 +402,7 @@ impl<'a, F: Float> Ledger<'a, F> {
             if takes_part(self.ended[lane], result, step, due) {
                 result.curve.push(Moment {
                     step,
+                    evaluations: step + self.extra[lane],
                     loss: loss[chunk][i].to_f64(),
                     error: metric.error(measure[chunk][i]).to_f64(),
                     gradient_norm: gradient_norm[chunk][i].to_f64(),

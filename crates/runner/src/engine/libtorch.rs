@@ -4,15 +4,15 @@
 use losses::Term;
 use numeric::slices::{slice, slice_mut};
 use numeric::{Float, LANES, Row, rows};
-use optimizers::{Clip, Oracle, Stepper, TensorStepper};
-use problems::Graph;
+use optimizers::{Clip, Optimizer, Oracle, Stepper, TensorStepper};
+use problems::{Draw, Graph};
 use rayon::prelude::*;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::ledger::{LaneResult, Ledger, Metric, Seen};
+use super::ledger::{Ended, LaneResult, Ledger, Metric, Seen};
 use super::terms::Terms;
-use super::{Rates, Recorded, Watch, failed, guarded};
-use crate::plan::{Batch, Lane};
+use super::{Observed, Observer, Rates, Recorded, Training, guarded};
+use crate::plan::Lane;
 
 /// Errors come as they are.
 struct Identity;
@@ -26,52 +26,53 @@ impl<F: Float> Metric<F> for Identity {
     }
 }
 
-/// Runs the lanes together, or in groups beside each other where the loss computes each lane by itself. A group that
-/// panics is an outcome of its lanes.
-pub(super) fn run<F: Float>(batch: &Batch, watch: Watch) -> Vec<LaneResult> {
-    let group = batch.loss.as_ref().map_or(usize::MAX, |loss| loss.max_lanes());
-    if watch.is_some() || batch.lanes.len() <= group {
-        return run_group::<F>(batch, watch);
+/// Runs the lanes together, or in groups beside each other where the objective computes each lane by itself. A group
+/// that panics is an outcome of its lanes.
+pub(super) fn run<F: Float>(training: &Training, observer: Observer) -> Vec<LaneResult> {
+    let group = training.objective.max_lanes();
+    if observer.is_some() || training.lanes.len() <= group {
+        return run_group::<F>(training, 0, observer);
     }
-    let run = |lanes: &[Lane]| {
-        let own = Batch { lanes: lanes.to_vec(), ..batch.clone() };
-        guarded(|| run_group::<F>(&own, None)).unwrap_or_else(|message| failed(&message, &own))
+    let run = |(number, lanes): (usize, &[Lane])| {
+        let own = Training { lanes, ..*training };
+        guarded(|| run_group::<F>(&own, number * group, None)).unwrap_or_else(|message| own.failed(&message))
     };
-    let groups: Vec<_> = batch.lanes.par_chunks(group).map(run).collect();
+    let groups: Vec<_> = training.lanes.par_chunks(group).enumerate().map(run).collect();
     groups.into_iter().flatten().collect()
 }
 
-fn run_group<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
-    let settings = &*batch.settings;
-    let lanes = batch.lanes.len();
-    let seeds: Vec<u64> = batch.lanes.iter().map(|lane| lane.seed).collect();
-    let mut problem = batch.problem.batch(&seeds, batch.loss.as_ref(), (F::KIND, Device::Cpu));
+/// Runs lanes of which `first` come before them.
+fn run_group<F: Float>(training: &Training, first: usize, mut observer: Observer) -> Vec<LaneResult> {
+    let (settings, optimizer) = (training.settings, training.optimizer);
+    let lanes = training.lanes.len();
+    let seeds: Vec<u64> = training.lanes.iter().map(|lane| lane.seed).collect();
+    let mut problem = training.objective.tensors(&seeds, F::KIND);
     let mut parameters: Vec<Tensor> =
         problem.start().into_iter().map(|start| start.set_requires_grad(true)).collect();
+    move_to::<F>(&mut parameters, lanes, |lane, element| (training.start)(first + lane, element));
     let start: Vec<Tensor> = parameters.iter().map(|p| p.detach().copy()).collect();
-    let mut update = Update::<F>::new(batch, &parameters);
-    let mut rates =
-        Rates::new(&batch.schedule, batch.lanes.iter().map(|lane| lane.lr).collect(), settings.steps);
-    let clip = batch.optimizer.clip();
-    let mut ledger = Ledger::new(lanes, settings);
+    let mut update = Update::<F>::new(optimizer, lanes, &parameters);
+    let base = training.lanes.iter().map(|lane| lane.lr).collect();
+    let mut rates = Rates::new(training.schedule, base, settings.steps);
+    let clip = optimizer.clip();
+    let mut ledger = Ledger::new(lanes, settings, training.until);
     let mut recorded = Recorded::new(&settings.record);
-    let period = batch.problem.error_period();
+    let period = training.objective.error_period();
     // Those of the last evaluation.
     let mut errors = Vec::new();
-    let mut diverged = Vec::new();
+    let mut ended = Vec::new();
     // What the optimizer evaluates besides the gradient of the step.
     let mut extra = vec![0; lanes];
     let mut step = 0;
     let mut loss_rows;
     loop {
-        if let Some(watch) = &mut watch {
-            watch(&first_lane(&parameters));
-        }
-        let loss = problem.loss(step, &parameters);
+        let draw = training.draw(step);
+        problem.set_training(true);
+        let loss = problem.loss(draw, &parameters);
         let losses: Vec<f64> = Vec::try_from(loss.to_kind(Kind::Double)).expect("a loss for each lane");
         assert_eq!(losses.len(), lanes, "the loss must be one number for each lane");
         let due = recorded.has(step);
-        let last = step == settings.steps;
+        let last = step == ledger.last();
         // Before anything else is bound to the problem's modules: the graph holds their parameters, and the error may
         // be taken at other ones.
         let needed = !last || !settings.record.is_empty();
@@ -83,29 +84,37 @@ fn run_group<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
         }
         loss_rows = to_rows::<F>(&losses);
         let seen = Seen { step, measured, loss: &loss_rows, measure: &errors };
-        ledger.observe(seen, &Identity, &mut diverged);
-        // Between two evaluations of the error, curves and lanes that have just diverged have one of their own, which
+        ledger.observe(seen, &Identity, &mut ended);
+        // Between two evaluations of the error, curves and lanes that have just ended have one of their own, which
         // decides nothing.
-        let extra_errors = (!measured && (due || !diverged.is_empty()))
+        let extra_errors = (!measured && (due || !ended.is_empty()))
             .then(|| error_rows::<F>(&mut *problem, &update, &parameters));
         let seen = Seen { measure: extra_errors.as_ref().unwrap_or(&errors), ..seen };
         if !measured {
-            ledger.amend(seen, &diverged, &Identity);
+            ledger.amend(seen, &ended, &Identity);
         }
+        let stopped = observer.as_mut().is_some_and(|observer| {
+            let parameters = lane_of(&parameters, 0);
+            let (loss, error) = (losses[0], seen.measure[0][0].to_f64());
+            observer(&Observed { step, loss, error, parameters: &parameters }).is_break()
+        });
         rates.advance();
-        if due || !(diverged.is_empty() || settings.record.is_empty()) {
-            let terms = problem.terms(step, &parameters);
+        if due || !(ended.is_empty() || settings.record.is_empty()) {
+            let terms = if training.terms { problem.terms(draw, &parameters) } else { Vec::new() };
             if !terms.is_empty() {
                 ledger.record_terms(step, due, &accounts(&mut *problem, &terms, &parameters));
             }
             let norms = to_rows::<F>(&norms(&gradients));
             ledger.record(seen, due, &norms, &Identity, |lane| rates.current[lane]);
         }
-        if last {
+        if step == ledger.last() || stopped {
             break;
         }
-        for lane in diverged.drain(..) {
+        for Ended { lane, diverged } in ended.drain(..) {
             rates.stop(lane);
+            if !diverged {
+                continue;
+            }
             let _guard = tch::no_grad_guard();
             for ((p, start), g) in parameters.iter().zip(&start).zip(&gradients) {
                 p.get(lane as i64).copy_(&start.get(lane as i64));
@@ -119,14 +128,39 @@ fn run_group<F: Float>(batch: &Batch, mut watch: Watch) -> Vec<LaneResult> {
         if let Some(clip) = &clip {
             clip.tensors(&mut gradients);
         }
-        let mut oracle = Asked { problem: &mut *problem, step, loss: loss.detach(), clip, extra: &mut extra };
+        let mut oracle = Asked { problem: &mut *problem, draw, loss: loss.detach(), clip, extra: &mut extra };
         update.step(&rates.current, &mut parameters, &gradients, &mut oracle);
         ledger.charge(&extra);
         extra.fill(0);
         rates.listen(|lane| losses[lane]);
         step += 1;
     }
-    ledger.finish(Seen { step, measured: true, loss: &loss_rows, measure: &errors }, &Identity)
+    let mut results =
+        ledger.finish(Seen { step, measured: true, loss: &loss_rows, measure: &errors }, &Identity);
+    if training.ends {
+        let ends = update.answer(&parameters).unwrap_or(parameters);
+        for (lane, result) in results.iter_mut().enumerate() {
+            result.end = lane_of(&ends, lane);
+        }
+    }
+    results
+}
+
+/// Moves lanes to where they are to start.
+fn move_to<F: Float>(parameters: &mut [Tensor], lanes: usize, place: impl Fn(usize, usize) -> Option<f64>) {
+    let mut first = 0;
+    for parameter in parameters {
+        let values = slice_mut::<F>(parameter);
+        let size = values.len() / lanes;
+        for (lane, own) in values.chunks_exact_mut(size).enumerate() {
+            for (element, value) in own.iter_mut().enumerate() {
+                if let Some(start) = place(lane, first + element) {
+                    *value = F::from_f64(start);
+                }
+            }
+        }
+        first += size;
+    }
 }
 
 /// The error of every lane, where the optimizer's answer is.
@@ -135,16 +169,18 @@ fn error_rows<F: Float>(
     update: &Update<F>,
     parameters: &[Tensor],
 ) -> Vec<Row<F>> {
+    problem.set_training(false);
     to_rows(&match update.answer(parameters) {
         Some(answer) => problem.error(&answer),
         None => problem.error(parameters),
     })
 }
 
-/// The parameters of the first lane.
-fn first_lane(parameters: &[Tensor]) -> Vec<f64> {
-    let of =
-        |p: &Tensor| Vec::try_from(p.detach().get(0).to_kind(Kind::Double).flatten(0, -1)).expect("a vector");
+/// The parameters of a lane, one tensor after the other.
+fn lane_of(parameters: &[Tensor], lane: usize) -> Vec<f64> {
+    let of = |p: &Tensor| {
+        Vec::try_from(p.detach().get(lane as i64).to_kind(Kind::Double).flatten(0, -1)).expect("a vector")
+    };
     parameters.iter().flat_map(|p| -> Vec<f64> { of(p) }).collect()
 }
 
@@ -192,7 +228,7 @@ fn to_rows<F: Float>(values: &[f64]) -> Vec<Row<F>> {
 /// What an optimizer asks of the problem during a step.
 struct Asked<'a> {
     problem: &'a mut dyn problems::Batch,
-    step: u64,
+    draw: Draw,
     loss: Tensor,
     clip: Option<Clip>,
     /// The evaluations that each lane has asked for.
@@ -213,7 +249,7 @@ impl Oracle for Asked<'_> {
         self.extra.iter_mut().zip(asking).for_each(|(extra, asks)| *extra += u64::from(*asks));
         tch::with_grad(|| {
             let points = leaves(points);
-            let loss = self.problem.loss(self.step, &points);
+            let loss = self.problem.loss(self.draw, &points);
             let mut gradients = self.problem.gradients(&loss, &points, Graph::Spend);
             if let Some(clip) = &self.clip {
                 clip.tensors(&mut gradients);
@@ -226,7 +262,7 @@ impl Oracle for Asked<'_> {
         self.extra.iter_mut().for_each(|extra| *extra += 1);
         tch::with_grad(|| {
             let points = leaves(points);
-            let loss = self.problem.loss(self.step, &points);
+            let loss = self.problem.loss(self.draw, &points);
             let gradients = self.problem.gradients(&loss, &points, Graph::Extend);
             // Σ g·v over all lanes: its gradient is H·v, lane by lane.
             let along = gradients.iter().zip(directions).map(|(g, v)| (g * v).sum(None::<Kind>));
@@ -256,16 +292,15 @@ enum Update<F> {
 }
 
 impl<F: Float> Update<F> {
-    fn new(batch: &Batch, parameters: &[Tensor]) -> Self {
-        let lanes = batch.lanes.len();
+    fn new(optimizer: &Optimizer, lanes: usize, parameters: &[Tensor]) -> Self {
         let of = |parameter: &Tensor| {
             let rows = rows::chunks(parameter.numel() / lanes);
-            let steppers = (0..lanes).map(|_| batch.optimizer.stepper::<F>(rows)).collect::<Option<Vec<_>>>();
+            let steppers = (0..lanes).map(|_| optimizer.stepper::<F>(rows)).collect::<Option<Vec<_>>>();
             steppers.map(|of_lane| Steppers { rows, of_lane })
         };
         match parameters.iter().map(of).collect() {
             Some(steppers) => Self::Fused(steppers),
-            None => Self::Tensors(batch.optimizer.tensor()),
+            None => Self::Tensors(optimizer.tensor()),
         }
     }
 

@@ -1,32 +1,145 @@
 //! The two engines, and what they have in common.
 
+mod evaluator;
 mod fused;
 mod ledger;
 mod libtorch;
+mod objective;
 mod terms;
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 use analysis::records::{Dtype, Engine};
-use optimizers::schedules::{Factors, Observer, Schedule};
+use optimizers::Optimizer;
+use optimizers::schedules::{self, Factors, Schedule};
+use problems::Draw;
 
+pub use evaluator::{Evaluated, Evaluator};
 pub use ledger::{LaneResult, Moment};
+pub use objective::{Altered, Change, Fast, Objective, Workload};
 pub use terms::Share;
 
-use crate::plan::Batch;
+use crate::plan::{Batch, Lane, Settings};
 
 thread_local! {
     /// Whether a panic on this thread belongs to a cell, and is reported in its row.
     static IN_CELL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a batch; lane by lane what it came to. A batch that panics (libtorch's way to refuse shapes or
-/// memory) is an outcome of its lanes and stops nothing else.
+/// What is trained, by what, from where, and until when.
+#[derive(Clone, Copy)]
+pub struct Training<'a> {
+    /// What is trained.
+    pub objective: &'a dyn Objective,
+    /// By which optimizer.
+    pub optimizer: &'a Optimizer,
+    /// Under which schedule.
+    pub schedule: &'a Schedule,
+    /// Learning rates and seeds.
+    pub lanes: &'a [Lane],
+    /// Where lanes start, by lane and element, if not where their seeds say.
+    pub start: &'a (dyn Fn(usize, usize) -> Option<f64> + Sync),
+    /// Budget, targets and recording.
+    pub settings: &'a Settings,
+    /// What runs it.
+    pub engine: Engine,
+    /// Whether all steps see the frozen draw.
+    pub frozen: bool,
+    /// When lanes end.
+    pub until: Until,
+    /// Whether the terms of the loss are accounted for at the recorded steps.
+    pub terms: bool,
+    /// Whether the parameters at the end are kept.
+    pub ends: bool,
+}
+
+/// When lanes end, if they don't diverge before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When the budget is spent.
+    Budget,
+    /// At the hardest target.
+    Arrival,
+    /// As before, and all of them soon after the first has arrived: at three times its steps.
+    First,
+}
+
+impl Until {
+    /// The last step of all lanes where the first arrives at this one.
+    fn patience(step: u64) -> u64 {
+        step.saturating_mul(3).saturating_add(10)
+    }
+}
+
+/// What an observer sees of the first lane at every step, before its update.
+pub struct Observed<'a> {
+    /// The step.
+    pub step: u64,
+    /// The loss.
+    pub loss: f64,
+    /// The error; between two evaluations of it, the last one.
+    pub error: f64,
+    /// The parameters.
+    pub parameters: &'a [f64],
+}
+
+/// Sees every step of a single lane, and may end it.
+pub type Observer<'a> = Option<&'a mut dyn FnMut(&Observed) -> ControlFlow<()>>;
+
+impl Training<'_> {
+    /// Runs the lanes; lane by lane what it came to. Lanes that panic (libtorch's way to refuse shapes or memory) fail,
+    /// and stop nothing else.
+    ///
+    /// # Panics
+    /// If several lanes are observed.
+    #[must_use]
+    pub fn run(&self, observer: Observer) -> Vec<LaneResult> {
+        assert!(observer.is_none() || self.lanes.len() == 1, "one lane can be observed");
+        let run = match (self.engine, self.settings.dtype) {
+            (Engine::Fused, Dtype::Float32) => fused::run::<f32>,
+            (Engine::Fused, Dtype::Float64) => fused::run::<f64>,
+            (Engine::Libtorch, Dtype::Float32) => libtorch::run::<f32>,
+            (Engine::Libtorch, Dtype::Float64) => libtorch::run::<f64>,
+        };
+        guarded(|| run(self, observer)).unwrap_or_else(|message| self.failed(&message))
+    }
+
+    /// The results of lanes that a panic ended.
+    fn failed(&self, message: &str) -> Vec<LaneResult> {
+        vec![LaneResult::failed(message, self.settings.targets.len()); self.lanes.len()]
+    }
+
+    /// What a step sees.
+    fn draw(&self, step: u64) -> Draw {
+        if self.frozen { Draw::Frozen } else { Draw::Step(step) }
+    }
+}
+
+/// Trains the lanes of a batch of the plan as `with` says, which may change how.
+fn train<T>(batch: &Batch, with: impl FnOnce(Training) -> T) -> T {
+    let objective = Workload { problem: batch.problem.clone(), loss: batch.loss.clone() };
+    with(Training {
+        objective: &objective,
+        optimizer: &batch.optimizer,
+        schedule: &batch.schedule,
+        lanes: &batch.lanes,
+        start: &|_, _| None,
+        settings: &batch.settings,
+        engine: batch.engine,
+        frozen: false,
+        until: Until::Budget,
+        terms: true,
+        ends: false,
+    })
+}
+
+/// Runs a batch.
 #[must_use]
 pub fn run(batch: &Batch) -> Vec<LaneResult> {
-    run_watched(batch, None)
+    train(batch, |training| training.run(None))
 }
 
 /// Runs a batch of one lane, and shows its parameters at every step: before the first update, and after each.
@@ -34,41 +147,18 @@ pub fn run(batch: &Batch) -> Vec<LaneResult> {
 /// # Panics
 /// If the batch has other lanes.
 pub fn follow(batch: &Batch, watch: &mut dyn FnMut(&[f64])) {
-    assert_eq!(batch.lanes.len(), 1, "one lane can be followed");
-    run_watched(batch, Some(watch));
-}
-
-/// What sees the parameters of the first lane.
-type Watch<'a> = Option<&'a mut dyn FnMut(&[f64])>;
-
-fn run_watched(batch: &Batch, watch: Watch) -> Vec<LaneResult> {
-    let run = match (batch.engine, batch.settings.dtype) {
-        (Engine::Fused, Dtype::Float32) => fused::run::<f32>,
-        (Engine::Fused, Dtype::Float64) => fused::run::<f64>,
-        (Engine::Libtorch, Dtype::Float32) => libtorch::run::<f32>,
-        (Engine::Libtorch, Dtype::Float64) => libtorch::run::<f64>,
+    let mut observer = |observed: &Observed| {
+        watch(observed.parameters);
+        ControlFlow::Continue(())
     };
-    guarded(|| run(batch, watch)).unwrap_or_else(|message| failed(&message, batch))
+    train(batch, |training| training.run(Some(&mut observer)));
 }
 
-/// The results of lanes that a panic ended.
-fn failed(message: &str, batch: &Batch) -> Vec<LaneResult> {
-    vec![LaneResult::failed(message, batch.settings.targets.len()); batch.lanes.len()]
-}
-
-/// Runs a batch on the fused engine with lanes that start, by lane and element, where `start` says, or, if it
-/// doesn't, where their seeds say; with the parameters that every lane ended at.
-///
-/// # Errors
-/// What a panic said.
-pub fn run_from(
-    batch: &Batch,
-    start: &(dyn Fn(usize, usize) -> Option<f64> + Sync),
-) -> Result<Vec<(LaneResult, Vec<f64>)>, String> {
-    guarded(|| match batch.settings.dtype {
-        Dtype::Float32 => fused::run_from::<f32>(batch, start),
-        Dtype::Float64 => fused::run_from::<f64>(batch, start),
-    })
+/// Runs a batch with lanes that start, by lane and element, where `start` says, or, if it doesn't, where their seeds say;
+/// with the parameters that every lane ended at.
+#[must_use]
+pub fn run_from(batch: &Batch, start: &(dyn Fn(usize, usize) -> Option<f64> + Sync)) -> Vec<LaneResult> {
+    train(batch, |training| Training { start, ends: true, ..training }.run(None))
 }
 
 /// What `run` gives, or what its panic said.
@@ -111,7 +201,7 @@ struct Rates {
     factors: Factors,
     factor: f64,
     /// One state a lane, where the schedule listens to the loss.
-    feedback: Vec<Observer>,
+    feedback: Vec<schedules::Observer>,
     current: Vec<f64>,
 }
 

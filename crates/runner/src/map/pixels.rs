@@ -101,13 +101,13 @@ impl<'a> Painter<'a> {
             .map_err(|error| error.to_string())?;
         let settings = self.settings.clone();
         let batch = Batch { problem, loss, optimizer, schedule, lanes, settings, engine, grid: 0 };
-        let pixel = |(result, end): (engine::LaneResult, Vec<f64>)| match result.outcome {
+        let pixel = |result: engine::LaneResult| match result.outcome {
             Outcome::Failed => Err(result.message),
-            outcome => Ok(self.pixel(outcome, &result, &end)),
+            _ => Ok(self.pixel(&result)),
         };
         if engine == Engine::Fused {
             let start = |lane: usize, element: usize| said(&Vary::Start(element), lane);
-            return engine::run_from(&batch, &start)?.into_iter().map(pixel).collect();
+            return engine::run_from(&batch, &start).into_iter().map(pixel).collect();
         }
         let Batch { problem, loss, optimizer, settings, .. } = &batch;
         let most = plan::at_once(problem, loss.as_ref(), optimizer, engine, settings, &OnceCell::new())
@@ -117,22 +117,23 @@ impl<'a> Painter<'a> {
         for own in batch.lanes.chunks(most) {
             let results = engine::run(&Batch { lanes: own.to_vec(), ..batch.clone() });
             for result in results {
-                line.push(pixel((result, Vec::new()))?);
+                line.push(pixel(result)?);
             }
         }
         Ok(line)
     }
 
-    fn pixel(&self, outcome: Outcome, result: &engine::LaneResult, end: &[f64]) -> Pixel {
-        let hit = result.hits.first().copied().flatten();
-        let diverged = outcome == Outcome::Diverged;
+    fn pixel(&self, result: &engine::LaneResult) -> Pixel {
+        let hit = result.reached();
+        let diverged = result.diverged().is_some();
         let steps = match hit {
             Some(step) => step as f32,
             None if diverged => f32::NAN,
             None => f32::INFINITY,
         };
         let error = if diverged { f32::NAN } else { result.error[1] as f32 };
-        let minimiser = if hit.is_some() && !diverged { nearest(&self.minimisers, end) } else { None };
+        let minimiser =
+            if hit.is_some() && !diverged { nearest(&self.minimisers, &result.end) } else { None };
         Pixel { steps, error, minimiser: minimiser.map_or(f32::NAN, |index| index as f32) }
     }
 }

@@ -6,7 +6,7 @@ use analysis::figures::{Axis, Figure, Ground, Line, Mark, Panel, Spot};
 use analysis::records::Role;
 use analysis::report::{NAMED, Results, Workload};
 use numeric::{LANES, Row, rows};
-use problems::Problem;
+use problems::{Draw, Problem};
 
 use crate::engine;
 use crate::plan::{Batch, Labels, Lane, Plan, Settings};
@@ -155,7 +155,7 @@ fn ground(problem: &Problem, seed: u64, x: (f64, f64), y: (f64, f64)) -> Option<
     }
     let mut gradient = vec![rows::zero::<f64>(); 2 * chunks];
     let [mut loss, mut measure] = [(); 2].map(|()| vec![rows::zero::<f64>(); chunks]);
-    block.evaluate(&parameters, &mut gradient, &mut loss, &mut measure);
+    block.evaluate(Draw::Frozen, &parameters, &mut gradient, &mut loss, &mut measure);
     let values = (0..count).map(|k| loss[k / LANES][k % LANES]).collect();
     Some(Ground { x, y, columns: ACROSS, values })
 }

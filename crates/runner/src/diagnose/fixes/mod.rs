@@ -8,11 +8,11 @@ mod training;
 use analysis::diagnosis::{Cause, Finding, Tried};
 use optimizers::{Optimizer, Schedule};
 
-use super::fit::FitModel;
+use super::fit::Fit;
 use super::probe::{Probes, Progress};
-use super::race::Run;
 use super::setup::Setup;
 use crate::config::diagnose::Case;
+use crate::engine::LaneResult;
 
 pub(super) use line_fit::{fitted_line, line_fit, noisy_intercepts};
 
@@ -37,7 +37,7 @@ enum How {
 /// Training in another way than the author's.
 struct Training {
     /// Another loss, start or target.
-    fit: Option<FitModel>,
+    fit: Option<Fit>,
     /// In float64, whatever the author has.
     double: bool,
     optimizer: Optimizer,
@@ -63,7 +63,7 @@ enum Rates {
 /// A fix, what became of it, and the run to show.
 pub(super) struct Outcome {
     pub tried: Tried,
-    pub run: Option<Run>,
+    pub run: Option<LaneResult>,
 }
 
 /// The most steps that a fix may take, where the author's run doesn't arrive sooner.

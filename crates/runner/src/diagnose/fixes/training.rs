@@ -55,7 +55,7 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
     );
     add(
         // Momentum averages no noise away, and random numbers make runs dear.
-        case.optimizer.name() == "sgd" && !wrong && !setup.exact.is_random(),
+        case.optimizer.name() == "sgd" && !wrong && !setup.random,
         "momentum",
         "momentum of 0.9",
         &[IllConditioning, LocalMinima, SaddlePoint, Plateau],

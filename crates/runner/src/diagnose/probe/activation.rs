@@ -2,15 +2,16 @@
 
 use analysis::diagnosis::{Asleep, thresholds};
 use numeric::Stream;
+use problems::Draw;
 
 use super::norm;
-use crate::diagnose::model::{Draw, Model};
+use crate::engine::Evaluator;
 
 /// A start of the usual size for a model's tensors, or for one of them: N(0, 1/fan-in), and 0 for vectors.
-pub(in crate::diagnose) fn usual_start(model: &Model, only: Option<usize>) -> Vec<f64> {
+pub(in crate::diagnose) fn usual_start(model: &Evaluator, only: Option<usize>) -> Vec<f64> {
     let mut point = model.start.clone();
     let mut first = 0;
-    for (k, shape) in model.tensors().iter().enumerate() {
+    for (k, shape) in model.shapes.iter().map(|(_, shape)| shape).enumerate() {
         let count = shape.iter().product::<i64>() as usize;
         if only.is_none_or(|only| only == k) {
             // The first dimension is the lane's.
@@ -26,10 +27,10 @@ pub(in crate::diagnose) fn usual_start(model: &Model, only: Option<usize>) -> Ve
 
 /// The tensor of a model that wakes up the most when it is drawn anew at the usual size, among those that get
 /// hardly any of the gradient: the activation behind it is flat.
-pub(super) fn asleep(model: &Model) -> Option<Asleep> {
+pub(super) fn asleep(model: &Evaluator) -> Option<Asleep> {
     const MOST: usize = 32;
-    let shapes = model.tensors();
-    if model.predictions() > 0 || shapes.len() < 2 {
+    let shapes: Vec<&Vec<i64>> = model.shapes.iter().map(|(_, shape)| shape).collect();
+    if shapes.len() < 2 {
         return None;
     }
     let gradient = model.at(&model.start, Draw::Frozen).1;

@@ -2,18 +2,19 @@
 
 use analysis::diagnosis::{Curvature, Saddle, Spectrum, lanczos, thresholds};
 use numeric::Stream;
+use problems::Draw;
 
 use super::{along, displacement, dot, norm, sample, with};
-use crate::diagnose::model::{Draw, Model};
-use crate::diagnose::race::Run;
+use crate::diagnose::run::Trajectory;
 use crate::diagnose::setup::Setup;
+use crate::engine::Evaluator;
 
 /// The Hessian times a vector: exactly, or by differences of gradients where that is 0 or can't be had. `None` where
 /// it isn't finite.
 ///
 /// Where the exact product is NaN or infinite, a difference is a number that may say nothing but how long its step
 /// was: it counts if a step of a fourth gives the same.
-fn hessian_times(model: &Model, point: &[f64], vector: &[f64], unit: f64) -> Option<Vec<f64>> {
+fn hessian_times(model: &Evaluator, point: &[f64], vector: &[f64], unit: f64) -> Option<Vec<f64>> {
     let finite = |product: &Vec<f64>| product.iter().all(|x| x.is_finite());
     let exact = model.hessian_times(point, vector);
     let is_broken = exact.as_ref().is_some_and(|product| !finite(product));
@@ -39,7 +40,12 @@ fn hessian_times(model: &Model, point: &[f64], vector: &[f64], unit: f64) -> Opt
 }
 
 /// Curvatures at a point, as seen from a start vector or from a random one.
-pub(super) fn spectrum(model: &Model, point: &[f64], unit: f64, start: Option<&[f64]>) -> Option<Spectrum> {
+pub(super) fn spectrum(
+    model: &Evaluator,
+    point: &[f64],
+    unit: f64,
+    start: Option<&[f64]>,
+) -> Option<Spectrum> {
     let steps = if model.size() <= 64 { model.size() } else { 40 };
     let random: Vec<f64> = {
         let mut stream = Stream::new("diagnose: Lanczos", &[point.len() as u64]);
@@ -48,29 +54,27 @@ pub(super) fn spectrum(model: &Model, point: &[f64], unit: f64, start: Option<&[
     lanczos(start.unwrap_or(&random), steps, |v| hessian_times(model, point, v, unit))
 }
 
-pub(super) fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
+pub(super) fn saddle(setup: &Setup, seen: &Trajectory, scale: f64) -> Option<Saddle> {
     let model = &setup.exact;
     let away = |point: &[f64], direction: &[f64]| {
         let offset: Vec<f64> = point.iter().zip(&setup.star.point).map(|(p, s)| p - s).collect();
         dot(&offset, direction).abs()
     };
-    let steps = run.curve.iter().map(|(step, ..)| *step);
-    let candidates: Vec<(&Vec<f64>, u64)> = run
+    let candidates: Vec<&(u64, Vec<f64>)> = seen
         .points
         .iter()
-        .zip(steps)
-        .filter(|(point, _)| {
+        .filter(|(_, point)| {
             let error = model.error(point);
             error > 2.0 * setup.tolerance && error < 10.0 * setup.start_error
         })
         .collect();
     let middle = along(setup, 0.5);
-    let points = candidates.iter().map(|(point, _)| *point).chain([&middle]);
+    let points = candidates.iter().map(|(_, point)| point).chain([&middle]);
     let gradients = points.map(|point| norm(&model.at(point, Draw::Frozen).1));
     let steepest = gradients.filter(|size| size.is_finite()).fold(0.0, f64::max);
     let looks = if model.size() <= 64 { 12 } else { 3 };
     let looked = sample(candidates.len(), looks).into_iter().filter_map(|k| {
-        let (point, step) = candidates[k];
+        let (step, point) = candidates[k];
         let spectrum = spectrum(model, point, setup.unit, None)?;
         let least = spectrum.least()?;
         let gradient = model.at(point, Draw::Frozen).1;
@@ -82,7 +86,7 @@ pub(super) fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
             left: left_by_newton(model, point, &gradient, least, &spectrum.least_direction),
             steepest,
             distance: away(point, &spectrum.least_direction),
-            step,
+            step: *step,
         })
     });
     // The flattest for its curvature, among those that are curved enough.
@@ -92,7 +96,13 @@ pub(super) fn saddle(setup: &Setup, run: &Run, scale: f64) -> Option<Saddle> {
 }
 
 /// What a Newton step along a direction leaves of the gradient along it.
-fn left_by_newton(model: &Model, point: &[f64], gradient: &[f64], curvature: f64, direction: &[f64]) -> f64 {
+fn left_by_newton(
+    model: &Evaluator,
+    point: &[f64],
+    gradient: &[f64],
+    curvature: f64,
+    direction: &[f64],
+) -> f64 {
     let along = dot(gradient, direction);
     if along.abs() <= 1e-9 * norm(gradient) || along == 0.0 {
         return 0.0;
@@ -127,7 +137,7 @@ pub(super) fn curvature(setup: &Setup, point: &[f64], finish: f64) -> Option<Cur
 const PROBES: u64 = 16;
 
 /// The Hessian's diagonal: column by column, or by Hutchinson's probes. `None` where a number in it isn't finite.
-fn diagonal(model: &Model, point: &[f64], unit: f64) -> Option<Vec<f64>> {
+fn diagonal(model: &Evaluator, point: &[f64], unit: f64) -> Option<Vec<f64>> {
     let n = model.size();
     if n <= 64 {
         let entry = |i: usize| {

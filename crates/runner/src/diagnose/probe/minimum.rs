@@ -1,14 +1,13 @@
 //! Whether there is a minimum, and whether it is the target.
 
 use analysis::diagnosis::{Bias, Fall, thresholds};
-use tch::Kind;
+use problems::{Draw, Readout};
 
 use super::{norm, singles, with};
-use crate::config::diagnose::Readout;
 use crate::diagnose::fixes::fitted_line;
-use crate::diagnose::model::{Draw, Model};
-use crate::diagnose::race::Run;
-use crate::diagnose::setup::{Probed, Setup, has_exact_solution, search, unbiased};
+use crate::diagnose::run::search;
+use crate::diagnose::setup::{Setup, unbiased};
+use crate::engine::LaneResult;
 
 /// Whether the loss is the same number wherever it is looked at, near and far.
 pub(super) fn is_constant(setup: &Setup) -> bool {
@@ -27,14 +26,14 @@ pub(super) fn is_constant(setup: &Setup) -> bool {
 }
 
 /// Looks along descent directions for a fall without end.
-pub(super) fn fall(setup: &Setup, run: &Run) -> Option<Fall> {
+pub(super) fn fall(setup: &Setup, run: &LaneResult) -> Option<Fall> {
     let model = &setup.exact;
     let n = model.size();
     let whole = setup.unit * (n as f64).sqrt();
     let mut directions: Vec<(Vec<f64>, Vec<f64>, String)> = Vec::new();
     let finite = |point: &[f64]| point.iter().all(|p| p.is_finite());
     let mut points = vec![(model.start.clone(), "from the start")];
-    if finite(&run.end) && run.diverged.is_none() {
+    if finite(&run.end) && run.diverged().is_none() {
         points.push((run.end.clone(), "from where your run ends"));
     }
     points.push((setup.star.point.clone(), "from the target"));
@@ -99,21 +98,21 @@ pub(super) fn bias(setup: &Setup) -> Option<Bias> {
     let star = &setup.star;
     let at_target = star.solution.as_ref().map(|(_, value)| *value);
     let plain = Bias { error: star.error, least: star.value, at_target, ..Bias::default() };
-    match &setup.subject {
-        Probed::Fit(fit) => {
+    match &setup.fit {
+        Some(fit) => {
             let shift = (fit.readout == Readout::Identity).then(|| {
                 let (point, target) = (&star.point, &fit.target.values);
-                let point = &point[..setup.exact.predictions()];
+                let point = &point[..setup.predictions()];
                 let sum: f64 = point.iter().enumerate().map(|(i, p)| p - target[i % target.len()]).sum();
                 sum / point.len() as f64
             });
             let far = star.error > thresholds::BIAS * setup.start_error;
             Some(Bias { shift, line: if far { fitted_line(setup, fit) } else { None }, ..plain })
         }
-        Probed::Problem(problem) if has_exact_solution(&problem.problem) => Some(plain),
-        Probed::Problem(problem) => {
-            let other = Model::problem(&unbiased(problem)?, Kind::Double);
-            let found = search(&other, &other.start, setup.unit, 200)?;
+        None if star.solution.is_some() => Some(plain),
+        None => {
+            let other = setup.exactly(unbiased(&setup.workload)?)?;
+            let found = search(&other, &other.start, setup.unit, 100)?;
             Some(Bias { unavoidable: other.error(&found.point), ..plain })
         }
     }

@@ -13,11 +13,13 @@ use analysis::records::Dtype;
 pub(super) use activation::usual_start;
 pub(super) use minimum::is_endless;
 
+use problems::Draw;
+
 use super::fixes::line_fit;
-use super::model::Draw;
-use super::race::{Lane, Rules, Run, race};
-use super::setup::{Probed, Setup};
+use super::run::{Rules, Trajectory, Way};
+use super::setup::Setup;
 use crate::config::diagnose::Case;
+use crate::engine::{LaneResult, Until};
 
 /// Tells how far the work is.
 pub(super) type Progress<'a> = &'a dyn Fn(&str);
@@ -25,9 +27,9 @@ pub(super) type Progress<'a> = &'a dyn Fn(&str);
 /// What was measured, and what later steps need of it.
 pub(super) struct Probes {
     pub evidence: Evidence,
-    pub baseline: Run,
+    pub baseline: LaneResult,
     /// The author's way at other rates.
-    pub sweep: Vec<(Lane, Run)>,
+    pub sweep: Vec<(f64, LaneResult)>,
     pub noisy: bool,
     /// The author's steps in a line fit.
     pub line_fit: Option<LineFit>,
@@ -41,17 +43,16 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     progress("the noise of single steps");
     let noisy = runs::is_noisy(&setup.model);
     progress("your own run");
-    let lane = own_lane(case, setup);
-    let rules =
-        Rules { budget: case.steps, tolerance: setup.tolerance, noisy, first_wins: false, keep: true };
-    let run = race(&setup.model, std::slice::from_ref(&lane), rules).swap_remove(0);
+    let way = own_way(case, setup);
+    let rules = Rules { budget: case.steps, tolerance: setup.tolerance, noisy, until: Until::Arrival };
+    let (run, seen) = Trajectory::of(&setup.model, &way, case.lr, rules);
     progress("the way from the minimum to the start");
     let finish = way::finish(setup);
     // A minimum at infinity has an exponential tail, no curvature and no sides: then it is where the run may end
     // that counts.
     let far = finish >= 0.5;
     let paths = way::paths(setup, if far { 1.0 } else { finish });
-    let non_finite = way::non_finite(case, setup, &run, &paths);
+    let non_finite = way::non_finite(case, setup, &run, &seen, &paths);
     progress("how far the loss falls");
     let fall = minimum::fall(setup, &run);
     let plateau = residual::plateau(setup, &paths);
@@ -59,65 +60,61 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     let end = along(setup, if far { finish } else { 0.0 });
     // Where the curvature at the end is unknown, none is large beside it.
     let scale = curvature::spectrum(&setup.exact, &end, setup.unit, None).map(|s| s.largest_size());
-    let saddle = scale.and_then(|scale| curvature::saddle(setup, &run, scale));
+    let saddle = scale.and_then(|scale| curvature::saddle(setup, &seen, scale));
     progress("other learning rates");
-    let sweep = runs::sweep(setup, &lane, rules, &run);
-    let baseline = baseline(case, setup, &run);
+    let sweep = runs::sweep(setup, &way, case.lr, rules, &run);
+    let baseline = baseline(case, setup, &run, &seen);
     let evidence = Evidence {
         best_rate: runs::best(&sweep, case.lr),
-        best_smaller: runs::best_smaller(setup, &lane, rules, &baseline),
+        best_smaller: runs::best_smaller(setup, &way, case.lr, rules, &baseline),
         baseline,
         shapes: residual::shapes(setup),
         non_finite,
         no_gradient: setup.no_gradient.clone(),
         constant: minimum::is_constant(setup),
-        single: setup.exact.as_fit().is_some(),
-        parameters: setup.exact.predictions(),
-        random: setup.exact.is_random(),
-        noise: noisy.then(|| runs::noise(setup, &lane, rules, finish)),
+        single: setup.fit.is_some(),
+        parameters: setup.predictions(),
+        random: setup.random,
+        noise: noisy.then(|| runs::noise(setup, &way, case.lr, rules, finish)),
         fall,
         bias: minimum::bias(setup),
         // Random numbers differ between number types.
-        precision: (case.dtype == Dtype::Float32 && !setup.exact.is_random())
+        precision: (case.dtype == Dtype::Float32 && !setup.random)
             .then(|| way::precision(setup, finish))
             .flatten(),
         saddle,
         sides: (!far).then(|| residual::sides(setup)).flatten(),
-        asleep: activation::asleep(&setup.exact),
+        asleep: if setup.fit.is_some() { None } else { activation::asleep(&setup.exact) },
         plateau: Some(plateau),
         exponent: way::flatness(setup, finish),
         terms: residual::terms(setup),
         curvature: curvature::curvature(setup, &end, finish),
         paths,
     };
-    let line_fit = match &setup.subject {
-        Probed::Fit(fit) => line_fit(setup, fit, &lane, noisy),
-        Probed::Problem(_) => None,
-    };
+    let line_fit = setup.fit.as_ref().and_then(|fit| line_fit(setup, fit, &way, case.lr));
     Probes { evidence, baseline: run, sweep, noisy, line_fit }
 }
 
-fn baseline(case: &Case, setup: &Setup, run: &Run) -> Baseline {
+fn baseline(case: &Case, setup: &Setup, run: &LaneResult, seen: &Trajectory) -> Baseline {
     Baseline {
         budget: case.steps,
-        reached: run.reached,
-        diverged: run.diverged,
+        reached: run.reached(),
+        diverged: run.diverged(),
         tolerance: setup.tolerance,
         start_error: setup.start_error,
-        end_error: run.end_error,
+        end_error: run.error[1],
         start_loss: setup.exact.at(&setup.exact.start, Draw::Frozen).0,
-        turning: run.turning,
-        overshoot: run.worst_error / setup.start_error,
+        turning: seen.turning,
+        overshoot: seen.worst_error / setup.start_error,
         trapped: runs::trapped(setup, run),
     }
 }
 
 /// The author's own way to train.
-pub(super) fn own_lane(case: &Case, setup: &Setup) -> Lane {
-    Lane {
+pub(super) fn own_way(case: &Case, setup: &Setup) -> Way {
+    Way {
         optimizer: case.optimizer.clone(),
         schedule: case.schedule.clone(),
-        lr: case.lr,
         start: setup.model.start.clone(),
     }
 }
@@ -147,9 +144,9 @@ fn sample(count: usize, most: usize) -> Vec<usize> {
 
 /// The parameters that are looked at one by one; none in a model, where they mean nothing alone.
 fn singles(setup: &Setup, evaluations: usize) -> Vec<usize> {
-    let n = setup.exact.predictions();
+    let n = setup.predictions();
     // A loss with random numbers is evaluated point by point.
-    let most = if setup.exact.is_random() { 4 } else { 16 };
+    let most = if setup.random { 4 } else { 16 };
     sample(n, (4_000_000 / (evaluations * n.max(1))).clamp(2, most))
 }
 

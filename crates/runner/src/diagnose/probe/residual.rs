@@ -1,28 +1,26 @@
 //! The loss as a function of single predictions.
 
 use analysis::diagnosis::{Path, Plateau, Shapes, Sides, Term, gamma, thresholds};
+use problems::{Array, Draw, Readout};
 use tch::Kind;
 
 use super::way::moved;
 use super::{WALK, along, displacement, dot, norm, sample, singles, with};
-use crate::config::diagnose::Readout;
-use crate::diagnose::fit::FitModel;
+use crate::diagnose::fit::Fit;
 use crate::diagnose::fixes::noisy_intercepts;
-use crate::diagnose::minimise::{Limits, lbfgs};
-use crate::diagnose::model::{Draw, Model};
-use crate::diagnose::numbers::Array;
-use crate::diagnose::setup::{Probed, Setup};
+use crate::diagnose::run::search_within;
+use crate::diagnose::setup::Setup;
+use crate::engine::{Altered, Change, Evaluator};
 
 pub(super) fn shapes(setup: &Setup) -> Option<Shapes> {
-    let Probed::Fit(fit) = &setup.subject else { return None };
-    let (prediction, target) = (fit.seen_shape(), fit.target.shape.clone());
+    let fit = setup.fit.as_ref()?;
+    let (prediction, target) = (fit.seen_shape().to_vec(), fit.target.shape.clone());
     let count = |shape: &[i64]| shape.iter().product::<i64>();
     if prediction == target || count(&prediction) != count(&target) {
         return None;
     }
-    let same =
-        FitModel { target: Array { shape: prediction.clone(), ..fit.target.clone() }, ..(**fit).clone() };
-    let same = Model::fit(&same, Kind::Double).ok()?;
+    let same = Fit { target: Array { shape: prediction.clone(), ..fit.target.clone() }, ..fit.clone() };
+    let same = setup.evaluator(&same, Kind::Double).ok()?;
     let (a, b) = (setup.exact.at(&setup.exact.start, Draw::Frozen), same.at(&same.start, Draw::Frozen));
     let matters = norm(&a.1.iter().zip(&b.1).map(|(a, b)| a - b).collect::<Vec<_>>()) > 1e-9 * norm(&b.1);
     Some(Shapes { prediction, target, matters })
@@ -32,7 +30,7 @@ pub(super) fn plateau(setup: &Setup, paths: &[Path]) -> Plateau {
     let (model, star) = (&setup.exact, &setup.star);
     let (value, gradient) = model.at(&model.start, Draw::Frozen);
     let joint = gamma(dot(&gradient, &displacement(setup)), value - star.value);
-    let singles: Vec<usize> = sample(model.predictions(), (20_000_000 / model.size()).clamp(4, 256))
+    let singles: Vec<usize> = sample(setup.predictions(), (20_000_000 / model.size()).clamp(4, 256))
         .into_iter()
         .filter(|i| {
             (model.start[*i] - star.point[*i]).abs() > 1.5 * setup.tolerance / setup.start_error * setup.unit
@@ -75,7 +73,7 @@ pub(super) fn plateau(setup: &Setup, paths: &[Path]) -> Plateau {
 
 /// The residual beyond which slopes are at least ten times smaller than nearer the minimum, and how many times.
 fn edge(setup: &Setup, paths: &[Path]) -> Option<(f64, f64)> {
-    let Probed::Fit(fit) = &setup.subject else { return None };
+    let fit = setup.fit.as_ref()?;
     if fit.readout != Readout::Identity {
         return None;
     }
@@ -110,12 +108,12 @@ fn edge(setup: &Setup, paths: &[Path]) -> Option<(f64, f64)> {
 
 /// The largest slope at flat predictions, whatever the target, over the largest on their way to the minimum.
 fn whatever_target(setup: &Setup, flat: &[usize], paths: &[Path]) -> Option<f64> {
-    let Probed::Fit(fit) = &setup.subject else { return None };
+    let fit = setup.fit.as_ref()?;
     let steepest = paths.iter().flat_map(|path| &path.slopes).fold(0.0_f64, |m, slope| m.max(slope.abs()));
-    if flat.is_empty() || fit.seen_shape() != fit.target.shape && fit.readout_shape() != fit.target.shape {
+    if flat.is_empty() || *fit.seen_shape() != fit.target.shape && fit.readout_shape != fit.target.shape {
         return None;
     }
-    let here = fit.read_out_numbers(&fit.start.values);
+    let here = fit.problem().read_out(setup.model.seed, &fit.start.values).ok()?;
     if here.len() != fit.target.values.len() {
         return None;
     }
@@ -124,7 +122,7 @@ fn whatever_target(setup: &Setup, flat: &[usize], paths: &[Path]) -> Option<f64>
     for shift in [-1.0, -0.3, -0.1, 0.1, 0.3, 1.0] {
         let values = here.iter().map(|value| value + shift * reach).collect();
         let target = Array { values, shape: fit.target.shape.clone() };
-        let moved = Model::fit(&FitModel { target, ..(**fit).clone() }, Kind::Double).ok()?;
+        let moved = setup.evaluator(&Fit { target, ..fit.clone() }, Kind::Double).ok()?;
         let gradient = moved.at(&moved.start, Draw::Frozen).1;
         for i in flat.iter().filter(|i| gradient[**i].is_finite()) {
             largest = largest.max((gradient[*i] * (setup.exact.start[*i] - setup.star.point[*i])).abs());
@@ -136,7 +134,7 @@ fn whatever_target(setup: &Setup, flat: &[usize], paths: &[Path]) -> Option<f64>
 
 /// Slopes at equal distances on both sides of the minimum.
 pub(super) fn sides(setup: &Setup) -> Option<Sides> {
-    let Probed::Fit(fit) = &setup.subject else { return None };
+    let fit = setup.fit.as_ref()?;
     // Where the prediction isn't in the target's units, distances only compare near the minimum.
     let share = if fit.readout == Readout::Identity { 1.0 } else { 0.25 };
     let furthest = displacement(setup).into_iter().fold(0.0_f64, |m, d| m.max(d.abs()));
@@ -145,7 +143,7 @@ pub(super) fn sides(setup: &Setup) -> Option<Sides> {
         |a: &(f64, f64), b: &(f64, f64)| libm::log(a.1).abs().total_cmp(&libm::log(b.1).abs());
     let (distance, ratio) = at.into_iter().flatten().max_by(furthest_from_1)?;
     // One frozen draw says nothing of a line.
-    let intercepts = if setup.exact.is_random() { None } else { noisy_intercepts(setup, fit) };
+    let intercepts = if setup.random { None } else { noisy_intercepts(setup, fit) };
     Some(Sides { distance, ratio, bias: population_bias(setup, fit), intercepts })
 }
 
@@ -153,7 +151,7 @@ pub(super) fn sides(setup: &Setup) -> Option<Sides> {
 fn ratio_of_sides(setup: &Setup, distance: f64) -> Option<(f64, f64)> {
     let (model, star) = (&setup.exact, &setup.star.point);
     // What else a loss is told, such as a log-variance, has no sides.
-    let outputs = model.as_fit().map_or(1, FitModel::outputs);
+    let outputs = setup.fit.as_ref().map_or(1, Fit::outputs);
     let mut logs: Vec<f64> = singles(setup, 64)
         .into_iter()
         .filter(|i| i.is_multiple_of(outputs))
@@ -169,9 +167,9 @@ fn ratio_of_sides(setup: &Setup, distance: f64) -> Option<(f64, f64)> {
 }
 
 /// The bias of the best constant under Gaussian noise of the start's size, in standard deviations.
-fn population_bias(setup: &Setup, fit: &FitModel) -> Option<f64> {
+fn population_bias(setup: &Setup, fit: &Fit) -> Option<f64> {
     const QUANTILES: usize = 2001;
-    if fit.readout != Readout::Identity || fit.seen_shape() != fit.target.shape {
+    if fit.readout != Readout::Identity || *fit.seen_shape() != fit.target.shape {
         return None;
     }
     let mut sorted = fit.target.values.clone();
@@ -182,8 +180,9 @@ fn population_bias(setup: &Setup, fit: &FitModel) -> Option<f64> {
     let shape = vec![QUANTILES as i64];
     let target = Array { values: values.collect(), shape: shape.clone() };
     let start = Array { values: vec![centre; QUANTILES], shape };
-    let model = Model::fit(&FitModel { start, target, noise: 0.0, ..fit.clone() }, Kind::Double).ok()?;
-    let own = &setup.star.point[setup.exact.predictions()..];
+    let fit = Fit { readout_shape: start.shape.clone(), start, target, noise: 0.0, ..fit.clone() };
+    let model = setup.evaluator(&fit, Kind::Double).ok()?;
+    let own = &setup.star.point[setup.predictions()..];
     let slope = |b: f64| {
         let point = [&*vec![centre + b * sigma; QUANTILES], own].concat();
         model.at(&point, Draw::Frozen).1[..QUANTILES].iter().sum::<f64>()
@@ -214,15 +213,13 @@ pub(super) fn terms(setup: &Setup) -> Vec<Term> {
     let shares = [0.0, 1.0, 0.25, 0.5, 0.75];
     let points: Vec<f64> = shares.iter().flat_map(|share| along(setup, *share)).collect();
     let of = |(k, name): (usize, String)| {
-        let gradients = model.evaluate_term(&points, Draw::Frozen, Some(k)).gradients;
+        let alone = Altered { inner: model.objective.clone(), change: Change::Term(k) };
+        let alone = Evaluator::new(std::sync::Arc::new(alone), model.seed, model.kind).ok()?;
+        let gradients = alone.evaluate(&points, Draw::Frozen).gradients;
         let norms: Vec<f64> = gradients.chunks(model.size()).map(norm).collect();
-        let alone = |point: &[f64]| {
-            let at = model.evaluate_term(point, Draw::Frozen, Some(k));
-            (at.values[0], at.gradients)
-        };
-        let limits = Limits { evaluations: 100, unit: setup.unit * (model.size() as f64).sqrt(), reach: 1e3 };
-        let is_goal = !lbfgs(alone, |_| false, &model.start, limits).ran_away;
-        Term { name, at_minimum: norms[0], at_start: norms[1], on_path: norms[1..].to_vec(), is_goal }
+        let found = search_within(&alone, &model.start, setup.unit, 50, 1e3);
+        let is_goal = found.is_none_or(|found| !found.ran_away);
+        Some(Term { name, at_minimum: norms[0], at_start: norms[1], on_path: norms[1..].to_vec(), is_goal })
     };
-    model.term_names().into_iter().enumerate().map(of).collect()
+    model.term_names().into_iter().enumerate().filter_map(of).collect()
 }

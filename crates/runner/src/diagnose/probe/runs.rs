@@ -2,21 +2,23 @@
 
 use analysis::diagnosis::{Baseline, Noise, Rate, thresholds};
 
+use problems::Draw;
+
 use super::along;
 use crate::diagnose::fixes::round;
-use crate::diagnose::model::{Draw, Model};
-use crate::diagnose::race::{Lane, Rules, Run, race};
-use crate::diagnose::setup::{Setup, search};
+use crate::diagnose::run::{Rules, Way, search, train};
+use crate::diagnose::setup::Setup;
+use crate::engine::{Evaluator, LaneResult, Until};
 
 /// Whether steps differ at one point.
-pub(super) fn is_noisy(model: &Model) -> bool {
+pub(super) fn is_noisy(model: &Evaluator) -> bool {
     let mut draws = (0..4).map(|step| model.at(&model.start, Draw::Step(step)).1);
     let first = draws.next().expect("there are four");
     draws.any(|gradient| gradient.iter().zip(&first).any(|(a, b)| a != b && !(a.is_nan() && b.is_nan())))
 }
 
 /// tr Σ / ‖ḡ‖² over the gradients of single steps.
-fn noise_at(model: &Model, point: &[f64]) -> f64 {
+fn noise_at(model: &Evaluator, point: &[f64]) -> f64 {
     const REPEATS: u64 = 32;
     let gradients: Vec<Vec<f64>> = (0..REPEATS).map(|step| model.at(point, Draw::Step(step)).1).collect();
     let n = REPEATS as f64;
@@ -31,60 +33,78 @@ fn noise_at(model: &Model, point: &[f64]) -> f64 {
     if power > 0.0 { variance / power } else { f64::INFINITY }
 }
 
-pub(super) fn noise(setup: &Setup, lane: &Lane, rules: Rules, finish: f64) -> Noise {
-    let frozen = Rules { noisy: false, keep: false, ..rules };
+pub(super) fn noise(setup: &Setup, way: &Way, lr: f64, rules: Rules, finish: f64) -> Noise {
+    let frozen = Rules { noisy: false, ..rules };
     Noise {
         at_start: noise_at(&setup.model, &setup.model.start),
         at_finish: noise_at(&setup.model, &along(setup, finish)),
-        frozen_reached: race(&setup.model, std::slice::from_ref(lane), frozen)[0].reached,
+        frozen_reached: train(&setup.model, way, &[lr], frozen, None)[0].reached(),
     }
 }
 
 /// How far the minimum next to a run's end is above the best one, over the fall from the start.
-pub(super) fn trapped(setup: &Setup, run: &Run) -> f64 {
-    if run.reached.is_some() || setup.exact.as_fit().is_some() {
+pub(super) fn trapped(setup: &Setup, run: &LaneResult) -> f64 {
+    if run.reached().is_some() || setup.fit.is_some() || run.end.is_empty() {
         return 0.0;
     }
     let start = setup.exact.at(&setup.exact.start, Draw::Frozen).0;
-    let found = search(&setup.exact, &run.end, setup.unit, 200);
+    let found = search(&setup.exact, &run.end, setup.unit, 100);
     found.map_or(0.0, |found| (found.value - setup.star.value) / (start - setup.star.value))
 }
 
 /// Runs at rates from a thousandth to 100000 times the author's, with everything else as it is.
-pub(super) fn sweep(setup: &Setup, lane: &Lane, rules: Rules, run: &Run) -> Vec<(Lane, Run)> {
-    let budget = run.reached.unwrap_or(rules.budget).min(setup.model.most_in_a_grid());
-    let lanes: Vec<Lane> = setup
-        .model
-        .grid(-3, 5)
-        .into_iter()
-        .map(|factor| Lane { lr: round(lane.lr * factor), ..lane.clone() })
-        .filter(|other| other.lr != lane.lr)
-        .collect();
-    let runs = race(&setup.model, &lanes, Rules { budget, first_wins: true, keep: false, ..rules });
-    lanes.into_iter().zip(runs).collect()
+pub(super) fn sweep(
+    setup: &Setup,
+    way: &Way,
+    lr: f64,
+    rules: Rules,
+    run: &LaneResult,
+) -> Vec<(f64, LaneResult)> {
+    at_multiples(
+        setup,
+        way,
+        lr,
+        setup.grid(-3, 5),
+        Rules { budget: run.reached().unwrap_or(rules.budget), ..rules },
+    )
+}
+
+/// Runs at other rates than the author's, in so many times it.
+fn at_multiples(
+    setup: &Setup,
+    way: &Way,
+    lr: f64,
+    factors: Vec<f64>,
+    rules: Rules,
+) -> Vec<(f64, LaneResult)> {
+    let mut rates: Vec<f64> = factors.into_iter().map(|factor| round(lr * factor)).collect();
+    rates.retain(|rate| *rate != lr);
+    let budget = rules.budget.min(setup.most_in_a_grid());
+    let runs = train(&setup.model, way, &rates, Rules { budget, until: Until::First, ..rules }, None);
+    rates.into_iter().zip(runs).collect()
 }
 
 /// The best of a sweep, over the author's rate; the nearest of equals.
-pub(super) fn best(sweep: &[(Lane, Run)], lr: f64) -> Option<Rate> {
-    let reached = sweep.iter().filter_map(|(lane, run)| Some((lane.lr / lr, run.reached?)));
+pub(super) fn best(sweep: &[(f64, LaneResult)], lr: f64) -> Option<Rate> {
+    let reached = sweep.iter().filter_map(|(rate, run)| Some((rate / lr, run.reached()?)));
     let best =
         reached.min_by(|a, b| a.1.cmp(&b.1).then(libm::log(a.0).abs().total_cmp(&libm::log(b.0).abs())))?;
     Some(Rate { factor: best.0, steps: best.1 })
 }
 
 /// The best of smaller rates, where the run looks as if its own were too large.
-pub(super) fn best_smaller(setup: &Setup, lane: &Lane, rules: Rules, baseline: &Baseline) -> Option<Rate> {
+pub(super) fn best_smaller(
+    setup: &Setup,
+    way: &Way,
+    lr: f64,
+    rules: Rules,
+    baseline: &Baseline,
+) -> Option<Rate> {
     if !thresholds::overshoots(baseline) {
         return None;
     }
-    let budget = baseline.reached.unwrap_or(rules.budget).min(setup.model.most_in_a_grid());
-    let lanes: Vec<Lane> = setup
-        .model
-        .grid(-3, 0)
-        .into_iter()
-        .map(|factor| Lane { lr: round(lane.lr * factor), ..lane.clone() })
-        .filter(|other| other.lr < lane.lr)
-        .collect();
-    let runs = race(&setup.model, &lanes, Rules { budget, first_wins: true, keep: false, ..rules });
-    best(&lanes.into_iter().zip(runs).collect::<Vec<_>>(), lane.lr)
+    let mut factors = setup.grid(-3, 0);
+    factors.retain(|factor| round(lr * factor) < lr);
+    let budget = baseline.reached.unwrap_or(rules.budget);
+    best(&at_multiples(setup, way, lr, factors, Rules { budget, ..rules }), lr)
 }

@@ -2,15 +2,15 @@
 
 use analysis::diagnosis::{NonFinite, Path, Precision, exponent, thresholds};
 use analysis::records::Dtype;
+use problems::{Array, Draw};
 use tch::Kind;
 
 use super::{WALK, along, dot, norm, singles, with};
 use crate::config::diagnose::Case;
-use crate::diagnose::fit::FitModel;
-use crate::diagnose::model::{Draw, Model};
-use crate::diagnose::numbers::Array;
-use crate::diagnose::race::Run;
-use crate::diagnose::setup::{Probed, Setup};
+use crate::diagnose::fit::Fit;
+use crate::diagnose::run::Trajectory;
+use crate::diagnose::setup::Setup;
+use crate::engine::{Evaluator, LaneResult};
 
 /// The largest share of the way that is within the tolerance, seen from the minimum; 0 if the minimum isn't.
 pub(super) fn finish(setup: &Setup) -> f64 {
@@ -26,7 +26,12 @@ pub(super) fn finish(setup: &Setup) -> f64 {
 }
 
 /// Value and slope along a straight line.
-fn walk(model: &Model, from: &[f64], to: &[f64], points: impl Iterator<Item = f64>) -> (Vec<f64>, Vec<f64>) {
+fn walk(
+    model: &Evaluator,
+    from: &[f64],
+    to: &[f64],
+    points: impl Iterator<Item = f64>,
+) -> (Vec<f64>, Vec<f64>) {
     let direction: Vec<f64> = to.iter().zip(from).map(|(a, b)| a - b).collect();
     let all: Vec<f64> = points
         .flat_map(|t| from.iter().zip(&direction).map(move |(p, d)| p + t * d).collect::<Vec<_>>())
@@ -36,7 +41,7 @@ fn walk(model: &Model, from: &[f64], to: &[f64], points: impl Iterator<Item = f6
     (evaluated.values, slopes)
 }
 
-fn path(model: &Model, from: &[f64], to: &[f64], segments: usize) -> Path {
+fn path(model: &Evaluator, from: &[f64], to: &[f64], segments: usize) -> Path {
     let share = |k: usize| k as f64 / segments as f64;
     let (values, slopes) = walk(model, from, to, (0..=segments).map(share));
     let mut path = Path { values, slopes, stays: 1.0, finish: 0.0 };
@@ -47,7 +52,7 @@ fn path(model: &Model, from: &[f64], to: &[f64], segments: usize) -> Path {
 }
 
 /// How much of a path's worst mismatch is left when its segment is divided by 64, twice.
-fn stays(model: &Model, from: &[f64], to: &[f64], path: &Path) -> f64 {
+fn stays(model: &Evaluator, from: &[f64], to: &[f64], path: &Path) -> f64 {
     let (Some(worst), n) = (path.worst(), path.segments() as f64) else { return 1.0 };
     let before = path.mismatches()[worst];
     let (mut start, mut length) = (worst as f64 / n, 1.0 / n);
@@ -88,9 +93,15 @@ pub(super) fn moved(setup: &Setup, singles: Vec<usize>) -> Vec<usize> {
     singles.into_iter().filter(far).filter(matters).collect()
 }
 
-pub(super) fn non_finite(case: &Case, setup: &Setup, run: &Run, paths: &[Path]) -> Option<NonFinite> {
+pub(super) fn non_finite(
+    case: &Case,
+    setup: &Setup,
+    run: &LaneResult,
+    seen: &Trajectory,
+    paths: &[Path],
+) -> Option<NonFinite> {
     let what = |value: f64| if value.is_finite() { "the gradient" } else { "the loss" };
-    let broken = |model: &Model, point: &[f64]| {
+    let broken = |model: &Evaluator, point: &[f64]| {
         let (value, gradient) = model.at(point, Draw::Frozen);
         (!value.is_finite() || gradient.iter().any(|g| !g.is_finite())).then(|| what(value))
     };
@@ -100,10 +111,10 @@ pub(super) fn non_finite(case: &Case, setup: &Setup, run: &Run, paths: &[Path]) 
     if let Some(what) = broken(&setup.model, &setup.model.start) {
         return Some(NonFinite { place: "at the start".into(), in_run: true, what });
     }
-    if let Some(point) = &run.broke_at {
+    if let Some(step) = run.diverged().filter(|_| !(run.loss[1].is_finite() && run.error[1].is_finite())) {
+        let point = &seen.last;
         let far = |a: &[f64]| a.iter().zip(&setup.star.point).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         if far(point) <= 3.0 * far(&setup.model.start) {
-            let step = run.diverged.unwrap_or(0);
             let what = broken(&setup.model, point).unwrap_or("the loss");
             return Some(NonFinite { place: format!("at step {step} of your run"), in_run: true, what });
         }
@@ -131,13 +142,9 @@ pub(super) fn non_finite(case: &Case, setup: &Setup, run: &Run, paths: &[Path]) 
 pub(super) fn precision(setup: &Setup, finish: f64) -> Option<Precision> {
     // Both see the same numbers: those that float32 has.
     let rounded = |values: &[f64]| values.iter().map(|v| f64::from(*v as f32)).collect::<Vec<f64>>();
-    let exact = match &setup.subject {
-        Probed::Fit(fit) => {
-            let target = Array { values: rounded(&fit.target.values), shape: fit.target.shape.clone() };
-            Model::fit(&FitModel { target, ..(**fit).clone() }, Kind::Double).ok()?
-        }
-        Probed::Problem(_) => return None,
-    };
+    let fit = setup.fit.as_ref()?;
+    let target = Array { values: rounded(&fit.target.values), shape: fit.target.shape.clone() };
+    let exact = setup.evaluator(&Fit { target, ..fit.clone() }, Kind::Double).ok()?;
     let mut worst = Precision::default();
     let nearest = finish.max(1e-6);
     for k in 0..=12 {

@@ -3,13 +3,43 @@
 use std::fmt;
 
 use losses::File;
-
-use super::size::{MOST_NUMBERS, grouped};
-use serde::Deserialize;
+use numeric::Stream;
+use registry::grouped;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::read_tensors;
+
+/// The most numbers of a target or a start: a dozen runs go side by side, with some twenty vectors of that length each.
+pub const MOST_NUMBERS: u64 = 1_000_000;
+
+/// Numbers and their shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Array {
+    /// One after another, the last dimension the fastest.
+    pub values: Vec<f64>,
+    /// The shape.
+    pub shape: Vec<i64>,
+}
+
+impl Array {
+    fn filled(shape: &[i64], mut value: impl FnMut(usize) -> f64) -> Self {
+        let count = shape.iter().product::<i64>() as usize;
+        Self { values: (0..count).map(&mut value).collect(), shape: shape.to_vec() }
+    }
+
+    /// The same on libtorch.
+    #[must_use]
+    pub fn tensor(&self, kind: Kind) -> Tensor {
+        Tensor::from_slice(&self.values).reshape(&self.shape).to_kind(kind)
+    }
+}
 
 /// Numbers as a config writes them: one, a list, or a generator.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Values {
     /// As they stand.
     List(Vec<f64>),
@@ -18,7 +48,7 @@ pub enum Values {
 }
 
 /// A generator of numbers.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Draws {
     /// mean + std·N(0, 1)
@@ -33,10 +63,12 @@ pub enum Draws {
     Classes(Classes),
     /// A tensor of an `.npz` or `.safetensors` file.
     File(FromFile),
+    /// These numbers in this shape.
+    Array(Array),
 }
 
 /// See [`Draws::Normal`].
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Normal {
     /// The mean.
@@ -44,6 +76,7 @@ pub struct Normal {
     /// The standard deviation.
     pub std: f64,
     /// The shape; the target's, or `[16]`, if it isn't said.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Vec<i64>>,
 }
 
@@ -54,7 +87,7 @@ impl Default for Normal {
 }
 
 /// See [`Draws::Uniform`].
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Uniform {
     /// The lower end.
@@ -62,6 +95,7 @@ pub struct Uniform {
     /// The upper end.
     pub to: f64,
     /// The shape; the target's, or `[16]`, if it isn't said.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Vec<i64>>,
 }
 
@@ -72,11 +106,12 @@ impl Default for Uniform {
 }
 
 /// See [`Draws::Constant`]. May be written as its value alone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Constant {
     /// The value.
     pub value: f64,
     /// The shape; the target's, or `[16]`, if it isn't said.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Vec<i64>>,
 }
 
@@ -110,24 +145,25 @@ impl<'de> Deserialize<'de> for Constant {
 }
 
 /// See [`Draws::Classes`].
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classes {
     /// How many classes.
     pub count: i64,
     /// The shape; the target's, or `[16]`, if it isn't said.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Vec<i64>>,
 }
 
 /// See [`Draws::File`].
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FromFile {
     /// Relative to the config's folder.
     pub path: File,
     /// Which tensor of it; the only one, if it isn't said.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tensor: Option<String>,
 }
 
@@ -167,7 +203,8 @@ impl<'de> Deserialize<'de> for Values {
 
 impl Values {
     /// The file that they are read from.
-    pub(super) fn file(&self) -> Option<&File> {
+    #[must_use]
+    pub fn file(&self) -> Option<&File> {
         match self {
             Self::Draws(Draws::File(FromFile { path, .. })) => Some(path),
             Self::Draws(Draws::Offset(offset)) => offset.file(),
@@ -176,7 +213,8 @@ impl Values {
     }
 
     /// What is wrong with the numbers themselves, if anything.
-    pub(super) fn fault(&self) -> Option<String> {
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
         let finite = |name: &str, value: f64| {
             (!value.is_finite()).then(|| format!("`{name}` must be finite, and is {value}"))
         };
@@ -228,7 +266,108 @@ impl Values {
                     .or_else(|| sized(shape))
                     .or_else(|| (logits > i128::from(MOST_NUMBERS)).then(many))
             }
+            Self::Draws(Draws::Array(Array { values, shape })) => sized(&Some(shape.clone())).or_else(|| {
+                let count = shape.iter().product::<i64>();
+                (count != values.len() as i64)
+                    .then(|| format!("`shape` {shape:?} holds {count} numbers, and there are {}", values.len()))
+            }),
             Self::Draws(Draws::File(_)) => None,
         }
+    }
+
+    /// The numbers of a target, drawn for `seed` where they are random.
+    ///
+    /// # Errors
+    /// If a file can't be read, or has no such tensor.
+    pub fn target(&self, seed: u64) -> Result<Array, String> {
+        self.draw("diagnose: target", seed, &[16], None)
+    }
+
+    /// The numbers of a start; those without a shape of their own take the target's.
+    ///
+    /// # Errors
+    /// As [`target`](Self::target), and if an offset has not as many numbers as the target.
+    pub fn start(&self, target: &Array, seed: u64) -> Result<Array, String> {
+        self.draw("diagnose: start", seed, &target.shape, Some(target))
+    }
+
+    fn draw(
+        &self,
+        purpose: &str,
+        seed: u64,
+        default_shape: &[i64],
+        target: Option<&Array>,
+    ) -> Result<Array, String> {
+        let mut stream = Stream::new(purpose, &[seed]);
+        let shape = |shape: &Option<Vec<i64>>| shape.clone().unwrap_or_else(|| default_shape.to_vec());
+        Ok(match self {
+            Self::List(list) if list.len() == 1 && target.is_some() => {
+                Array::filled(default_shape, |_| list[0])
+            }
+            Self::List(list) => Array { shape: vec![list.len() as i64], values: list.clone() },
+            Self::Draws(Draws::Array(array)) => array.clone(),
+            Self::Draws(Draws::Normal(Normal { mean, std, shape: own })) => {
+                Array::filled(&shape(own), |_| mean + std * stream.normal())
+            }
+            Self::Draws(Draws::Uniform(Uniform { from, to, shape: own })) => {
+                Array::filled(&shape(own), |_| from + (to - from) * stream.uniform())
+            }
+            Self::Draws(Draws::Constant(Constant { value, shape: own })) => {
+                Array::filled(&shape(own), |_| *value)
+            }
+            Self::Draws(Draws::Classes(Classes { count, shape: own })) => {
+                Array::filled(&shape(own), |i| (i as i64 % count) as f64)
+            }
+            Self::Draws(Draws::Offset(offset)) => {
+                let target = target.ok_or("a target can't be an offset from itself")?;
+                let offset = offset.draw(purpose, seed, default_shape, Some(target))?;
+                if offset.values.len() != target.values.len() {
+                    return Err(format!(
+                        "the start is an offset of {} numbers from a target of {}: give them the same shape",
+                        offset.values.len(),
+                        target.values.len()
+                    ));
+                }
+                let sum = target.values.iter().zip(&offset.values).map(|(t, o)| t + o).collect();
+                Array { values: sum, shape: offset.shape }
+            }
+            Self::Draws(Draws::File(file)) => file.read()?,
+        })
+    }
+
+    /// Whether another seed draws other numbers.
+    pub(crate) fn is_random(&self) -> bool {
+        match self {
+            Self::Draws(Draws::Normal(Normal { std, .. })) => *std > 0.0,
+            Self::Draws(Draws::Uniform(Uniform { from, to, .. })) => from < to,
+            Self::Draws(Draws::Offset(offset)) => offset.is_random(),
+            _ => false,
+        }
+    }
+}
+
+impl FromFile {
+    fn read(&self) -> Result<Array, String> {
+        let Self { path, tensor } = self;
+        path.check()?;
+        let shown = path.path().display();
+        let tensors = read_tensors(path).map_err(|message| format!("{shown}: {message}"))?;
+        let names = || tensors.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let found = match tensor {
+            Some(name) => tensors
+                .iter()
+                .find(|(known, _)| known == name)
+                .ok_or_else(|| format!("{shown} has no tensor `{name}`: it has {}", names()))?,
+            None if tensors.len() == 1 => &tensors[0],
+            None => {
+                return Err(format!("{shown} has several tensors: choose by `tensor`, one of {}", names()));
+            }
+        };
+        let values = Vec::<f64>::try_from(found.1.to_kind(Kind::Double).flatten(0, -1))
+            .map_err(|error| format!("the tensor `{}` of {shown} isn't numbers: {error}", found.0))?;
+        if values.is_empty() {
+            return Err(format!("the tensor `{}` of {shown} is empty", found.0));
+        }
+        Ok(Array { values, shape: found.1.size() })
     }
 }

@@ -1,0 +1,562 @@
+use std::rc::Rc;
+
+use losses::{File, Kernel, Loss, Replicas, Targets};
+use numeric::{Float, LANES, Row, Rows, Stream, rows, vectorize};
+use registry::{Described, Info};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::linear::{draws, lane_rows};
+use crate::supervised::{Model, Supervised};
+use crate::values::{Array, Draws, Normal, Values};
+use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses, require};
+
+/// Free predictions against a target of your own.
+///
+/// ```text
+/// loss  = mean over i of ℓ(r(p)ᵢ, targetᵢ + noise·N(0, 1)),  r the readout, noise drawn anew at each step
+/// error = √ mean over i of (r(p)ᵢ − targetᵢ)²
+/// ```
+/// What `sees = "prediction"` says: ℓ is told p itself, as a loss of logits is, and the error is that of r(p). Where the
+/// loss needs classes, the target holds their numbers, predictions are logits `[n, classes]`, and the error compares
+/// the readout with one-hot vectors. `direct_fit` is the same with a target and a start drawn from N(0, 1).
+///
+/// Start and target are a number, a list, or a generator such as `{ normal = { std = 2, shape = [16] } }`; a start may be
+/// an `offset` from the target.
+///
+/// Checked against: PyTorch 2.13, loss and gradient under every readout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FreeFit {
+    /// Where the predictions start.
+    pub start: Values,
+    /// Where the readout of the predictions should end.
+    pub target: Values,
+    /// From the prediction to what the target is.
+    pub readout: Readout,
+    /// What the loss is told.
+    pub sees: Sees,
+    /// The standard deviation of the noise on the target.
+    pub noise: f64,
+}
+
+/// How a prediction becomes what the target is given as.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Readout {
+    /// It is that already.
+    #[default]
+    Identity,
+    /// σ(p)
+    Sigmoid,
+    /// Over the last dimension.
+    Softmax,
+    /// max(p, 0)
+    Relu,
+    /// tanh(p)
+    Tanh,
+    /// eᵖ
+    Exp,
+    /// The product over the last dimension, such as a·b of pairs (a, b).
+    Product,
+    /// The first along the last dimension, such as the mean of a mean and a log-variance.
+    First,
+    /// What a module of your own returns: forward(prediction).
+    TorchScript(Box<Exported>),
+}
+
+impl Readout {
+    /// Whether it may be flat.
+    #[must_use]
+    pub fn is_activation(&self) -> bool {
+        !matches!(self, Self::Identity | Self::Product | Self::First)
+    }
+
+    /// Whether each number of the readout is a function of one prediction.
+    #[must_use]
+    pub fn is_elementwise(&self) -> bool {
+        matches!(self, Self::Identity | Self::Sigmoid | Self::Relu | Self::Tanh | Self::Exp)
+    }
+
+    /// One number of the readout, and its slope; as libtorch, exact in both tails.
+    #[inline(always)]
+    fn of<F: Float>(&self, p: F) -> (F, F) {
+        let (zero, one) = (F::default(), F::from_f64(1.0));
+        match self {
+            Self::Sigmoid => {
+                // The slope s·(1 − s) vanishes where s rounds to 1.
+                let small = (-p.abs()).exp();
+                let s = if p < zero { small / (one + small) } else { one / (one + small) };
+                (s, s * (one - s))
+            }
+            Self::Tanh => {
+                let t = p.tanh();
+                (t, one - t * t)
+            }
+            Self::Relu => (if p < zero { zero } else { p }, if p > zero { one } else { zero }),
+            Self::Exp => (p.exp(), p.exp()),
+            _ => (p, one),
+        }
+    }
+
+    /// The predictions whose readout is the target, where that can be said of each by itself.
+    fn inverse(&self, target: &[f64]) -> Option<Vec<f64>> {
+        let each = |inverse: fn(f64) -> f64| Some(target.iter().map(|y| inverse(*y)).collect());
+        match self {
+            Self::Identity | Self::Relu => Some(target.to_vec()),
+            Self::Sigmoid => each(|y| libm::log(y / (1.0 - y))),
+            Self::Tanh => each(libm::atanh),
+            Self::Exp | Self::Softmax => each(libm::log),
+            Self::Product | Self::First | Self::TorchScript(_) => None,
+        }
+    }
+}
+
+/// See [`Readout::TorchScript`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exported {
+    /// As `torch.jit.save` writes it, relative to the config's folder.
+    pub file: File,
+}
+
+/// What the loss is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sees {
+    /// The readout of the prediction, as a model whose last layer it is would hand over.
+    #[default]
+    Readout,
+    /// The prediction itself: a loss of logits.
+    Prediction,
+}
+
+impl Default for FreeFit {
+    fn default() -> Self {
+        let normal = |std, shape| Values::Draws(Draws::Normal(Normal { mean: 0.0, std, shape }));
+        Self {
+            start: Values::Draws(Draws::Offset(Box::new(normal(2.0, None)))),
+            target: normal(1.0, Some(vec![16])),
+            readout: Readout::Identity,
+            sees: Sees::Readout,
+            noise: 0.0,
+        }
+    }
+}
+
+impl Described for FreeFit {
+    fn info(&self) -> Info {
+        Info {
+            summary: "free predictions against a target of your own, through a readout",
+            formula: "loss = mean ℓ(r(p), target);  error = √ mean (r(p) − target)²\n\
+                      { free_fit = { start = -2, target = 0, readout = \"sigmoid\" } }",
+            source: "the free fit of the diagnosis",
+        }
+    }
+}
+
+/// Start and target of a seed, and the shapes that follow.
+struct Drawn {
+    start: Array,
+    target: Array,
+    /// The shape of the readout.
+    readout: Vec<i64>,
+    /// The shape of what the loss is told.
+    seen: Vec<i64>,
+}
+
+impl FreeFit {
+    fn draw(&self, seed: u64, kind: Kind) -> Result<Drawn, String> {
+        let target = self.target.target(seed)?;
+        let start = self.start.start(&target, seed)?;
+        let readout = match &self.readout {
+            Readout::Product | Readout::First => start.shape[..start.shape.len().max(1) - 1].to_vec(),
+            Readout::TorchScript(exported) => {
+                let module = Replicas::load(&exported.file, 1, (kind, Device::Cpu))?;
+                read(&module, &start.tensor(kind).set_requires_grad(true))?.size()
+            }
+            _ => start.shape.clone(),
+        };
+        let seen = if self.sees == Sees::Readout { readout.clone() } else { start.shape.clone() };
+        Ok(Drawn { start, target, readout, seen })
+    }
+
+    /// The shapes of the readout and of what the loss is told.
+    ///
+    /// # Errors
+    /// If numbers can't be read, or the readout is a module that doesn't take them.
+    pub fn shapes(&self, seed: u64) -> Result<[Vec<i64>; 2], String> {
+        self.draw(seed, Kind::Double).map(|drawn| [drawn.readout, drawn.seen])
+    }
+
+    /// The readout of a point.
+    ///
+    /// # Errors
+    /// As [`shapes`](Self::shapes).
+    pub fn read_out(&self, seed: u64, point: &[f64]) -> Result<Vec<f64>, String> {
+        let model = OnTensors::new(self, &[seed], Targets::Values, (Kind::Double, Device::Cpu))?;
+        let prediction = Tensor::from_slice(point).reshape(model.start.size());
+        Ok(Vec::try_from(model.read(&prediction).flatten(0, -1)).expect("numbers"))
+    }
+
+    /// What is added to the targets at a step.
+    fn noise(&self, seed: u64, step: u64, count: usize) -> Vec<f64> {
+        let mut stream = Stream::new("diagnose: noise", &[seed, step]);
+        (0..count).map(|_| self.noise * stream.normal()).collect()
+    }
+
+    /// The noise of a draw, if it has any.
+    fn noise_of(&self, seed: u64, draw: Draw, count: usize) -> Option<Vec<f64>> {
+        match draw {
+            Draw::Step(step) if self.noise > 0.0 => Some(self.noise(seed, step, count)),
+            _ => None,
+        }
+    }
+}
+
+impl Entry for FreeFit {
+    fn check(&self) -> Result<(), String> {
+        for (name, values) in [("start", &self.start), ("target", &self.target)] {
+            if let Some(fault) = values.fault() {
+                return Err(format!("`{name}`: {fault}"));
+            }
+            if let Some(file) = values.file() {
+                file.check().map_err(|message| format!("`{name}`: {message}"))?;
+            }
+        }
+        if let Readout::TorchScript(exported) = &self.readout {
+            exported.file.check().map_err(|message| format!("`readout`: {message}"))?;
+        }
+        require(self.noise >= 0.0 && self.noise.is_finite(), "noise", "0 or above", self.noise)
+    }
+
+    fn losses(&self) -> Losses {
+        match self.target {
+            Values::Draws(Draws::Classes(_)) => Losses::ValuesOrClasses,
+            _ => Losses::Values,
+        }
+    }
+
+    fn depends_on_seed(&self) -> bool {
+        self.noise > 0.0 || self.start.is_random() || self.target.is_random()
+    }
+
+    fn solutions(&self, seed: u64) -> Vec<Vec<f64>> {
+        let Ok(Drawn { start, target, .. }) = self.draw(seed, Kind::Double) else { return Vec::new() };
+        let outputs = *start.shape.last().unwrap_or(&1) as usize;
+        let point = match self.readout {
+            // What else a loss is told stays as it starts.
+            Readout::First => {
+                let mut point = start.values.clone();
+                point.iter_mut().step_by(outputs.max(1)).zip(&target.values).for_each(|(p, y)| *p = *y);
+                Some(point).filter(|_| target.values.len() * outputs == start.values.len())
+            }
+            _ => self.readout.inverse(&target.values),
+        };
+        let usable =
+            |point: &Vec<f64>| point.len() == start.values.len() && point.iter().all(|p| p.is_finite());
+        point.filter(usable).into_iter().collect()
+    }
+
+    /// Shapes that differ broadcast into one another, and lanes would too.
+    fn batching(&self) -> Batching {
+        let alike = self.draw(0, Kind::Double).is_ok_and(|drawn| drawn.seen == drawn.target.shape);
+        Batching { lanes: if alike { 256 } else { 1 }, one_seed: false }
+    }
+
+    fn files(&self) -> Vec<&File> {
+        let module =
+            if let Readout::TorchScript(exported) = &self.readout { Some(&exported.file) } else { None };
+        [self.start.file(), self.target.file(), module].into_iter().flatten().collect()
+    }
+
+    fn is_random(&self) -> bool {
+        matches!(&self.readout, Readout::TorchScript(exported) if exported.file.is_random_module())
+    }
+
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+        let model = OnTensors::new(self, seeds, loss.map_or(Targets::Values, |loss| loss.targets()), options);
+        Supervised::boxed(model.unwrap_or_else(|message| panic!("{message}")), loss, seeds.len(), options)
+    }
+}
+
+/// What a module makes of a prediction.
+fn read(module: &Replicas, prediction: &Tensor) -> Result<Tensor, String> {
+    let name = module.name();
+    let returned = module.tensor(0, "forward", &[prediction]).map_err(|message| {
+        format!("{message}; it is called as forward(prediction), with prediction {:?}", prediction.size())
+    })?;
+    if !returned.is_floating_point() {
+        let kind = returned.kind();
+        return Err(format!("`{name}`: `forward` returns {kind:?}: return a floating-point tensor"));
+    }
+    if prediction.requires_grad() && !returned.requires_grad() {
+        return Err(format!(
+            "`{name}`: what `forward` returns has no gradient by the prediction: a readout that detaches or rounds has \
+             nothing to train"
+        ));
+    }
+    Ok(returned)
+}
+
+struct OnTensors {
+    fit: FreeFit,
+    seeds: Vec<u64>,
+    module: Option<Replicas>,
+    classes: bool,
+    /// `[lanes, …]`
+    start: Tensor,
+    target: Tensor,
+}
+
+impl OnTensors {
+    fn new(
+        fit: &FreeFit,
+        seeds: &[u64],
+        told: Targets,
+        (kind, device): (Kind, Device),
+    ) -> Result<Self, String> {
+        let drawn = draws(seeds, |seed| fit.draw(seed, kind));
+        let all = |part: fn(&Drawn) -> &Array, kind: Kind| -> Result<Tensor, String> {
+            let lane = |drawn: &Rc<Result<Drawn, String>>| match &**drawn {
+                Ok(drawn) => Ok(part(drawn).tensor(kind)),
+                Err(message) => Err(message.clone()),
+            };
+            let lanes = drawn.iter().map(lane).collect::<Result<Vec<Tensor>, String>>()?;
+            Ok(Tensor::stack(&lanes, 0).to_device(device))
+        };
+        let classes = told == Targets::Classes;
+        let (start, target) = (
+            all(|drawn| &drawn.start, kind)?,
+            all(|drawn| &drawn.target, if classes { Kind::Int64 } else { kind })?,
+        );
+        let module = match &fit.readout {
+            Readout::TorchScript(exported) => Some(Replicas::load(&exported.file, 1, (kind, device))?),
+            _ => None,
+        };
+        let seeds = seeds.to_vec();
+        Ok(Self { fit: fit.clone(), seeds, module, classes, start, target })
+    }
+
+    /// The readout `[lanes, …]` of predictions.
+    fn read(&self, prediction: &Tensor) -> Tensor {
+        let last = prediction.dim() as i64 - 1;
+        match self.fit.readout {
+            Readout::Identity => prediction.shallow_clone(),
+            Readout::Sigmoid => prediction.sigmoid(),
+            Readout::Softmax => prediction.softmax(-1, None::<Kind>),
+            Readout::Relu => prediction.relu(),
+            Readout::Tanh => prediction.tanh(),
+            Readout::Exp => prediction.exp(),
+            Readout::Product => prediction.prod_dim_int(last, false, None::<Kind>),
+            Readout::First => prediction.select(last, 0),
+            Readout::TorchScript(_) => {
+                let module = self.module.as_ref().expect("it was loaded");
+                let one = |lane: &Tensor| read(module, lane).unwrap_or_else(|message| panic!("{message}"));
+                Tensor::stack(&prediction.unbind(0).iter().map(one).collect::<Vec<_>>(), 0)
+            }
+        }
+    }
+}
+
+impl Model for OnTensors {
+    fn start(&self) -> Vec<Tensor> {
+        vec![self.start.copy()]
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["prediction".into()]
+    }
+
+    fn forward(&mut self, draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
+        let prediction = &parameters[0];
+        let seen =
+            if self.fit.sees == Sees::Readout { self.read(prediction) } else { prediction.shallow_clone() };
+        let count = self.target.numel() / self.seeds.len();
+        let noise = draws(&self.seeds, |seed| self.fit.noise_of(seed, draw, count).unwrap_or_default());
+        if noise[0].is_empty() {
+            return (seen, self.target.shallow_clone());
+        }
+        let noise: Vec<f64> = noise.iter().flat_map(|noise| noise.to_vec()).collect();
+        let noise = Tensor::from_slice(&noise).reshape(self.target.size()).to_kind(self.target.kind());
+        (seen, &self.target + noise)
+    }
+
+    /// Equal counts are compared number by number, whatever the shapes.
+    fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
+        let _guard = tch::no_grad_guard();
+        let readout = self.read(&parameters[0]).to_kind(Kind::Double);
+        let lanes = self.seeds.len() as i64;
+        let truth = if self.classes {
+            self.target.one_hot(*readout.size().last().unwrap_or(&1)).to_kind(Kind::Double)
+        } else {
+            self.target.to_kind(Kind::Double)
+        };
+        let truth = truth.reshape([lanes, 1, -1]);
+        let off = readout.reshape([lanes, -1, truth.size()[2]]) - truth;
+        let error = off.square().mean_dim([1, 2].as_slice(), false, None::<Kind>).sqrt();
+        Vec::try_from(error).expect("a vector of lanes")
+    }
+}
+
+impl<F: Float> Fuse<F> for FreeFit {
+    /// Where the loss is elementwise, and so is the readout, or it is a product.
+    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+        let loss = loss?.kernel()?;
+        let is_product = self.readout == Readout::Product;
+        if !(self.readout.is_elementwise() || is_product && self.sees == Sees::Readout) {
+            return None;
+        }
+        let draws = draws(seeds, |seed| self.draw(seed, F::KIND).ok());
+        let drawn: Vec<&Drawn> = draws.iter().map(|drawn| drawn.as_ref().as_ref()).collect::<Option<_>>()?;
+        let Drawn { start, target, seen, .. } = drawn[0];
+        if *seen != target.shape {
+            return None;
+        }
+        let (parameters, elements) = (start.values.len(), target.values.len());
+        Some(Box::new(Fused {
+            loss,
+            fit: self.clone(),
+            seeds: seeds.to_vec(),
+            width: parameters / elements.max(1),
+            target: lane_rows(elements, seeds.len(), |lane, i| drawn[lane].target.values[i]),
+            start: lane_rows(parameters, seeds.len(), |lane, i| drawn[lane].start.values[i]),
+            told: Rows::zero(elements),
+            seen: Rows::zero(elements),
+            slope: Rows::zero(elements),
+            link: Rows::zero(parameters),
+        }))
+    }
+}
+
+struct Fused<F> {
+    loss: Box<dyn Kernel<F>>,
+    fit: FreeFit,
+    seeds: Vec<u64>,
+    /// The parameters of an element.
+    width: usize,
+    target: Rows<F>,
+    start: Rows<F>,
+    /// Of a chunk: the targets with their noise, what the loss sees, its slope, and the slope of the readout.
+    told: Rows<F>,
+    seen: Rows<F>,
+    slope: Rows<F>,
+    link: Rows<F>,
+}
+
+impl<F: Float> Fused<F> {
+    /// Reads a chunk out: the readout into `seen`, its slope into `link`.
+    fn read(&mut self, parameters: &[Row<F>]) {
+        if self.width > 1 {
+            let product = |rows: &[Row<F>], lane: usize| {
+                rows.iter().fold(F::from_f64(1.0), |product, row| product * row[lane])
+            };
+            let groups = parameters.chunks_exact(self.width).zip(self.link.chunks_exact_mut(self.width));
+            for ((group, link), seen) in groups.zip(self.seen.iter_mut()) {
+                for lane in 0..LANES {
+                    seen[lane] = product(group, lane);
+                    for (i, link) in link.iter_mut().enumerate() {
+                        link[lane] = product(&group[..i], lane) * product(&group[i + 1..], lane);
+                    }
+                }
+            }
+            return;
+        }
+        for ((p, seen), link) in parameters.iter().zip(self.seen.iter_mut()).zip(self.link.iter_mut()) {
+            for lane in 0..LANES {
+                (seen[lane], link[lane]) = self.fit.readout.of(p[lane]);
+            }
+        }
+    }
+
+    /// Puts the targets of a chunk, with the noise of the draw, where the loss is told them.
+    fn tell(&mut self, chunk: usize, draw: Draw) {
+        let elements = self.told.len();
+        self.told.copy_from_slice(&self.target[chunk * elements..(chunk + 1) * elements]);
+        if self.fit.noise == 0.0 || !matches!(draw, Draw::Step(_)) {
+            return;
+        }
+        let own =
+            &self.seeds[(chunk * LANES).min(self.seeds.len())..((chunk + 1) * LANES).min(self.seeds.len())];
+        let noise = draws(own, |seed| self.fit.noise_of(seed, draw, elements).unwrap_or_default());
+        for (lane, noise) in noise.iter().enumerate() {
+            for (row, noise) in self.told.iter_mut().zip(&**noise) {
+                row[lane] = F::from_f64(row[lane].to_f64() + noise);
+            }
+        }
+    }
+}
+
+impl<F: Float> Block<F> for Fused<F> {
+    fn elements(&self) -> usize {
+        self.link.len()
+    }
+
+    fn start(&self) -> Rows<F> {
+        self.start.clone()
+    }
+
+    fn evaluate(
+        &mut self,
+        draw: Draw,
+        parameters: &[Row<F>],
+        gradient: &mut [Row<F>],
+        loss: &mut [Row<F>],
+        measure: &mut [Row<F>],
+    ) {
+        let (elements, width) = (self.told.len(), self.width);
+        let size = elements * width;
+        for (chunk, p) in parameters.chunks_exact(size).enumerate() {
+            self.tell(chunk, draw);
+            self.read(p);
+            let truth = &self.target[chunk * elements..(chunk + 1) * elements];
+            let g = &mut gradient[chunk * size..(chunk + 1) * size];
+            let value = std::slice::from_mut(&mut loss[chunk]);
+            if self.fit.sees == Sees::Prediction {
+                self.loss.mean(elements, p, &self.told, g, value);
+            } else {
+                self.loss.mean(elements, &self.seen, &self.told, &mut self.slope, value);
+                vectorize(
+                    #[inline(always)]
+                    || pull_back(width, &self.slope, &self.link, g),
+                );
+            }
+            vectorize(
+                #[inline(always)]
+                || measure[chunk] = squares(&self.seen, truth),
+            );
+        }
+    }
+
+    /// The measure is the sum of squares.
+    fn error(&self, measure: F) -> F {
+        (measure / F::from_f64(self.told.len() as f64)).sqrt()
+    }
+
+    fn measure(&self, error: F) -> F {
+        error * error * F::from_f64(self.told.len() as f64)
+    }
+}
+
+#[inline(always)]
+fn pull_back<F: Float>(width: usize, slope: &[Row<F>], link: &[Row<F>], gradient: &mut [Row<F>]) {
+    for (i, (g, link)) in gradient.iter_mut().zip(link).enumerate() {
+        let slope = &slope[i / width];
+        for lane in 0..LANES {
+            g[lane] = slope[lane] * link[lane];
+        }
+    }
+}
+
+/// Σ (a − b)², for every lane.
+#[inline(always)]
+fn squares<F: Float>(a: &[Row<F>], b: &[Row<F>]) -> Row<F> {
+    let mut total = rows::zero::<F>();
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            let d = a[lane] - b[lane];
+            total[lane] += d * d;
+        }
+    }
+    total
+}
