@@ -85,7 +85,7 @@ pub use lanes::{Lanes, Term, mean_of_lanes};
 pub use learnt_gaussian_nll::LearntGaussianNll;
 pub use linex::Linex;
 pub use log_cosh::LogCosh;
-pub use module::{Replicas, reason};
+pub use module::Replicas;
 pub use mse::Mse;
 pub use multiclass_focal::MulticlassFocal;
 use numeric::{Float, InBoth, Real, Traced};

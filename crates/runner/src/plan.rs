@@ -10,6 +10,7 @@ use analysis::table::{Edge, Table};
 use losses::{File, Loss};
 use miette::Diagnostic;
 use numeric::LANES;
+use numeric::panics::guarded;
 use optimizers::Optimizer;
 use optimizers::schedules::Schedule;
 use problems::Problem;
@@ -19,7 +20,6 @@ use thiserror::Error;
 
 use crate::config::size::{bytes, grouped};
 use crate::config::{Config, EngineChoice, Grid};
-use crate::engine;
 
 /// The sources that this binary was built from. Parts of another build are never used.
 pub const BUILD: &str = env!("OPTBENCH_BUILD");
@@ -414,7 +414,7 @@ fn shapes_of(problem: &Problem) -> Vec<Vec<u64>> {
     match problem.files().first() {
         Some(model) => vec![vec![model.bytes().map_or(0, <[u8]>::len) as u64 / 4]],
         // What can't be made fails as it is run, and says why.
-        None => engine::guarded(|| problem.shapes()).unwrap_or_default(),
+        None => guarded(|| problem.shapes()).unwrap_or_default(),
     }
 }
 

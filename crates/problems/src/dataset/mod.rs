@@ -73,7 +73,7 @@ fn tensors(bytes: &[u8], format: Option<&str>) -> Result<Vec<(String, Tensor)>, 
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| remedy(error.to_string()))?;
     let tensor = |(name, view): (String, _)| Ok((name, Tensor::try_from(view)?));
     let tensors: Result<_, tch::TchError> = tensors.tensors().into_iter().map(tensor).collect();
-    tensors.map_err(|error| remedy(losses::reason(&error)))
+    tensors.map_err(|error| remedy(numeric::panics::reason(&error)))
 }
 
 impl Source<'_> {

@@ -452,7 +452,7 @@ impl Model {
                     .map(String::as_str)
                     .or_else(|| panic.downcast_ref::<&str>().copied())
                     .unwrap_or("it panicked");
-                let first = losses::reason(&message);
+                let first = numeric::panics::reason(&message);
                 self.failure.borrow_mut().get_or_insert(first);
                 None
             }

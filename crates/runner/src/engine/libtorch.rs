@@ -2,6 +2,7 @@
 //! stepper applies them in one pass.
 
 use losses::Term;
+use numeric::panics::guarded;
 use numeric::slices::{slice, slice_mut};
 use numeric::{Float, LANES, Row, rows};
 use optimizers::{Clip, Oracle, Stepper, TensorStepper};
@@ -11,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::ledger::{LaneResult, Ledger, Metric, Seen};
 use super::terms::Terms;
-use super::{Rates, Recorded, Watch, failed, guarded};
+use super::{Rates, Recorded, Watch, failed};
 use crate::plan::{Batch, Lane};
 
 /// Errors come as they are.

@@ -5,22 +5,14 @@ mod ledger;
 mod libtorch;
 mod terms;
 
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
-
 use analysis::records::{Dtype, Engine};
+use numeric::panics::guarded;
 use optimizers::schedules::{Factors, Observer, Schedule};
 
 pub use ledger::{LaneResult, Moment};
 pub use terms::Share;
 
 use crate::plan::Batch;
-
-thread_local! {
-    /// Whether a panic on this thread belongs to a cell, and is reported in its row.
-    static IN_CELL: Cell<bool> = const { Cell::new(false) };
-}
 
 /// Runs a batch; lane by lane what it came to. A batch that panics (libtorch's way to refuse shapes or
 /// memory) is an outcome of its lanes and stops nothing else.
@@ -69,39 +61,6 @@ pub fn run_from(
         Dtype::Float32 => fused::run_from::<f32>(batch, start),
         Dtype::Float64 => fused::run_from::<f64>(batch, start),
     })
-}
-
-/// What `run` gives, or what its panic said.
-pub(crate) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let default = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !IN_CELL.get() {
-                default(info);
-            }
-        }));
-    });
-    let before = IN_CELL.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(run));
-    IN_CELL.set(before);
-    result.map_err(|panic| {
-        let message = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("it panicked");
-        said(message)
-    })
-}
-
-/// What a panic said, in a line: libtorch appends its stacks, our own messages are whole as they are.
-fn said(message: &str) -> String {
-    if message.contains("value: Torch(") {
-        losses::reason(&message)
-    } else {
-        message.lines().next().unwrap_or(message).to_owned()
-    }
 }
 
 /// The learning rates of a block of lanes, step by step.
