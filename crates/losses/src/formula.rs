@@ -1,34 +1,16 @@
 //! A loss that a config writes itself.
 
-mod error;
-mod functions;
-mod graph;
-mod lexer;
-mod loops;
-mod parser;
-mod program;
-mod slope;
-mod tensor;
-
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use numeric::Float;
+use formulas::{Compiled, Loops, compile};
+use numeric::{Float, Row};
 use registry::{Described, Info};
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::Tensor;
 
-use crate::{Entry, Fuse, Kernel, Targets, options};
-use functions::{Function, NAMES, WORDS};
-use parser::Parsed;
-use program::Program;
-use tensor::Traceable;
-
-thread_local! {
-    /// The formula that this thread last ran on libtorch, so that a step doesn't read it again.
-    static LAST: RefCell<Option<(Formula, Rc<Traceable>)>> = const { RefCell::new(None) };
-}
+use crate::kernel::check_lengths;
+use crate::{Entry, Fuse, Kernel, Targets};
 
 /// A loss of one prediction and one target, given by its formula.
 ///
@@ -109,50 +91,29 @@ impl Described for Formula {
 }
 
 impl Formula {
-    fn parsed(&self) -> Result<Parsed, String> {
-        for (name, value) in &self.constants {
-            let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !plain {
-                return Err(format!(
-                    "`constants` has the name `{}`: use letters, digits and _",
-                    name.escape_debug()
-                ));
-            }
-            let taken =
-                NAMES.contains(&&**name) || WORDS.contains(&&**name) || Function::named(name).is_some();
-            if taken {
-                return Err(format!(
-                    "`constants` has `{name}`, which means something already: choose another name"
-                ));
-            }
-            options::finite(name, *value)?;
-        }
-        parser::parse(&self.value, &self.constants).map_err(|mistake| mistake.show(&self.value))
-    }
-
-    fn traceable(&self) -> Rc<Traceable> {
-        LAST.with_borrow_mut(|last| match last {
-            Some((formula, traceable)) if formula == self => traceable.clone(),
-            _ => {
-                let Parsed { graph, root } = self.sound();
-                let traceable = Rc::new(Traceable::new(graph, root));
-                *last = Some((self.clone(), traceable.clone()));
-                traceable
-            }
-        })
-    }
-
-    fn sound(&self) -> Parsed {
-        self.parsed().unwrap_or_else(|message| panic!("the formula can't be read: {message}"))
+    fn compiled(&self) -> Arc<Compiled> {
+        compile(&self.value, &self.constants)
+            .unwrap_or_else(|message| panic!("the formula can't be read: {message}"))
     }
 }
 
 impl<F: Float> Fuse<F> for Formula {
     fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        let Parsed { mut graph, root } = self.sound();
-        let slope = slope::slope(&mut graph, root);
-        Some(Box::new(Program::<F>::new(&graph, root, slope)))
+        Some(Box::new(self.compiled().loops()))
+    }
+}
+
+impl<F: Float> Kernel<F> for Loops<F> {
+    fn mean(
+        &self,
+        elements: usize,
+        prediction: &[Row<F>],
+        target: &[Row<F>],
+        slope: &mut [Row<F>],
+        value: &mut [Row<F>],
+    ) {
+        check_lengths(elements, prediction, target, slope, value);
+        self.mean(elements, prediction, target, slope, value);
     }
 }
 
@@ -161,9 +122,9 @@ impl Entry for Formula {
         Targets::Values
     }
     fn check(&self) -> Result<(), String> {
-        self.parsed().map(|_| ())
+        compile(&self.value, &self.constants).map(|_| ()).map_err(|error| error.to_string())
     }
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        self.traceable().evaluate(prediction, target)
+        self.compiled().tensor(prediction, target)
     }
 }
