@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tch::Tensor;
 
 use crate::kernel::check_lengths;
-use crate::{Entry, Fuse, Kernel, Targets};
+use crate::{Entry, Files, Fuse, Kernel, Targets};
 
 /// A loss of one prediction and one target, given by its formula.
 ///
@@ -44,25 +44,33 @@ use crate::{Entry, Fuse, Kernel, Targets};
 ///
 /// ```
 /// use losses::{Entry, Formula, Fuse};
-/// let huber = Formula {
-///     value: "where(abs(d) <= edge, 0.5*d**2, edge*(abs(d) - 0.5*edge))".into(),
-///     constants: [("edge".into(), 2.0)].into(),
-/// };
+/// let text = "where(abs(d) <= edge, 0.5*d**2, edge*(abs(d) - 0.5*edge))";
+/// let huber = Formula::new(text, [("edge", 2.0)]);
 /// let (mut slope, mut value) = ([[0.0; 16]], [[0.0; 16]]);
 /// Fuse::<f64>::kernel(&huber).unwrap().mean(1, &[[-3.0; 16]], &[[0.0; 16]], &mut slope, &mut value);
 /// assert_eq!((value[0][0], slope[0][0]), (4.0, -2.0));
 ///
-/// let message = Formula { value: "abz(d)".into(), ..huber }.check().unwrap_err();
+/// let message = Formula::new("abz(d)", []).check().unwrap_err();
 /// assert!(message.starts_with("unknown name `abz` at character 1: did you mean `abs`?"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Formula {
     /// The loss of one element. What a config breaks into lines is read as one.
     #[serde(deserialize_with = "in_one_line")]
-    pub value: String,
+    value: String,
     /// Numbers that the formula has names for.
-    pub constants: BTreeMap<String, f64>,
+    constants: BTreeMap<String, f64>,
+    /// `None` until it is loaded.
+    #[serde(skip)]
+    compiled: Option<Arc<Compiled>>,
+}
+
+impl PartialEq for Formula {
+    fn eq(&self, other: &Self) -> bool {
+        // What was compiled follows from these.
+        (&self.value, &self.constants) == (&other.value, &other.constants)
+    }
 }
 
 /// Spaces and line breaks as one space each, so that labels and messages stay on their lines.
@@ -73,7 +81,7 @@ fn in_one_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
 
 impl Default for Formula {
     fn default() -> Self {
-        Self { value: "d**2".into(), constants: BTreeMap::new() }
+        Self::new("d**2", [])
     }
 }
 
@@ -91,9 +99,21 @@ impl Described for Formula {
 }
 
 impl Formula {
+    /// A formula and the numbers that it has names for. It is compiled where it is [loaded](Entry::load), or else
+    /// whenever it is used.
+    #[must_use]
+    pub fn new<'a>(value: &str, constants: impl IntoIterator<Item = (&'a str, f64)>) -> Self {
+        let constants = constants.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { value: value.to_owned(), constants, compiled: None }
+    }
+
+    fn compile(&self) -> Result<Arc<Compiled>, String> {
+        let compiled = self.compiled.clone().map_or_else(|| compile(&self.value, &self.constants), Ok);
+        compiled.map_err(|error| error.to_string())
+    }
+
     fn compiled(&self) -> Arc<Compiled> {
-        compile(&self.value, &self.constants)
-            .unwrap_or_else(|message| panic!("the formula can't be read: {message}"))
+        self.compile().unwrap_or_else(|message| panic!("the formula can't be read: {message}"))
     }
 }
 
@@ -122,7 +142,11 @@ impl Entry for Formula {
         Targets::Values
     }
     fn check(&self) -> Result<(), String> {
-        compile(&self.value, &self.constants).map(|_| ()).map_err(|error| error.to_string())
+        self.compile().map(|_| ())
+    }
+    fn load(&mut self, _files: &mut Files) -> Result<(), String> {
+        self.compiled = Some(self.compile()?);
+        Ok(())
     }
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         self.compiled().tensor(prediction, target)

@@ -188,6 +188,15 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
         Ok(())
     }
 
+    /// Reads the files that it names and compiles its formulas, so that nothing does later. The reader of a config
+    /// calls it, once for each entry; one that is loaded stays as it is.
+    ///
+    /// # Errors
+    /// If a file can't be read, or a formula. What is wrong with the contents of a file is an error of its cells.
+    fn load(&mut self, _files: &mut Files) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The unreduced loss on libtorch.
     ///
     /// For [`Targets::Values`], `prediction` and `target` have shapes that broadcast together, and so

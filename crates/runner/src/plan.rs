@@ -292,7 +292,7 @@ impl Plan {
     #[must_use]
     pub fn inputs(&self) -> Vec<(String, String)> {
         let files = self.batches.iter().flat_map(Batch::files);
-        let digests = files.filter_map(|file| Some((file.name().to_owned(), file.digest().ok()?.to_owned())));
+        let digests = files.filter_map(|file| Some((file.name().to_owned(), file.digest()?.to_owned())));
         digests.collect::<BTreeSet<_>>().into_iter().collect()
     }
 

@@ -6,13 +6,13 @@ use analysis::diagnosis::Cause;
 use analysis::records::Dtype;
 use losses::{Combine, Composite, File, Loss, Targets};
 use optimizers::{Optimizer, Schedule};
-use problems::{Losses, Problem};
-use serde::{Deserialize, Serialize};
+use problems::Problem;
+use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::{Source, folder_of};
 use super::generators::{Classes, Draws, Normal, Values};
-use super::{ConfigError, DtypeChoice, SHORTER, check_label, check_name};
+use super::{ConfigError, DtypeChoice, check_name};
 
 /// How a prediction becomes what the target is given as.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -221,8 +221,8 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
         Some(problem) => problem_of(source, entry, problem)?,
         None => Subject::Fit(fit(source, entry)?),
     };
-    let optimizer = checked(source, entry.optimizer.as_ref(), |o| o.check())?;
-    let schedule = checked(source, entry.schedule.as_ref(), |s| s.check())?;
+    let optimizer = source.optional(entry.optimizer.as_ref())?;
+    let schedule = source.optional(entry.schedule.as_ref())?;
     let positive = |value: &Option<Spanned<f64>>, what: &str| match value {
         Some(value) => {
             let number = *value.as_ref();
@@ -266,27 +266,6 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
     })
 }
 
-pub(super) fn checked<T: Clone + Serialize>(
-    source: &Source,
-    value: Option<&Spanned<T>>,
-    check: impl Fn(&T) -> Result<(), String>,
-) -> Result<Option<T>, ConfigError> {
-    let Some(value) = value else { return Ok(None) };
-    let label = serde_json::to_value(value.as_ref()).map(|entry| registry::label(&entry)).unwrap_or_default();
-    // Before the check, which reads formulas.
-    check_label(&label).map_err(|message| source.at(value.span(), &message, SHORTER))?;
-    check(value.as_ref()).map_err(|message| source.at(value.span(), &message, ""))?;
-    Ok(Some(value.as_ref().clone()))
-}
-
-/// The loss, with the places of its files.
-fn checked_loss(source: &Source, entry: &Entry) -> Result<Option<Loss>, ConfigError> {
-    checked(source, entry.loss.as_ref(), |loss| {
-        source.files().locate(loss.files());
-        loss.check()
-    })
-}
-
 /// A sum of losses as its terms, so that each can be looked at, weighted and dropped.
 pub(crate) fn terms_of(loss: Loss) -> Vec<Term> {
     match loss {
@@ -299,10 +278,7 @@ pub(crate) fn terms_of(loss: Loss) -> Vec<Term> {
 }
 
 fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Result<Subject, ConfigError> {
-    checked(source, Some(problem), |problem| {
-        source.files().locate(problem.files());
-        problem.check()
-    })?;
+    let problem = source.entry(problem)?;
     let owned = "a problem brings its own: leave the line out";
     for (key, place) in [
         ("start", entry.start.as_ref().map(Spanned::span)),
@@ -315,40 +291,13 @@ fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Res
             return Err(source.at(place, &format!("`{key}` doesn't go with `problem`"), owned));
         }
     }
-    let loss = checked_loss(source, entry)?;
-    check_pair(source, problem, entry.loss.as_ref())?;
-    Ok(Subject::Problem(Box::new(problem.as_ref().clone()), loss))
-}
-
-/// A problem must be trainable with its loss.
-pub(super) fn check_pair(
-    source: &Source,
-    problem: &Spanned<Problem>,
-    loss: Option<&Spanned<Loss>>,
-) -> Result<(), ConfigError> {
-    let name = problem.as_ref().name();
-    match (problem.as_ref().losses(), loss) {
-        (Losses::Own, Some(loss)) => Err(source.at(
-            loss.span(),
-            &format!("`{name}` is a landscape and its own loss"),
-            "leave `loss` out",
-        )),
-        (Losses::Values | Losses::ValuesOrClasses, None) => Err(source.at(
-            problem.span(),
-            &format!("`{name}` needs a loss"),
-            "add a line such as loss = \"mse\"; `runner list losses` names them",
-        )),
-        (Losses::Values, Some(loss)) if loss.as_ref().targets() == Targets::Classes => Err(source.at(
-            loss.span(),
-            &format!("`{}` needs classes, which `{name}` hasn't", loss.as_ref().name()),
-            "use it with a classification, such as problem = \"digits_mlp\"",
-        )),
-        _ => Ok(()),
-    }
+    let loss = entry.loss.as_ref().map(|loss| source.entry(loss)).transpose()?;
+    source.check_pair(&problem, loss.as_ref())?;
+    Ok(Subject::Problem(Box::new(problem.into_inner()), loss.map(Spanned::into_inner)))
 }
 
 fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
-    let Some(loss) = checked_loss(source, entry)? else {
+    let Some(loss) = source.optional(entry.loss.as_ref())? else {
         return Err(source.whole(
             "there is no loss to diagnose",
             "add a line such as loss = \"plateau\", loss = { formula = { value = \"abs(d)\" } } or problem = \"rosenbrock\"",
@@ -360,8 +309,10 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         if let Some(fault) = values.as_ref().fault() {
             return Err(source.at(values.span(), &fault, ""));
         }
-        source.files().locate(values.as_ref().file());
-        Ok(Some(values.as_ref().clone()))
+        let mut loaded = values.as_ref().clone();
+        let read = loaded.file().map_or(Ok(()), |file| file.load(&mut source.files.borrow_mut()));
+        read.map_err(|message| source.at(values.span(), &message, ""))?;
+        Ok(Some(loaded))
     };
     if let Some(target) = &entry.target {
         let is_offset = matches!(target.as_ref(), Values::Draws(Draws::Offset(_)));
@@ -382,16 +333,16 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
     if terms.iter().any(|term| term.loss.targets() == Targets::Classes) {
         default.set_classes(target.as_ref());
     }
-    let readout = entry.readout.as_ref().map(Spanned::as_ref);
-    if let (Some(place), Some(Readout::TorchScript(exported))) = (&entry.readout, readout) {
-        source.files().locate([&exported.file]);
-        exported.file.check().map_err(|message| source.at(place.span(), &message, ""))?;
+    let mut readout = entry.readout.as_ref().map(|readout| readout.as_ref().clone());
+    if let (Some(place), Some(Readout::TorchScript(exported))) = (&entry.readout, &mut readout) {
+        let read = exported.file.load_module(&mut source.files.borrow_mut());
+        read.map_err(|message| source.at(place.span(), &message, ""))?;
     }
     Ok(Fit {
         terms,
         start: generator(&entry.start)?.unwrap_or(default.start),
         target: target.unwrap_or(default.target),
-        readout: readout.cloned(),
+        readout,
         sees: entry.sees.as_ref().map(|sees| *sees.as_ref()),
         noise,
     })

@@ -1,8 +1,10 @@
 //! Mistakes in a config, with the place and the remedy.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use losses::Files;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
 use toml::Spanned;
@@ -48,23 +50,19 @@ pub(super) fn folder_of(file: &Path) -> &Path {
 pub(super) struct Source<'a> {
     file: &'a str,
     text: &'a str,
-    files: losses::Files,
+    /// Those that it names, relative to its folder.
+    pub(super) files: RefCell<Files>,
 }
 
 impl<'a> Source<'a> {
     /// A text that messages call `file`; its folder is apart, since it need not be UTF-8.
     pub(super) fn new(file: &'a str, folder: &Path, text: &'a str) -> Self {
-        Self { file, text, files: losses::Files::new(folder) }
+        Self { file, text, files: Files::new(folder).into() }
     }
 
     /// The text.
     pub(super) fn text(&self) -> &str {
         self.text
-    }
-
-    /// The files that it names, relative to its folder.
-    pub(super) fn files(&self) -> &losses::Files {
-        &self.files
     }
 
     /// Refuses a text that takes too long to read.

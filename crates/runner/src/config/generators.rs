@@ -167,7 +167,7 @@ impl<'de> Deserialize<'de> for Values {
 
 impl Values {
     /// The file that they are read from.
-    pub(super) fn file(&self) -> Option<&File> {
+    pub(super) fn file(&mut self) -> Option<&mut File> {
         match self {
             Self::Draws(Draws::File(FromFile { path, .. })) => Some(path),
             Self::Draws(Draws::Offset(offset)) => offset.file(),

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::Spanned;
 
-use super::diagnose::{check_pair, checked, read_text};
+use super::diagnose::read_text;
+use super::entry;
 use super::error::{Source, folder_of};
 use super::size::{MOST_CELLS, MOST_CSV_PIXELS, MOST_STEPS, grouped};
 use super::{ConfigError, DtypeChoice, check_name};
@@ -178,26 +179,30 @@ impl Setting {
         let mut setting = self.clone();
         let (part, rest) = path.split_first().ok_or("no option is named")?;
         match part.as_str() {
-            "problem" => setting.problem = replaced(&self.problem, rest, number)?,
-            "optimizer" => setting.optimizer = replaced(&self.optimizer, rest, number)?,
-            "schedule" => setting.schedule = replaced(&self.schedule, rest, number)?,
+            "problem" => setting.problem = self.replaced(&self.problem, rest, number)?,
+            "optimizer" => setting.optimizer = self.replaced(&self.optimizer, rest, number)?,
+            "schedule" => setting.schedule = self.replaced(&self.schedule, rest, number)?,
             _ => {
                 let loss = self.loss.as_ref().ok_or("a landscape has no loss")?;
-                setting.loss = Some(replaced(loss, rest, number)?);
+                setting.loss = Some(self.replaced(loss, rest, number)?);
             }
         }
-        // An entry that was written and read again knows its files by name only.
-        let losses = setting.loss.iter().flat_map(|loss| loss.files());
-        self.files.locate(losses.chain(setting.problem.files()));
-        setting.problem.check()?;
-        setting.optimizer.check()?;
-        setting.schedule.check()?;
-        setting.loss.as_ref().map_or(Ok(()), |loss| loss.check())?;
         Ok(setting)
+    }
+
+    /// An entry with one number in it replaced.
+    fn replaced<T>(&self, entry: &T, path: &[String], number: f64) -> Result<T, String>
+    where
+        T: entry::Entry + Serialize + DeserializeOwned,
+    {
+        let mut entry = replaced(entry, path, number)?;
+        // What was written and read again knows its files by name only. They are read already.
+        entry.prepare(&mut self.files.clone())?;
+        Ok(entry)
     }
 }
 
-/// An entry of a registry with one number in it replaced.
+/// As it would be written with one number in it replaced.
 fn replaced<T: Serialize + DeserializeOwned>(entry: &T, path: &[String], number: f64) -> Result<T, String> {
     let mut value = serde_json::to_value(entry).map_err(|error| error.to_string())?;
     let whole = serde_json::from_value::<T>(with(value.clone(), path, (number.round() as i64).into()));
@@ -288,23 +293,17 @@ fn parse_in(file: &str, folder: &Path, text: String) -> Result<Map, ConfigError>
     source.check_length()?;
     let entry: Entry = toml::from_str(&text).map_err(|error| source.toml(&error))?;
     let name = check_name(&source, &entry.name)?;
-    checked(&source, Some(&entry.problem), |problem| {
-        source.files().locate(problem.files());
-        problem.check()
-    })?;
-    let loss = checked(&source, entry.loss.as_ref(), |loss| {
-        source.files().locate(loss.files());
-        loss.check()
-    })?;
-    check_pair(&source, &entry.problem, entry.loss.as_ref())?;
-    checked(&source, Some(&entry.optimizer), |optimizer| optimizer.check())?;
-    let schedule = checked(&source, entry.schedule.as_ref(), |schedule| schedule.check())?;
+    let problem = source.entry(&entry.problem)?;
+    let loss = entry.loss.as_ref().map(|loss| source.entry(loss)).transpose()?;
+    source.check_pair(&problem, loss.as_ref())?;
+    let optimizer = source.entry(&entry.optimizer)?.into_inner();
+    let schedule = source.optional(entry.schedule.as_ref())?;
     let setting = Setting {
-        problem: entry.problem.as_ref().clone(),
-        loss,
-        optimizer: entry.optimizer.as_ref().clone(),
+        problem: problem.into_inner(),
+        loss: loss.map(Spanned::into_inner),
+        optimizer,
         schedule: schedule.unwrap_or_else(|| Schedule::named("constant").expect("the registry has it")),
-        files: source.files().clone(),
+        files: source.files.borrow().clone(),
     };
     let number = |value: &Option<Spanned<f64>>, what: &str, above: f64, default: f64| {
         let Some(value) = value else { return Ok(default) };

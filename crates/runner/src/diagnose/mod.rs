@@ -20,7 +20,7 @@ mod update;
 
 use std::cell::Cell;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Once;
 
@@ -116,7 +116,7 @@ pub(crate) struct Answer {
 }
 
 /// Finds out why a case is slow.
-pub(crate) fn diagnose(case: &Case, folder: &Path, progress: &dyn Fn(&str)) -> Result<Answer, String> {
+pub(crate) fn diagnose(case: &Case, progress: &dyn Fn(&str)) -> Result<Answer, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let default = std::panic::take_hook();
@@ -127,7 +127,7 @@ pub(crate) fn diagnose(case: &Case, folder: &Path, progress: &dyn Fn(&str)) -> R
         }));
     });
     progress("the minimum");
-    let setup = setup::set_up(case, folder)?;
+    let setup = setup::set_up(case)?;
     let probes = probe::probe(case, &setup, progress);
     let findings = judge(&probes.evidence);
     let outcomes = fixes::try_all(case, &setup, &probes, &findings, progress);
@@ -167,7 +167,6 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
         Ok(case) => case,
         Err(error) => return wrong(error, 2),
     };
-    let folder = args.config.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
     let out = Folder::new(args.out.join(&case.name));
     let owner = Owner { kind: Kind::Diagnosis, config: &case.text, file: args.config.as_deref() };
     // Before work that would be in vain.
@@ -177,7 +176,7 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
         return wrong(DiagnoseError::Taken(taken), 2);
     }
     let bar = progress_bar();
-    let answer = diagnose(&case, folder, &|doing| bar.set_message(doing.to_owned()));
+    let answer = diagnose(&case, &|doing| bar.set_message(doing.to_owned()));
     bar.finish_and_clear();
     let answer = match answer {
         Ok(answer) => answer,

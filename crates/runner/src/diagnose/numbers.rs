@@ -1,7 +1,5 @@
 //! The numbers that a config's generators stand for.
 
-use std::path::Path;
-
 use numeric::Stream;
 use problems::read_tensors;
 use tch::{Kind, Tensor};
@@ -26,14 +24,14 @@ impl Array {
     }
 }
 
-/// The target: `folder` is where relative paths start.
-pub(super) fn target(values: &Values, seed: u64, folder: &Path) -> Result<Array, String> {
-    draw(values, "diagnose: target", seed, &[16], None, folder)
+/// The target.
+pub(super) fn target(values: &Values, seed: u64) -> Result<Array, String> {
+    draw(values, "diagnose: target", seed, &[16], None)
 }
 
 /// The start; numbers without a shape of their own take the target's.
-pub(super) fn start(values: &Values, target: &Array, seed: u64, folder: &Path) -> Result<Array, String> {
-    draw(values, "diagnose: start", seed, &target.shape, Some(target), folder)
+pub(super) fn start(values: &Values, target: &Array, seed: u64) -> Result<Array, String> {
+    draw(values, "diagnose: start", seed, &target.shape, Some(target))
 }
 
 fn draw(
@@ -42,7 +40,6 @@ fn draw(
     seed: u64,
     default_shape: &[i64],
     target: Option<&Array>,
-    folder: &Path,
 ) -> Result<Array, String> {
     let mut stream = Stream::new(purpose, &[seed]);
     let shape = |shape: &Option<Vec<i64>>| shape.clone().unwrap_or_else(|| default_shape.to_vec());
@@ -65,7 +62,7 @@ fn draw(
         }
         Values::Draws(Draws::Offset(offset)) => {
             let target = target.expect("only a start is an offset");
-            let offset = draw(offset, purpose, seed, default_shape, Some(target), folder)?;
+            let offset = draw(offset, purpose, seed, default_shape, Some(target))?;
             if offset.values.len() != target.values.len() {
                 return Err(format!(
                     "the start is an offset of {} numbers from a target of {}: give them the same shape",
@@ -76,14 +73,12 @@ fn draw(
             let sum = target.values.iter().zip(&offset.values).map(|(t, o)| t + o).collect();
             Array { values: sum, shape: offset.shape }
         }
-        Values::Draws(Draws::File(file)) => read(file, folder)?,
+        Values::Draws(Draws::File(file)) => read(file)?,
     })
 }
 
-fn read(FromFile { path, tensor }: &FromFile, folder: &Path) -> Result<Array, String> {
-    path.locate(folder);
-    path.check()?;
-    let shown = path.path().display();
+fn read(FromFile { path, tensor }: &FromFile) -> Result<Array, String> {
+    let shown = path.name();
     let tensors = read_tensors(path).map_err(|message| format!("{shown}: {message}"))?;
     let names = || tensors.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let found = match tensor {

@@ -1,6 +1,5 @@
 //! From a case to a model that can be probed, and its reference point.
 
-use std::path::Path;
 use std::rc::Rc;
 
 use losses::{Loss, Targets};
@@ -63,10 +62,10 @@ pub(super) struct Star {
 ///
 /// # Errors
 /// If its numbers don't fit together, or the loss can't be computed at the start.
-pub(super) fn set_up(case: &Case, folder: &Path) -> Result<Setup, String> {
+pub(super) fn set_up(case: &Case) -> Result<Setup, String> {
     let mut notes = Vec::new();
     let subject = match &case.subject {
-        Subject::Fit(fit) => Probed::Fit(Box::new(resolve(fit, case.seed, folder, &mut notes)?)),
+        Subject::Fit(fit) => Probed::Fit(Box::new(resolve(fit, case.seed, &mut notes)?)),
         Subject::Problem(problem, loss) => Probed::Problem(Box::new(ProblemModel {
             problem: (**problem).clone(),
             loss: loss.clone(),
@@ -129,9 +128,9 @@ fn default_tolerance(case: &Case, model: &Model, star: &Star, start_error: f64) 
 }
 
 /// Numbers for the generators, and what the prediction is, where the config doesn't say.
-fn resolve(fit: &Fit, seed: u64, folder: &Path, notes: &mut Vec<String>) -> Result<FitModel, String> {
-    let target = numbers::target(&fit.target, seed, folder)?;
-    let start = numbers::start(&fit.start, &target, seed, folder)?;
+fn resolve(fit: &Fit, seed: u64, notes: &mut Vec<String>) -> Result<FitModel, String> {
+    let target = numbers::target(&fit.target, seed)?;
+    let start = numbers::start(&fit.start, &target, seed)?;
     let several = fit.readout.is_none() && has_several_outputs(fit, &start.shape, &target.shape);
     let named = |name: &str| fit.terms.iter().any(|term| term.loss.name() == name);
     let classes = fit.terms.iter().any(|term| term.loss.targets() == Targets::Classes);

@@ -54,7 +54,7 @@ pub(super) fn command(files: &[PathBuf], json: bool) -> ExitCode {
 }
 
 fn find(case: &Case, file: &Path) -> Found {
-    let answer = diagnose(case, file.parent().unwrap_or(Path::new(".")), &|_| {});
+    let answer = diagnose(case, &|_| {});
     let reached = answer.as_ref().ok().and_then(|answer| answer.probes.evidence.baseline.reached);
     Found {
         file: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),

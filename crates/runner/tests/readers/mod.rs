@@ -212,7 +212,7 @@ fn formulas() -> Vec<Vec<u8>> {
 }
 
 fn formula(bytes: &[u8]) {
-    let loss = Loss::Formula(Formula { value: text(bytes), constants: [("a".into(), 0.5)].into() });
+    let loss = Loss::Formula(Formula::new(&text(bytes), [("a", 0.5)]));
     if let Err(message) = loss.check() {
         assert!(message.len() < 10_000 && message.lines().count() <= 3, "{message}");
         return;
