@@ -63,11 +63,21 @@ impl File {
         !self.name.is_empty()
     }
 
+    /// Refuses a file without a name.
+    ///
+    /// # Errors
+    /// If there is none: what to do.
+    pub fn check(&self) -> Result<(), String> {
+        let needed = || "a file is needed: name it, relative to the config's folder".to_owned();
+        self.is_named().then_some(()).ok_or_else(needed)
+    }
+
     /// Reads it, unless that was done before.
     ///
     /// # Errors
     /// If it has no name, or can't be read: its name, where it was looked for, and what the system reports.
     pub fn load(&mut self, files: &mut Files) -> Result<(), String> {
+        self.check()?;
         if self.read.is_none() {
             self.read = Some(files.read(&self.name)?);
         }
@@ -130,9 +140,6 @@ impl Files {
     }
 
     fn read(&mut self, name: &str) -> Result<Arc<Read>, String> {
-        if name.is_empty() {
-            return Err("a file is needed: name it, relative to the config's folder".to_owned());
-        }
         if let Some(known) = self.read.get(name) {
             return known.clone();
         }

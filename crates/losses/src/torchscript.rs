@@ -67,6 +67,10 @@ impl Entry for TorchScript {
         self.targets
     }
 
+    fn check(&self) -> Result<(), String> {
+        self.file.check()
+    }
+
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
         self.file.load_module(files)
     }
