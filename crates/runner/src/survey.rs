@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use analysis::records::Targets;
 use files::Folder;
 
+use crate::BUILD;
 use crate::config::Config;
 use crate::config::size::{Size, bytes, grouped};
 use crate::engine;
@@ -117,7 +118,7 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
         kind.batches.push(batch);
         kind.can_be_tried &= batch.lane_numbers(shapes) <= TRIED_NUMBERS;
         kind.cells += batch.lanes.len() as u64;
-        if Part::look(&parts, &batch.key(&plan.targets)).is_some() {
+        if Part::look(&parts, &batch.key(BUILD, &plan.targets)).is_some() {
             there += 1;
         } else {
             let lanes = batch.lanes.len() as f64;

@@ -5,7 +5,7 @@ use numeric::{Float, LANES, Row, rows};
 
 use super::fit::{FitModel, Shape};
 use super::model::Evaluated;
-use crate::config::diagnose::{Readout, Sees};
+use crate::config::diagnose::{Readout, Sees, Term};
 
 /// What stands between parameters and what the loss is handed.
 enum Link {
@@ -80,7 +80,7 @@ impl<F: Float> Fused<F> {
             Readout::Softmax | Readout::First | Readout::TorchScript(_) => return None,
             other => Link::Each(other.clone()),
         };
-        let kernel = |term: &crate::config::diagnose::Term| Some((term.loss.kernel::<F>()?, term.weight));
+        let kernel = |term: &Term| Some((term.loss.kernel::<F>()?, term.weight));
         let kernels = fit.terms.iter().map(kernel).collect::<Option<_>>()?;
         Some(Self { kernels, link, target: fit.target.values.clone(), line: fit.line.clone() })
     }

@@ -5,6 +5,7 @@ mod entry;
 mod error;
 pub mod generators;
 pub mod map;
+pub mod plan;
 pub mod size;
 mod values;
 
@@ -23,7 +24,7 @@ pub use error::ConfigError;
 pub use values::{Numbers, Record, SeedChoice, Seeds};
 
 use entry::{Entry, OF_GRID};
-use error::{Source, folder_of};
+use error::{Source, read_text};
 
 /// Which engine runs a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,23 +165,17 @@ pub struct Grid {
 /// # Errors
 /// If the file can't be read, or for the first mistake in it.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
-    let text = diagnose::read_text(path)?;
-    parse_in(path, &text)
+    parse(path, &read_text(path)?)
 }
 
-/// Checks the text of a config; `file` is what messages call it.
+/// Checks the text of a config; `file` is what messages call it, and its folder is where its files are.
 ///
 /// # Errors
 /// For the first mistake in it.
-pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
-    parse_in(Path::new(file), text)
-}
-
-fn parse_in(file: &Path, text: &str) -> Result<Config, ConfigError> {
-    let shown = file.display().to_string();
-    let source = Source::new(&shown, folder_of(file), text);
-    source.check_length()?;
-    let read: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
+pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Config, ConfigError> {
+    let file = file.as_ref();
+    let source = Source::new(file, text);
+    let read: File = source.read()?;
     let name = check_name(&source, &read.name)?;
     if let Some(jobs) = &read.jobs {
         source.require(
@@ -240,8 +235,7 @@ pub struct Entries {
 /// # Errors
 /// If it is no config of a grid.
 pub fn entries(text: &str) -> Result<Entries, ConfigError> {
-    let source = Source::new("the config in the results", Path::new(""), text);
-    let read: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
+    let read: File = Source::new(Path::new("the config in the results"), text).read()?;
     let mut entries = Entries::default();
     let (mut problems, mut losses) = (HashSet::new(), HashSet::new());
     // That name no file, so that none is opened.

@@ -8,12 +8,12 @@ use optimizers::{Optimizer, Schedule};
 use problems::{Losses, Problem};
 use toml::Spanned;
 
-use super::ConfigError;
-use super::error::Source;
-use super::size::{MOST_ENTRIES, MOST_LABEL};
+use crate::ConfigError;
+use crate::error::Source;
+use crate::size::{MOST_ENTRIES, MOST_LABEL};
 
 /// What a config names of a registry.
-pub(super) trait Entry: Clone {
+pub(crate) trait Entry: Clone {
     const KIND: &'static str;
 
     fn label(&self) -> String;
@@ -49,7 +49,7 @@ const SHORTER: &str = "a label is the name and the options that aren't the defau
 
 impl Source<'_> {
     /// An entry, loaded and checked.
-    pub(super) fn entry<T: Entry>(&self, entry: &Spanned<T>) -> Result<Spanned<T>, ConfigError> {
+    pub(crate) fn entry<T: Entry>(&self, entry: &Spanned<T>) -> Result<Spanned<T>, ConfigError> {
         let length = entry.as_ref().label().chars().count();
         let long = format!("its label would have {length} characters, and may have at most {MOST_LABEL}");
         // First, since a formula takes long to read.
@@ -61,12 +61,12 @@ impl Source<'_> {
     }
 
     /// As [`entry`](Self::entry), if there is one.
-    pub(super) fn optional<T: Entry>(&self, entry: Option<&Spanned<T>>) -> Result<Option<T>, ConfigError> {
+    pub(crate) fn optional<T: Entry>(&self, entry: Option<&Spanned<T>>) -> Result<Option<T>, ConfigError> {
         entry.map(|entry| self.entry(entry).map(Spanned::into_inner)).transpose()
     }
 
     /// A list of entries, of which none may stand there twice, each loaded and checked.
-    pub(super) fn entries<T: Entry>(
+    pub(crate) fn entries<T: Entry>(
         &self,
         list: &Spanned<Vec<Spanned<T>>>,
     ) -> Result<Vec<Spanned<T>>, ConfigError> {
@@ -87,7 +87,7 @@ impl Source<'_> {
     }
 
     /// Refuses a problem that can't be trained with these losses, which are named at a place, or not at all.
-    pub(super) fn check_pairs(
+    pub(crate) fn check_pairs(
         &self,
         problem: &Spanned<Problem>,
         losses: Option<(&[Spanned<Loss>], Range<usize>)>,
@@ -113,7 +113,7 @@ impl Source<'_> {
     }
 
     /// As [`check_pairs`](Self::check_pairs), of a problem with one loss at most.
-    pub(super) fn check_pair(
+    pub(crate) fn check_pair(
         &self,
         problem: &Spanned<Problem>,
         loss: Option<&Spanned<Loss>>,
@@ -124,7 +124,7 @@ impl Source<'_> {
 }
 
 /// What to do about a problem and losses that don't go together.
-pub(super) struct Remedies {
+pub(crate) struct Remedies {
     landscape: &'static str,
     needed: &'static str,
     needs: &'static str,
@@ -132,7 +132,7 @@ pub(super) struct Remedies {
 }
 
 /// In a `[[grid]]`.
-pub(super) const OF_GRID: Remedies = Remedies {
+pub(crate) const OF_GRID: Remedies = Remedies {
     landscape: "put it into a [[grid]] of its own, without `losses`",
     needed: "losses",
     needs: "add a line such as losses = [\"mse\", \"huber\"]; `runner list losses` names them",

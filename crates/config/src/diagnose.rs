@@ -10,9 +10,9 @@ use problems::Problem;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::error::{Source, folder_of};
-use super::generators::{Classes, Draws, Normal, Values};
-use super::{ConfigError, DtypeChoice, check_name};
+use crate::error::{Source, read_text};
+use crate::generators::{Classes, Draws, Normal, Values};
+use crate::{ConfigError, DtypeChoice, check_name};
 
 /// How a prediction becomes what the target is given as.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -55,7 +55,7 @@ pub struct Exported {
 }
 
 /// What the loss is handed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sees {
     /// The readout of the prediction, as a model whose last layer it is would hand over.
@@ -177,8 +177,7 @@ pub struct Case {
 /// # Errors
 /// If the file can't be read, or for the first mistake in it.
 pub fn read_case(path: &Path) -> Result<Case, ConfigError> {
-    let text = read_text(path)?;
-    parse_in(&path.display().to_string(), folder_of(path), &text)
+    parse_case(path, &read_text(path)?)
 }
 
 /// Reads and checks a file of many cases.
@@ -187,30 +186,18 @@ pub fn read_case(path: &Path) -> Result<Case, ConfigError> {
 /// As [`read_case`].
 pub fn read_suite(path: &Path) -> Result<Vec<Case>, ConfigError> {
     let text = read_text(path)?;
-    let file = path.display().to_string();
-    let source = Source::new(&file, folder_of(path), &text);
-    source.check_length()?;
-    let suite: Suite = toml::from_str(&text).map_err(|error| source.toml(&error))?;
+    let source = Source::new(path, &text);
+    let suite: Suite = source.read()?;
     suite.case.iter().map(|entry| check(&source, entry.as_ref(), true)).collect()
 }
 
-pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
-    files::read_text(path, files::TEXT)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
-}
-
-/// Checks the text of a config; `file` is what messages call it.
+/// Checks the text of a config; `file` is what messages call it, and its folder is where its files are.
 ///
 /// # Errors
 /// For the first mistake in it.
-pub fn parse_case(file: &str, text: &str) -> Result<Case, ConfigError> {
-    parse_in(file, folder_of(Path::new(file)), text)
-}
-
-fn parse_in(file: &str, folder: &Path, text: &str) -> Result<Case, ConfigError> {
-    let source = Source::new(file, folder, text);
-    source.check_length()?;
-    let entry: Entry = toml::from_str(text).map_err(|error| source.toml(&error))?;
+pub fn parse_case(file: impl AsRef<Path>, text: &str) -> Result<Case, ConfigError> {
+    let source = Source::new(file.as_ref(), text);
+    let entry: Entry = source.read()?;
     check(&source, &entry, false)
 }
 
@@ -223,23 +210,6 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
     };
     let optimizer = source.optional(entry.optimizer.as_ref())?;
     let schedule = source.optional(entry.schedule.as_ref())?;
-    let positive = |value: &Option<Spanned<f64>>, what: &str| match value {
-        Some(value) => {
-            let number = *value.as_ref();
-            let message = format!("`{what}` must be above 0 and finite, and is {number}");
-            source.require(value, number > 0.0 && number.is_finite(), &message, "").map(|()| Some(number))
-        }
-        None => Ok(None),
-    };
-    if let Some(steps) = &entry.steps {
-        let sound = (1..=10_000_000).contains(steps.as_ref());
-        source.require(
-            steps,
-            sound,
-            "`steps` must be from 1 to 10000000",
-            "it is the budget of your own training run",
-        )?;
-    }
     let planted = match &entry.cause {
         Some(cause) => {
             let known = Cause::named(cause.as_ref());
@@ -256,9 +226,9 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
         subject,
         optimizer: optimizer.unwrap_or_else(|| Optimizer::named("sgd").expect("the registry has it")),
         schedule: schedule.unwrap_or_else(|| Schedule::named("constant").expect("the registry has it")),
-        lr: positive(&entry.lr, "lr")?.unwrap_or(0.1),
-        steps: entry.steps.as_ref().map_or(2000, |steps| *steps.as_ref()),
-        tolerance: positive(&entry.tolerance, "tolerance")?,
+        lr: source.above(0.0, entry.lr.as_ref(), "lr")?.unwrap_or(0.1),
+        steps: source.steps(entry.steps.as_ref(), "steps")?.unwrap_or(2000),
+        tolerance: source.above(0.0, entry.tolerance.as_ref(), "tolerance")?,
         dtype: entry.dtype.into(),
         seed: entry.seed,
         planted,
@@ -267,7 +237,8 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
 }
 
 /// A sum of losses as its terms, so that each can be looked at, weighted and dropped.
-pub(crate) fn terms_of(loss: Loss) -> Vec<Term> {
+#[must_use]
+pub fn terms_of(loss: Loss) -> Vec<Term> {
     match loss {
         Loss::Composite(Composite { terms, combine: Combine::Sum }) => terms
             .into_iter()

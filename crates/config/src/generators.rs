@@ -4,7 +4,7 @@ use std::fmt;
 
 use losses::File;
 
-use super::size::{MOST_NUMBERS, grouped};
+use crate::size::{MOST_NUMBERS, grouped};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value};
 
@@ -167,7 +167,7 @@ impl<'de> Deserialize<'de> for Values {
 
 impl Values {
     /// The file that they are read from.
-    pub(super) fn file(&mut self) -> Option<&mut File> {
+    pub(crate) fn file(&mut self) -> Option<&mut File> {
         match self {
             Self::Draws(Draws::File(FromFile { path, .. })) => Some(path),
             Self::Draws(Draws::Offset(offset)) => offset.file(),
@@ -176,7 +176,7 @@ impl Values {
     }
 
     /// What is wrong with the numbers themselves, if anything.
-    pub(super) fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         let finite = |name: &str, value: f64| {
             (!value.is_finite()).then(|| format!("`{name}` must be finite, and is {value}"))
         };
