@@ -11,9 +11,18 @@ fn main() {
     // Results depend on the code, not on the commit or the profile: two builds of the same sources may
     // share parts, and a build of other sources must not.
     let mut files = Vec::new();
-    for crate_folder in
-        ["analysis", "files", "losses", "numeric", "optimizers", "problems", "registry", "runner"]
-    {
+    for crate_folder in [
+        "analysis",
+        "config",
+        "files",
+        "formulas",
+        "losses",
+        "numeric",
+        "optimizers",
+        "problems",
+        "registry",
+        "runner",
+    ] {
         for folder in ["src", "data"] {
             let folder = Path::new("..").join(crate_folder).join(folder);
             println!("cargo::rerun-if-changed={}", folder.display());

@@ -25,7 +25,7 @@ fn main() {
     for (name, text) in FORMULAS {
         for elements in [4, 64, 1024, 65_536] {
             let built_in = Loss::named(name).expect("a loss of the registry");
-            let own = Loss::Formula(Formula { value: text.into(), ..Formula::default() });
+            let own = Loss::Formula(Formula::new(text, []));
             let [rust, formula] = times::<f32>(&[built_in, own], elements);
             println!("{name:20} {elements:9} {rust:10.3} {formula:10.3} {:6.2}", formula / rust);
         }

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
 use crate::{
-    Entry, File, Fuse, Kernel, L1, Lanes, Loss, Mse, Replicas, Targets, Term, mean_of_lanes, options,
+    Entry, File, Files, Fuse, Kernel, L1, Lanes, Loss, Mse, Replicas, Targets, Term, mean_of_lanes, options,
 };
 
 /// A weighted sum or product of losses.
@@ -116,6 +116,13 @@ impl Entry for Composite {
             }
         }
         Ok(())
+    }
+
+    fn load(&mut self, files: &mut Files) -> Result<(), String> {
+        let place = |(index, term): (usize, &mut Weighted)| {
+            term.loss.load(files).map_err(|message| format!("term {}: {message}", index + 1))
+        };
+        self.terms.iter_mut().enumerate().try_for_each(place)
     }
 
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {

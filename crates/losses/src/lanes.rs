@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::{Loss, Replicas, Targets};
+use crate::{Files, Loss, Replicas, Targets};
 
 /// A loss on libtorch for a batch of lanes, with whatever parameters it has of its own.
 ///
@@ -71,7 +71,12 @@ impl Loss {
     pub fn lanes(&self, lanes: usize, options: (Kind, Device)) -> Result<Box<dyn Lanes>, String> {
         match self.with_state(lanes, options) {
             Some(made) => made,
-            None => Ok(Box::new(Stateless(self.clone()))),
+            None => {
+                // It was loaded, if a config names it; if code does, its formulas are compiled here.
+                let mut loss = self.clone();
+                loss.load(&mut Files::default())?;
+                Ok(Box::new(Stateless(loss)))
+            }
         }
     }
 }

@@ -85,7 +85,7 @@ pub use lanes::{Lanes, Term, mean_of_lanes};
 pub use learnt_gaussian_nll::LearntGaussianNll;
 pub use linex::Linex;
 pub use log_cosh::LogCosh;
-pub use module::{Replicas, reason};
+pub use module::Replicas;
 pub use mse::Mse;
 pub use multiclass_focal::MulticlassFocal;
 use numeric::{Float, InBoth, Real, Traced};
@@ -185,6 +185,15 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     /// # Errors
     /// If an option is out of its range: its name, the range and the value.
     fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Reads the files that it names and compiles its formulas, so that nothing does later. The reader of a config
+    /// calls it, once for each entry; one that is loaded stays as it is.
+    ///
+    /// # Errors
+    /// If a file can't be read, or a formula. What is wrong with the contents of a file is an error of its cells.
+    fn load(&mut self, _files: &mut Files) -> Result<(), String> {
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use numeric::panics::reason;
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
 use crate::File;
@@ -65,23 +66,6 @@ fn load(file: &File, (kind, device): (Kind, Device)) -> Result<Loaded, String> {
     parameters.sort_by(|a, b| a.0.cmp(&b.0));
     parameters.retain(|(_, parameter)| parameter.requires_grad());
     Ok(Loaded { module, parameters, script })
-}
-
-/// What libtorch says, without its stacks and what `unwrap` puts around it: the Python-like error at the
-/// end of a traceback, or the first line.
-#[must_use]
-pub fn reason(error: &dyn std::fmt::Display) -> String {
-    let text = error.to_string();
-    let text = text.split_once("value: Torch(\"").map_or(text.clone(), |(_, said)| said.replace("\\n", "\n"));
-    let raised = text.lines().rev().find_map(|line| {
-        let (kind, said) = line.split_once("Error: ")?;
-        kind.chars().all(|c| c.is_ascii_alphanumeric() || " .".contains(c)).then_some(said)
-    });
-    let line = raised.or_else(|| text.lines().next()).unwrap_or(&text);
-    let said = line.split("Exception raised from").next().unwrap_or(line);
-    // Where it goes on and on, the first sentence says it.
-    let end = if said.len() > 200 { said.find(". ").unwrap_or(said.len()) } else { said.len() };
-    said[..end].trim_start_matches("Internal torch error: ").trim().trim_end_matches('.').to_owned()
 }
 
 impl Replicas {

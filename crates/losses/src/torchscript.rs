@@ -5,7 +5,7 @@ use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, File, Fuse, Kernel, Lanes, Replicas, Targets, Term};
+use crate::{Entry, File, Files, Fuse, Kernel, Lanes, Replicas, Targets, Term};
 
 /// A loss of your own, exported from PyTorch as a TorchScript module.
 ///
@@ -69,6 +69,10 @@ impl Entry for TorchScript {
 
     fn check(&self) -> Result<(), String> {
         self.file.check()
+    }
+
+    fn load(&mut self, files: &mut Files) -> Result<(), String> {
+        self.file.load_module(files)
     }
 
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
 use crate::stable::guarded;
-use crate::{Entry, File, Fuse, Kernel, Lanes, Loss, Mse, Replicas, Targets, options};
+use crate::{Entry, File, Files, Fuse, Kernel, Lanes, Loss, Mse, Replicas, Targets, options};
 
 /// Any loss, transformed: on a logarithmic scale, its root, its power.
 ///
@@ -132,6 +132,10 @@ impl Entry for Transformed {
             _ => {}
         }
         self.loss.check()
+    }
+
+    fn load(&mut self, files: &mut Files) -> Result<(), String> {
+        self.loss.load(files)
     }
 
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {

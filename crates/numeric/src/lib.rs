@@ -18,6 +18,7 @@
 mod dual;
 mod float;
 pub mod memory;
+pub mod panics;
 mod real;
 pub mod rows;
 pub mod slices;

@@ -1,6 +1,6 @@
 use std::rc::Rc;
 
-use losses::{File, Kernel, Loss, Replicas, Targets};
+use losses::{File, Files, Kernel, Loss, Replicas, Targets};
 use numeric::{Float, LANES, Row, Rows, Stream, rows, vectorize};
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
@@ -220,14 +220,20 @@ impl Entry for FreeFit {
             if let Some(fault) = values.fault() {
                 return Err(format!("`{name}`: {fault}"));
             }
-            if let Some(file) = values.file() {
-                file.check().map_err(|message| format!("`{name}`: {message}"))?;
-            }
-        }
-        if let Readout::TorchScript(exported) = &self.readout {
-            exported.file.check().map_err(|message| format!("`readout`: {message}"))?;
         }
         require(self.noise >= 0.0 && self.noise.is_finite(), "noise", "0 or above", self.noise)
+    }
+
+    fn load(&mut self, files: &mut Files) -> Result<(), String> {
+        for (name, values) in [("start", &mut self.start), ("target", &mut self.target)] {
+            if let Some(file) = values.file_mut() {
+                file.load(files).map_err(|message| format!("`{name}`: {message}"))?;
+            }
+        }
+        if let Readout::TorchScript(exported) = &mut self.readout {
+            exported.file.load_module(files).map_err(|message| format!("`readout`: {message}"))?;
+        }
+        Ok(())
     }
 
     fn losses(&self) -> Losses {

@@ -66,7 +66,7 @@ pub use softmax_regression::{SoftmaxRegression, ThreeClasses};
 use std::borrow::Borrow;
 pub use styblinski_tang::StyblinskiTang;
 
-use losses::{File, Loss, Term};
+use losses::{File, Files, Loss, Term};
 pub use noisy::Noisy;
 use numeric::{Float, InBoth, Row, Rows};
 pub use quadratic::Quadratic;
@@ -125,6 +125,15 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     /// # Errors
     /// If an option is out of its range.
     fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Reads the files that it names and the data in them, so that nothing does later. The reader of a config calls it,
+    /// once for each entry; one that is loaded stays as it is.
+    ///
+    /// # Errors
+    /// If a file can't be read. What is wrong with its contents is an error of its cells.
+    fn load(&mut self, _files: &mut Files) -> Result<(), String> {
         Ok(())
     }
 

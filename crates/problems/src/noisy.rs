@@ -1,4 +1,4 @@
-use losses::{File, Loss, Term};
+use losses::{File, Files, Loss, Term};
 use numeric::{Float, LANES, Row, Rows, Stream};
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
@@ -104,6 +104,9 @@ impl Entry for Noisy {
             Problem::TorchScript(_) => Err("`problem` can't be torchscript: add noise in the module".into()),
             _ => self.problem.check(),
         }
+    }
+    fn load(&mut self, files: &mut Files) -> Result<(), String> {
+        self.problem.load(files)
     }
     fn losses(&self) -> Losses {
         self.problem.losses()

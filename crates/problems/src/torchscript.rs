@@ -1,6 +1,6 @@
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use losses::{File, Loss, Targets};
+use losses::{File, Files, Loss, Targets};
 use numeric::Float;
 use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
 ///
 /// # Errors
 /// What is wrong with a file's contents is the message of the cells that needed it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TorchScript {
     /// The module, as `torch.jit.save` writes it.
@@ -66,8 +66,10 @@ pub struct TorchScript {
     pub batch: usize,
     /// Whether columns of floats are moved to mean 0 and scaled to standard deviation 1, as training rows have them.
     pub standardise: bool,
+    /// The data, or what is wrong with them; `None` until they are loaded. Entries with the same data share them. Behind
+    /// a lock, since a tensor may be sent to another thread and not be seen by two.
     #[serde(skip)]
-    loaded: Loaded,
+    dataset: Option<Arc<Result<Mutex<Dataset>, String>>>,
 }
 
 impl Default for TorchScript {
@@ -83,19 +85,16 @@ impl Default for TorchScript {
             test: 0.2,
             batch: 64,
             standardise: false,
-            loaded: Loaded::default(),
+            dataset: None,
         }
     }
 }
 
-/// The data once they are read; clones of an entry share them.
-#[derive(Clone, Debug, Default)]
-struct Loaded(Arc<OnceLock<Result<Mutex<Dataset>, String>>>);
-
-impl PartialEq for Loaded {
-    /// What was read follows from the options.
-    fn eq(&self, _other: &Self) -> bool {
-        true
+impl PartialEq for TorchScript {
+    fn eq(&self, other: &Self) -> bool {
+        let files = |entry: &Self| entry.files().into_iter().cloned().collect::<Vec<_>>();
+        // What was read follows from these.
+        files(self) == files(other) && serde_json::to_value(self).ok() == serde_json::to_value(other).ok()
     }
 }
 
@@ -105,12 +104,9 @@ impl TorchScript {
     /// # Errors
     /// If they can't be read.
     fn with_data<T>(&self, used: impl FnOnce(&Dataset) -> T) -> Result<T, String> {
-        let Self { data, test_data, inputs, targets, classes, test, standardise, .. } = self;
-        let (classes, test, standardise) = (*classes, *test, *standardise);
-        let source = Source { data, test_data, inputs, targets, classes, test, standardise };
-        let loaded = self.loaded.0.get_or_init(|| source.load().map(Mutex::new));
-        let dataset = loaded.as_ref().map_err(Clone::clone)?;
-        Ok(used(&dataset.lock().unwrap_or_else(std::sync::PoisonError::into_inner)))
+        let dataset = self.dataset.as_ref().ok_or("the data aren't loaded")?;
+        let dataset = Result::as_ref(dataset).map_err(Clone::clone)?;
+        Ok(used(&dataset.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Whether all rows are one batch, as far as the data say.
@@ -133,26 +129,47 @@ impl Described for TorchScript {
 
 impl Entry for TorchScript {
     fn check(&self) -> Result<(), String> {
-        let named = |option: &str, file: &File| {
-            let message = |message| format!("`{option}`: {message}");
-            if file.is_named() { file.check().map_err(message) } else { Ok(()) }
-        };
         if !self.model.is_named() || !self.data.is_named() {
             return Err("`model` and `data` are needed: name a TorchScript module and a file of inputs and \
                         targets, relative to the config's folder"
                 .into());
         }
-        for (option, file) in [("model", &self.model), ("metric", &self.metric)] {
-            named(option, file)?;
-        }
         for (option, file) in [("data", &self.data), ("test_data", &self.test_data)] {
-            named(option, file)?;
             if file.is_named() && format_of(file).is_none() {
                 let known = FORMATS.join(", .");
                 return Err(format!("`{option}` must end in .{known}, and is `{}`", file.name()));
             }
         }
         require((0.0..1.0).contains(&self.test), "test", "from 0, and below 1", self.test)
+    }
+
+    fn load(&mut self, files: &mut Files) -> Result<(), String> {
+        self.check()?;
+        let Self { model, data, test_data, metric, inputs, targets, classes, test, standardise, .. } = self;
+        let of_option = |option| move |message| format!("`{option}`: {message}");
+        model.load_module(files).map_err(of_option("model"))?;
+        data.load(files).map_err(of_option("data"))?;
+        if metric.is_named() {
+            metric.load_module(files).map_err(of_option("metric"))?;
+        }
+        if test_data.is_named() {
+            test_data.load(files).map_err(of_option("test_data"))?;
+        }
+        let (data, test_data, inputs, targets) = (&*data, &*test_data, &*inputs, &*targets);
+        let source = Source {
+            data,
+            test_data,
+            inputs,
+            targets,
+            classes: *classes,
+            test: *test,
+            standardise: *standardise,
+        };
+        if self.dataset.is_none() {
+            let key = serde_json::to_string(&source).expect("options are plain data");
+            self.dataset = Some(files.made(key, || source.load().map(Mutex::new)));
+        }
+        Ok(())
     }
 
     fn losses(&self) -> Losses {

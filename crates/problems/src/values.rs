@@ -202,6 +202,15 @@ impl<'de> Deserialize<'de> for Values {
 }
 
 impl Values {
+    /// The file that they are read from, to be loaded.
+    pub fn file_mut(&mut self) -> Option<&mut File> {
+        match self {
+            Self::Draws(Draws::File(FromFile { path, .. })) => Some(path),
+            Self::Draws(Draws::Offset(offset)) => offset.file_mut(),
+            _ => None,
+        }
+    }
+
     /// The file that they are read from.
     #[must_use]
     pub fn file(&self) -> Option<&File> {
@@ -349,8 +358,7 @@ impl Values {
 impl FromFile {
     fn read(&self) -> Result<Array, String> {
         let Self { path, tensor } = self;
-        path.check()?;
-        let shown = path.path().display();
+        let shown = path.name();
         let tensors = read_tensors(path).map_err(|message| format!("{shown}: {message}"))?;
         let names = || tensors.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let found = match tensor {

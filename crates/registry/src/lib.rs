@@ -214,6 +214,14 @@ macro_rules! registry {
             }
         }
 
+        impl ::std::ops::DerefMut for $Enum {
+            fn deref_mut(&mut self) -> &mut Self::Target {
+                match self {
+                    $(Self::$Variant(options) => options),*
+                }
+            }
+        }
+
         impl $crate::serde::Serialize for $Enum {
             fn serialize<S: $crate::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use $crate::serde::ser::SerializeMap;

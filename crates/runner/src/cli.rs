@@ -410,7 +410,8 @@ fn report(config: &Config, run: Result<Summary, RunError>, options: &Options, to
 fn diagnosis_of(config: &Config, label: &str) -> Option<String> {
     let loss = config.grids.iter().flat_map(|grid| &grid.losses).find(|loss| loss.label() == label)?;
     if let Loss::TorchScript(module) = loss {
-        return Some(format!("runner diagnose --torchscript {}", module.file.path().display()));
+        let path = config.file.with_file_name(module.file.name());
+        return Some(format!("runner diagnose --torchscript {}", path.display()));
     }
     if label == loss.name() {
         return Some(format!("runner diagnose --loss {label}"));

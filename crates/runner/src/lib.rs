@@ -9,7 +9,6 @@
 
 pub mod cli;
 mod compare;
-pub mod config;
 mod cpu;
 mod diagnose;
 pub mod engine;
@@ -17,7 +16,6 @@ mod list;
 pub mod map;
 mod owner;
 pub mod parts;
-pub mod plan;
 mod report;
 pub mod run;
 pub mod shard;
@@ -29,3 +27,8 @@ mod survey;
 mod table;
 mod terminal;
 pub mod threads;
+
+pub use config::{self, plan};
+
+/// The sources that this binary was built from. Parts of another build are never used.
+pub const BUILD: &str = env!("OPTBENCH_BUILD");

@@ -14,7 +14,7 @@ use analysis::records::{
     Cell, Cells, Engine, Manifest, RecordError, Results, SCHEMA, Targets, csv_text, write_cell_header,
     write_point_header, write_term_header,
 };
-use analysis::table::{Builder, Table};
+use analysis::table::{self, Builder, Row, Table};
 use files::{Folder, Lock, LockError};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use miette::Diagnostic;
@@ -23,12 +23,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::BUILD;
 use crate::config::Config;
 use crate::cpu;
 use crate::engine;
 use crate::owner::{Kind, Owner, Previous, Taken};
 use crate::parts::{self, Counts, Part, Timing, hex};
-use crate::plan::{BUILD, Batch, EXTENSIONS, Plan, libtorch_version};
+use crate::plan::{Batch, EXTENSIONS, Edge, Labels, Plan, libtorch_version};
 use crate::shard::{Remedy, Shard, array, shards_of};
 pub use crate::signals::STOP;
 use crate::spark::Falls;
@@ -407,7 +408,7 @@ impl<'a> Workshop<'a> {
         for round in 0.. {
             let LaidOut { plan, keys } = &mut so_far;
             let new = keys.len()..plan.batches.len();
-            let key = |batch: &Batch| batch.key(&plan.targets);
+            let key = |batch: &Batch| batch.key(BUILD, &plan.targets);
             let more: Vec<String> =
                 self.pool.install(|| plan.batches[new.clone()].par_iter().map(key).collect());
             keys.extend(more);
@@ -415,7 +416,7 @@ impl<'a> Workshop<'a> {
                 break;
             }
             let LaidOut { plan, keys } = &mut so_far;
-            let extension = plan.extension(self.config, &self.maker().tabulate(keys)?);
+            let extension = plan.extension(self.config, &edges(&self.maker().tabulate(keys)?));
             if extension.is_empty() {
                 break;
             }
@@ -723,4 +724,18 @@ fn assemble(
     let table = builder.finish();
     folder.write("table.csv", |file| table.write_csv(file)).map_err(failed("table.csv"))?;
     Ok(Assembled { table, counts, cpus, random: manifest.random })
+}
+
+/// The rows whose best rate is at an edge of its grid, which an extension goes beyond.
+fn edges(table: &Table) -> Vec<(Labels, Edge)> {
+    let of_row = |row: &Row| {
+        let edge = match row.edge {
+            table::Edge::Low => Edge::Low,
+            table::Edge::High => Edge::High,
+            table::Edge::Inside => return None,
+        };
+        let Row { problem, loss, optimizer, schedule, .. } = row.clone();
+        Some((Labels { problem, loss, optimizer, schedule }, edge))
+    };
+    table.rows.iter().filter_map(of_row).collect()
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use analysis::records::Targets;
 use files::Folder;
 
+use crate::BUILD;
 use crate::config::Config;
 use crate::config::size::{Size, bytes, grouped};
 use crate::engine;
@@ -69,8 +70,10 @@ impl Pace {
 
 /// Batches of one problem on one engine.
 struct Kind<'a> {
-    batches: Vec<&'a Batch>,
+    batches: usize,
     cells: u64,
+    /// Those that a trial may run: none of a module of the user's, whose code a plan doesn't run.
+    tried: Vec<&'a Batch>,
     /// Whether a trial takes no longer than people wait.
     can_be_tried: bool,
     /// What is still to be run: lanes, their steps, and the rows that they record.
@@ -81,18 +84,19 @@ struct Kind<'a> {
 
 impl Kind<'_> {
     fn new() -> Self {
-        Self { batches: Vec::new(), cells: 0, can_be_tried: true, lanes: 0.0, steps: 0.0, rows: 0.0 }
+        let tried = Vec::new();
+        Self { batches: 0, cells: 0, tried, can_be_tried: true, lanes: 0.0, steps: 0.0, rows: 0.0 }
     }
 
     /// From trials of batches that are spread evenly over the plan, until this share of the time is over; none if there
     /// is no time for one.
     fn pace(&self, targets: &Targets, begin: Instant, share: f64) -> Option<Pace> {
-        let tried = if self.can_be_tried { self.batches.len().min(TRIALS) } else { 0 };
+        let tried = if self.can_be_tried { self.tried.len().min(TRIALS) } else { 0 };
         let mut paces = Vec::with_capacity(tried);
         for i in 0..tried {
             let until = if i == 0 { 2.0 * ALL_TRIALS_S } else { share * ALL_TRIALS_S };
             if begin.elapsed().as_secs_f64() < until {
-                paces.push(pace(self.batches[i * self.batches.len() / tried], targets));
+                paces.push(pace(self.tried[i * self.tried.len() / tried], targets));
             }
         }
         (!paces.is_empty()).then(|| Pace::mean(&paces))
@@ -114,10 +118,13 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
         let shapes = shapes.entry(problem.clone()).or_default();
         memory = memory.max(batch.memory(shapes));
         let kind = kinds.entry((problem, batch.engine.as_str())).or_insert_with(Kind::new);
-        kind.batches.push(batch);
+        kind.batches += 1;
+        if batch.files().next().is_none() {
+            kind.tried.push(batch);
+        }
         kind.can_be_tried &= batch.lane_numbers(shapes) <= TRIED_NUMBERS;
         kind.cells += batch.lanes.len() as u64;
-        if Part::look(&parts, &batch.key(&plan.targets)).is_some() {
+        if Part::look(&parts, &batch.key(BUILD, &plan.targets)).is_some() {
             there += 1;
         } else {
             let lanes = batch.lanes.len() as f64;
@@ -130,7 +137,7 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
     let width = kinds.keys().map(|(problem, _)| problem.chars().count()).max().unwrap_or(0).max(7);
     let _ = writeln!(text, "  {:width$}  engine    batches     cells", "problem");
     for ((problem, engine), kind) in &kinds {
-        let _ = writeln!(text, "  {problem:width$}  {engine:8}  {:7}  {:8}", kind.batches.len(), kind.cells);
+        let _ = writeln!(text, "  {problem:width$}  {engine:8}  {:7}  {:8}", kind.batches, kind.cells);
     }
     let size = Size::of(config);
     let _ = writeln!(
@@ -156,7 +163,7 @@ pub(crate) fn survey(config: &Config, plan: &Plan, options: &Options) -> String 
     let _ = match (tried, of) {
         (0, 1..) => writeln!(
             text,
-            "\nthe time can't be told: a step takes too long to be tried, or no thread can be started"
+            "\nthe time can't be told: your own modules aren't run for it, a step takes too long, or no thread can be started"
         ),
         _ if tried < of => writeln!(
             text,

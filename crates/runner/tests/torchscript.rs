@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use analysis::records::{Cell, Cells, Outcome};
+use runner::BUILD;
 use runner::config;
 use runner::engine::{self, LaneResult};
 use runner::plan::{Batch, Plan};
@@ -165,7 +166,7 @@ fn a_module_that_was_exported_again_is_run_again() {
                     losses = [{ torchscript = { file = 'mine.pt' } }]\n";
         let file = folder.path().join("again.toml").display().to_string();
         let plan = Plan::new(&config::parse(&file, text).unwrap()).unwrap();
-        plan.batches[0].key(&plan.targets)
+        plan.batches[0].key(BUILD, &plan.targets)
     };
     assert_eq!(loss("plateau.pt"), loss("plateau.pt"));
     assert_ne!(loss("plateau.pt"), loss("asymmetric.pt"));

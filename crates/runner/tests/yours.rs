@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use analysis::records::Outcome;
+use runner::BUILD;
 use runner::config;
 use runner::engine::{self, LaneResult};
 use runner::plan::Plan;
@@ -319,7 +320,7 @@ fn what_the_files_hold_is_part_of_the_key() {
         let text = text(&problem, "mse", "lr = [0.1]") + "optimizers = ['sgd']\n";
         let file = folder.path().join("x.toml").display().to_string();
         let plan = Plan::new(&config::parse(&file, &text).unwrap()).unwrap();
-        plan.batches[0].key(&plan.targets)
+        plan.batches[0].key(BUILD, &plan.targets)
     };
     let before = batches();
     assert_eq!(batches(), before);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{fused, in_rows, traced, widened};
 
 pub(crate) fn formula(value: &str) -> Loss {
-    Loss::Formula(Formula { value: value.into(), ..Formula::default() })
+    Loss::Formula(Formula::new(value, []))
 }
 
 /// A column; numbers that JSON has no way to write are texts.

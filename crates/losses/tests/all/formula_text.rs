@@ -60,10 +60,8 @@ fn mistakes_are_shown_with_their_place() {
 
 #[test]
 fn mistakes_in_constants_are_named() {
-    let check = |name: &str, value: f64| {
-        let constants = [(name.to_owned(), value)].into();
-        Loss::Formula(Formula { value: "d**2".into(), constants }).check().unwrap_err()
-    };
+    let check =
+        |name: &str, value: f64| Loss::Formula(Formula::new("d**2", [(name, value)])).check().unwrap_err();
     let shown =
         [check("d", 1.0), check("where", 1.0), check("2x", 1.0), check("a\nb", 1.0), check("a", f64::NAN)];
     insta::assert_snapshot!(shown.join("\n"));
@@ -266,8 +264,7 @@ fn survive(count: u64, seed: u64) -> u64 {
     let mut refused = 0;
     for i in 0..count {
         let value = random.text();
-        let loss =
-            Loss::Formula(Formula { value, constants: [("a".into(), 0.5), ("b1".into(), -2.0)].into() });
+        let loss = Loss::Formula(Formula::new(&value, [("a", 0.5), ("b1", -2.0)]));
         if let Err(message) = loss.check() {
             refused += 1;
             assert!(message.len() < 700 && message.lines().count() == 3, "{message}");

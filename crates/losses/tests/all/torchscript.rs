@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use losses::{File, Loss, Targets, TorchScript, mean_of_lanes};
+use losses::{File, Files, Loss, Targets, TorchScript, mean_of_lanes};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -10,9 +10,10 @@ use crate::{assert_near, numbers};
 
 /// Every module is here.
 fn module(name: &str) -> Loss {
-    let file = File::new(name);
-    file.locate(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/modules"));
-    Loss::TorchScript(TorchScript { file, targets: Targets::Values })
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/modules");
+    let mut loss = Loss::TorchScript(TorchScript { file: File::new(name), targets: Targets::Values });
+    loss.load(&mut Files::new(&folder)).unwrap();
+    loss
 }
 
 const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);

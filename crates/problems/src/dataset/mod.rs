@@ -10,6 +10,7 @@ use std::path::Path;
 use losses::File;
 use numeric::Stream;
 use safetensors::SafeTensors;
+use serde::Serialize;
 use tch::{Kind, Tensor};
 
 use self::csv::Csv;
@@ -32,6 +33,7 @@ pub(crate) struct Dataset {
 }
 
 /// What a config says about the data.
+#[derive(Serialize)]
 pub(crate) struct Source<'a> {
     pub data: &'a File,
     pub test_data: &'a File,
@@ -73,7 +75,7 @@ fn tensors(bytes: &[u8], format: Option<&str>) -> Result<Vec<(String, Tensor)>, 
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| remedy(error.to_string()))?;
     let tensor = |(name, view): (String, _)| Ok((name, Tensor::try_from(view)?));
     let tensors: Result<_, tch::TchError> = tensors.tensors().into_iter().map(tensor).collect();
-    tensors.map_err(|error| remedy(losses::reason(&error)))
+    tensors.map_err(|error| remedy(numeric::panics::reason(&error)))
 }
 
 impl Source<'_> {
@@ -103,7 +105,6 @@ impl Source<'_> {
 
     /// The examples of one file.
     fn examples(&self, file: &File) -> Result<Examples, String> {
-        file.check()?;
         let name = file.name();
         let read = || {
             let bytes = file.bytes()?;

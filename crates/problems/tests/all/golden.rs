@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use losses::{File, Loss};
+use losses::{Files, Loss};
 use problems::Problem;
 use serde::Deserialize;
 use serde_json::Value;
@@ -32,17 +32,17 @@ struct Case {
     errors: Vec<f64>,
 }
 
-/// Says where the files of a problem are.
-pub fn located(problem: Problem) -> Problem {
+/// The problem with its files read.
+pub fn loaded(mut problem: Problem) -> Problem {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models");
-    problem.files().into_iter().for_each(|file: &File| file.locate(&models));
+    problem.load(&mut Files::new(&models)).unwrap();
     problem
 }
 
 fn golden() -> Golden {
     let golden: Golden = serde_json::from_str(include_str!("../golden/problems.json")).unwrap();
     assert_eq!(golden.torch, "2.13.0");
-    let cases = golden.cases.into_iter().map(|case| Case { problem: located(case.problem), ..case });
+    let cases = golden.cases.into_iter().map(|case| Case { problem: loaded(case.problem), ..case });
     Golden { cases: cases.collect(), ..golden }
 }
 
@@ -154,7 +154,7 @@ fn every_option_of_every_problem_is_seen_by_itself() {
 #[test]
 fn tied_logits_count_as_wrong() {
     let mlp = r#"{"torchscript": {"model": "mlp.pt", "data": "digits.npz"}}"#;
-    let mlp = located(problem(mlp));
+    let mlp = loaded(problem(mlp));
     let digits = problem(r#"{"digits_mlp": {"hidden": 1}}"#);
     let loss = serde_json::from_str::<Loss>("\"cross_entropy\"").unwrap();
     // Where the ten biases of the logits are, among numbers that are 0.

@@ -26,10 +26,10 @@ use miette::Diagnostic;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::BUILD;
 use crate::config::ConfigError;
 use crate::config::diagnose::{Case, parse_case, read_case, read_suite};
 use crate::owner::{Kind, Owner, Taken};
-use crate::plan::BUILD;
 use crate::run::work;
 use crate::terminal::{print, print_json, progress, say, wrong};
 use probe::Probes;

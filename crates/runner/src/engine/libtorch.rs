@@ -2,6 +2,7 @@
 //! stepper applies them in one pass.
 
 use losses::Term;
+use numeric::panics::guarded;
 use numeric::slices::{slice, slice_mut};
 use numeric::{Float, LANES, Row, rows};
 use optimizers::{Clip, Optimizer, Oracle, Stepper, TensorStepper};
@@ -11,8 +12,8 @@ use tch::{Kind, Tensor};
 
 use super::ledger::{Ended, LaneResult, Ledger, Metric, Seen};
 use super::terms::Terms;
-use super::{Observed, Observer, Rates, Recorded, Training, guarded};
-use crate::plan::Lane;
+use super::{Observed, Observer, Rates, Recorded, Training};
+use config::plan::Lane;
 
 /// Errors come as they are.
 struct Identity;

@@ -7,12 +7,11 @@ mod libtorch;
 mod objective;
 mod terms;
 
-use std::cell::Cell;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 
 use analysis::records::{Dtype, Engine};
+use config::plan::{Batch, Lane, Settings};
+use numeric::panics::guarded;
 use optimizers::Optimizer;
 use optimizers::schedules::{self, Factors, Schedule};
 use problems::Draw;
@@ -21,13 +20,6 @@ pub use evaluator::{Evaluated, Evaluator};
 pub use ledger::{LaneResult, Moment};
 pub use objective::{Altered, Change, Fast, Objective, Workload};
 pub use terms::Share;
-
-use crate::plan::{Batch, Lane, Settings};
-
-thread_local! {
-    /// Whether a panic on this thread belongs to a cell, and is reported in its row.
-    static IN_CELL: Cell<bool> = const { Cell::new(false) };
-}
 
 /// What is trained, by what, from where, and until when.
 #[derive(Clone, Copy)]
@@ -159,39 +151,6 @@ pub fn follow(batch: &Batch, watch: &mut dyn FnMut(&[f64])) {
 #[must_use]
 pub fn run_from(batch: &Batch, start: &(dyn Fn(usize, usize) -> Option<f64> + Sync)) -> Vec<LaneResult> {
     train(batch, |training| Training { start, ends: true, ..training }.run(None))
-}
-
-/// What `run` gives, or what its panic said.
-pub(crate) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let default = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !IN_CELL.get() {
-                default(info);
-            }
-        }));
-    });
-    let before = IN_CELL.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(run));
-    IN_CELL.set(before);
-    result.map_err(|panic| {
-        let message = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("it panicked");
-        said(message)
-    })
-}
-
-/// What a panic said, in a line: libtorch appends its stacks, our own messages are whole as they are.
-fn said(message: &str) -> String {
-    if message.contains("value: Torch(") {
-        losses::reason(&message)
-    } else {
-        message.lines().next().unwrap_or(message).to_owned()
-    }
 }
 
 /// The learning rates of a block of lanes, step by step.

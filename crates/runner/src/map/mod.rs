@@ -18,10 +18,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::BUILD;
 use crate::cli::Place;
 use crate::config::map::{self, Map, Show};
 use crate::owner::{Kind, Owner, Taken};
-use crate::plan::BUILD;
 use crate::run::work;
 use crate::signals;
 use crate::terminal::{print, progress, say, wrong};

@@ -299,6 +299,7 @@ fn what_reads_a_folder_runs_no_module() {
     for arguments in [
         &["merge", &config][..],
         &["status", &config],
+        &["plan", &config, "--out", "elsewhere"],
         &["slurm", &config, "--shards", "2"],
         &["table", "results/x"],
         &["report", "results/x"],
@@ -307,6 +308,27 @@ fn what_reads_a_folder_runs_no_module() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
         assert!(!ran.exists(), "{arguments:?} ran the module");
     }
+}
+
+#[test]
+fn a_module_that_cannot_be_loaded_is_an_error_of_its_cells_alone() {
+    let place = Place::new();
+    fs::write(place.path().join("mine.pt"), "no module").unwrap();
+    let config = place.config("x", &grid("'direct_fit'", &format!("{LOSS}, 'mse'")));
+    for (arguments, code) in [
+        (&["plan", &config][..], 0),
+        (&["slurm", &config, "--shards", "2"], 0),
+        (&[&config], 1),
+        (&["status", &config], 0),
+    ] {
+        let output = place.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
+    }
+    let cells = read_cells(&place);
+    let (of_module, of_mse): (Vec<&str>, Vec<&str>) =
+        cells.lines().skip(1).partition(|line| line.contains("mine.pt"));
+    assert!(of_module.iter().all(|line| line.contains("is no TorchScript module")), "{of_module:?}");
+    assert!(!of_mse.is_empty() && of_mse.iter().all(|line| !line.contains("TorchScript")), "{of_mse:?}");
 }
 
 /// A pipe that nobody writes into.

@@ -12,6 +12,7 @@ use analysis::table::{RenderOptions, Table};
 use files::Folder;
 use losses::{Formula, Loss};
 use numeric::LANES;
+use runner::BUILD;
 use runner::cli::command;
 use runner::parts::Part;
 use runner::plan::Plan;
@@ -117,7 +118,7 @@ static SMALL: LazyLock<Small> = LazyLock::new(|| {
     run::STOP.store(false, Ordering::Relaxed);
     let running = fs::read(folder.join("running.json")).unwrap();
     run::run(&config, &plan, &options).unwrap();
-    let key = plan.batches[0].key(&plan.targets);
+    let key = plan.batches[0].key(BUILD, &plan.targets);
     let part = fs::read(folder.join(format!("parts/{key}.part"))).unwrap();
     Small { place, running, key, part }
 });
@@ -212,7 +213,7 @@ fn formulas() -> Vec<Vec<u8>> {
 }
 
 fn formula(bytes: &[u8]) {
-    let loss = Loss::Formula(Formula { value: text(bytes), constants: [("a".into(), 0.5)].into() });
+    let loss = Loss::Formula(Formula::new(&text(bytes), [("a", 0.5)]));
     if let Err(message) = loss.check() {
         assert!(message.len() < 10_000 && message.lines().count() <= 3, "{message}");
         return;

@@ -113,7 +113,7 @@ fn instead(setup: &Setup, probes: &Probes, fit: &Fit) -> Vec<Variant> {
         ("huber", format!("the Huber loss with delta = {delta}"), Loss::Huber(Huber { delta })),
         ("l1", "the absolute error".into(), named("l1")),
         ("mse", "the squared error".into(), named("mse")),
-        ("log1p", format!("the loss {log}"), Loss::Formula(Formula { value: log, ..Formula::default() })),
+        ("log1p", format!("the loss {log}"), Loss::Formula(Formula::new(&log, []))),
     ]
     .into_iter()
     .filter(|(name, ..)| !is_own(name))

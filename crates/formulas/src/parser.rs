@@ -2,31 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Mistake;
-use super::functions::{FUNCTIONS, Function, NAMES, WORDS};
-use super::graph::{Binary, Graph, Id, Unary};
-use super::lexer::{Placed, Token, split};
+use crate::error::Mistake;
+use crate::functions::{FUNCTIONS, Function, NAMES, WORDS};
+use crate::graph::{Binary, Graph, Id, Unary};
+use crate::lexer::{Placed, Token, split};
 
 /// The most bytes of a formula.
-pub(super) const LONGEST: usize = 4096;
+pub const MOST_BYTES: usize = 4096;
 /// The most brackets, powers and signs inside one another.
-const DEEPEST: usize = 64;
+pub const MOST_DEPTH: usize = 64;
 
 /// A formula that has been read.
 #[derive(Clone, Debug)]
-pub(super) struct Parsed {
+pub(crate) struct Parsed {
     pub graph: Graph,
     pub root: Id,
 }
 
 /// Reads a formula.
-pub(super) fn parse(text: &str, constants: &BTreeMap<String, f64>) -> Result<Parsed, Mistake> {
-    if text.len() > LONGEST {
-        let mut end = LONGEST;
+pub(crate) fn parse(text: &str, constants: &BTreeMap<String, f64>) -> Result<Parsed, Mistake> {
+    if text.len() > MOST_BYTES {
+        let mut end = MOST_BYTES;
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let what = format!("the formula is {} bytes long and goes beyond {LONGEST}", text.len());
+        let what = format!("the formula is {} bytes long and goes beyond {MOST_BYTES}", text.len());
         return Err(Mistake::new(end, what, "shorten it, or write the loss in Rust or TorchScript"));
     }
     let mut parser = Parser { tokens: split(text)?, next: 0, depth: 0, graph: Graph::default(), constants };
@@ -135,8 +135,8 @@ impl<'a> Parser<'a> {
 
     /// Goes one level down, as far as it may.
     fn deeper<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, Mistake>) -> Result<T, Mistake> {
-        if self.depth == DEEPEST {
-            let what = format!("more than {DEEPEST} brackets, powers and signs stand inside one another");
+        if self.depth == MOST_DEPTH {
+            let what = format!("more than {MOST_DEPTH} brackets, powers and signs stand inside one another");
             return Err(Mistake::new(self.peek().at, what, "write it flatter"));
         }
         self.depth += 1;

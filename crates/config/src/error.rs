@@ -1,14 +1,17 @@
 //! Mistakes in a config, with the place and the remedy.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use losses::Files;
 use miette::{Diagnostic, NamedSource, SourceSpan};
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 use toml::Spanned;
 
-use super::size::{MOST_TEXT, bytes};
-use super::values::{Numbers, SeedChoice, Seeds};
+use crate::size::{MOST_TEXT, bytes};
+use crate::values::{Numbers, SeedChoice, Seeds};
 
 /// Why a config can't be used.
 #[derive(Debug, Error, Diagnostic)]
@@ -39,43 +42,41 @@ pub enum ConfigError {
     },
 }
 
-/// The folder that a file is in.
-pub(super) fn folder_of(file: &Path) -> &Path {
-    file.parent().unwrap_or(Path::new(""))
+/// The text of a config file.
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
+    files::read_text(path, files::TEXT)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 /// A config's text, to make errors that point into it.
-pub(super) struct Source<'a> {
-    file: &'a str,
+pub(crate) struct Source<'a> {
+    file: String,
     text: &'a str,
-    files: losses::Files,
+    /// Those that it names, relative to its folder.
+    pub(crate) files: RefCell<Files>,
 }
 
 impl<'a> Source<'a> {
-    /// A text that messages call `file`; its folder is apart, since it need not be UTF-8.
-    pub(super) fn new(file: &'a str, folder: &Path, text: &'a str) -> Self {
-        Self { file, text, files: losses::Files::new(folder) }
+    /// The text of a file, or of what messages call so.
+    pub(crate) fn new(file: &Path, text: &'a str) -> Self {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Self { file: file.display().to_string(), text, files: Files::new(folder).into() }
     }
 
     /// The text.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.text
     }
 
-    /// The files that it names, relative to its folder.
-    pub(super) fn files(&self) -> &losses::Files {
-        &self.files
-    }
-
-    /// Refuses a text that takes too long to read.
-    pub(super) fn check_length(&self) -> Result<(), ConfigError> {
+    /// What it says, before anything of it is checked.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         if self.text.len() <= MOST_TEXT {
-            return Ok(());
+            return toml::from_str(self.text).map_err(|error| self.toml(&error));
         }
         let (length, most) = (bytes(self.text.len() as u64), bytes(MOST_TEXT as u64));
         Err(ConfigError::Wrong {
             message: format!("the config is too long: it has {length}, and may have at most {most}"),
-            text: NamedSource::new(self.file, String::new()),
+            text: NamedSource::new(&self.file, String::new()),
             place: None,
             help: Some("make several configs of it; long lists of numbers go into a file".into()),
         })
@@ -85,24 +86,24 @@ impl<'a> Source<'a> {
         let (text, place) = shortened(self.text, place);
         ConfigError::Wrong {
             message: message.to_owned(),
-            text: NamedSource::new(self.file, text).with_language("toml"),
+            text: NamedSource::new(&self.file, text).with_language("toml"),
             place: place.map(SourceSpan::from),
             help: (!help.is_empty()).then(|| help.to_owned()),
         }
     }
 
     /// A mistake at a place.
-    pub(super) fn at(&self, place: Range<usize>, message: &str, help: &str) -> ConfigError {
+    pub(crate) fn at(&self, place: Range<usize>, message: &str, help: &str) -> ConfigError {
         self.wrong(Some(place), message, help)
     }
 
     /// A mistake of the whole file.
-    pub(super) fn whole(&self, message: &str, help: &str) -> ConfigError {
+    pub(crate) fn whole(&self, message: &str, help: &str) -> ConfigError {
         self.wrong(None, message, help)
     }
 
     /// A target can't hold for longer than a run is.
-    pub(super) fn hold(&self, hold: Option<&Spanned<u64>>, steps: u64) -> Result<(), ConfigError> {
+    pub(crate) fn hold(&self, hold: Option<&Spanned<u64>>, steps: u64) -> Result<(), ConfigError> {
         let Some(hold) = hold else { return Ok(()) };
         let most = steps.saturating_add(1);
         let message = format!(
@@ -118,7 +119,7 @@ impl<'a> Source<'a> {
     }
 
     /// A mistake at `value` unless `holds`.
-    pub(super) fn require<T>(
+    pub(crate) fn require<T>(
         &self,
         value: &Spanned<T>,
         holds: bool,
@@ -128,8 +129,29 @@ impl<'a> Source<'a> {
         if holds { Ok(()) } else { Err(self.at(value.span(), message, help)) }
     }
 
+    /// A finite number above another, if there is one.
+    pub(crate) fn above(
+        &self,
+        least: f64,
+        value: Option<&Spanned<f64>>,
+        what: &str,
+    ) -> Result<Option<f64>, ConfigError> {
+        let Some(value) = value else { return Ok(None) };
+        let number = *value.as_ref();
+        let message = format!("`{what}` must be above {least} and finite, and is {number}");
+        self.require(value, number > least && number.is_finite(), &message, "").map(|()| Some(number))
+    }
+
+    /// A number of steps of a single run, if there is one.
+    pub(crate) fn steps(&self, value: Option<&Spanned<u64>>, what: &str) -> Result<Option<u64>, ConfigError> {
+        let Some(value) = value else { return Ok(None) };
+        let steps = *value.as_ref();
+        let message = format!("`{what}` must be from 1 to 10000000, and is {steps}");
+        self.require(value, (1..=10_000_000).contains(&steps), &message, "").map(|()| Some(steps))
+    }
+
     /// Checked numbers, ascending.
-    pub(super) fn numbers(&self, numbers: &Spanned<Numbers>, what: &str) -> Result<Vec<f64>, ConfigError> {
+    pub(crate) fn numbers(&self, numbers: &Spanned<Numbers>, what: &str) -> Result<Vec<f64>, ConfigError> {
         match numbers.as_ref().fault() {
             None => Ok(numbers.as_ref().values()),
             Some((fault, help)) => Err(self.at(numbers.span(), &format!("{what} {fault}"), help)),
@@ -137,7 +159,7 @@ impl<'a> Source<'a> {
     }
 
     /// Checked seeds.
-    pub(super) fn seeds(&self, seeds: &Spanned<Seeds>) -> Result<SeedChoice, ConfigError> {
+    pub(crate) fn seeds(&self, seeds: &Spanned<Seeds>) -> Result<SeedChoice, ConfigError> {
         match seeds.as_ref().fault() {
             None => Ok(seeds.as_ref().choose()),
             Some((fault, help)) => Err(self.at(seeds.span(), &fault, help)),
@@ -145,7 +167,7 @@ impl<'a> Source<'a> {
     }
 
     /// What the TOML reader found, in words for people who don't write Rust.
-    pub(super) fn toml(&self, error: &toml::de::Error) -> ConfigError {
+    fn toml(&self, error: &toml::de::Error) -> ConfigError {
         let mut message = error.message().to_owned();
         for (rust, plain) in [
             ("expected u64", "expected a whole number, 0 or above"),

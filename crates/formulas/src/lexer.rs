@@ -1,9 +1,9 @@
 //! From text to tokens.
 
-use super::error::Mistake;
+use crate::error::Mistake;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Token<'a> {
+pub(crate) enum Token<'a> {
     Number(f64),
     Name(&'a str),
     /// An operator or a bracket.
@@ -13,7 +13,7 @@ pub(super) enum Token<'a> {
 
 /// A token and the bytes it takes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Placed<'a> {
+pub(crate) struct Placed<'a> {
     pub token: Token<'a>,
     pub at: usize,
     pub text: &'a str,
@@ -26,7 +26,7 @@ const SIGNS: [&str; 22] = [
 ];
 
 /// Splits a formula; the last token is [`Token::End`].
-pub(super) fn split(text: &str) -> Result<Vec<Placed<'_>>, Mistake> {
+pub(crate) fn split(text: &str) -> Result<Vec<Placed<'_>>, Mistake> {
     let mut tokens = Vec::new();
     let mut at = 0;
     loop {

@@ -1,10 +1,10 @@
 //! What a formula may call.
 
-use super::graph::{Binary, Graph, Id, Unary};
+use crate::graph::{Binary, Graph, Id, Unary};
 
 /// How a function is built from its arguments.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Function {
+pub(crate) enum Function {
     Unary(Unary),
     Pow,
     Square,
@@ -17,7 +17,7 @@ pub(super) enum Function {
 }
 
 /// Names, each with what it calls and the arguments that a person is told of.
-pub(super) const FUNCTIONS: [(&str, Function, &str); 25] = [
+pub(crate) const FUNCTIONS: [(&str, Function, &str); 25] = [
     ("abs", Function::Unary(Unary::Abs), "x"),
     ("sqrt", Function::Unary(Unary::Sqrt), "x"),
     ("square", Function::Square, "x"),
@@ -47,10 +47,15 @@ pub(super) const FUNCTIONS: [(&str, Function, &str); 25] = [
 ];
 
 /// The numbers and variables that every formula knows.
-pub(super) const NAMES: [&str; 4] = ["prediction", "target", "d", "pi"];
+pub(crate) const NAMES: [&str; 4] = ["prediction", "target", "d", "pi"];
 
 /// The words that are operators.
-pub(super) const WORDS: [&str; 3] = ["and", "or", "not"];
+pub(crate) const WORDS: [&str; 3] = ["and", "or", "not"];
+
+/// Whether a name means something in every formula.
+pub(crate) fn is_known(name: &str) -> bool {
+    NAMES.contains(&name) || WORDS.contains(&name) || Function::named(name).is_some()
+}
 
 impl Function {
     pub fn named(name: &str) -> Option<(Self, &'static str)> {

@@ -7,8 +7,8 @@ use toml::Spanned;
 
 pub use registry::grouped;
 
-use super::error::Source;
-use super::{Config, ConfigError, Grid, Record};
+use crate::error::Source;
+use crate::{Config, ConfigError, Grid, Record};
 
 /// Bytes of a config's text. Reading more takes seconds, and its tables a hundred times its size.
 pub const MOST_TEXT: usize = 16 << 20;
@@ -150,7 +150,7 @@ fn seeds(grid: &Grid) -> u64 {
 const SMALLER: &str = "take fewer seeds, learning rates or entries, or make several configs of it";
 
 /// Refuses a grid by itself, at its place; `record` is where it says what is recorded.
-pub(super) fn check_grid<T, R>(
+pub(crate) fn check_grid<T, R>(
     source: &Source,
     place: &Spanned<T>,
     record: Option<&Spanned<R>>,
@@ -205,7 +205,7 @@ pub(super) fn check_grid<T, R>(
 }
 
 /// Refuses grids that are too many together.
-pub(super) fn check(source: &Source, grids: &[Grid], dtype: Dtype) -> Result<(), ConfigError> {
+pub(crate) fn check(source: &Source, grids: &[Grid], dtype: Dtype) -> Result<(), ConfigError> {
     let (size, columns) = (Size::of_grids(grids, dtype), columns(grids));
     let too_much = |what: &str, asked: String, most: String| {
         source.whole(

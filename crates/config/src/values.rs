@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Serialize};
 
-use super::size::MOST_ENTRIES;
+use crate::size::MOST_ENTRIES;
 
 /// Numbers: one, a list, or a range that is even in the logarithm.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for Numbers {
 
 impl Numbers {
     /// What is wrong, and what would be right.
-    pub(super) fn fault(&self) -> Option<(String, &'static str)> {
+    pub(crate) fn fault(&self) -> Option<(String, &'static str)> {
         match self {
             Self::List(list) => {
                 let bad = list.iter().find(|x| !(**x > 0.0 && x.is_finite()));
@@ -221,7 +221,7 @@ impl Seeds {
     }
 
     /// What is wrong, and what would be right.
-    pub(super) fn fault(&self) -> Option<(String, &'static str)> {
+    pub(crate) fn fault(&self) -> Option<(String, &'static str)> {
         let count = |list: &SeedList| match list {
             SeedList::Count(count) => *count,
             SeedList::List(list) => list.len() as u64,
@@ -266,7 +266,7 @@ impl Default for Record {
 }
 
 impl Record {
-    pub(super) fn is_sound(self) -> bool {
+    pub(crate) fn is_sound(self) -> bool {
         !matches!(self, Self::Every(0) | Self::Log(0))
     }
 

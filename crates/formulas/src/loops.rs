@@ -2,15 +2,15 @@
 
 use numeric::{Float, LANES, Row, rows};
 
-use super::graph::{Binary, Unary};
-use super::program::{Instruction, Op};
+use crate::graph::{Binary, Unary};
+use crate::program::{Instruction, Op};
 
 /// Rows that a loop takes at once. A constant has so many equal rows.
-pub(super) const BLOCK: usize = 4;
+pub(crate) const BLOCK: usize = 4;
 
 /// Where a row of an operand is: in a tile, or always the same row, of a constant.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Operand {
+pub(crate) struct Operand {
     pub row: usize,
     pub stride: usize,
 }
@@ -31,7 +31,7 @@ impl Operand {
 
 /// Runs one instruction over the rows of `prediction`.
 #[inline(always)]
-pub(super) fn run<F: Float>(
+pub(crate) fn run<F: Float>(
     instruction: &Instruction,
     tiles: &mut [Row<F>],
     prediction: &[Row<F>],
@@ -151,7 +151,7 @@ fn power<F: Float>(x: F, exponent: i32) -> F {
 
 /// Scales the slopes of some rows of one chunk, and adds the values to its sum.
 #[inline(always)]
-pub(super) fn ready<F: Float>(
+pub(crate) fn ready<F: Float>(
     tiles: &[Row<F>],
     row: usize,
     [value, slope]: [Operand; 2],
@@ -173,7 +173,7 @@ pub(super) fn ready<F: Float>(
 
 /// The same of what a comparison chooses.
 #[inline(always)]
-pub(super) fn choose<F: Float>(
+pub(crate) fn choose<F: Float>(
     tiles: &[Row<F>],
     row: usize,
     operands: [Operand; 6],

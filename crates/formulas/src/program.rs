@@ -1,21 +1,19 @@
-//! A formula as a fused kernel: a list of instructions, each run over a tile of rows before the next, so
+//! A formula as fused loops: a list of instructions, each run over a tile of rows before the next, so
 //! that choosing what to do costs little and every operation is a vector one.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use numeric::{Float, Row, Rows, rows, vectorize};
 
-use super::graph::{Binary, Graph, Id, Node, Unary};
-use super::loops::{BLOCK, Operand, choose, ready, run};
-use crate::Kernel;
-use crate::kernel::check_lengths;
+use crate::graph::{Binary, Graph, Id, Node, Unary};
+use crate::loops::{BLOCK, Operand, choose, ready, run};
 
 /// Rows of a tile. The tiles of a short formula stay in the first-level cache.
-pub(super) const TILE: usize = 32;
+pub(crate) const TILE: usize = 32;
 
 /// What an instruction does with its operands.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Op {
+pub(crate) enum Op {
     Prediction,
     Target,
     Residual,
@@ -33,7 +31,7 @@ pub(super) enum Op {
 
 /// One operation and the row at which its tile begins.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Instruction {
+pub(crate) struct Instruction {
     pub op: Op,
     pub to: usize,
 }
@@ -48,17 +46,18 @@ enum Results {
     Choose(Binary, [Operand; 6]),
 }
 
-/// A compiled formula.
-pub(super) struct Program<F> {
+/// A compiled formula, for every float type.
+#[derive(Debug)]
+pub(crate) struct Program {
     instructions: Vec<Instruction>,
     results: Results,
-    /// Constants, and then the tiles.
-    fresh: Rows<F>,
-    /// The same, kept from call to call.
-    scratch: Mutex<Rows<F>>,
+    /// The first rows, [`BLOCK`] for each.
+    constants: Vec<f64>,
+    /// The rows of the constants and of the tiles after them.
+    rows: usize,
 }
 
-impl<F: Float> Program<F> {
+impl Program {
     pub fn new(graph: &Graph, value: Id, slope: Id) -> Self {
         let mut places: Vec<Option<Operand>> = vec![None; graph.len()];
         let (mut constants, mut instructions) = (Vec::new(), Vec::new());
@@ -68,25 +67,29 @@ impl<F: Float> Program<F> {
         let ids = || graph.ids().filter(|id| used[id.index()]);
         for id in ids() {
             if let Some(value) = graph.value(id) {
-                places[id.index()] = Some(Operand { row: constants.len(), stride: 0 });
-                constants.extend([rows::splat(F::from_f64(value)); BLOCK]);
+                places[id.index()] = Some(Operand { row: constants.len() * BLOCK, stride: 0 });
+                constants.push(value);
             }
         }
-        let mut next = constants.len();
+        let mut rows = constants.len() * BLOCK;
         for id in ids().filter(|id| graph.value(*id).is_none()) {
             let at = |id: Id| places[id.index()].expect("what a node uses stands before it");
-            instructions.push(Instruction { op: shape.lower(id, at), to: next });
-            places[id.index()] = Some(Operand { row: next, stride: 1 });
-            next += TILE;
+            instructions.push(Instruction { op: shape.lower(id, at), to: rows });
+            places[id.index()] = Some(Operand { row: rows, stride: 1 });
+            rows += TILE;
         }
-        constants.resize(next, rows::zero());
-        let fresh: Rows<F> = constants.into_iter().collect();
         let place = |id: Id| places[id.index()].expect("both results are needed");
         let results = match shape.choice(roots) {
             Some((op, operands)) => Results::Choose(op, operands.map(place)),
             None => Results::Ready(roots.map(place)),
         };
-        Self { instructions, results, scratch: Mutex::new(fresh.clone()), fresh }
+        Self { instructions, results, constants, rows }
+    }
+
+    /// The constants, and memory for the tiles.
+    fn memory<F: Float>(&self) -> Rows<F> {
+        let constants = self.constants.iter().flat_map(|value| [rows::splat(F::from_f64(*value)); BLOCK]);
+        constants.chain(std::iter::repeat(rows::zero())).take(self.rows).collect()
     }
 }
 
@@ -202,8 +205,24 @@ fn comparison(graph: &Graph, mask: Id) -> Option<(Binary, Id, Id)> {
     }
 }
 
-impl<F: Float> Kernel<F> for Program<F> {
-    fn mean(
+/// A formula as fused loops in one float type.
+pub struct Loops<F> {
+    program: Arc<Program>,
+    /// Kept from call to call, since a formula is often of a few rows.
+    memory: Mutex<Rows<F>>,
+}
+
+impl<F: Float> Loops<F> {
+    pub(crate) fn new(program: Arc<Program>) -> Self {
+        Self { memory: Mutex::new(program.memory()), program }
+    }
+
+    /// The mean value of every lane and its slope by each prediction.
+    ///
+    /// Rows come in chunks of `elements` (see [`numeric::rows`]): row `c·elements + e` of `prediction` and `target`
+    /// holds element `e` of the lanes of chunk `c`. Writes the mean over the elements to row `c` of `value`, and its
+    /// derivative by each prediction to `slope`. The lengths must fit together.
+    pub fn mean(
         &self,
         elements: usize,
         prediction: &[Row<F>],
@@ -211,26 +230,25 @@ impl<F: Float> Kernel<F> for Program<F> {
         slope: &mut [Row<F>],
         value: &mut [Row<F>],
     ) {
-        check_lengths(elements, prediction, target, slope, value);
-        // A kernel runs on one thread at a time; should it not, the others have tiles of their own.
+        // Loops run on one thread at a time; should they not, the others have memory of their own.
         let (mut kept, mut own);
-        let tiles: &mut [Row<F>] = if let Ok(scratch) = self.scratch.try_lock() {
-            kept = scratch;
+        let tiles: &mut [Row<F>] = if let Ok(memory) = self.memory.try_lock() {
+            kept = memory;
             &mut kept
         } else {
-            own = self.fresh.clone();
+            own = self.program.memory();
             &mut own
         };
         vectorize(
             #[inline(always)]
-            || self.fill(tiles, elements, prediction, target, slope, value),
+            || self.program.fill(tiles, elements, prediction, target, slope, value),
         );
     }
 }
 
-impl<F: Float> Program<F> {
+impl Program {
     #[inline(always)]
-    fn fill(
+    fn fill<F: Float>(
         &self,
         tiles: &mut [Row<F>],
         elements: usize,

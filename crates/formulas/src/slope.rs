@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 
-use super::graph::{Binary, Graph, Id, Node, Unary};
+use crate::graph::{Binary, Graph, Id, Node, Unary};
 
 /// Beyond so many nodes a slope is multiplied as a whole.
 const LARGEST: usize = 20_000;
 
 /// The node that is the slope of `root`.
-pub(super) fn slope(graph: &mut Graph, root: Id) -> Id {
+pub(crate) fn slope(graph: &mut Graph, root: Id) -> Id {
     let zero = graph.constant(0.0);
     let used = graph.used(&[root]);
     let mut slopes = vec![zero; used.len()];

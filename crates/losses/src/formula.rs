@@ -1,34 +1,16 @@
 //! A loss that a config writes itself.
 
-mod error;
-mod functions;
-mod graph;
-mod lexer;
-mod loops;
-mod parser;
-mod program;
-mod slope;
-mod tensor;
-
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use numeric::Float;
+use formulas::{Compiled, Loops, compile};
+use numeric::{Float, Row};
 use registry::{Described, Info};
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::Tensor;
 
-use crate::{Entry, Fuse, Kernel, Targets, options};
-use functions::{Function, NAMES, WORDS};
-use parser::Parsed;
-use program::Program;
-use tensor::Traceable;
-
-thread_local! {
-    /// The formula that this thread last ran on libtorch, so that a step doesn't read it again.
-    static LAST: RefCell<Option<(Formula, Rc<Traceable>)>> = const { RefCell::new(None) };
-}
+use crate::kernel::check_lengths;
+use crate::{Entry, Files, Fuse, Kernel, Targets};
 
 /// A loss of one prediction and one target, given by its formula.
 ///
@@ -62,25 +44,33 @@ thread_local! {
 ///
 /// ```
 /// use losses::{Entry, Formula, Fuse};
-/// let huber = Formula {
-///     value: "where(abs(d) <= edge, 0.5*d**2, edge*(abs(d) - 0.5*edge))".into(),
-///     constants: [("edge".into(), 2.0)].into(),
-/// };
+/// let text = "where(abs(d) <= edge, 0.5*d**2, edge*(abs(d) - 0.5*edge))";
+/// let huber = Formula::new(text, [("edge", 2.0)]);
 /// let (mut slope, mut value) = ([[0.0; 16]], [[0.0; 16]]);
 /// Fuse::<f64>::kernel(&huber).unwrap().mean(1, &[[-3.0; 16]], &[[0.0; 16]], &mut slope, &mut value);
 /// assert_eq!((value[0][0], slope[0][0]), (4.0, -2.0));
 ///
-/// let message = Formula { value: "abz(d)".into(), ..huber }.check().unwrap_err();
+/// let message = Formula::new("abz(d)", []).check().unwrap_err();
 /// assert!(message.starts_with("unknown name `abz` at character 1: did you mean `abs`?"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Formula {
     /// The loss of one element. What a config breaks into lines is read as one.
     #[serde(deserialize_with = "in_one_line")]
-    pub value: String,
+    value: String,
     /// Numbers that the formula has names for.
-    pub constants: BTreeMap<String, f64>,
+    constants: BTreeMap<String, f64>,
+    /// `None` until it is loaded.
+    #[serde(skip)]
+    compiled: Option<Arc<Compiled>>,
+}
+
+impl PartialEq for Formula {
+    fn eq(&self, other: &Self) -> bool {
+        // What was compiled follows from these.
+        (&self.value, &self.constants) == (&other.value, &other.constants)
+    }
 }
 
 /// Spaces and line breaks as one space each, so that labels and messages stay on their lines.
@@ -91,7 +81,7 @@ fn in_one_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
 
 impl Default for Formula {
     fn default() -> Self {
-        Self { value: "d**2".into(), constants: BTreeMap::new() }
+        Self::new("d**2", [])
     }
 }
 
@@ -109,50 +99,41 @@ impl Described for Formula {
 }
 
 impl Formula {
-    fn parsed(&self) -> Result<Parsed, String> {
-        for (name, value) in &self.constants {
-            let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !plain {
-                return Err(format!(
-                    "`constants` has the name `{}`: use letters, digits and _",
-                    name.escape_debug()
-                ));
-            }
-            let taken =
-                NAMES.contains(&&**name) || WORDS.contains(&&**name) || Function::named(name).is_some();
-            if taken {
-                return Err(format!(
-                    "`constants` has `{name}`, which means something already: choose another name"
-                ));
-            }
-            options::finite(name, *value)?;
-        }
-        parser::parse(&self.value, &self.constants).map_err(|mistake| mistake.show(&self.value))
+    /// A formula and the numbers that it has names for. It is compiled where it is [loaded](Entry::load), or else
+    /// whenever it is used.
+    #[must_use]
+    pub fn new<'a>(value: &str, constants: impl IntoIterator<Item = (&'a str, f64)>) -> Self {
+        let constants = constants.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { value: value.to_owned(), constants, compiled: None }
     }
 
-    fn traceable(&self) -> Rc<Traceable> {
-        LAST.with_borrow_mut(|last| match last {
-            Some((formula, traceable)) if formula == self => traceable.clone(),
-            _ => {
-                let Parsed { graph, root } = self.sound();
-                let traceable = Rc::new(Traceable::new(graph, root));
-                *last = Some((self.clone(), traceable.clone()));
-                traceable
-            }
-        })
+    fn compile(&self) -> Result<Arc<Compiled>, String> {
+        let compiled = self.compiled.clone().map_or_else(|| compile(&self.value, &self.constants), Ok);
+        compiled.map_err(|error| error.to_string())
     }
 
-    fn sound(&self) -> Parsed {
-        self.parsed().unwrap_or_else(|message| panic!("the formula can't be read: {message}"))
+    fn compiled(&self) -> Arc<Compiled> {
+        self.compile().unwrap_or_else(|message| panic!("the formula can't be read: {message}"))
     }
 }
 
 impl<F: Float> Fuse<F> for Formula {
     fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        let Parsed { mut graph, root } = self.sound();
-        let slope = slope::slope(&mut graph, root);
-        Some(Box::new(Program::<F>::new(&graph, root, slope)))
+        Some(Box::new(self.compiled().loops()))
+    }
+}
+
+impl<F: Float> Kernel<F> for Loops<F> {
+    fn mean(
+        &self,
+        elements: usize,
+        prediction: &[Row<F>],
+        target: &[Row<F>],
+        slope: &mut [Row<F>],
+        value: &mut [Row<F>],
+    ) {
+        check_lengths(elements, prediction, target, slope, value);
+        self.mean(elements, prediction, target, slope, value);
     }
 }
 
@@ -161,9 +142,13 @@ impl Entry for Formula {
         Targets::Values
     }
     fn check(&self) -> Result<(), String> {
-        self.parsed().map(|_| ())
+        self.compile().map(|_| ())
+    }
+    fn load(&mut self, _files: &mut Files) -> Result<(), String> {
+        self.compiled = Some(self.compile()?);
+        Ok(())
     }
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        self.traceable().evaluate(prediction, target)
+        self.compiled().tensor(prediction, target)
     }
 }

@@ -6,12 +6,12 @@ use analysis::diagnosis::Cause;
 use analysis::records::Dtype;
 use losses::{Loss, Targets};
 use optimizers::{Optimizer, Schedule};
-use problems::{Classes, Draws, FreeFit, Losses, Normal, Problem, Readout, Sees, Values};
-use serde::{Deserialize, Serialize};
+use problems::{Classes, Draws, FreeFit, Normal, Problem, Readout, Sees, Values};
+use serde::Deserialize;
 use toml::Spanned;
 
-use super::error::{Source, folder_of};
-use super::{ConfigError, DtypeChoice, SHORTER, check_label, check_name};
+use crate::error::{Source, read_text};
+use crate::{ConfigError, DtypeChoice, check_name};
 
 /// A diagnosis as it is written.
 #[derive(Deserialize)]
@@ -115,8 +115,7 @@ pub struct Case {
 /// # Errors
 /// If the file can't be read, or for the first mistake in it.
 pub fn read_case(path: &Path) -> Result<Case, ConfigError> {
-    let text = read_text(path)?;
-    parse_in(&path.display().to_string(), folder_of(path), &text)
+    parse_case(path, &read_text(path)?)
 }
 
 /// Reads and checks a file of many cases.
@@ -125,30 +124,18 @@ pub fn read_case(path: &Path) -> Result<Case, ConfigError> {
 /// As [`read_case`].
 pub fn read_suite(path: &Path) -> Result<Vec<Case>, ConfigError> {
     let text = read_text(path)?;
-    let file = path.display().to_string();
-    let source = Source::new(&file, folder_of(path), &text);
-    source.check_length()?;
-    let suite: Suite = toml::from_str(&text).map_err(|error| source.toml(&error))?;
+    let source = Source::new(path, &text);
+    let suite: Suite = source.read()?;
     suite.case.iter().map(|entry| check(&source, entry.as_ref(), true)).collect()
 }
 
-pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
-    files::read_text(path, files::TEXT)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
-}
-
-/// Checks the text of a config; `file` is what messages call it.
+/// Checks the text of a config; `file` is what messages call it, and its folder is where its files are.
 ///
 /// # Errors
 /// For the first mistake in it.
-pub fn parse_case(file: &str, text: &str) -> Result<Case, ConfigError> {
-    parse_in(file, folder_of(Path::new(file)), text)
-}
-
-fn parse_in(file: &str, folder: &Path, text: &str) -> Result<Case, ConfigError> {
-    let source = Source::new(file, folder, text);
-    source.check_length()?;
-    let entry: Entry = toml::from_str(text).map_err(|error| source.toml(&error))?;
+pub fn parse_case(file: impl AsRef<Path>, text: &str) -> Result<Case, ConfigError> {
+    let source = Source::new(file.as_ref(), text);
+    let entry: Entry = source.read()?;
     check(&source, &entry, false)
 }
 
@@ -159,25 +146,8 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
         Some(problem) => problem_of(source, entry, problem)?,
         None => Subject::Fit(fit(source, entry)?),
     };
-    let optimizer = checked(source, entry.optimizer.as_ref(), |o| o.check())?;
-    let schedule = checked(source, entry.schedule.as_ref(), |s| s.check())?;
-    let positive = |value: &Option<Spanned<f64>>, what: &str| match value {
-        Some(value) => {
-            let number = *value.as_ref();
-            let message = format!("`{what}` must be above 0 and finite, and is {number}");
-            source.require(value, number > 0.0 && number.is_finite(), &message, "").map(|()| Some(number))
-        }
-        None => Ok(None),
-    };
-    if let Some(steps) = &entry.steps {
-        let sound = (1..=10_000_000).contains(steps.as_ref());
-        source.require(
-            steps,
-            sound,
-            "`steps` must be from 1 to 10000000",
-            "it is the budget of your own training run",
-        )?;
-    }
+    let optimizer = source.optional(entry.optimizer.as_ref())?;
+    let schedule = source.optional(entry.schedule.as_ref())?;
     let planted = match &entry.cause {
         Some(cause) => {
             let known = Cause::named(cause.as_ref());
@@ -194,9 +164,9 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
         subject,
         optimizer: optimizer.unwrap_or_else(|| Optimizer::named("sgd").expect("the registry has it")),
         schedule: schedule.unwrap_or_else(|| Schedule::named("constant").expect("the registry has it")),
-        lr: positive(&entry.lr, "lr")?.unwrap_or(0.1),
-        steps: entry.steps.as_ref().map_or(2000, |steps| *steps.as_ref()),
-        tolerance: positive(&entry.tolerance, "tolerance")?,
+        lr: source.above(0.0, entry.lr.as_ref(), "lr")?.unwrap_or(0.1),
+        steps: source.steps(entry.steps.as_ref(), "steps")?.unwrap_or(2000),
+        tolerance: source.above(0.0, entry.tolerance.as_ref(), "tolerance")?,
         dtype: entry.dtype.into(),
         seed: entry.seed,
         planted,
@@ -204,32 +174,10 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
     })
 }
 
-pub(super) fn checked<T: Clone + Serialize>(
-    source: &Source,
-    value: Option<&Spanned<T>>,
-    check: impl Fn(&T) -> Result<(), String>,
-) -> Result<Option<T>, ConfigError> {
-    let Some(value) = value else { return Ok(None) };
-    let label = serde_json::to_value(value.as_ref()).map(|entry| registry::label(&entry)).unwrap_or_default();
-    // Before the check, which reads formulas.
-    check_label(&label).map_err(|message| source.at(value.span(), &message, SHORTER))?;
-    check(value.as_ref()).map_err(|message| source.at(value.span(), &message, ""))?;
-    Ok(Some(value.as_ref().clone()))
-}
-
-/// The loss, with the places of its files.
-fn checked_loss(source: &Source, entry: &Entry) -> Result<Option<Loss>, ConfigError> {
-    checked(source, entry.loss.as_ref(), |loss| {
-        source.files().locate(loss.files());
-        loss.check()
-    })
 }
 
 fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Result<Subject, ConfigError> {
-    checked(source, Some(problem), |problem| {
-        source.files().locate(problem.files());
-        problem.check()
-    })?;
+    let problem = source.entry(problem)?;
     let owned = "a problem brings its own: leave the line out";
     for (key, place) in [
         ("start", entry.start.as_ref().map(Spanned::span)),
@@ -242,40 +190,13 @@ fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Res
             return Err(source.at(place, &format!("`{key}` doesn't go with `problem`"), owned));
         }
     }
-    let loss = checked_loss(source, entry)?;
-    check_pair(source, problem, entry.loss.as_ref())?;
-    Ok(Subject::Problem(Box::new(problem.as_ref().clone()), loss))
-}
-
-/// A problem must be trainable with its loss.
-pub(super) fn check_pair(
-    source: &Source,
-    problem: &Spanned<Problem>,
-    loss: Option<&Spanned<Loss>>,
-) -> Result<(), ConfigError> {
-    let name = problem.as_ref().name();
-    match (problem.as_ref().losses(), loss) {
-        (Losses::Own, Some(loss)) => Err(source.at(
-            loss.span(),
-            &format!("`{name}` is a landscape and its own loss"),
-            "leave `loss` out",
-        )),
-        (Losses::Values | Losses::ValuesOrClasses, None) => Err(source.at(
-            problem.span(),
-            &format!("`{name}` needs a loss"),
-            "add a line such as loss = \"mse\"; `runner list losses` names them",
-        )),
-        (Losses::Values, Some(loss)) if loss.as_ref().targets() == Targets::Classes => Err(source.at(
-            loss.span(),
-            &format!("`{}` needs classes, which `{name}` hasn't", loss.as_ref().name()),
-            "use it with a classification, such as problem = \"digits_mlp\"",
-        )),
-        _ => Ok(()),
-    }
+    let loss = entry.loss.as_ref().map(|loss| source.entry(loss)).transpose()?;
+    source.check_pair(&problem, loss.as_ref())?;
+    Ok(Subject::Problem(Box::new(problem.into_inner()), loss.map(Spanned::into_inner)))
 }
 
 fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
-    let Some(loss) = checked_loss(source, entry)? else {
+    let Some(loss) = source.optional(entry.loss.as_ref())? else {
         return Err(source.whole(
             "there is no loss to diagnose",
             "add a line such as loss = \"plateau\", loss = { formula = { value = \"abs(d)\" } } or problem = \"rosenbrock\"",
@@ -286,8 +207,10 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         if let Some(fault) = values.as_ref().fault() {
             return Err(source.at(values.span(), &fault, ""));
         }
-        source.files().locate(values.as_ref().file());
-        Ok(Some(values.as_ref().clone()))
+        let mut loaded = values.as_ref().clone();
+        let read = loaded.file_mut().map_or(Ok(()), |file| file.load(&mut source.files.borrow_mut()));
+        read.map_err(|message| source.at(values.span(), &message, ""))?;
+        Ok(Some(loaded))
     };
     if let Some(target) = &entry.target {
         let is_offset = matches!(target.as_ref(), Values::Draws(Draws::Offset(_)));
@@ -308,16 +231,16 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
     if default.loss.targets() == Targets::Classes {
         default.set_classes(target.as_ref());
     }
-    let readout = entry.readout.as_ref().map(Spanned::as_ref);
-    if let (Some(place), Some(Readout::TorchScript(exported))) = (&entry.readout, readout) {
-        source.files().locate([&exported.file]);
-        exported.file.check().map_err(|message| source.at(place.span(), &message, ""))?;
+    let mut readout = entry.readout.as_ref().map(|readout| readout.as_ref().clone());
+    if let (Some(place), Some(Readout::TorchScript(exported))) = (&entry.readout, &mut readout) {
+        let read = exported.file.load_module(&mut source.files.borrow_mut());
+        read.map_err(|message| source.at(place.span(), &message, ""))?;
     }
     Ok(Fit {
         loss: default.loss,
         start: generator(&entry.start)?.unwrap_or(default.start),
         target: target.unwrap_or(default.target),
-        readout: readout.cloned(),
+        readout,
         sees: entry.sees.as_ref().map(|sees| *sees.as_ref()),
         noise,
     })

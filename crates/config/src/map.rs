@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::Spanned;
 
-use super::diagnose::{check_pair, checked, read_text};
-use super::error::{Source, folder_of};
-use super::size::{MOST_CELLS, MOST_CSV_PIXELS, MOST_STEPS, grouped};
-use super::{ConfigError, DtypeChoice, check_name};
+use crate::entry;
+use crate::error::{Source, read_text};
+use crate::size::{MOST_CELLS, MOST_CSV_PIXELS, MOST_STEPS, grouped};
+use crate::{ConfigError, DtypeChoice, check_name};
 
 /// A map as it is written.
 #[derive(Deserialize)]
@@ -178,26 +178,36 @@ impl Setting {
         let mut setting = self.clone();
         let (part, rest) = path.split_first().ok_or("no option is named")?;
         match part.as_str() {
-            "problem" => setting.problem = replaced(&self.problem, rest, number)?,
-            "optimizer" => setting.optimizer = replaced(&self.optimizer, rest, number)?,
-            "schedule" => setting.schedule = replaced(&self.schedule, rest, number)?,
+            "problem" => setting.problem = self.replaced(&self.problem, rest, number)?,
+            "optimizer" => setting.optimizer = self.replaced(&self.optimizer, rest, number)?,
+            "schedule" => setting.schedule = self.replaced(&self.schedule, rest, number)?,
             _ => {
                 let loss = self.loss.as_ref().ok_or("a landscape has no loss")?;
-                setting.loss = Some(replaced(loss, rest, number)?);
+                setting.loss = Some(self.replaced(loss, rest, number)?);
             }
         }
-        // An entry that was written and read again knows its files by name only.
-        let losses = setting.loss.iter().flat_map(|loss| loss.files());
-        self.files.locate(losses.chain(setting.problem.files()));
-        setting.problem.check()?;
-        setting.optimizer.check()?;
-        setting.schedule.check()?;
-        setting.loss.as_ref().map_or(Ok(()), |loss| loss.check())?;
         Ok(setting)
+    }
+
+    /// How many parameters there are, where the fused engine runs.
+    fn fused_elements(&self) -> Option<usize> {
+        let block = self.problem.block::<f32>(&[0], self.loss.as_ref())?;
+        self.optimizer.stepper::<f32>(1).map(|_| block.elements())
+    }
+
+    /// An entry with one number in it replaced.
+    fn replaced<T>(&self, entry: &T, path: &[String], number: f64) -> Result<T, String>
+    where
+        T: entry::Entry + Serialize + DeserializeOwned,
+    {
+        let mut entry = replaced(entry, path, number)?;
+        // What was written and read again knows its files by name only. They are read already.
+        entry.prepare(&mut self.files.clone())?;
+        Ok(entry)
     }
 }
 
-/// An entry of a registry with one number in it replaced.
+/// As it would be written with one number in it replaced.
 fn replaced<T: Serialize + DeserializeOwned>(entry: &T, path: &[String], number: f64) -> Result<T, String> {
     let mut value = serde_json::to_value(entry).map_err(|error| error.to_string())?;
     let whole = serde_json::from_value::<T>(with(value.clone(), path, (number.round() as i64).into()));
@@ -268,55 +278,31 @@ pub struct Map {
 /// # Errors
 /// If the file can't be read, or for the first mistake in it.
 pub fn read(path: &Path) -> Result<Map, ConfigError> {
-    let text = read_text(path)?;
-    parse_in(&path.display().to_string(), folder_of(path), text)
+    parse(path, read_text(path)?)
 }
 
-/// Checks the text of a map's config; `file` is what messages call it.
+/// Checks the text of a map's config; `file` is what messages call it, and its folder is where its files are.
 ///
 /// # Errors
 /// For the first mistake in it.
 ///
 /// # Panics
 /// Never: the registry has a constant schedule.
-pub fn parse(file: &str, text: String) -> Result<Map, ConfigError> {
-    parse_in(file, folder_of(Path::new(file)), text)
-}
-
-fn parse_in(file: &str, folder: &Path, text: String) -> Result<Map, ConfigError> {
-    let source = Source::new(file, folder, &text);
-    source.check_length()?;
-    let entry: Entry = toml::from_str(&text).map_err(|error| source.toml(&error))?;
+pub fn parse(file: impl AsRef<Path>, text: String) -> Result<Map, ConfigError> {
+    let source = Source::new(file.as_ref(), &text);
+    let entry: Entry = source.read()?;
     let name = check_name(&source, &entry.name)?;
-    checked(&source, Some(&entry.problem), |problem| {
-        source.files().locate(problem.files());
-        problem.check()
-    })?;
-    let loss = checked(&source, entry.loss.as_ref(), |loss| {
-        source.files().locate(loss.files());
-        loss.check()
-    })?;
-    check_pair(&source, &entry.problem, entry.loss.as_ref())?;
-    checked(&source, Some(&entry.optimizer), |optimizer| optimizer.check())?;
-    let schedule = checked(&source, entry.schedule.as_ref(), |schedule| schedule.check())?;
+    let problem = source.entry(&entry.problem)?;
+    let loss = entry.loss.as_ref().map(|loss| source.entry(loss)).transpose()?;
+    source.check_pair(&problem, loss.as_ref())?;
+    let optimizer = source.entry(&entry.optimizer)?.into_inner();
+    let schedule = source.optional(entry.schedule.as_ref())?;
     let setting = Setting {
-        problem: entry.problem.as_ref().clone(),
-        loss,
-        optimizer: entry.optimizer.as_ref().clone(),
+        problem: problem.into_inner(),
+        loss: loss.map(Spanned::into_inner),
+        optimizer,
         schedule: schedule.unwrap_or_else(|| Schedule::named("constant").expect("the registry has it")),
-        files: source.files().clone(),
-    };
-    let number = |value: &Option<Spanned<f64>>, what: &str, above: f64, default: f64| {
-        let Some(value) = value else { return Ok(default) };
-        let number = *value.as_ref();
-        let message = format!("`{what}` must be above {above} and finite, and is {number}");
-        source.require(value, number > above && number.is_finite(), &message, "").map(|()| number)
-    };
-    let count = |value: &Option<Spanned<u64>>, what: &str, default: u64| {
-        let Some(value) = value else { return Ok(default) };
-        let message = format!("`{what}` must be from 1 to 10000000, and is {}", value.as_ref());
-        let holds = (1..=10_000_000).contains(value.as_ref());
-        source.require(value, holds, &message, "").map(|()| *value.as_ref())
+        files: source.files.borrow().clone(),
     };
     let axes = [&entry.x, &entry.y].map(|side| axis(&source, side, &setting));
     let [x, y] = axes;
@@ -341,19 +327,19 @@ fn parse_in(file: &str, folder: &Path, text: String) -> Result<Map, ConfigError>
             "use show = \"steps\", or a landscape such as himmelblau",
         )?;
     }
-    let steps = count(&entry.steps, "steps", 500)?;
+    let steps = source.steps(entry.steps.as_ref(), "steps")?.unwrap_or(500);
     source.hold(entry.hold.as_ref(), steps)?;
     check_size(&source, &entry, [x.pixels, y.pixels], steps)?;
     check_memory(&source, &entry, &setting, x.pixels.max(y.pixels) as u64)?;
     let hardest = setting.problem.targets().last().copied().unwrap_or(1e-3);
     Ok(Map {
         name,
-        lr: number(&entry.lr, "lr", 0.0, 1.0)?,
+        lr: source.above(0.0, entry.lr.as_ref(), "lr")?.unwrap_or(1.0),
         seed: entry.seed,
         steps,
-        target: number(&entry.target, "target", 0.0, hardest)?,
-        hold: count(&entry.hold, "hold", 1)?,
-        divergence: number(&entry.divergence, "divergence", 1.0, 1e6)?,
+        target: source.above(0.0, entry.target.as_ref(), "target")?.unwrap_or(hardest),
+        hold: source.steps(entry.hold.as_ref(), "hold")?.unwrap_or(1),
+        divergence: source.above(1.0, entry.divergence.as_ref(), "divergence")?.unwrap_or(1e6),
         dtype: entry.dtype.into(),
         show,
         csv: entry.csv,
@@ -402,9 +388,7 @@ fn check_size(source: &Source, entry: &Entry, pixels: [usize; 2], steps: u64) ->
 
 /// Refuses a line of runs whose ends memory couldn't hold.
 fn check_memory(source: &Source, entry: &Entry, setting: &Setting, runs: u64) -> Result<(), ConfigError> {
-    let block = setting.problem.block::<f32>(&[0], setting.loss.as_ref());
-    let block = block.filter(|_| setting.optimizer.stepper::<f32>(1).is_some());
-    let elements = block.map_or(0, |block| block.elements() as u64);
+    let elements = setting.fused_elements().unwrap_or(0) as u64;
     let message = format!(
         "a line of the map has {} runs of {} parameters each, and may have at most {} numbers",
         grouped(runs),
@@ -442,13 +426,10 @@ fn axis(source: &Source, side: &Spanned<Side>, setting: &Setting) -> Result<Axis
             let Some(element) = number.and_then(|number| number.checked_sub(1)) else {
                 return Err(source.at(place(), &format!("`{coordinate}` is no coordinate"), help));
             };
-            let block = setting.problem.block::<f64>(&[0], setting.loss.as_ref());
-            let fused = block.filter(|_| setting.optimizer.stepper::<f32>(1).is_some());
-            let Some(block) = fused else {
+            let Some(elements) = setting.fused_elements() else {
                 let message = "the start can only be varied where the fused engine runs";
                 return Err(source.at(place(), message, "`runner list NAME` says which engines run what"));
             };
-            let elements = block.elements();
             let message = format!("there is no x{}: there are {elements} parameters", element + 1);
             source.require(vary, element < elements, &message, "the first is start.x1")?;
             Vary::Start(element)

@@ -1,8 +1,10 @@
 //! What a config file says: read, checked, and shown with the place of every mistake.
 
 pub mod diagnose;
+mod entry;
 mod error;
 pub mod map;
+pub mod plan;
 pub mod size;
 mod values;
 
@@ -10,17 +12,18 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use analysis::records::Dtype;
-use losses::{Loss, Targets};
+use losses::{Files, Loss};
 use optimizers::Optimizer;
 use optimizers::schedules::Schedule;
-use problems::{Losses, Problem};
+use problems::Problem;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub use error::ConfigError;
 pub use values::{Numbers, Record, SeedChoice, Seeds};
 
-use error::{Source, folder_of};
+use entry::{Entry, OF_GRID};
+use error::{Source, read_text};
 
 /// Which engine runs a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,23 +164,17 @@ pub struct Grid {
 /// # Errors
 /// If the file can't be read, or for the first mistake in it.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
-    let text = diagnose::read_text(path)?;
-    parse_in(path, &text)
+    parse(path, &read_text(path)?)
 }
 
-/// Checks the text of a config; `file` is what messages call it.
+/// Checks the text of a config; `file` is what messages call it, and its folder is where its files are.
 ///
 /// # Errors
 /// For the first mistake in it.
-pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
-    parse_in(Path::new(file), text)
-}
-
-fn parse_in(file: &Path, text: &str) -> Result<Config, ConfigError> {
-    let shown = file.display().to_string();
-    let source = Source::new(&shown, folder_of(file), text);
-    source.check_length()?;
-    let read: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
+pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Config, ConfigError> {
+    let file = file.as_ref();
+    let source = Source::new(file, text);
+    let read: File = source.read()?;
     let name = check_name(&source, &read.name)?;
     if let Some(jobs) = &read.jobs {
         source.require(
@@ -237,20 +234,23 @@ pub struct Entries {
 /// # Errors
 /// If it is no config of a grid.
 pub fn entries(text: &str) -> Result<Entries, ConfigError> {
-    let source = Source::new("the config in the results", Path::new(""), text);
-    let read: File = toml::from_str(text).map_err(|error| source.toml(&error))?;
-    let (mut entries, mut seen) = (Entries::default(), HashSet::new());
+    let read: File = Source::new(Path::new("the config in the results"), text).read()?;
+    let mut entries = Entries::default();
+    let (mut problems, mut losses) = (HashSet::new(), HashSet::new());
+    // That name no file, so that none is opened.
+    fn is_usable<T: Entry>(entry: &mut T, seen: &mut HashSet<String>) -> bool {
+        entry.prepare(&mut Files::default()).is_ok() && seen.insert(entry.label())
+    }
     for block in read.grid.into_iter().map(Spanned::into_inner) {
-        for problem in block.problems.into_inner().into_iter().map(Spanned::into_inner) {
-            if problem.files().is_empty() && problem.check().is_ok() && seen.insert(problem.label()) {
-                entries.problems.push(problem);
-            }
-        }
-        for loss in block.losses.into_iter().flat_map(Spanned::into_inner).map(Spanned::into_inner) {
-            if loss.files().is_empty() && loss.check().is_ok() && seen.insert(loss.label()) {
-                entries.losses.push(loss);
-            }
-        }
+        let of_block = inner(block.problems.into_inner()).into_iter();
+        let usable = |mut problem: Problem| {
+            (problem.files().is_empty() && is_usable(&mut problem, &mut problems)).then_some(problem)
+        };
+        entries.problems.extend(of_block.filter_map(usable));
+        let of_block = block.losses.into_iter().flat_map(|losses| inner(losses.into_inner()));
+        let usable =
+            |mut loss: Loss| (loss.files().is_empty() && is_usable(&mut loss, &mut losses)).then_some(loss);
+        entries.losses.extend(of_block.filter_map(usable));
     }
     Ok(entries)
 }
@@ -273,26 +273,17 @@ const STEPS: u64 = 1000;
 
 fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Grid, ConfigError> {
     let (place, block): (_, &Block) = (block, block.as_ref());
-    let check_problem = |problem: &Problem| {
-        source.files().locate(problem.files());
-        problem.check()
-    };
-    let check_loss = |loss: &Loss| {
-        source.files().locate(loss.files());
-        loss.check()
-    };
-    let problems = check_entries(source, &block.problems, Problem::KIND, check_problem, Problem::label)?;
-    let losses = match &block.losses {
-        Some(losses) => check_entries(source, losses, Loss::KIND, check_loss, Loss::label)?,
-        None => Vec::new(),
-    };
-    let optimizers =
-        check_entries(source, &block.optimizers, Optimizer::KIND, |o| o.check(), Optimizer::label)?;
+    let problems = source.entries(&block.problems)?;
+    let losses = block.losses.as_ref().map(|losses| source.entries(losses)).transpose()?;
+    let optimizers = source.entries(&block.optimizers)?;
     let schedules = match &block.schedules {
-        Some(schedules) => check_entries(source, schedules, Schedule::KIND, |s| s.check(), Schedule::label)?,
+        Some(schedules) => inner(source.entries(schedules)?),
         None => vec![Schedule::named("constant").expect("the registry has it")],
     };
-    check_pairs(source, block)?;
+    for problem in &problems {
+        let losses = losses.as_deref().zip(block.losses.as_ref().map(Spanned::span));
+        source.check_pairs(problem, losses, &OF_GRID)?;
+    }
 
     let steps = block.steps.as_ref().or(file.steps.as_ref());
     if let Some(steps) = steps {
@@ -338,7 +329,7 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
         Some(seeds) => source.seeds(seeds)?,
         None => Seeds::default().choose(),
     };
-    check_seeds(source, block, &seeds)?;
+    check_seeds(source, &problems, &seeds)?;
     let record = block.record.as_ref().or(file.record.as_ref());
     if let Some(record) = record {
         source.require(
@@ -349,9 +340,9 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
         )?;
     }
     let grid = Grid {
-        problems,
-        losses,
-        optimizers,
+        problems: inner(problems),
+        losses: inner(losses.unwrap_or_default()),
+        optimizers: inner(optimizers),
         schedules,
         lr,
         seeds,
@@ -364,86 +355,18 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
     Ok(grid)
 }
 
-/// What to do about a long label.
-const SHORTER: &str = "a label is the name and the options that aren't the defaults, a formula as it is written: shorten it, \
-                       or put the loss into a file (`runner list torchscript`)";
-
-/// Refuses a label that no table could show.
-fn check_label(label: &str) -> Result<(), String> {
-    let length = label.chars().count();
-    if length <= size::MOST_LABEL {
-        return Ok(());
-    }
-    Err(format!("its label would have {length} characters, and may have at most {}", size::MOST_LABEL))
-}
-
-/// Checks that a list is not empty, each entry's options, and that none stands there twice.
-fn check_entries<T: Clone>(
-    source: &Source,
-    list: &Spanned<Vec<Spanned<T>>>,
-    kind: &str,
-    check: impl Fn(&T) -> Result<(), String>,
-    label: impl Fn(&T) -> String,
-) -> Result<Vec<T>, ConfigError> {
-    let entries: &Vec<Spanned<T>> = list.as_ref();
-    let remedy = format!("name at least one {kind}: see `runner list`");
-    source.require(list, !entries.is_empty(), "the list is empty, so there is nothing to run", &remedy)?;
-    let many = format!("the list has {} entries, and may have at most {}", entries.len(), size::MOST_ENTRIES);
-    source.require(list, entries.len() <= size::MOST_ENTRIES, &many, "make several [[grid]] tables of it")?;
-    let mut labels = HashSet::new();
-    for entry in entries {
-        let label = label(entry.as_ref());
-        // Before the check, which reads formulas.
-        check_label(&label).map_err(|message| source.at(entry.span(), &message, SHORTER))?;
-        check(entry.as_ref()).map_err(|message| source.at(entry.span(), &message, ""))?;
-        if labels.contains(&label) {
-            return Err(source.at(entry.span(), &format!("`{label}` stands here twice"), "leave one out"));
-        }
-        labels.insert(label);
-    }
-    Ok(entries.iter().map(|entry| entry.as_ref().clone()).collect())
-}
-
-/// Every problem of a block must be trainable with every loss of it.
-fn check_pairs(source: &Source, block: &Block) -> Result<(), ConfigError> {
-    for problem in block.problems.as_ref() {
-        let name = problem.as_ref().name();
-        match (problem.as_ref().losses(), &block.losses) {
-            (Losses::Own, None) | (Losses::ValuesOrClasses, Some(_)) => {}
-            (Losses::Own, Some(losses)) => {
-                return Err(source.at(
-                    losses.span(),
-                    &format!("`{name}` is a landscape and its own loss"),
-                    "put it into a [[grid]] of its own, without `losses`",
-                ));
-            }
-            (_, None) => {
-                return Err(source.at(
-                    problem.span(),
-                    &format!("`{name}` needs losses"),
-                    "add a line such as losses = [\"mse\", \"huber\"]; `runner list losses` names them",
-                ));
-            }
-            (Losses::Values, Some(losses)) => {
-                let classes = |loss: &&Spanned<Loss>| loss.as_ref().targets() == Targets::Classes;
-                if let Some(loss) = losses.as_ref().iter().find(classes) {
-                    let message = format!("`{}` needs classes, which `{name}` hasn't", loss.as_ref().name());
-                    return Err(source.at(
-                        loss.span(),
-                        &message,
-                        "put it into a [[grid]] with a classification",
-                    ));
-                }
-            }
-        }
-    }
-    Ok(())
+fn inner<T>(entries: Vec<Spanned<T>>) -> Vec<T> {
+    entries.into_iter().map(Spanned::into_inner).collect()
 }
 
 /// Where nothing is random, a second seed would repeat the first and feign a sample.
-fn check_seeds(source: &Source, block: &Block, seeds: &SeedChoice) -> Result<(), ConfigError> {
-    for problem in block.problems.as_ref() {
-        let single = seeds.tuning.len() + seeds.reporting.len() == 1;
+fn check_seeds(
+    source: &Source,
+    problems: &[Spanned<Problem>],
+    seeds: &SeedChoice,
+) -> Result<(), ConfigError> {
+    let single = seeds.tuning.len() + seeds.reporting.len() == 1;
+    for problem in problems {
         source.require(
             problem,
             single || problem.as_ref().depends_on_seed(),

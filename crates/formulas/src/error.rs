@@ -5,9 +5,27 @@ use std::fmt;
 /// The most characters of a formula that a message shows.
 const SHOWN: usize = 60;
 
+/// Why a formula can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(String);
+
+impl Error {
+    pub(crate) fn new(message: String) -> Self {
+        Self(message)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
 /// A mistake in a formula and the byte at which it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
+pub(crate) struct Mistake {
     pub at: usize,
     pub what: String,
     pub remedy: String,
@@ -20,28 +38,17 @@ impl Mistake {
 
     /// The message, with the text around the place and a caret under it.
     pub fn show(&self, text: &str) -> String {
-        Shown { mistake: self, text }.to_string()
-    }
-}
-
-struct Shown<'a> {
-    mistake: &'a Mistake,
-    text: &'a str,
-}
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Mistake { at, what, remedy } = self.mistake;
-        let place = self.text.char_indices().take_while(|(byte, _)| byte < at).count();
+        let Self { at, what, remedy } = self;
+        let place = text.char_indices().take_while(|(byte, _)| byte < at).count();
         // One column a character: what has none, or none of its own, would move the caret.
         let plain = |c: char| if c.is_control() { ' ' } else { c };
         let from = place.saturating_sub(SHOWN / 2);
-        let excerpt: String = self.text.chars().map(plain).skip(from).take(SHOWN).collect();
-        let more = self.text.chars().nth(from + SHOWN).is_some();
+        let excerpt: String = text.chars().map(plain).skip(from).take(SHOWN).collect();
+        let more = text.chars().nth(from + SHOWN).is_some();
         let (before, after) = (if from > 0 { "…" } else { "" }, if more { "…" } else { "" });
         let indent = " ".repeat(place - from + before.chars().count());
-        write!(f, "{what} at character {}: {remedy}", place + 1)?;
-        write!(f, "\n  {before}{}{after}\n  {indent}^", excerpt.trim_end())
+        let excerpt = excerpt.trim_end();
+        format!("{what} at character {}: {remedy}\n  {before}{excerpt}{after}\n  {indent}^", place + 1)
     }
 }
 

@@ -5,10 +5,11 @@
 
 use tch::{Kind, Tensor, no_grad};
 
-use super::graph::{Binary, Graph, Id, Node, Unary};
+use crate::graph::{Binary, Graph, Id, Node, Unary};
 
 /// A formula, and which of its nodes need a guard.
-pub(super) struct Traceable {
+#[derive(Debug)]
+pub(crate) struct Traceable {
     graph: Graph,
     root: Id,
     /// Nodes in branches whose slope may be infinite: all but sums, multiples and squares of the variables.

@@ -6,7 +6,7 @@ use numeric::{Float, Plain, Real};
 
 /// The place of a node in its graph. What a node uses stands before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Id(u32);
+pub(crate) struct Id(u32);
 
 impl Id {
     pub fn index(self) -> usize {
@@ -20,7 +20,7 @@ impl Id {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Unary {
+pub(crate) enum Unary {
     Neg,
     Abs,
     Sqrt,
@@ -40,7 +40,7 @@ pub(super) enum Unary {
 
 /// From `Less` on, the results are truth values: 1 or 0. The last two take such.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Binary {
+pub(crate) enum Binary {
     Add,
     Sub,
     Mul,
@@ -55,7 +55,7 @@ pub(super) enum Binary {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Prediction,
     Target,
     /// The bits of an `f64`.
@@ -134,7 +134,7 @@ impl Binary {
 /// Nodes in an order in which they can be computed; equal ones are one, and what is constant is a
 /// constant.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Graph {
+pub(crate) struct Graph {
     nodes: Vec<Node>,
     known: HashMap<Node, Id>,
 }
