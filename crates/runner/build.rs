@@ -12,7 +12,7 @@ fn main() {
     // share parts, and a build of other sources must not.
     let mut files = Vec::new();
     for crate_folder in
-        ["analysis", "files", "losses", "numeric", "optimizers", "problems", "registry", "runner"]
+        ["analysis", "files", "losses", "numeric", "optimizers", "problems", "records", "registry", "runner"]
     {
         for folder in ["src", "data"] {
             let folder = Path::new("..").join(crate_folder).join(folder);

@@ -5,7 +5,6 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use analysis::records::{Conditions, Dtype, Engine, Key, Role};
 use analysis::table::{Edge, Table};
 use losses::{File, Loss};
 use miette::Diagnostic;
@@ -13,6 +12,7 @@ use numeric::LANES;
 use optimizers::Optimizer;
 use optimizers::schedules::Schedule;
 use problems::Problem;
+use records::{Conditions, Dtype, Engine, Key, Role};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -634,7 +634,7 @@ impl Batch {
         // What the files hold, not where they are.
         let files: Vec<_> = self.files().map(File::digest).collect();
         json!({
-            "schema": analysis::records::SCHEMA,
+            "schema": records::SCHEMA,
             "build": BUILD,
             "columns": columns,
             "libtorch": libtorch,
@@ -738,7 +738,7 @@ mod tests {
             ["build", "schema", "libtorch"].map(|name| definition[name].clone())
         };
         assert_eq!(BUILD.len(), 16);
-        assert_eq!(facts(batch), [json!(BUILD), json!(analysis::records::SCHEMA), Value::Null]);
+        assert_eq!(facts(batch), [json!(BUILD), json!(records::SCHEMA), Value::Null]);
         assert_eq!(facts(&on_libtorch)[2], libtorch_version());
     }
 }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use analysis::diagnosis::Cause;
-use analysis::records::Dtype;
+use causes::Cause;
 use losses::{Combine, Composite, File, Loss, Targets};
 use optimizers::{Optimizer, Schedule};
 use problems::{Losses, Problem};
+use records::Dtype;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 

@@ -10,11 +10,11 @@ mod values;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use analysis::records::Dtype;
 use losses::{Loss, Targets};
 use optimizers::Optimizer;
 use optimizers::schedules::Schedule;
 use problems::{Losses, Problem};
+use records::Dtype;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 

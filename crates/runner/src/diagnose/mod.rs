@@ -15,6 +15,7 @@ mod race;
 mod reader;
 mod render;
 mod setup;
+mod spectrum;
 mod suite;
 mod update;
 
@@ -24,15 +25,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Once;
 
-use analysis::diagnosis::{Diagnosis, conclude, judge};
-use analysis::figures::{Figure, FigureError, Picture};
-use analysis::records::Manifest;
-use analysis::table::short;
-use analysis::text::plain_lines;
+use causes::{Diagnosis, conclude, judge};
 use clap::Args;
 use files::{Folder, LockError};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
+use records::Manifest;
+use records::number::short;
+use records::text::plain_lines;
+use report::figures::{Figure, FigureError, Picture};
 use serde::Serialize;
 use thiserror::Error;
 

@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use analysis::records::Dtype;
 use losses::Loss;
 use problems::{Batch, Graph, Problem};
+use records::Dtype;
 use tch::{Device, Kind, Tensor};
 
 use super::blocks::Blocks;

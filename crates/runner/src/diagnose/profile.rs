@@ -1,6 +1,6 @@
 //! The loss and its gradient over predictions: the first thing to look at.
 
-use analysis::figures::{Axis, Figure, Line, Mark, Panel};
+use report::figures::{Axis, Figure, Line, Mark, Panel};
 use tch::Kind;
 
 use super::fit::FitModel;

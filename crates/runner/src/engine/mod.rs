@@ -3,16 +3,18 @@
 mod fused;
 mod ledger;
 mod libtorch;
+mod part;
 mod terms;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use analysis::records::{Dtype, Engine};
 use optimizers::schedules::{Factors, Observer, Schedule};
+use records::{Dtype, Engine};
 
 pub use ledger::{LaneResult, Moment};
+pub use part::part;
 pub use terms::Share;
 
 use crate::plan::Batch;

@@ -1,7 +1,8 @@
 //! Activations inside a model, by the gradients of its layers.
 
-use analysis::diagnosis::{Asleep, thresholds};
+use causes::thresholds;
 use numeric::Stream;
+use records::evidence::Asleep;
 
 use super::norm;
 use crate::diagnose::model::{Draw, Model};

@@ -1,6 +1,7 @@
 //! Whether there is a minimum, and whether it is the target.
 
-use analysis::diagnosis::{Bias, Fall, thresholds};
+use causes::thresholds;
+use records::evidence::{Bias, Fall};
 use tch::Kind;
 
 use super::{norm, singles, with};

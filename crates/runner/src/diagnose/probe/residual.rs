@@ -1,6 +1,7 @@
 //! The loss as a function of single predictions.
 
-use analysis::diagnosis::{Path, Plateau, Shapes, Sides, Term, gamma, thresholds};
+use causes::thresholds;
+use records::evidence::{Path, Plateau, Shapes, Sides, Term, gamma};
 use tch::Kind;
 
 use super::way::moved;
