@@ -22,4 +22,4 @@ subsetter.populate(text=TEXT)
 subsetter.subset(font)
 for record in font["name"].names:
     record.string = {1: "optbench Sans", 2: "Book", 4: "optbench Sans", 6: "optbench-Sans"}[record.nameID]
-font.save("crates/analysis/src/figures/font.ttf")
+font.save("crates/report/src/figures/font.ttf")

@@ -12,7 +12,7 @@ fn main() {
     // share parts, and a build of other sources must not.
     let mut files = Vec::new();
     for crate_folder in [
-        "analysis",
+        "records",
         "config",
         "files",
         "formulas",

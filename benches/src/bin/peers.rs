@@ -7,10 +7,10 @@ use std::io::{self, BufRead, Write};
 use std::thread::available_parallelism;
 use std::time::Instant;
 
-use analysis::records::Outcome;
 use numeric::{Float, Stream, rows, slices};
 use optimizers::Optimizer;
 use rayon::prelude::*;
+use records::Outcome;
 use runner::engine::{self, LaneResult};
 use runner::plan::Plan;
 use serde_json::{Value, json};

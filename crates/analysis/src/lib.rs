@@ -1,18 +1,11 @@
-//! What the runs wrote, and what it says.
+//! What results say: pure functions of [`records`].
 //!
-//! [`records`] is the form of the result files; [`table`] makes the convergence table out of them,
-//! with the [`statistics`] that are defined for runs that never got there, and [`scores`] optimizers over
-//! many problems; [`report`] shows them as [`figures`] and as a page.
+//! [`table`] makes the convergence table, with the [`statistics`] that are defined for runs that never got there,
+//! [`scores`] optimizers over many problems, and [`compare`](mod@compare) tells two sets of results apart.
 
 pub mod compare;
-pub mod diagnosis;
-pub mod figures;
 mod layout;
 mod places;
-pub mod records;
-pub mod report;
 pub mod scores;
 pub mod statistics;
 pub mod table;
-pub mod text;
-mod words;

@@ -9,11 +9,11 @@ use analysis::compare::{
     Axis, Comparison, Filter, Format, Grid, Measure, Mismatch, Names, Options, RowChange, Side,
 };
 use analysis::compare::{Verdict, compare};
-use analysis::records::{
+use common::{End, cell};
+use records::{
     Cell, Cells, Conditions, Dtype, Engine, Key, Outcome, RecordError, Role, Targets, write_cell,
     write_cell_header,
 };
-use common::{End, cell};
 
 use End::{Budget, Diverged, Failed, Reached};
 
@@ -232,7 +232,7 @@ fn a_lucky_seed_does_not_choose_the_target() {
         let mut cells = runs(ADAM, 0.1, Role::Reporting, [Reached(step); 12]);
         for (number, cell) in cells.iter_mut().enumerate() {
             let hit = (number == 0).then_some(500);
-            cell.hits.push(analysis::records::Hit { target: 0.001, step: hit, evaluations: hit });
+            cell.hits.push(records::Hit { target: 0.001, step: hit, evaluations: hit });
             cell.outcome = if number == 0 { Outcome::Reached } else { Outcome::Budget };
             cell.steps = 1000;
         }
@@ -481,7 +481,7 @@ fn towards(seeds: usize, hard: usize, slower: u64) -> Vec<Cell> {
     let mut cells = ends(ADAM, &[(hard, Reached(100 * slower)), (seeds - hard, Budget(0.05))]);
     for cell in &mut cells {
         let step = Some(10 * slower);
-        cell.hits.insert(0, analysis::records::Hit { target: 0.1, step, evaluations: step });
+        cell.hits.insert(0, records::Hit { target: 0.1, step, evaluations: step });
     }
     cells
 }

@@ -8,8 +8,8 @@
 mod common;
 
 use analysis::compare::{Comparison, Filter, Grid, Options, Side, Verdict, compare};
-use analysis::records::{Cell, Cells, Key, Role, Targets, write_cell, write_cell_header};
 use common::{End, cell};
+use records::{Cell, Cells, Key, Role, Targets, write_cell, write_cell_header};
 
 const SEEDS: u64 = 20;
 

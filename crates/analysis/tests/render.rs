@@ -2,10 +2,10 @@
 
 mod common;
 
-use analysis::records::{Cell, Role};
 use analysis::table::{RenderOptions, Table};
 use common::End::{Budget, Diverged, Failed, Reached};
 use common::{End, seeds, table};
+use records::{Cell, Role};
 
 const PLAIN: RenderOptions = RenderOptions { terminal: false, top: None };
 

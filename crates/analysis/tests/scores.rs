@@ -4,11 +4,11 @@ mod common;
 
 use std::time::Instant;
 
-use analysis::records::{Cell, Hit, Outcome, Role};
 use analysis::scores::{Builder, Format, Profile, RenderOptions, Scores, ratios};
 use analysis::table::{self, Table};
 use common::End::{Budget, Diverged, Failed, Reached};
 use common::{End, cell, seeds};
+use records::{Cell, Hit, Outcome, Role};
 
 const INF: f64 = f64::INFINITY;
 

@@ -2,10 +2,10 @@
 
 mod common;
 
-use analysis::records::{Cell, Hit, Outcome, Role};
 use analysis::table::{Builder, Edge, Mixed, RenderOptions, Row, Table, Trouble};
 use common::End::{Budget, Diverged, Failed, Reached};
 use common::{End, cell, seeds, table};
+use records::{Cell, Hit, Outcome, Role};
 
 const FIT: [&str; 4] = ["fit", "mse", "sgd", "constant"];
 const ADAM: [&str; 4] = ["fit", "mse", "adam(beta1=0.95, eps=1e-6)", "constant"];

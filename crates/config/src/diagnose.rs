@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use analysis::diagnosis::Cause;
-use analysis::records::Dtype;
+use causes::Cause;
 use losses::{Loss, Targets};
 use optimizers::{Optimizer, Schedule};
 use problems::{Classes, Draws, FreeFit, Normal, Problem, Readout, Sees, Values};
+use records::Dtype;
 use serde::Deserialize;
 use toml::Spanned;
 

@@ -11,11 +11,11 @@ mod values;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use analysis::records::Dtype;
 use losses::{Files, Loss};
 use optimizers::Optimizer;
 use optimizers::schedules::Schedule;
 use problems::Problem;
+use records::Dtype;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 

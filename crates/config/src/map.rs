@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use analysis::records::Dtype;
 use losses::{Files, Loss};
 use optimizers::{Optimizer, Schedule};
 use problems::Problem;
+use records::Dtype;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

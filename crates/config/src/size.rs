@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use analysis::records::Dtype;
+use records::Dtype;
 use toml::Spanned;
 
 pub use registry::grouped;

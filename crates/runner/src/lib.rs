@@ -1,7 +1,7 @@
 //! Runs grids of optimizers and losses.
 //!
 //! Data flow one way: a config file ([`config`]) becomes a plan of batches ([`plan`]), an engine runs
-//! each batch ([`engine`]), what it came to is a part file ([`parts`]), and the parts in the plan's order
+//! each batch ([`engine`]), what it came to is a part file ([`records::parts`]), and the parts in the plan's order
 //! are the result files ([`run`]).
 
 // What is printed goes through `terminal`: these would panic where a stream can't be written.
@@ -15,7 +15,6 @@ pub mod engine;
 mod list;
 pub mod map;
 mod owner;
-pub mod parts;
 mod report;
 pub mod run;
 pub mod shard;

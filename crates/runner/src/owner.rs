@@ -4,15 +4,15 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use analysis::records::Manifest;
 use files::{Folder, Lock};
 use miette::Diagnostic;
+use records::Manifest;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::parts;
 use crate::run::{PARTS, Running};
 use crate::terminal::say;
+use records::parts;
 
 /// What results are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

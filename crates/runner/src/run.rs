@@ -10,15 +10,15 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use analysis::records::{
-    Cell, Cells, Engine, Manifest, RecordError, Results, SCHEMA, Targets, csv_text, write_cell_header,
-    write_point_header, write_term_header,
-};
 use analysis::table::{self, Builder, Row, Table};
 use files::{Folder, Lock, LockError};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use miette::Diagnostic;
 use rayon::prelude::*;
+use records::{
+    Cell, Cells, Engine, Manifest, RecordError, Results, SCHEMA, Targets, csv_text, write_cell_header,
+    write_point_header, write_term_header,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -28,13 +28,13 @@ use crate::config::Config;
 use crate::cpu;
 use crate::engine;
 use crate::owner::{Kind, Owner, Previous, Taken};
-use crate::parts::{self, Counts, Part, Timing, hex};
 use crate::plan::{Batch, EXTENSIONS, Edge, Labels, Plan, libtorch_version};
 use crate::shard::{Remedy, Shard, array, shards_of};
 pub use crate::signals::STOP;
 use crate::spark::Falls;
 use crate::terminal;
 use crate::threads::{NoThreads, pool};
+use records::parts::{self, Counts, Part, Timing, hex};
 
 /// Why a run didn't come to its result files.
 #[derive(Debug, Error, Diagnostic)]
@@ -538,7 +538,7 @@ impl Maker<'_> {
             let wall_us = begin.elapsed().as_micros() as u64;
             let cpu = (batches[i].engine == Engine::Libtorch).then(|| cpu::kind().to_owned());
             let timing = Timing { host: host.clone(), wall_us, cpu };
-            let part = Part::new(&batches[i], &results, self.targets, timing);
+            let part = engine::part(&batches[i], &results, self.targets, timing);
             if let Err(source) = part.save(self.parts, &keys[i]) {
                 let path = self.parts.path().join(parts::name(&keys[i]));
                 *failure.lock().expect("no worker panics while it holds this") =

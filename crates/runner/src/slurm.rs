@@ -7,9 +7,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use analysis::text::is_hidden_control;
 use clap::Args;
 use miette::Diagnostic;
+use records::text::is_hidden_control;
 use thiserror::Error;
 
 use crate::cli::prepare;

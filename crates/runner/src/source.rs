@@ -4,18 +4,18 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use analysis::records::{
+use files::Folder;
+use records::{
     Cell, Cells, Manifest, Point, Points, RecordError, Results, Targets, write_cell_header,
     write_point_header,
 };
-use analysis::report::About;
-use files::Folder;
+use report::About;
 
 use crate::owner::shown;
-use crate::parts::{self, Part};
 use crate::run::{PARTS, Running};
 use crate::table::{TableError, folder_of, results};
 use crate::terminal::say;
+use records::parts::{self, Part};
 
 /// Results to be read, several times over.
 pub(crate) enum Source {

@@ -6,17 +6,17 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use analysis::records::Targets;
 use files::Folder;
+use records::Targets;
 
 use crate::BUILD;
 use crate::config::Config;
 use crate::config::size::{Size, bytes, grouped};
 use crate::engine;
-use crate::parts::{Part, Timing};
 use crate::plan::{Batch, Plan, Settings, rows_of_lane};
 use crate::run::{Options, PARTS};
 use crate::threads::pool;
+use records::parts::{Part, Timing};
 
 /// The most steps that a trial takes, so many that those of one parameter can be told from starting it.
 const TRIAL_STEPS: u64 = 10_000;
@@ -213,7 +213,7 @@ fn pace(batch: &Batch, targets: &Targets) -> Pace {
         let ran = begin.elapsed().as_secs_f64();
         let rows: usize = results.iter().map(|result| result.curve.len() + result.terms.len()).sum();
         let timing = Timing { host: String::new(), wall_us: 0, cpu: None };
-        std::hint::black_box(Part::new(&trial, &results, targets, timing));
+        std::hint::black_box(engine::part(&trial, &results, targets, timing));
         (ran, begin.elapsed().as_secs_f64() - ran, rows as f64)
     };
     // The first run of a kind warms caches and libtorch up, and tells how many lanes and steps are soon done.

@@ -6,12 +6,12 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use analysis::records::{Cell, RecordError, Results};
 use analysis::scores::{self, Scores};
 use analysis::table::{self, RenderOptions, Table};
 use clap::{Args, ValueEnum};
 use files::Folder;
 use miette::Diagnostic;
+use records::{Cell, RecordError, Results};
 use thiserror::Error;
 
 use crate::run::PARTS;

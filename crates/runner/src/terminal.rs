@@ -9,9 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use analysis::text::{is_hidden_control, plain_lines};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, Report};
+use records::text::{is_hidden_control, plain_lines};
 
 #[cfg(unix)]
 mod stderr;

@@ -1,10 +1,10 @@
 //! The two engines come to the same, lane by lane and step by step, and lanes never touch.
 
-use analysis::records::{Engine, Outcome};
 use losses::{Loss, Targets};
 use optimizers::Optimizer;
 use problems::{Losses, Problem};
 use rayon::prelude::*;
+use records::{Engine, Outcome};
 use runner::config;
 use runner::engine::{self, LaneResult, Moment, Share};
 use runner::plan::{Batch, Lane, Plan};

@@ -4,7 +4,7 @@
 //! Everything in float64 with the full batch. A step count is the step at which the error reaches the
 //! target, where the start is step 0.
 
-use analysis::records::Outcome;
+use records::Outcome;
 use runner::config;
 use runner::engine::{self, LaneResult};
 use runner::plan::Plan;

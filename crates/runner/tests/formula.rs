@@ -1,6 +1,6 @@
 //! A loss given as a formula trains as the same loss written in Rust does.
 
-use analysis::records::{Dtype, Engine};
+use records::{Dtype, Engine};
 use runner::config;
 use runner::engine::{self, LaneResult};
 use runner::plan::{Batch, Plan};

@@ -1,6 +1,6 @@
 //! A target counts once it has held for so many steps in a row, and from the first of them.
 
-use analysis::records::Outcome;
+use records::Outcome;
 use runner::config;
 use runner::engine::{self, LaneResult};
 use runner::plan::Plan;

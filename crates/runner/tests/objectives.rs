@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use analysis::records::{Dtype, Engine, Outcome, Role};
+use records::{Dtype, Engine, Outcome, Role};
 use optimizers::{Optimizer, Schedule};
 use problems::{Batch, Draw, Graph};
 use runner::engine::{Evaluator, LaneResult, Objective, Training, Until};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use analysis::records::{Cell, Cells, Outcome};
+use records::{Cell, Cells, Outcome};
 use runner::BUILD;
 use runner::config;
 use runner::engine::{self, LaneResult};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use analysis::records::Outcome;
+use records::Outcome;
 use runner::BUILD;
 use runner::config;
 use runner::engine::{self, LaneResult};

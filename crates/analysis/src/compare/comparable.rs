@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value as Fact;
 
 use super::side::{Group, Run};
-use crate::records::{Conditions, Role};
+use records::{Conditions, Role};
 
 /// What a run has of something.
 type Value = fn(&Run) -> Vec<String>;

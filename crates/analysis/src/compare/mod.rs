@@ -41,8 +41,8 @@ pub use side::{Filter, Side};
 use std::collections::HashMap;
 
 use crate::places::Places;
-use crate::records::Outcome;
 use crate::statistics::bootstrap_interval;
+use records::Outcome;
 use relabel::Sample;
 use side::Labels;
 

@@ -289,7 +289,7 @@ fn p_value(p: f64) -> String {
 /// A label or name without what would break the line or the table.
 fn shown(text: &str, format: Format) -> String {
     let mut out = String::new();
-    for character in crate::text::plain(text).chars() {
+    for character in records::text::plain(text).chars() {
         if format == Format::Markdown
             && matches!(character, '|' | '*' | '_' | '`' | '<' | '[' | ']' | '\\' | '@' | '#')
         {

@@ -7,8 +7,8 @@ use super::outcomes::{Fall, Successes};
 use super::relabel::Chances;
 use super::side::{Group, Run};
 use super::{Measure, Options, Reported, RowChange, Verdict, size};
-use crate::records::Outcome;
 use crate::statistics::median;
+use records::Outcome;
 
 /// A row's change before it is known what the others say.
 pub(super) struct Judged {

@@ -6,8 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 
 use super::comparable::Facts;
-use crate::records::{Cell, Cells, Conditions, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
 use crate::table::{Builder, Rate, choose};
+use records::{Cell, Cells, Conditions, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
 
 /// Which rows are compared: those whose labels contain these texts.
 #[derive(Clone, Debug, Default)]
@@ -164,7 +164,7 @@ impl Group {
 ///
 /// ```
 /// use analysis::compare::{Filter, Side};
-/// use analysis::records::{Cells, Targets, write_cell_header};
+/// use records::{Cells, Targets, write_cell_header};
 ///
 /// let mut file = Vec::new();
 /// write_cell_header(&mut file, &Targets::new([0.1])?);

@@ -6,12 +6,12 @@ use super::tuning::trials;
 use super::{Ecdf, Pair, Profile, R_MAX, RowScore, Scores, Solver, Workload};
 use super::{expected_best, ratios, sensitivity};
 use crate::places::Places;
-use crate::records::{Cell, Outcome, Role};
 use crate::statistics::{
     bootstrap_interval, expected_running_time, holm, iqm, median, ranks, wilcoxon_signed_rank,
     wilson_interval,
 };
 use crate::table::{Rate, Row, Table, Tuned};
+use records::{Cell, Outcome, Role};
 
 const LEVEL: f64 = 0.95;
 const RESAMPLES: usize = 1000;

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use super::sheet::Sheet;
 use super::{Pair, RowScore, Scores};
 use crate::layout::WIDTH;
-use crate::table::{NONE, Row, Table, printable, short, steps, workload};
+use records::number::{NONE, short, steps};
+
+use crate::table::{Row, Table, printable, workload};
 
 /// In what form scores are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::choose::{Rate, Run, basin_decades, choose, edge, rates};
 use super::{Mixed, Row, Table, Trouble};
-use crate::records::{Cell, Hit, Outcome, Role};
 use crate::statistics::{expected_running_time, median, quantile};
+use records::{Cell, Hit, Outcome, Role};
 
 /// Collects runs, 80 bytes for each, and makes the table of them.
 #[derive(Default)]
@@ -28,14 +28,15 @@ pub struct Tuned {
 
 /// Finds the row of a run.
 #[derive(Default)]
-pub(crate) struct Names {
+pub struct Names {
     index: HashMap<String, usize>,
     name: String,
 }
 
 impl Names {
     /// Those of the rows of a table.
-    pub(crate) fn of(table: &Table) -> Self {
+    #[must_use]
+    pub fn of(table: &Table) -> Self {
         let mut names = Self::default();
         for row in &table.rows {
             names.look_up([&row.problem, &row.loss, &row.optimizer, &row.schedule]);
@@ -45,7 +46,7 @@ impl Names {
     }
 
     /// The place of the row with the labels of this run, or where a row of them would come.
-    pub(crate) fn place(&mut self, cell: &Cell) -> usize {
+    pub fn place(&mut self, cell: &Cell) -> usize {
         self.look_up([&cell.problem, &cell.loss, &cell.optimizer, &cell.schedule])
     }
 

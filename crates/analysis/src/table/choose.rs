@@ -1,8 +1,8 @@
 //! The learning rate of a row: chosen from its grid, and how good its neighbours are.
 
 use super::{Edge, Trouble};
-use crate::records::{Cell, Outcome};
 use crate::statistics::{expected_running_time, median};
+use records::{Cell, Outcome};
 
 /// What the table needs of a run.
 #[derive(Clone, Debug)]

@@ -5,10 +5,10 @@ use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Row as Line, Table as Grid,
 };
 
-use super::number::{NONE, short, steps};
 use super::{Edge, Row};
 use crate::layout::{WIDTH, width, wrap_labels};
-use crate::records::Role;
+use records::Role;
+use records::number::{NONE, short, steps};
 
 /// A label that needs more lines is cut.
 const LABEL_LINES: usize = 8;
@@ -175,5 +175,5 @@ fn texts(row: &Row) -> [String; HEADER.len()] {
 
 /// A label without what would move the cursor, end the line or turn the text around.
 pub(crate) fn printable(label: &str) -> String {
-    crate::text::plain(label).into_owned()
+    records::text::plain(label).into_owned()
 }

@@ -3,10 +3,10 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use records::rows::{self, Rows};
+use records::{Dtype, RecordError, float, integer, write_text};
+
 use super::{Row, Table};
-use crate::records::rows::{self, Rows};
-use crate::records::write::{integer, text};
-use crate::records::{Dtype, RecordError, float};
 
 pub(crate) const COLUMNS: [&str; 24] = [
     "problem",
@@ -40,7 +40,7 @@ pub(crate) struct Line<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl Line<'_> {
     pub(crate) fn text(&mut self, value: &str) {
-        text(self.0, value);
+        write_text(self.0, value);
         self.0.push(b',');
     }
     pub(crate) fn float(&mut self, value: f64) {
@@ -76,7 +76,7 @@ impl Table {
         lines.expect(0, &COLUMNS)?;
         lines.expect_end(COLUMNS.len())?;
         let mut rows = Vec::new();
-        while let Some(line) = lines.next()? {
+        while let Some(line) = lines.next_row()? {
             rows.push(read_row(&line)?);
         }
         Ok(Self { rows, mixed: Vec::new() })

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::number::short;
+use records::number::short;
 
 /// A problem and a loss whose runs differ in budget, or in the targets that they were asked for: their steps to the
 /// hardest target, and ranks by these, compare unlike things.

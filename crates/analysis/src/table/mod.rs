@@ -26,20 +26,16 @@ mod choose;
 mod columns;
 mod file;
 mod mixed;
-mod number;
 mod render;
 mod trouble;
 
-pub(crate) use build::Names;
-pub use build::{Builder, Tuned};
+pub use build::{Builder, Names, Tuned};
 pub(crate) use choose::choose;
 pub use choose::{Rate, basin};
 pub(crate) use columns::printable;
 pub(crate) use file::{COLUMNS, Line, write_row};
 pub use mixed::Mixed;
 pub(crate) use mixed::workload;
-pub use number::short;
-pub(crate) use number::{NONE, steps};
 pub use render::RenderOptions;
 pub(crate) use render::wrapped;
 pub use trouble::Trouble;
@@ -48,8 +44,7 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-use crate::records::Role;
-use crate::words::words;
+use records::{Role, words};
 
 words! {
     /// Where the chosen learning rate lies in its grid of at least two rates.
@@ -117,7 +112,8 @@ pub struct Row {
 
 impl Row {
     /// How it compares to a row with this ERT and final error: lower is better.
-    pub(crate) fn order(&self, ert: f64, final_error: f64) -> Ordering {
+    #[must_use]
+    pub fn order(&self, ert: f64, final_error: f64) -> Ordering {
         self.ert.total_cmp(&ert).then(self.final_error.total_cmp(&final_error))
     }
 }
@@ -125,7 +121,7 @@ impl Row {
 /// The convergence table, its rows in the order in which the runs named them.
 ///
 /// ```
-/// # use analysis::records::{Cell, Dtype, Engine, Hit, Key, Outcome, Role};
+/// # use records::{Cell, Dtype, Engine, Hit, Key, Outcome, Role};
 /// # let cell = Cell {
 /// #     key: Key(1), problem: "fit".into(), loss: "mse".into(), optimizer: "sgd".into(),
 /// #     schedule: "constant".into(), lr: 0.1, seed: 1, role: Role::Tuning, engine: Engine::Fused,

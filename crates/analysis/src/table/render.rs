@@ -4,11 +4,11 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table as Grid};
 
 use super::columns::{Columns, printable};
-use super::number::short;
 use super::{Row, Table};
 use crate::layout::WIDTH;
 use crate::layout::{markdown_cell, markdown_table};
-use crate::records::Role;
+use records::Role;
+use records::number::short;
 
 /// How a table is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

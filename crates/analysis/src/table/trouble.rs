@@ -2,8 +2,7 @@
 //! end, and at their best.
 
 use super::Table;
-use crate::records::{Cell, Outcome};
-use crate::words::words;
+use records::{Cell, Outcome, words};
 
 words! {
     /// What kept most runs of a row from the target.

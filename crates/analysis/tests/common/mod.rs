@@ -1,7 +1,7 @@
 //! Runs for the tests.
 
-use analysis::records::{Cell, Dtype, Engine, Hit, Key, Outcome, Role};
 use analysis::table::{Builder, Table};
+use records::{Cell, Dtype, Engine, Hit, Key, Outcome, Role};
 
 /// How a run ended, as the tests say it.
 #[derive(Clone, Copy)]

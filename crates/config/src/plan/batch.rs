@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use analysis::records::{Dtype, Engine, Key, Role};
+use records::{Dtype, Engine, Key, Role};
 use losses::{File, Loss};
 use optimizers::{Optimizer, Schedule};
 use problems::Problem;
@@ -144,7 +144,7 @@ impl Batch {
         // What the files hold, not where they are.
         let files: Vec<_> = self.files().map(File::digest).collect();
         json!({
-            "schema": analysis::records::SCHEMA,
+            "schema": records::SCHEMA,
             "build": build,
             "columns": columns,
             "libtorch": libtorch,
@@ -246,7 +246,7 @@ mod tests {
             let definition = batch.definition(BUILD, &plan.targets);
             ["build", "schema", "libtorch"].map(|name| definition[name].clone())
         };
-        assert_eq!(facts(batch), [json!(BUILD), json!(analysis::records::SCHEMA), Value::Null]);
+        assert_eq!(facts(batch), [json!(BUILD), json!(records::SCHEMA), Value::Null]);
         assert_eq!(facts(&on_libtorch)[2], libtorch_version());
     }
 }

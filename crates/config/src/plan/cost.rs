@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use analysis::records::{Dtype, Engine};
+use records::{Dtype, Engine};
 use losses::Loss;
 use numeric::LANES;
 use numeric::panics::guarded;

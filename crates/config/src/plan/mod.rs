@@ -10,7 +10,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use analysis::records::{Conditions, Engine, Role};
+use records::{Conditions, Engine, Role};
 use losses::Loss;
 use optimizers::Optimizer;
 use problems::Problem;

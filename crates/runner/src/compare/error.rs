@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use analysis::compare::Mismatch;
-use analysis::records::RecordError;
 use miette::Diagnostic;
+use records::RecordError;
 use thiserror::Error;
 
 use crate::signals::STOPPED;

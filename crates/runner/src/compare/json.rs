@@ -54,7 +54,7 @@ fn row(row: &RowChange) -> Value {
     let [problem, loss, optimizer, schedule] = &row.labels;
     let target = if let Measure::Steps(target) = row.measure { json!(target) } else { Value::Null };
     let outcome = |(before, now, cells): &(_, _, u64)| -> Value {
-        let (before, now): (&analysis::records::Outcome, &analysis::records::Outcome) = (before, now);
+        let (before, now): (&records::Outcome, &records::Outcome) = (before, now);
         json!({ "left": before.as_str(), "right": now.as_str(), "cells": cells })
     };
     json!({

@@ -6,8 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use analysis::compare::{Filter, Side};
-use analysis::records::{Cells, Hashed, Manifest, RecordError, Results};
 use files::{Folder, TEXT};
+use records::{Cells, Hashed, Manifest, RecordError, Results};
 
 use super::error::CompareError;
 use super::git::{Commit, RESULTS, Repository};

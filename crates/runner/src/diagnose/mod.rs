@@ -8,21 +8,22 @@ mod profile;
 mod render;
 mod run;
 mod setup;
+mod spectrum;
 mod suite;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use analysis::diagnosis::{Diagnosis, conclude, judge};
-use analysis::figures::{Figure, FigureError, Picture};
-use analysis::records::Manifest;
-use analysis::table::short;
-use analysis::text::plain_lines;
+use causes::{Diagnosis, conclude, judge};
 use clap::Args;
 use files::{Folder, LockError};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
+use records::Manifest;
+use records::number::short;
+use records::text::plain_lines;
+use report::figures::{Figure, FigureError, Picture};
 use serde::Serialize;
 use thiserror::Error;
 

@@ -1,7 +1,7 @@
 //! The loss and its gradient over predictions: the first thing to look at.
 
-use analysis::figures::{Axis, Figure, Line, Mark, Panel};
 use problems::{Array, Draw, Readout};
+use report::figures::{Axis, Figure, Line, Mark, Panel};
 use tch::Kind;
 
 use super::fit::Fit;

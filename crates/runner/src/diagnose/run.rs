@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use analysis::records::{Dtype, Engine, Role};
+use records::{Dtype, Engine, Role};
 use optimizers::{Lbfgs, LineSearch, Optimizer, Schedule};
 use tch::Kind;
 

@@ -103,8 +103,8 @@ pub(super) fn set_up(case: &Case) -> Result<Setup, String> {
     let (seeded, random) = if may_draw { find_draw(&workload, case.seed)? } else { (None, false) };
     let objective = changed(workload.clone(), seeded);
     let kind = match case.dtype {
-        analysis::records::Dtype::Float32 => Kind::Float,
-        analysis::records::Dtype::Float64 => Kind::Double,
+        records::Dtype::Float32 => Kind::Float,
+        records::Dtype::Float64 => Kind::Double,
     };
     let exact = Evaluator::new(objective.clone(), case.seed, Kind::Double)?;
     let model = Evaluator::new(objective, case.seed, kind)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
-use analysis::diagnosis::{Cause, Diagnosis};
+use causes::{Cause, Diagnosis};
 use rayon::prelude::*;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! What is kept of every lane while it runs: best values, targets reached, divergence, the curve.
 
-use analysis::records::Outcome;
 use numeric::{Float, LANES, Row, Rows, rows, vectorize};
+use records::Outcome;
 
 use super::Until;
 use super::terms::{Share, Terms};

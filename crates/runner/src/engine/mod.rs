@@ -5,20 +5,22 @@ mod fused;
 mod ledger;
 mod libtorch;
 mod objective;
+mod part;
 mod terms;
 
 use std::ops::ControlFlow;
 
-use analysis::records::{Dtype, Engine};
 use config::plan::{Batch, Lane, Settings};
 use numeric::panics::guarded;
 use optimizers::Optimizer;
 use optimizers::schedules::{self, Factors, Schedule};
 use problems::Draw;
+use records::{Dtype, Engine};
 
 pub use evaluator::{Evaluated, Evaluator};
 pub use ledger::{LaneResult, Moment};
 pub use objective::{Altered, Change, Fast, Objective, Workload};
+pub use part::part;
 pub use terms::Share;
 
 /// What is trained, by what, from where, and until when.

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use analysis::figures::FigureError;
-use analysis::records::Manifest;
 use clap::Args;
 use files::{Folder, LockError};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
+use records::Manifest;
+use report::figures::FigureError;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;

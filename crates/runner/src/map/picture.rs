@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use analysis::figures::raster::{Bar, Colour, Raster, Side, Spread, darkened, kind};
-use analysis::table::short;
+use records::number::short;
+use report::figures::raster::{Bar, Colour, Raster, Side, Spread, darkened, kind};
 
 use super::pixels::Pixel;
 use crate::config::map::{Axis, Map, Scale, Show, Vary};

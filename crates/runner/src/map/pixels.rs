@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use analysis::records::{Engine, Outcome, Role};
 use rayon::prelude::*;
+use records::{Engine, Outcome, Role};
 
 use crate::config::EngineChoice;
 use crate::config::map::{Axis, Map, Setting, Vary};

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use analysis::figures::{Axis, Figure, Ground, Line, Mark, Panel, Spot};
-use analysis::records::Role;
-use analysis::report::{NAMED, Results, Workload};
 use numeric::{LANES, Row, rows};
 use problems::{Draw, Problem};
+use records::Role;
+use report::figures::{Axis, Figure, Ground, Line, Mark, Panel, Spot};
+use report::{NAMED, Results, Workload};
 
 use crate::engine;
 use crate::plan::{Batch, Labels, Lane, Plan, Settings};

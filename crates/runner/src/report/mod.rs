@@ -11,9 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
-use analysis::figures::{Drawing, FigureError, Picture, Theme};
-use analysis::records::{RecordError, digest};
-use analysis::report::{About, Builder, Results, page};
 use analysis::table;
 use clap::Args;
 use files::Folder;
@@ -21,6 +18,9 @@ use losses::Loss;
 use miette::Diagnostic;
 use optimizers::Optimizer;
 use rayon::prelude::*;
+use records::{RecordError, digest};
+use report::figures::{Drawing, FigureError, Picture, Theme};
+use report::{About, Builder, Results, page};
 use thiserror::Error;
 
 use crate::config::{self, ConfigError, Entries};

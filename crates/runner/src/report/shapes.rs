@@ -1,9 +1,9 @@
 //! The losses of a grid and their gradients, over the prediction.
 
-use analysis::figures::{Axis, Figure, Line, Panel};
-use analysis::report::NAMED;
 use losses::{Loss, Targets};
 use numeric::{LANES, Row, rows};
+use report::NAMED;
+use report::figures::{Axis, Figure, Line, Panel};
 
 const POINTS: usize = 401;
 /// As far from the target as is shown.

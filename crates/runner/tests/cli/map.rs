@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use analysis::records::{Cells, Outcome};
+use records::{Cells, Outcome};
 
 use crate::npy::numbers;
 use crate::place::{Place, text};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use analysis::records::{Cell, Cells, Engine};
+use records::{Cell, Cells, Engine};
 
 use crate::place::{Place, text};
 

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use analysis::records::Cells;
+use records::Cells;
 
 use crate::place::{Place, result_files, text};
 

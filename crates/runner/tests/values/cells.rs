@@ -1,7 +1,7 @@
 //! What a cell comes to. A free fit of the squared error in `dim` numbers is a scalar: each residual is r times what
 //! it was at the start, and its slope is 2r/dim.
 
-use analysis::records::{Cell, Outcome, Point};
+use records::{Cell, Outcome, Point};
 
 use super::{assert_near, results};
 use crate::place::Place;

@@ -15,7 +15,7 @@ mod reuse;
 use std::collections::HashMap;
 use std::path::Path;
 
-use analysis::records::{Cell, Cells, Key, Point, Points};
+use records::{Cell, Cells, Key, Point, Points};
 
 use place::{Place, text};
 

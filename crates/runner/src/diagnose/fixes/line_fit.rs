@@ -1,6 +1,6 @@
 //! A loss in the smallest model there is.
 
-use analysis::diagnosis::LineFit;
+use causes::LineFit;
 use losses::Loss;
 use problems::{Problem, Readout};
 

@@ -1,6 +1,6 @@
 //! Other losses, and other forms of the author's.
 
-use analysis::diagnosis::Cause::{
+use causes::Cause::{
     self, Asymmetry, BiasedMinimiser, Cliff, DetachedGradient, FlatMinimum, Jump, LocalMinima, NoisyGradient,
     NonFinite, Plateau, PrecisionFloor, SaturatedActivation, ShapeBroadcast, TermConflict, TermImbalance,
     UnboundedBelow,

@@ -5,7 +5,7 @@ mod losses;
 mod run;
 mod training;
 
-use analysis::diagnosis::{Cause, Finding, Tried};
+use causes::{Cause, Finding, Tried};
 use optimizers::{Optimizer, Schedule};
 
 use super::fit::Fit;

@@ -1,6 +1,6 @@
 //! Running a remedy from the author's start to the author's tolerance.
 
-use analysis::diagnosis::Tried;
+use causes::Tried;
 use tch::Kind;
 
 use super::{Candidate, How, MOST, Outcome, Rates, Training, line_fit, round};

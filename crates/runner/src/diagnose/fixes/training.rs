@@ -1,11 +1,11 @@
 //! Other ways to train on the author's loss.
 
-use analysis::diagnosis::Cause::{
+use causes::Cause::{
     self, BiasedMinimiser, Cliff, DetachedGradient, FlatMinimum, IllConditioning, Jump, LocalMinima,
     LrTooLarge, LrTooSmall, NoisyGradient, NonFinite, Plateau, PrecisionFloor, SaddlePoint,
     SaturatedActivation, ShapeBroadcast, TermConflict, TermImbalance, UnboundedBelow,
 };
-use analysis::diagnosis::thresholds;
+use causes::thresholds;
 use numeric::Stream;
 use optimizers::schedules::Warmup;
 use optimizers::{Adam, Clipped, HeavyBall, Optimizer, Schedule};

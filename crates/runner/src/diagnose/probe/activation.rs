@@ -1,8 +1,9 @@
 //! Activations inside a model, by the gradients of its layers.
 
-use analysis::diagnosis::{Asleep, thresholds};
+use causes::thresholds;
 use numeric::Stream;
 use problems::Draw;
+use records::evidence::Asleep;
 
 use super::norm;
 use crate::engine::Evaluator;

@@ -1,8 +1,10 @@
 //! Curvatures, by products of the Hessian with vectors.
 
-use analysis::diagnosis::{Curvature, Saddle, Spectrum, lanczos, thresholds};
+use crate::diagnose::spectrum::{Spectrum, lanczos};
+use causes::thresholds;
 use numeric::Stream;
 use problems::Draw;
+use records::evidence::{Curvature, Saddle};
 
 use super::{along, displacement, dot, norm, sample, with};
 use crate::diagnose::run::Trajectory;

@@ -1,7 +1,8 @@
 //! Whether there is a minimum, and whether it is the target.
 
-use analysis::diagnosis::{Bias, Fall, thresholds};
+use causes::thresholds;
 use problems::{Draw, Readout};
+use records::evidence::{Bias, Fall};
 
 use super::{norm, singles, with};
 use crate::diagnose::fixes::fitted_line;

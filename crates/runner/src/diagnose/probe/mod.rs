@@ -7,8 +7,9 @@ mod residual;
 mod runs;
 mod way;
 
-use analysis::diagnosis::{Baseline, Evidence, LineFit};
-use analysis::records::Dtype;
+use causes::LineFit;
+use records::Dtype;
+use records::evidence::{Baseline, Evidence};
 
 pub(super) use activation::usual_start;
 pub(super) use minimum::is_endless;

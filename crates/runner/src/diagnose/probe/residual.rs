@@ -1,7 +1,8 @@
 //! The loss as a function of single predictions.
 
-use analysis::diagnosis::{Path, Plateau, Shapes, Sides, Term, gamma, thresholds};
+use causes::thresholds;
 use problems::{Array, Draw, Readout};
+use records::evidence::{Path, Plateau, Shapes, Sides, Term, gamma};
 use tch::Kind;
 
 use super::way::moved;

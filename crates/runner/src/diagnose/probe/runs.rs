@@ -1,6 +1,7 @@
 //! What training runs say.
 
-use analysis::diagnosis::{Baseline, Noise, Rate, thresholds};
+use causes::thresholds;
+use records::evidence::{Baseline, Noise, Rate};
 
 use problems::Draw;
 

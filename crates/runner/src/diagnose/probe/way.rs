@@ -1,8 +1,9 @@
 //! The way from the minimum to the start.
 
-use analysis::diagnosis::{NonFinite, Path, Precision, exponent, thresholds};
-use analysis::records::Dtype;
+use causes::thresholds;
 use problems::{Array, Draw};
+use records::Dtype;
+use records::evidence::{NonFinite, Path, Precision, exponent};
 use tch::Kind;
 
 use super::{WALK, along, dot, norm, singles, with};

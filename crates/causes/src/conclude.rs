@@ -1,0 +1,137 @@
+//! From findings and remedies that were run to a verdict.
+
+use records::evidence::Evidence;
+use serde::Serialize;
+
+use super::words::short;
+use super::{Cause, Finding, thresholds as at};
+
+/// A run in the smallest model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LineFit {
+    /// Its steps; `None` where it doesn't arrive.
+    pub steps: Option<u64>,
+}
+
+/// A remedy, and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tried {
+    /// What to call it.
+    pub name: String,
+    /// What to do.
+    pub change: String,
+    /// Its steps to the tolerance.
+    pub steps: Option<u64>,
+    /// The author's.
+    pub baseline_steps: Option<u64>,
+    /// The author's steps over its own; of a run that didn't arrive, its budget counts.
+    pub speedup: Option<f64>,
+    /// Whether it reached the tolerance on the error.
+    pub reached: bool,
+    /// The same in a line fit, where that was run.
+    pub line_fit: Option<LineFit>,
+    /// Which causes it is a remedy for.
+    #[serde(skip)]
+    pub mends: Vec<Cause>,
+}
+
+impl Tried {
+    /// Its place in the table: what arrives in a model, too, goes before what only a free fit likes.
+    #[must_use]
+    pub fn rank(&self) -> (bool, bool, Option<u64>) {
+        let flattered = self.line_fit.is_some_and(|line| line.steps.is_none());
+        (self.steps.is_none(), flattered, self.steps)
+    }
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// One sentence.
+    pub verdict: String,
+    /// Whether the main finding is what makes the author's run slow.
+    pub slows_descent: bool,
+    /// The main one first.
+    pub findings: Vec<Finding>,
+    /// The best one first.
+    pub fixes: Vec<Tried>,
+    /// What was probed, and what wasn't.
+    pub region: String,
+}
+
+/// Puts the causes that slow the run first, and says so.
+#[must_use]
+pub fn conclude(
+    evidence: &Evidence,
+    findings: Vec<Finding>,
+    mut fixes: Vec<Tried>,
+    region: String,
+) -> Diagnosis {
+    fixes.sort_by_key(Tried::rank);
+    let (slowing, others): (Vec<Finding>, Vec<Finding>) =
+        findings.into_iter().partition(|finding| slows(evidence, finding.cause, &fixes));
+    let slows_descent = !slowing.is_empty();
+    let mut findings: Vec<Finding> = slowing.into_iter().chain(others).collect();
+    if findings.is_empty() {
+        findings.push(Finding { cause: Cause::Healthy, evidence: healthy(evidence) });
+    }
+    let verdict = verdict(evidence, &findings[0], slows_descent, fixes.first());
+    Diagnosis { verdict, slows_descent, findings, fixes, region }
+}
+
+/// A cause slows the run if the run doesn't arrive, or a remedy for that cause makes it several times faster.
+fn slows(evidence: &Evidence, cause: Cause, fixes: &[Tried]) -> bool {
+    let Some(steps) = evidence.baseline.reached else { return cause != Cause::Asymmetry };
+    if steps <= 50 {
+        return false;
+    }
+    fixes.iter().any(|fix| {
+        fix.mends.contains(&cause)
+            && fix.steps.is_some_and(|own| steps as f64 >= at::GAIN * own.max(1) as f64)
+    })
+}
+
+fn healthy(evidence: &Evidence) -> String {
+    let run = &evidence.baseline;
+    match run.reached {
+        Some(steps) => format!("the run reaches the tolerance of {} at step {steps}", short(run.tolerance)),
+        None => format!(
+            "the run doesn't reach the tolerance of {} within {} steps; its error ends at {}",
+            short(run.tolerance),
+            run.budget,
+            short(run.end_error)
+        ),
+    }
+}
+
+fn verdict(evidence: &Evidence, main: &Finding, slows: bool, best: Option<&Tried>) -> String {
+    let mut sentence = main.evidence.clone();
+    if let Some(first) = sentence.get(..1) {
+        sentence = first.to_uppercase() + &sentence[1..];
+    }
+    let run = match evidence.baseline.reached {
+        Some(steps) => format!("your run takes {steps} steps"),
+        None => format!("your run doesn't arrive within {} steps", evidence.baseline.budget),
+    };
+    match (main.cause, slows, best) {
+        (Cause::Healthy, ..) if evidence.baseline.reached.is_none() => {
+            format!("No cause was found: {}.", main.evidence)
+        }
+        (Cause::Healthy, ..) => format!("Healthy: {}.", main.evidence),
+        (cause, true, Some(best)) if best.reached => format!(
+            "Slow by {}: {}. Now {run}; {} takes {}.",
+            cause.name(),
+            sentence,
+            best.name,
+            best.steps.unwrap_or(0)
+        ),
+        (cause, true, _) => format!(
+            "Slow by {}: {}. Now {run}, and nothing that was tried does better.",
+            cause.name(),
+            sentence
+        ),
+        (cause, false, _) => {
+            format!("Flagged, but not what slows you: {}. {}; {run}.", cause.name(), sentence)
+        }
+    }
+}
