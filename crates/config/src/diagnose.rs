@@ -174,8 +174,6 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
     })
 }
 
-}
-
 fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Result<Subject, ConfigError> {
     let problem = source.entry(problem)?;
     let owned = "a problem brings its own: leave the line out";

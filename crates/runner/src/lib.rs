@@ -11,7 +11,6 @@ pub mod cli;
 mod compare;
 mod cpu;
 mod diagnose;
-pub mod engine;
 mod list;
 pub mod map;
 mod owner;
@@ -28,6 +27,4 @@ mod terminal;
 pub mod threads;
 
 pub use config::{self, plan};
-
-/// The sources that this binary was built from. Parts of another build are never used.
-pub const BUILD: &str = env!("OPTBENCH_BUILD");
+pub use engine::{self, BUILD};

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use records::{Dtype, Engine, Key, Role};
 use losses::{File, Loss};
 use optimizers::{Optimizer, Schedule};
 use problems::Problem;
+use records::{Dtype, Engine, Key, Role};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

@@ -2,12 +2,12 @@
 
 use std::cell::OnceCell;
 
-use records::{Dtype, Engine};
 use losses::Loss;
 use numeric::LANES;
 use numeric::panics::guarded;
 use optimizers::Optimizer;
 use problems::Problem;
+use records::{Dtype, Engine};
 
 use super::error::{PlanError, combination};
 use super::{Batch, Settings};

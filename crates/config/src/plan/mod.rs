@@ -10,10 +10,10 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use records::{Conditions, Engine, Role};
 use losses::Loss;
 use optimizers::Optimizer;
 use problems::Problem;
+use records::{Conditions, Engine, Role};
 
 use crate::{Config, EngineChoice, Grid};
 pub use batch::{Batch, Labels, Lane, Settings, libtorch_version};

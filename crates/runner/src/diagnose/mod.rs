@@ -1,29 +1,22 @@
 //! `runner diagnose`: why a loss decreases slowly, with evidence, and fixes that were run.
 
-mod fit;
-mod fixes;
 mod line;
-mod probe;
 mod profile;
 mod render;
-mod run;
-mod setup;
-mod spectrum;
 mod suite;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use causes::{Diagnosis, conclude, judge};
 use clap::Args;
+use diagnosis::{Answer, diagnose};
 use files::{Folder, LockError};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
 use records::Manifest;
-use records::number::short;
 use records::text::plain_lines;
-use report::figures::{Figure, FigureError, Picture};
+use report::figures::{FigureError, Picture};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -33,8 +26,6 @@ use crate::config::diagnose::{Case, parse_case, read_case, read_suite};
 use crate::owner::{Kind, Owner, Taken};
 use crate::run::work;
 use crate::terminal::{print, print_json, progress, say, wrong};
-use probe::Probes;
-use profile::Profile;
 
 /// What `--help` adds.
 pub(crate) const HELP: &str = "\
@@ -93,44 +84,6 @@ pub(crate) enum DiagnoseError {
     Figure(#[from] FigureError),
 }
 
-/// A diagnosis with all that it rests on.
-pub(crate) struct Answer {
-    pub diagnosis: Diagnosis,
-    probes: Probes,
-    profile: Profile,
-    descent: Figure,
-}
-
-/// Finds out why a case is slow.
-pub(crate) fn diagnose(case: &Case, progress: &dyn Fn(&str)) -> Result<Answer, String> {
-    progress("the minimum");
-    let setup = setup::set_up(case)?;
-    let probes = probe::probe(case, &setup, progress);
-    let findings = judge(&probes.evidence);
-    let outcomes = fixes::try_all(case, &setup, &probes, &findings, progress);
-    let descent = profile::descent(&case.name, &probes, &outcomes, setup.tolerance);
-    let tried = outcomes.into_iter().map(|outcome| outcome.tried).collect();
-    let diagnosis = conclude(&probes.evidence, findings, tried, region(case, &setup));
-    Ok(Answer { diagnosis, probes, profile: profile::profile(&setup), descent })
-}
-
-/// What was probed, in words.
-fn region(case: &Case, setup: &setup::Setup) -> String {
-    let count = setup.exact.size();
-    let notes = setup.notes.iter().fold(String::new(), |text, note| text + &format!(" Found out: {note}."));
-    format!(
-        "Probed: {count} parameter{} in {}, from the minimum to the start (typically {} apart) and 10⁵ times as far \
-         along descent directions; errors from {} to the tolerance of {}; {} gradient evaluations. Not probed: other \
-         starts, data and seeds.{notes}",
-        if count == 1 { "" } else { "s" },
-        case.dtype,
-        short(setup.unit),
-        short(setup.start_error),
-        short(setup.tolerance),
-        setup.exact.evaluations.get() + setup.model.evaluations.get()
-    )
-}
-
 /// Prints a diagnosis; what it returns is the exit code.
 pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     if !args.suite.is_empty() {
@@ -163,7 +116,7 @@ pub(crate) fn command(args: &DiagnoseArgs) -> ExitCode {
     if args.json {
         print_json(&json);
     } else {
-        print(&render::terminal(&case.name, &answer.diagnosis, &answer.probes, &answer.profile.sketch()));
+        print(&render::terminal(&case.name, &answer, &profile::sketch(&answer.profile)));
     }
     if args.no_write {
         return ExitCode::SUCCESS;
@@ -198,14 +151,12 @@ fn write(
         ("diagnosis.json".to_owned(), json.as_bytes().to_owned()),
         (
             "diagnosis.md".to_owned(),
-            plain_lines(&render::markdown(&case.name, &answer.diagnosis, &answer.probes))
-                .into_owned()
-                .into_bytes(),
+            plain_lines(&render::markdown(&case.name, answer)).into_owned().into_bytes(),
         ),
-        ("profile.csv".to_owned(), answer.profile.csv().into_bytes()),
+        ("profile.csv".to_owned(), profile::csv(&answer.profile).into_bytes()),
     ];
-    files.extend(answer.profile.figure(&case.name).files("profile")?);
-    files.extend(answer.descent.files("descent")?);
+    files.extend(profile::figure(&answer.profile, &case.name).files("profile")?);
+    files.extend(profile::descent(&case.name, answer).files("descent")?);
     let failed = |path: PathBuf| move |source| DiagnoseError::Write { path, source };
     folder.create().map_err(failed(folder.path().to_owned()))?;
     let lock = match folder.lock(&work(json)) {

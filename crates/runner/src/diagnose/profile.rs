@@ -1,185 +1,76 @@
-//! The loss and its gradient over predictions: the first thing to look at.
+//! What a diagnosis shows: the loss and its gradient over predictions, and descents.
 
-use problems::{Array, Draw, Readout};
+use diagnosis::{Answer, Profile};
 use report::figures::{Axis, Figure, Line, Mark, Panel};
-use tch::Kind;
 
-use super::fit::Fit;
-use super::fixes::Outcome;
-use super::probe::{Probes, along};
-use super::setup::Setup;
-use crate::engine::Moment;
 use crate::spark::bars;
 
-/// Value, slope and curvature of the loss along a line.
-pub(super) struct Profile {
-    /// What goes along.
-    pub label: &'static str,
-    /// The name of the first column in the file.
-    pub column: &'static str,
-    /// Where, the value, the slope, the curvature.
-    pub rows: Vec<[f64; 4]>,
-    /// Where the start lies, typically.
-    pub start: f64,
+pub(super) fn csv(profile: &Profile) -> String {
+    let row = |[place, value, slope, curvature]: &[f64; 4]| format!("{place},{value},{slope},{curvature}\n");
+    format!("{},value,gradient,curvature\n", profile.column)
+        + &profile.rows.iter().map(row).collect::<String>()
 }
 
-const POINTS: usize = 401;
-
-pub(super) fn profile(setup: &Setup) -> Profile {
-    of_one_element(setup).unwrap_or_else(|| along_the_way(setup))
-}
-
-/// A single prediction against the median target.
-fn of_one_element(setup: &Setup) -> Option<Profile> {
-    let fit = setup.fit.as_ref()?;
-    let predictions = setup.predictions();
-    let ((star, own), start) = (setup.star.point.split_at(predictions), &setup.exact.start[..predictions]);
-    let joined =
-        matches!(fit.readout, Readout::Softmax | Readout::Product | Readout::First | Readout::TorchScript(_));
-    if joined || *fit.seen_shape() != fit.target.shape {
-        return None;
-    }
-    let mut order: Vec<usize> = (0..start.len()).collect();
-    order.sort_by(|a, b| fit.target.values[*a].total_cmp(&fit.target.values[*b]));
-    let middle = order[order.len() / 2];
-    let identity = fit.readout == Readout::Identity;
-    let origin = if identity { fit.target.values[middle] } else { star[middle] };
-    let mut distances: Vec<f64> = start.iter().zip(star).map(|(a, b)| a - b).collect();
-    distances.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
-    let (typical, furthest) = (distances[distances.len() / 2], distances[distances.len() - 1].abs());
-    let reach = 1.25 * furthest;
-    let one = |value: f64| Array { values: vec![value], shape: vec![1] };
-    let fit = Fit {
-        start: one(origin),
-        readout_shape: vec![1],
-        target: one(fit.target.values[middle]),
-        noise: 0.0,
-        ..fit.clone()
+pub(super) fn figure(profile: &Profile, name: &str) -> Figure {
+    let panel = |label: &str, column: usize| Panel {
+        x: Axis { label: profile.label.into(), log: false },
+        y: Axis { label: label.into(), log: false },
+        lines: vec![Line {
+            label: label.into(),
+            points: profile.rows.iter().map(|row| (row[0], row[column])).collect(),
+            ..Line::default()
+        }],
+        marks: vec![Mark::Vertical(profile.start, "start".into())],
+        ..Panel::default()
     };
-    let model = setup.evaluator(&fit, Kind::Double).ok()?;
-    let offset = if identity { 0.0 } else { origin };
-    let at = |k: usize| reach * (2.0 * k as f64 / (POINTS - 1) as f64 - 1.0);
-    let points: Vec<f64> = (0..POINTS).flat_map(|k| [&[origin + at(k)], own].concat()).collect();
-    let evaluated = model.evaluate(&points, Draw::Frozen);
-    if evaluated.values.iter().all(|value| value.is_nan()) {
-        return None;
+    Figure {
+        title: format!("{name}: the loss and its gradient"),
+        note: String::new(),
+        panels: vec![panel("loss", 1), panel("gradient", 2)],
     }
-    let slopes: Vec<f64> = evaluated.gradients.iter().step_by(model.size()).copied().collect();
-    let rows = rows((0..POINTS).map(|k| offset + at(k)), &evaluated.values, &slopes);
-    let (label, column) = if identity {
-        ("residual: prediction − target", "residual")
-    } else {
-        ("prediction, before the readout", "prediction")
+}
+
+/// Value and size of the gradient, in characters.
+pub(super) fn sketch(profile: &Profile) -> String {
+    const COLUMNS: usize = 64;
+    let pick = |c: usize| &profile.rows[c * (profile.rows.len() - 1) / (COLUMNS - 1)];
+    let drawn = |value: &dyn Fn(&[f64; 4]) -> f64| {
+        let values: Vec<f64> = (0..COLUMNS).map(|c| value(pick(c))).collect();
+        let finite = || values.iter().copied().filter(|v| v.is_finite());
+        let (low, high) =
+            (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+        let number = |v: f64| if v.abs() < 1e6 { format!("{v:.3}") } else { format!("{v:.2e}") };
+        let ends =
+            if low <= high { format!("{} … {}", number(low), number(high)) } else { "not finite".into() };
+        (bars(&values), ends)
     };
-    Some(Profile { label, column, rows, start: offset + typical })
-}
-
-/// The way from the minimum to the start, and beyond both.
-fn along_the_way(setup: &Setup) -> Profile {
-    let share = |k: usize| 1.5 * k as f64 / (POINTS - 1) as f64 - 0.25;
-    let points: Vec<f64> = (0..POINTS).flat_map(|k| along(setup, share(k))).collect();
-    let evaluated = setup.exact.evaluate(&points, Draw::Frozen);
-    let way: Vec<f64> = setup.exact.start.iter().zip(&setup.star.point).map(|(s, p)| s - p).collect();
-    let slope = |g: &[f64]| g.iter().zip(&way).map(|(g, w)| g * w).sum::<f64>();
-    let slopes: Vec<f64> = evaluated.gradients.chunks(way.len()).map(slope).collect();
-    let rows = rows((0..POINTS).map(share), &evaluated.values, &slopes);
-    Profile {
-        label: "share of the way from the minimum (0) to the start (1)",
-        column: "share",
-        rows,
-        start: 1.0,
-    }
-}
-
-fn rows(places: impl Iterator<Item = f64>, values: &[f64], slopes: &[f64]) -> Vec<[f64; 4]> {
-    let places: Vec<f64> = places.collect();
-    let curvature = |k: usize| {
-        let (a, b) = (k.saturating_sub(1), (k + 1).min(places.len() - 1));
-        (slopes[b] - slopes[a]) / (places[b] - places[a])
-    };
-    (0..places.len()).map(|k| [places[k], values[k], slopes[k], curvature(k)]).collect()
-}
-
-impl Profile {
-    pub fn csv(&self) -> String {
-        let row =
-            |[place, value, slope, curvature]: &[f64; 4]| format!("{place},{value},{slope},{curvature}\n");
-        format!("{},value,gradient,curvature\n", self.column) + &self.rows.iter().map(row).collect::<String>()
-    }
-
-    pub fn figure(&self, name: &str) -> Figure {
-        let panel = |label: &str, column: usize| Panel {
-            x: Axis { label: self.label.into(), log: false },
-            y: Axis { label: label.into(), log: false },
-            lines: vec![Line {
-                label: label.into(),
-                points: self.rows.iter().map(|row| (row[0], row[column])).collect(),
-                ..Line::default()
-            }],
-            marks: vec![Mark::Vertical(self.start, "start".into())],
-            ..Panel::default()
-        };
-        Figure {
-            title: format!("{name}: the loss and its gradient"),
-            note: String::new(),
-            panels: vec![panel("loss", 1), panel("gradient", 2)],
-        }
-    }
-
-    /// Value and size of the gradient, in characters.
-    pub fn sketch(&self) -> String {
-        const COLUMNS: usize = 64;
-        let pick = |c: usize| &self.rows[c * (self.rows.len() - 1) / (COLUMNS - 1)];
-        let drawn = |value: &dyn Fn(&[f64; 4]) -> f64| {
-            let values: Vec<f64> = (0..COLUMNS).map(|c| value(pick(c))).collect();
-            let finite = || values.iter().copied().filter(|v| v.is_finite());
-            let (low, high) =
-                (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-            let number = |v: f64| if v.abs() < 1e6 { format!("{v:.3}") } else { format!("{v:.2e}") };
-            let ends = if low <= high {
-                format!("{} … {}", number(low), number(high))
-            } else {
-                "not finite".into()
-            };
-            (bars(&values), ends)
-        };
-        let (value, values) = drawn(&|row| row[1]);
-        let (slope, slopes) = drawn(&|row| row[2].abs());
-        let (first, last) = (self.rows[0][0], self.rows[self.rows.len() - 1][0]);
-        let ends = [format!("{first:.3}"), format!("{last:.3}")];
-        let gap = COLUMNS.saturating_sub(ends[0].chars().count() + ends[1].chars().count());
-        let middle = self.column;
-        let left = gap.saturating_sub(middle.len()) / 2;
-        let right = gap.saturating_sub(middle.len() + left);
-        format!(
-            "loss        {value}  {values}\n|gradient|  {slope}  {slopes}\n            {}{:left$}{middle}{:right$}{}\n",
-            ends[0], "", "", ends[1]
-        )
-    }
+    let (value, values) = drawn(&|row| row[1]);
+    let (slope, slopes) = drawn(&|row| row[2].abs());
+    let (first, last) = (profile.rows[0][0], profile.rows[profile.rows.len() - 1][0]);
+    let ends = [format!("{first:.3}"), format!("{last:.3}")];
+    let gap = COLUMNS.saturating_sub(ends[0].chars().count() + ends[1].chars().count());
+    let middle = profile.column;
+    let left = gap.saturating_sub(middle.len()) / 2;
+    let right = gap.saturating_sub(middle.len() + left);
+    format!(
+        "loss        {value}  {values}\n|gradient|  {slope}  {slopes}\n            {}{:left$}{middle}{:right$}{}\n",
+        ends[0], "", "", ends[1]
+    )
 }
 
 /// The descent of the author's run and of the best fixes.
-pub(super) fn descent(name: &str, probes: &Probes, outcomes: &[Outcome], tolerance: f64) -> Figure {
-    let line = |label: &str, curve: &[Moment]| Line {
-        label: label.into(),
+pub(super) fn descent(name: &str, answer: &Answer) -> Figure {
+    let line = |(label, curve): &(String, Vec<engine::Moment>)| Line {
+        label: label.clone(),
         // Step 0 has no place on a logarithmic axis.
         points: curve.iter().map(|moment| ((moment.step + 1) as f64, moment.error)).collect(),
         ..Line::default()
     };
-    let mut shown: Vec<&Outcome> = outcomes
-        .iter()
-        .filter(|outcome| outcome.run.as_ref().is_some_and(|run| !run.curve.is_empty()))
-        .collect();
-    shown.sort_by_key(|outcome| outcome.tried.rank());
-    let mut lines = vec![line("yours", &probes.baseline.curve)];
-    for outcome in shown.into_iter().take(6) {
-        lines.push(line(&outcome.tried.name, &outcome.run.as_ref().expect("it has one").curve));
-    }
     let panel = Panel {
         x: Axis { label: "1 + step".into(), log: true },
         y: Axis { label: "error".into(), log: true },
-        lines,
-        marks: vec![Mark::Horizontal(tolerance, "tolerance".into())],
+        lines: answer.descents.iter().take(7).map(line).collect(),
+        marks: vec![Mark::Horizontal(answer.tolerance, "tolerance".into())],
         ..Panel::default()
     };
     Figure { title: format!("{name}: your run and the fixes"), note: String::new(), panels: vec![panel] }

@@ -3,10 +3,11 @@
 use causes::{Diagnosis, LineFit, Tried};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
 
-use super::probe::Probes;
+use diagnosis::Answer;
 
 /// Everything that a person is told.
-pub(super) fn terminal(name: &str, diagnosis: &Diagnosis, probes: &Probes, sketch: &str) -> String {
+pub(super) fn terminal(name: &str, answer: &Answer, sketch: &str) -> String {
+    let diagnosis = &answer.diagnosis;
     let others: Vec<String> = diagnosis.findings[1..]
         .iter()
         .map(|finding| wrapped(&format!("- {}: {}", finding.cause.code(), finding.evidence), "  "))
@@ -14,7 +15,7 @@ pub(super) fn terminal(name: &str, diagnosis: &Diagnosis, probes: &Probes, sketc
     let also =
         if others.is_empty() { String::new() } else { format!("\nAlso found:\n{}\n", others.join("\n")) };
     let (verdict, region) = (wrapped(&diagnosis.verdict, ""), wrapped(&diagnosis.region, ""));
-    let fixes = fixes(diagnosis, probes, false);
+    let fixes = fixes(answer, false);
     format!("{name}\n\n{verdict}\n{also}\n{sketch}\n{fixes}\n\n{region}\n")
 }
 
@@ -34,7 +35,8 @@ fn wrapped(text: &str, indent: &str) -> String {
     lines.join("\n")
 }
 
-fn fixes(diagnosis: &Diagnosis, probes: &Probes, markdown: bool) -> String {
+fn fixes(answer: &Answer, markdown: bool) -> String {
+    let diagnosis = &answer.diagnosis;
     let mut table = Table::new();
     table.load_style(if markdown {
         presets::ASCII_MARKDOWN
@@ -48,7 +50,7 @@ fn fixes(diagnosis: &Diagnosis, probes: &Probes, markdown: bool) -> String {
         header.insert(3, "line fit");
     }
     table.set_header(header);
-    let own = probes.evidence.baseline.reached;
+    let own = answer.evidence.baseline.reached;
     let steps = |steps: Option<u64>| steps.map_or("never".into(), |steps: u64| steps.to_string());
     let mut row = |name: &str, count: String, speedup: String, line: Option<LineFit>, change: &str| {
         let mut cells = vec![name.to_owned(), count, speedup, change.to_owned()];
@@ -57,9 +59,9 @@ fn fixes(diagnosis: &Diagnosis, probes: &Probes, markdown: bool) -> String {
         }
         table.add_row(cells);
     };
-    let budget = probes.evidence.baseline.budget;
+    let budget = answer.evidence.baseline.budget;
     let count = own.map_or(format!("> {budget}"), |own| own.to_string());
-    row("yours", count, String::new(), probes.line_fit, "");
+    row("yours", count, String::new(), answer.line_fit, "");
     for Tried { name, change, steps: count, speedup, line_fit, .. } in &diagnosis.fixes {
         let speedup = match speedup {
             Some(speedup) if own.is_none() => format!("> {speedup:.1} ×"),
@@ -75,7 +77,8 @@ fn fixes(diagnosis: &Diagnosis, probes: &Probes, markdown: bool) -> String {
 }
 
 /// The same as a page.
-pub(super) fn markdown(name: &str, diagnosis: &Diagnosis, probes: &Probes) -> String {
+pub(super) fn markdown(name: &str, answer: &Answer) -> String {
+    let diagnosis = &answer.diagnosis;
     let evidence: Vec<String> = diagnosis
         .findings
         .iter()
@@ -86,7 +89,7 @@ pub(super) fn markdown(name: &str, diagnosis: &Diagnosis, probes: &Probes) -> St
          ![Descents](descent.svg)\n\n## Region\n\n{}\n",
         diagnosis.verdict,
         evidence.join("\n"),
-        fixes(diagnosis, probes, true),
+        fixes(answer, true),
         diagnosis.region
     )
 }

@@ -10,10 +10,11 @@ use causes::{Cause, Diagnosis};
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::{diagnose, suite_cases};
+use super::suite_cases;
 use crate::config::diagnose::Case;
 use crate::terminal::{print, print_json, wrong};
 use crate::threads::pool;
+use diagnosis::diagnose;
 
 /// A planted case, and what was found.
 struct Found {
@@ -55,7 +56,7 @@ pub(super) fn command(files: &[PathBuf], json: bool) -> ExitCode {
 
 fn find(case: &Case, file: &Path) -> Found {
     let answer = diagnose(case, &|_| {});
-    let reached = answer.as_ref().ok().and_then(|answer| answer.probes.evidence.baseline.reached);
+    let reached = answer.as_ref().ok().and_then(|answer| answer.evidence.baseline.reached);
     Found {
         file: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         name: case.name.clone(),

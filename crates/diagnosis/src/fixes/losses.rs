@@ -9,10 +9,10 @@ use losses::{BceWithLogits, Formula, Huber, Loss, Transform, Transformed};
 use problems::{Array, Readout, Sees};
 
 use super::{Candidate, How, Rates, Training, round};
-use crate::config::diagnose::Case;
-use crate::diagnose::fit::{Fit, sum_of};
-use crate::diagnose::probe::Probes;
-use crate::diagnose::setup::Setup;
+use crate::fit::{Fit, sum_of};
+use crate::probe::Probes;
+use crate::setup::Setup;
+use config::diagnose::Case;
 
 /// Causes that lie in the shape of the loss, so that another loss mends them.
 const SHAPE: [Cause; 13] = [

@@ -7,11 +7,11 @@ use records::evidence::{NonFinite, Path, Precision, exponent};
 use tch::Kind;
 
 use super::{WALK, along, dot, norm, singles, with};
-use crate::config::diagnose::Case;
-use crate::diagnose::fit::Fit;
-use crate::diagnose::run::Trajectory;
-use crate::diagnose::setup::Setup;
-use crate::engine::{Evaluator, LaneResult};
+use crate::fit::Fit;
+use crate::run::Trajectory;
+use crate::setup::Setup;
+use config::diagnose::Case;
+use engine::{Evaluator, LaneResult};
 
 /// The largest share of the way that is within the tolerance, seen from the minimum; 0 if the minimum isn't.
 pub(super) fn finish(setup: &Setup) -> f64 {

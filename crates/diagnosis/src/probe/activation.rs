@@ -6,10 +6,10 @@ use problems::Draw;
 use records::evidence::Asleep;
 
 use super::norm;
-use crate::engine::Evaluator;
+use engine::Evaluator;
 
 /// A start of the usual size for a model's tensors, or for one of them: N(0, 1/fan-in), and 0 for vectors.
-pub(in crate::diagnose) fn usual_start(model: &Evaluator, only: Option<usize>) -> Vec<f64> {
+pub(crate) fn usual_start(model: &Evaluator, only: Option<usize>) -> Vec<f64> {
     let mut point = model.start.clone();
     let mut first = 0;
     for (k, shape) in model.shapes.iter().map(|(_, shape)| shape).enumerate() {

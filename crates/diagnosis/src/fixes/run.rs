@@ -4,11 +4,11 @@ use causes::Tried;
 use tch::Kind;
 
 use super::{Candidate, How, MOST, Outcome, Rates, Training, line_fit, round};
-use crate::config::diagnose::Case;
-use crate::diagnose::probe::{Probes, own_way};
-use crate::diagnose::run::{Rules, Way, by_lbfgs, train};
-use crate::diagnose::setup::Setup;
-use crate::engine::{Evaluator, LaneResult, Until};
+use crate::probe::{Probes, own_way};
+use crate::run::{Rules, Way, by_lbfgs, train};
+use crate::setup::Setup;
+use config::diagnose::Case;
+use engine::{Evaluator, LaneResult, Until};
 
 pub(super) fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: &Candidate) -> Vec<Outcome> {
     let baseline = &probes.evidence.baseline;

@@ -19,8 +19,8 @@ use problems::Draw;
 use super::fixes::line_fit;
 use super::run::{Rules, Trajectory, Way};
 use super::setup::Setup;
-use crate::config::diagnose::Case;
-use crate::engine::{LaneResult, Until};
+use config::diagnose::Case;
+use engine::{LaneResult, Until};
 
 /// Tells how far the work is.
 pub(super) type Progress<'a> = &'a dyn Fn(&str);

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::ledger::{Ended, LaneResult, Ledger, Metric, Seen};
 use super::terms::Terms;
 use super::{Objective, Observed, Observer, Rates, Recorded, Training};
-use crate::plan::Lane;
+use config::plan::Lane;
 
 /// What a block of lanes may take of the first-level cache, in bytes.
 const BLOCK_BYTES: usize = 24 * 1024;

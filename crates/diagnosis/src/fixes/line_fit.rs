@@ -5,10 +5,10 @@ use losses::Loss;
 use problems::{Problem, Readout};
 
 use super::MOST;
-use crate::diagnose::fit::Fit;
-use crate::diagnose::run::{Rules, Way, search, train};
-use crate::diagnose::setup::Setup;
-use crate::engine::{Evaluator, Until, Workload};
+use crate::fit::Fit;
+use crate::run::{Rules, Way, search, train};
+use crate::setup::Setup;
+use engine::{Evaluator, Until, Workload};
 
 /// y = s·(3x + 2) at 64 points of [−2, 2], from (0, 0), in float64; s is the error at the start, to the decade.
 struct Line {
@@ -36,7 +36,7 @@ fn line(setup: &Setup, fit: &Fit, loss: &Loss, noise: f64) -> Option<Line> {
 
 /// Training a line until both parameters are within 0.05 s. A free fit flatters, since no model couples its
 /// elements.
-pub(in crate::diagnose) fn line_fit(setup: &Setup, fit: &Fit, way: &Way, lr: f64) -> Option<LineFit> {
+pub(crate) fn line_fit(setup: &Setup, fit: &Fit, way: &Way, lr: f64) -> Option<LineFit> {
     let Line { model, s } = line(setup, fit, &fit.loss, 0.0)?;
     // The mean over free predictions divides the rate of each by their number; a model's isn't.
     let lr = lr / setup.predictions() as f64;
@@ -46,12 +46,12 @@ pub(in crate::diagnose) fn line_fit(setup: &Setup, fit: &Fit, way: &Way, lr: f64
 }
 
 /// Slope and intercept of the line where the loss is least, in units of s: 3 and 2, if it has no bias.
-pub(in crate::diagnose) fn fitted_line(setup: &Setup, fit: &Fit) -> Option<(f64, f64)> {
+pub(crate) fn fitted_line(setup: &Setup, fit: &Fit) -> Option<(f64, f64)> {
     least(&line(setup, fit, &fit.loss, 0.0)?)
 }
 
 /// The intercepts that the loss and the squared error fit to points with normal noise of standard deviation s.
-pub(in crate::diagnose) fn noisy_intercepts(setup: &Setup, fit: &Fit) -> Option<(f64, f64)> {
+pub(crate) fn noisy_intercepts(setup: &Setup, fit: &Fit) -> Option<(f64, f64)> {
     let mse = Loss::named("mse").expect("the registry has it");
     let intercept = |loss: &Loss| Some(least(&line(setup, fit, loss, 1.0)?)?.1);
     Some((intercept(&fit.loss)?, intercept(&mse)?))

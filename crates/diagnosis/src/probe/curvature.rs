@@ -1,15 +1,15 @@
 //! Curvatures, by products of the Hessian with vectors.
 
-use crate::diagnose::spectrum::{Spectrum, lanczos};
+use crate::spectrum::{Spectrum, lanczos};
 use causes::thresholds;
 use numeric::Stream;
 use problems::Draw;
 use records::evidence::{Curvature, Saddle};
 
 use super::{along, displacement, dot, norm, sample, with};
-use crate::diagnose::run::Trajectory;
-use crate::diagnose::setup::Setup;
-use crate::engine::Evaluator;
+use crate::run::Trajectory;
+use crate::setup::Setup;
+use engine::Evaluator;
 
 /// The Hessian times a vector: exactly, or by differences of gradients where that is 0 or can't be had. `None` where
 /// it isn't finite.

@@ -7,11 +7,11 @@ use tch::Kind;
 
 use super::way::moved;
 use super::{WALK, along, displacement, dot, norm, sample, singles, with};
-use crate::diagnose::fit::Fit;
-use crate::diagnose::fixes::noisy_intercepts;
-use crate::diagnose::run::search_within;
-use crate::diagnose::setup::Setup;
-use crate::engine::{Altered, Change, Evaluator};
+use crate::fit::Fit;
+use crate::fixes::noisy_intercepts;
+use crate::run::search_within;
+use crate::setup::Setup;
+use engine::{Altered, Change, Evaluator};
 
 pub(super) fn shapes(setup: &Setup) -> Option<Shapes> {
     let fit = setup.fit.as_ref()?;

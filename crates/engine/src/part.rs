@@ -4,7 +4,7 @@ use records::parts::{Counts, Part, Timing};
 use records::{self, Cell, Hit, Outcome, Point, Targets, Term};
 
 use super::LaneResult;
-use crate::plan::Batch;
+use config::plan::Batch;
 
 /// The results of a batch as the rows of its part.
 ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use losses::{Combine, Composite, Loss, Targets, Weighted};
 use problems::{Array, Draws, FreeFit, Problem, Readout, Sees, Values};
 
-use crate::engine::{Altered, Change, Objective, Workload};
+use engine::{Altered, Change, Objective, Workload};
 
 /// Free predictions against a target, with every number known.
 #[derive(Clone)]

@@ -1,4 +1,8 @@
-//! The two engines, and what they have in common.
+//! Objectives, and training them: the only place where a loss is evaluated, an optimizer steps, a run is found to have
+//! diverged or arrived, and evaluations are counted.
+//!
+//! An [`Objective`] is what can be trained or probed. A [`Training`] runs lanes of it, in fused loops or on libtorch; an
+//! [`Evaluator`] looks at it at any points.
 
 mod evaluator;
 mod fused;
@@ -22,6 +26,10 @@ pub use ledger::{LaneResult, Moment};
 pub use objective::{Altered, Change, Fast, Objective, Workload};
 pub use part::part;
 pub use terms::Share;
+
+/// The sources that results depend on: this crate's and those that it is built from. Parts of another build are never
+/// used.
+pub const BUILD: &str = env!("OPTBENCH_BUILD");
 
 /// What is trained, by what, from where, and until when.
 #[derive(Clone, Copy)]

@@ -8,8 +8,8 @@ use tch::Kind;
 use super::fit::{Fit, changed, terms_of};
 use super::probe::is_endless;
 use super::run::{Minimum, Rules, Way, search, train};
-use crate::config::diagnose::{self, Case, Subject};
-use crate::engine::{Evaluator, Until, Workload};
+use config::diagnose::{self, Case, Subject};
+use engine::{Evaluator, Until, Workload};
 
 /// A case, ready to be probed.
 pub(super) struct Setup {

@@ -11,8 +11,8 @@ use optimizers::{Optimizer, Schedule};
 use super::fit::Fit;
 use super::probe::{Probes, Progress};
 use super::setup::Setup;
-use crate::config::diagnose::Case;
-use crate::engine::LaneResult;
+use config::diagnose::Case;
+use engine::LaneResult;
 
 pub(super) use line_fit::{fitted_line, line_fit, noisy_intercepts};
 

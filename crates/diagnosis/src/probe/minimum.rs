@@ -5,10 +5,10 @@ use problems::{Draw, Readout};
 use records::evidence::{Bias, Fall};
 
 use super::{norm, singles, with};
-use crate::diagnose::fixes::fitted_line;
-use crate::diagnose::run::search;
-use crate::diagnose::setup::{Setup, unbiased};
-use crate::engine::LaneResult;
+use crate::fixes::fitted_line;
+use crate::run::search;
+use crate::setup::{Setup, unbiased};
+use engine::LaneResult;
 
 /// Whether the loss is the same number wherever it is looked at, near and far.
 pub(super) fn is_constant(setup: &Setup) -> bool {
@@ -79,7 +79,7 @@ pub(super) fn fall(setup: &Setup, run: &LaneResult) -> Option<Fall> {
 }
 
 /// Whether values at 10⁰ … 10⁵ fall by as much a decade as in the one before, or more; up to where 0 · ∞ is met.
-pub(in crate::diagnose) fn is_endless(values: &[f64]) -> bool {
+pub(crate) fn is_endless(values: &[f64]) -> bool {
     let known = values.iter().position(|value| value.is_nan()).unwrap_or(values.len());
     let values = &values[..known];
     if values.len() < 3 || values.contains(&f64::INFINITY) {

@@ -6,10 +6,10 @@ use records::evidence::{Baseline, Noise, Rate};
 use problems::Draw;
 
 use super::along;
-use crate::diagnose::fixes::round;
-use crate::diagnose::run::{Rules, Way, search, train};
-use crate::diagnose::setup::Setup;
-use crate::engine::{Evaluator, LaneResult, Until};
+use crate::fixes::round;
+use crate::run::{Rules, Way, search, train};
+use crate::setup::Setup;
+use engine::{Evaluator, LaneResult, Until};
 
 /// Whether steps differ at one point.
 pub(super) fn is_noisy(model: &Evaluator) -> bool {

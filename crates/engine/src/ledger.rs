@@ -5,7 +5,7 @@ use records::Outcome;
 
 use super::Until;
 use super::terms::{Share, Terms};
-use crate::plan::Settings;
+use config::plan::Settings;
 
 /// What the lanes came to at a step: the loss and the error measure of every lane.
 #[derive(Clone, Copy)]

@@ -11,9 +11,9 @@ use optimizers::schedules::Warmup;
 use optimizers::{Adam, Clipped, HeavyBall, Optimizer, Schedule};
 
 use super::{Candidate, How, MOST, Rates, Training, round};
-use crate::config::diagnose::Case;
-use crate::diagnose::probe::{Probes, usual_start};
-use crate::diagnose::setup::Setup;
+use crate::probe::{Probes, usual_start};
+use crate::setup::Setup;
+use config::diagnose::Case;
 
 pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[Cause]) -> Vec<Candidate> {
     let has = |list: &[Cause]| list.iter().any(|cause| causes.contains(cause));

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use records::{Dtype, Engine, Role};
 use optimizers::{Lbfgs, LineSearch, Optimizer, Schedule};
+use records::{Dtype, Engine, Role};
 use tch::Kind;
 
-use crate::engine::{Evaluator, Fast, LaneResult, Observed, Observer, Training, Until};
-use crate::plan::{Lane, Settings};
+use config::plan::{Lane, Settings};
+use engine::{Evaluator, Fast, LaneResult, Observed, Observer, Training, Until};
 
 /// How runs train.
 #[derive(Clone)]
