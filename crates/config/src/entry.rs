@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use crate::ConfigError;
 use crate::error::Source;
-use crate::size::{MOST_ENTRIES, MOST_LABEL};
+use crate::limits::{MOST_ENTRIES, MOST_LABEL};
 
 /// What a config names of a registry.
 pub(crate) trait Entry: Clone {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use toml::Spanned;
 
-use crate::size::{MOST_TEXT, bytes};
+use crate::limits::{MOST_TEXT, bytes};
 use crate::values::{Numbers, SeedChoice, Seeds};
 
 /// Why a config can't be used.

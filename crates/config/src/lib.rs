@@ -3,6 +3,7 @@
 pub mod diagnose;
 mod entry;
 mod error;
+pub mod limits;
 pub mod map;
 pub mod plan;
 pub mod size;
@@ -183,10 +184,10 @@ pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Config, ConfigError> 
             "`jobs` must be at least 1",
             "leave it out to use every core",
         )?;
-        let message = format!("`jobs` must be at most {}, and is {}", size::MOST_JOBS, jobs.get_ref());
+        let message = format!("`jobs` must be at most {}, and is {}", limits::MOST_JOBS, jobs.get_ref());
         source.require(
             jobs,
-            *jobs.get_ref() <= size::MOST_JOBS,
+            *jobs.get_ref() <= limits::MOST_JOBS,
             &message,
             "leave it out to use every core",
         )?;
@@ -203,10 +204,10 @@ pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Config, ConfigError> 
         ));
     }
     let message =
-        format!("there are {} [[grid]] tables, and may be at most {}", read.grid.len(), size::MOST_ENTRIES);
+        format!("there are {} [[grid]] tables, and may be at most {}", read.grid.len(), limits::MOST_ENTRIES);
     source.require(
         &read.grid[0],
-        read.grid.len() <= size::MOST_ENTRIES,
+        read.grid.len() <= limits::MOST_ENTRIES,
         &message,
         "make several configs of it",
     )?;
@@ -314,10 +315,10 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
         Some(targets) => {
             let values = source.numbers(targets, "a target")?;
             let message =
-                format!("there are {} targets, and may be at most {}", values.len(), size::MOST_TARGETS);
+                format!("there are {} targets, and may be at most {}", values.len(), limits::MOST_TARGETS);
             source.require(
                 targets,
-                values.len() <= size::MOST_TARGETS,
+                values.len() <= limits::MOST_TARGETS,
                 &message,
                 "each makes two columns of cells.csv",
             )?;

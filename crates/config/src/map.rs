@@ -14,7 +14,7 @@ use toml::Spanned;
 
 use crate::entry;
 use crate::error::{Source, read_text};
-use crate::size::{MOST_CELLS, MOST_CSV_PIXELS, MOST_STEPS, grouped};
+use crate::limits::{MOST_CELLS, MOST_CSV_PIXELS, MOST_STEPS, grouped};
 use crate::{ConfigError, DtypeChoice, check_name};
 
 /// A map as it is written.

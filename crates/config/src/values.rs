@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Serialize};
 
-use crate::size::MOST_ENTRIES;
+use crate::limits::MOST_ENTRIES;
 
 /// Numbers: one, a list, or a range that is even in the logarithm.
 #[derive(Clone, Debug, PartialEq)]

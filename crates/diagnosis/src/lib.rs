@@ -3,6 +3,7 @@
 
 mod fit;
 mod fixes;
+mod line;
 mod probe;
 mod profile;
 mod run;

@@ -9,6 +9,9 @@ use tch::Kind;
 use config::plan::{Lane, Settings};
 use engine::{Evaluator, Fast, LaneResult, Observed, Observer, Training, Until};
 
+/// The most steps that a fix may take, where the author's run doesn't arrive sooner.
+pub(super) const MOST: u64 = 5000;
+
 /// How runs train.
 #[derive(Clone)]
 pub(super) struct Way {
@@ -229,6 +232,11 @@ pub(super) fn by_lbfgs(model: &Evaluator, unit: f64, rules: Rules) -> LaneResult
     let way = Way { optimizer: lbfgs(), schedule: constant(), start: model.start.clone() };
     let whole = unit * (model.size() as f64).sqrt();
     train(model, &way, &[whole], rules, None).swap_remove(0)
+}
+
+/// To two digits, as a person would write it.
+pub(super) fn round(value: f64) -> f64 {
+    format!("{value:.1e}").parse().expect("a number just written")
 }
 
 #[cfg(test)]

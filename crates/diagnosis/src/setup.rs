@@ -1,12 +1,12 @@
 //! From a case to an objective that can be probed, and its reference point.
 
+use causes::thresholds;
 use losses::{Loss, Targets};
 use numeric::Stream;
 use problems::{Draw, Readout, Sees};
 use tch::Kind;
 
 use super::fit::{Fit, changed, terms_of};
-use super::probe::is_endless;
 use super::run::{Minimum, Rules, Way, search, train};
 use config::diagnose::{self, Case, Subject};
 use engine::{Evaluator, Until, Workload};
@@ -425,4 +425,30 @@ pub(super) fn unbiased(workload: &Workload) -> Option<Workload> {
     let name = if loss.targets() == Targets::Classes { "cross_entropy" } else { "mse" };
     let loss = Loss::named(name).filter(|other| other != loss)?;
     Some(Workload { problem: workload.problem.clone(), loss: Some(loss) })
+}
+
+/// Whether values at 10⁰ … 10⁵ fall by as much a decade as in the one before, or more; up to where 0 · ∞ is met.
+pub(super) fn is_endless(values: &[f64]) -> bool {
+    let known = values.iter().position(|value| value.is_nan()).unwrap_or(values.len());
+    let values = &values[..known];
+    if values.len() < 3 || values.contains(&f64::INFINITY) {
+        return false;
+    }
+    if values.contains(&f64::NEG_INFINITY) {
+        return true;
+    }
+    let falls: Vec<f64> = values.windows(2).map(|pair| pair[0] - pair[1]).collect();
+    let rounding = 1e-9 * values[0].abs();
+    let last = &falls[falls.len().saturating_sub(3)..];
+    falls.iter().all(|fall| *fall > rounding)
+        && last.windows(2).all(|pair| pair[1] >= thresholds::ENDLESS * pair[0])
+}
+
+/// The author's own way to train.
+pub(super) fn own_way(case: &Case, setup: &Setup) -> Way {
+    Way {
+        optimizer: case.optimizer.clone(),
+        schedule: case.schedule.clone(),
+        start: setup.model.start.clone(),
+    }
 }

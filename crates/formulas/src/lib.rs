@@ -13,6 +13,7 @@
 mod error;
 mod functions;
 mod graph;
+mod instruction;
 mod lexer;
 mod loops;
 mod parser;

@@ -3,17 +3,10 @@
 use numeric::{Float, LANES, Row, rows};
 
 use crate::graph::{Binary, Unary};
-use crate::program::{Instruction, Op};
+use crate::instruction::{Instruction, Op, Operand};
 
 /// Rows that a loop takes at once. A constant has so many equal rows.
 pub(crate) const BLOCK: usize = 4;
-
-/// Where a row of an operand is: in a tile, or always the same row, of a constant.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Operand {
-    pub row: usize,
-    pub stride: usize,
-}
 
 impl Operand {
     #[inline(always)]

@@ -6,35 +6,11 @@ use std::sync::{Arc, Mutex};
 use numeric::{Float, Row, Rows, rows, vectorize};
 
 use crate::graph::{Binary, Graph, Id, Node, Unary};
-use crate::loops::{BLOCK, Operand, choose, ready, run};
+use crate::instruction::{Instruction, Op, Operand};
+use crate::loops::{BLOCK, choose, ready, run};
 
 /// Rows of a tile. The tiles of a short formula stay in the first-level cache.
 pub(crate) const TILE: usize = 32;
-
-/// What an instruction does with its operands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Op {
-    Prediction,
-    Target,
-    Residual,
-    Unary(Unary, Operand),
-    Binary(Binary, Operand, Operand),
-    /// The product of the first two plus the third, rounded twice.
-    MulAdd(Operand, Operand, Operand),
-    /// To a power that is a whole number.
-    Whole(i32, Operand),
-    /// By a mask.
-    Select(Operand, Operand, Operand),
-    /// By comparing the first two.
-    Choose(Binary, [Operand; 4]),
-}
-
-/// One operation and the row at which its tile begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Instruction {
-    pub op: Op,
-    pub to: usize,
-}
 
 /// What a formula comes to.
 #[derive(Clone, Copy, Debug)]

@@ -6,74 +6,32 @@
 //! loops where it is small enough, and [`Batch`] on libtorch, and both start every lane from the same
 //! numbers, drawn from the seed.
 
-mod abs_power;
-mod ackley;
-mod audio;
-mod beale;
-mod breast_cancer_logistic;
-mod chain;
 mod data;
 mod dataset;
-mod diabetes_linear;
 mod digits;
-mod digits_autoencoder;
-mod digits_mlp;
-mod direct_fit;
-mod free_fit;
-mod himmelblau;
+mod fits;
 mod landscape;
-mod levy;
-mod line_fit;
+mod landscapes;
 mod linear;
-mod matrix_factorisation;
 mod minibatches;
-mod moat;
+mod models;
 mod module;
-mod monkey_saddle;
 mod noisy;
-mod quadratic;
-mod rastrigin;
-mod rosenbrock;
-mod saddle;
-mod softmax_regression;
-mod styblinski_tang;
 mod supervised;
-mod torchscript;
 mod values;
 
-pub use abs_power::AbsPower;
-pub use ackley::Ackley;
-pub use audio::Audio;
-pub use beale::Beale;
-pub use breast_cancer_logistic::BreastCancerLogistic;
-pub use chain::Chain;
 pub use dataset::{Names, read_tensors};
-pub use diabetes_linear::DiabetesLinear;
 pub use digits::Activation;
-pub use digits_autoencoder::DigitsAutoencoder;
-pub use digits_mlp::DigitsMlp;
-pub use direct_fit::DirectFit;
-pub use free_fit::{Exported, FreeFit, Readout, Sees};
-pub use himmelblau::Himmelblau;
-pub use levy::Levy;
-pub use line_fit::LineFit;
-pub use matrix_factorisation::MatrixFactorisation;
-pub use moat::Moat;
-pub use monkey_saddle::MonkeySaddle;
-pub use rastrigin::Rastrigin;
-pub use saddle::Saddle;
-pub use softmax_regression::{SoftmaxRegression, ThreeClasses};
+pub use fits::*;
+pub use landscapes::*;
+pub use models::*;
 use std::borrow::Borrow;
-pub use styblinski_tang::StyblinskiTang;
 
 use losses::{File, Files, Loss, Term};
 pub use noisy::Noisy;
 use numeric::{Float, InBoth, Row, Rows};
-pub use quadratic::Quadratic;
 use registry::{Described, registry};
-pub use rosenbrock::Rosenbrock;
 use tch::{Device, Kind, Tensor};
-pub use torchscript::TorchScript;
 pub use values::{Array, Classes, Constant, Draws, FromFile, MOST_NUMBERS, Normal, Uniform, Values};
 
 registry! {

@@ -1,12 +1,23 @@
 //! Lanes of a TorchScript model.
 
-use losses::{Replicas, Targets};
+use losses::{File, Replicas, Targets};
 use tch::{Device, Kind, Tensor};
 
+use crate::Draw;
 use crate::dataset::{Dataset, Examples};
 use crate::minibatches::Minibatches;
 use crate::supervised::Model;
-use crate::{Draw, TorchScript};
+
+/// What the lanes are made from.
+pub(crate) struct Sources<'a> {
+    pub model: &'a File,
+    /// Without a name where there is none.
+    pub metric: &'a File,
+    /// The name of the data's file, for messages.
+    pub data: &'a str,
+    /// Rows in a minibatch; 0 for all.
+    pub batch: usize,
+}
 
 /// A module for each lane, and the data in the type of the run.
 pub(crate) struct OnModules {
@@ -30,27 +41,27 @@ pub(crate) struct OnModules {
 impl OnModules {
     /// Reads the modules.
     pub(crate) fn new(
-        config: &TorchScript,
+        Sources { model: model_file, metric, data: data_name, batch }: &Sources,
         data: &Dataset,
         told: Targets,
         seeds: &[u64],
         options: (Kind, Device),
     ) -> Result<Self, String> {
         assert!(seeds.iter().all(|seed| *seed == seeds[0]), "lanes of a minibatch share their seed");
-        let model = config.model.name();
-        let modules = Replicas::load(&config.model, seeds.len(), options)?;
+        let model = model_file.name();
+        let modules = Replicas::load(model_file, seeds.len(), options)?;
         if modules.parameters() == 0 {
             return Err(format!(
                 "`{model}` has no parameter that requires a gradient, so there is nothing to train: export the \
                  module itself, not frozen (torch.jit.freeze) and with requires_grad"
             ));
         }
-        let metric = config.metric.is_named().then(|| Replicas::load(&config.metric, seeds.len(), options));
+        let metric = metric.is_named().then(|| Replicas::load(metric, seeds.len(), options));
         if told == Targets::Classes && data.classes.is_none() {
             return Err(format!(
                 "`{}`: the loss needs classes, and the targets are floats: store int64 from 0, say classes = true \
                  for a CSV file, or choose a loss of values",
-                config.data.name()
+                data_name
             ));
         }
         let to = |tensor: &Tensor| {
@@ -70,12 +81,12 @@ impl OnModules {
             return Err(format!(
                 "`{}`: all test rows have the same target, so there is no error relative to their spread: hold more \
                  rows out (`test`), or give a `metric` of your own",
-                config.data.name()
+                data_name
             ));
         }
         let rows = train.rows();
-        let minibatches = (config.batch > 0 && config.batch < rows)
-            .then(|| Minibatches::new("torchscript: minibatches", seeds[0], (config.batch, rows), options.1));
+        let minibatches = (*batch > 0 && *batch < rows)
+            .then(|| Minibatches::new("torchscript: minibatches", seeds[0], (*batch, rows), options.1));
         let (lanes, classes) = (seeds.len(), data.classes);
         let metric = metric.transpose()?;
         Ok(Self { modules, metric, lanes, train, test, minibatches, classes, told, spread, checked: false })

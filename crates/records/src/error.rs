@@ -106,19 +106,3 @@ pub enum RecordError {
         expected: &'static str,
     },
 }
-
-/// Why targets can't be the columns of a result file.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum TargetError {
-    /// A target that no error can be compared to.
-    #[error("the target {0} is not a finite number from 0 up")]
-    Value(f64),
-    /// A run was asked for a target that has no column, for one twice, or in another order.
-    #[error("the run {key} has the target {target} where no column is left for it")]
-    Column {
-        /// The run.
-        key: Key,
-        /// The target.
-        target: f64,
-    },
-}

@@ -36,9 +36,9 @@ pub mod text;
 mod word;
 mod write;
 
-pub use error::{RecordError, TargetError};
+pub use error::RecordError;
 pub use manifest::{Conditions, Hashed, Manifest, Results, digest};
-pub use model::{Cell, Dtype, Engine, Hit, Key, Outcome, Point, Role, Targets, Term};
+pub use model::{Cell, Dtype, Engine, Hit, Key, Outcome, Point, Role, TargetError, Targets, Term};
 pub use read::{Cells, Points};
 pub use word::Word;
 pub use write::{

@@ -2,8 +2,25 @@
 
 use std::fmt;
 
-use super::TargetError;
+use thiserror::Error;
+
 use crate::words;
+
+/// Why targets can't be the columns of a result file.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum TargetError {
+    /// A target that no error can be compared to.
+    #[error("the target {0} is not a finite number from 0 up")]
+    Value(f64),
+    /// A run was asked for a target that has no column, for one twice, or in another order.
+    #[error("the run {key} has the target {target} where no column is left for it")]
+    Column {
+        /// The run.
+        key: Key,
+        /// The target.
+        target: f64,
+    },
+}
 
 words! {
     /// What a run is for: the learning rate is chosen on tuning seeds and reported on others.

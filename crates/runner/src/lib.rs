@@ -7,6 +7,7 @@
 // What is printed goes through `terminal`: these would panic where a stream can't be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod args;
 pub mod cli;
 mod compare;
 mod cpu;
@@ -16,6 +17,7 @@ pub mod map;
 mod owner;
 mod report;
 pub mod run;
+mod running;
 pub mod shard;
 mod signals;
 mod slurm;

@@ -10,7 +10,7 @@ use records::Manifest;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::run::{PARTS, Running};
+use crate::running::{PARTS, Running};
 use crate::terminal::say;
 use records::parts;
 

@@ -19,7 +19,7 @@ use records::{
     Cell, Cells, Engine, Manifest, RecordError, Results, SCHEMA, Targets, csv_text, write_cell_header,
     write_point_header, write_term_header,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -29,6 +29,7 @@ use crate::cpu;
 use crate::engine;
 use crate::owner::{Kind, Owner, Previous, Taken};
 use crate::plan::{Batch, EXTENSIONS, Edge, Labels, Plan, libtorch_version};
+use crate::running::{PARTS, Running};
 use crate::shard::{Remedy, Shard, array, shards_of};
 pub use crate::signals::STOP;
 use crate::spark::Falls;
@@ -353,9 +354,6 @@ struct LaidOut {
     keys: Vec<String>,
 }
 
-/// The folder of the parts.
-pub(crate) const PARTS: &str = "parts";
-
 impl<'a> Workshop<'a> {
     /// Makes the folder, if need be, and takes its lock.
     fn new(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
@@ -391,7 +389,10 @@ impl<'a> Workshop<'a> {
         if let Some(previous) = self.previous.as_ref().filter(|_| new.start == 0) {
             previous.note(if self.fresh { &[] } else { &so_far.keys });
         }
-        Running::new(self.config, so_far, &self.folder).write(&self.folder)
+        let LaidOut { plan, keys } = so_far;
+        let running = Running::new(self.config, plan, keys, owner(self.config).source(&self.folder));
+        let path = self.folder.path().join(Running::FILE);
+        running.write(&self.folder).map_err(|source| RunError::Write { path, source })
     }
 
     fn maker(&self) -> Maker<'_> {
@@ -453,57 +454,6 @@ impl<'a> Workshop<'a> {
         let _ = self.folder.remove(Running::FILE);
         let (batches, wall) = (laid_out.keys.len(), begin.elapsed());
         Ok(Summary { table, counts, batches, reused, removed, cpus, wall, random })
-    }
-}
-
-/// What a run is making, so that others can read the parts while they are made: `running.json`, which is there as long
-/// as the result files aren't those of this run.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Running {
-    schema: u32,
-    pub name: String,
-    /// The file of the config, relative to the results folder.
-    #[serde(default)]
-    pub source: Option<String>,
-    pub config: String,
-    /// Runs in all.
-    pub cells: u64,
-    /// The columns of the parts' cells.
-    pub targets: Vec<f64>,
-    /// The parts, in their order.
-    pub keys: Vec<String>,
-}
-
-impl Running {
-    const FILE: &str = "running.json";
-
-    /// The most bytes that it has: twenty for each of ten million parts.
-    const MOST: u64 = 200 << 20;
-
-    fn new(config: &Config, LaidOut { plan, keys }: &LaidOut, folder: &Folder) -> Self {
-        Self {
-            schema: SCHEMA,
-            name: config.name.clone(),
-            source: owner(config).source(folder),
-            config: config.text.clone(),
-            cells: plan.cells(),
-            targets: plan.targets.clone(),
-            keys: keys.clone(),
-        }
-    }
-
-    fn write(&self, folder: &Folder) -> Result<(), RunError> {
-        let path = folder.path().join(Self::FILE);
-        folder
-            .write(Self::FILE, |file| Ok(serde_json::to_writer(file, self)?))
-            .map_err(|source| RunError::Write { path, source })
-    }
-
-    /// That of a results folder; `None` if there is none, or one of another form.
-    pub(crate) fn read(folder: &Folder) -> Option<Self> {
-        let text = folder.read_text(Self::FILE, Self::MOST).ok()?;
-        let running: Self = serde_json::from_str(&text).ok()?;
-        (running.schema == SCHEMA && running.keys.iter().all(|key| parts::is_key(key))).then_some(running)
     }
 }
 

@@ -12,7 +12,7 @@ use miette::Diagnostic;
 use records::text::is_hidden_control;
 use thiserror::Error;
 
-use crate::cli::prepare;
+use crate::args::prepare;
 use crate::shard::MOST;
 use crate::terminal::{print, say, wrong};
 

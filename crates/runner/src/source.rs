@@ -1,21 +1,49 @@
 //! Where the results are: in the files of a finished run; where there are none yet, in the parts of one that isn't
 //! finished.
 
-use std::io::Read;
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use files::Folder;
+use miette::Diagnostic;
 use records::{
     Cell, Cells, Manifest, Point, Points, RecordError, Results, Targets, write_cell_header,
     write_point_header,
 };
 use report::About;
+use thiserror::Error;
 
 use crate::owner::shown;
-use crate::run::{PARTS, Running};
-use crate::table::{TableError, folder_of, results};
+use crate::running::{PARTS, Running};
 use crate::terminal::say;
 use records::parts::{self, Part};
+
+/// Why there are no results to show.
+#[derive(Debug, Error, Diagnostic)]
+pub(crate) enum TableError {
+    #[error("there is no results folder {}", path.display())]
+    #[diagnostic(help("{help}"))]
+    Missing { path: PathBuf, help: String },
+    #[error("{} holds no cells.csv", path.display())]
+    #[diagnostic(help("{help}"))]
+    Unfinished { path: PathBuf, help: &'static str },
+    #[error("the results can't be read")]
+    #[diagnostic(help("{help}"))]
+    Unreadable { source: RecordError, help: &'static str },
+    #[error("no part of the run in {} is there yet", folder.display())]
+    #[diagnostic(help("try again when its first batches are done, or run its config to go on"))]
+    NothingYet { folder: PathBuf },
+    #[error("{} has no cells", path.display())]
+    #[diagnostic(help("run its config again"))]
+    Empty { path: PathBuf },
+    #[error("no cell has {wanted}")]
+    #[diagnostic(help("{help}"))]
+    NoMatch { wanted: String, help: String },
+    #[error("can't write {}", path.display())]
+    #[diagnostic(help("use --no-write to print only"))]
+    Write { path: PathBuf, source: io::Error },
+}
 
 /// Results to be read, several times over.
 pub(crate) enum Source {
@@ -226,4 +254,78 @@ fn finished(results: &Results, newer: Option<&str>) -> About {
         config: manifest.config.clone(),
         ..About::default()
     }
+}
+
+/// The folder that is asked for, itself or by its cells.csv.
+pub(crate) fn folder_of(asked: &Path) -> &Path {
+    let is_cells = asked.file_name().is_some_and(|name| name == Results::CELLS);
+    if is_cells && asked.is_file() { parent(asked) } else { asked }
+}
+
+/// The finished results that are asked for by their folder, or its cells.csv; with cells that are whole.
+pub(crate) fn results(asked: &Path) -> Result<Results, TableError> {
+    let path = folder_of(asked);
+    if path.is_file() {
+        return Err(TableError::Unfinished {
+            path: path.to_owned(),
+            help: "name the folder of a grid, or its cells.csv",
+        });
+    }
+    if !path.is_dir() {
+        return Err(TableError::Missing { path: path.to_owned(), help: neighbours(path) });
+    }
+    let folder = Folder::new(path);
+    if !folder.has(Results::CELLS) {
+        let help = if path.join(PARTS).is_dir() {
+            "the run isn't finished: run its config again, and it goes on where it stopped"
+        } else {
+            "name the folder of one grid, such as results/grid, or run its config first"
+        };
+        return Err(TableError::Unfinished { path: path.to_owned(), help });
+    }
+    let results = Results::open(folder).map_err(unreadable)?;
+    results.verify(Results::CELLS).map_err(unreadable)?;
+    if results.manifest.is_none() {
+        say(&format!(
+            "note: there is no manifest.json beside {}, so nothing tells whether it is whole",
+            results.path(Results::CELLS).display()
+        ));
+    }
+    Ok(results)
+}
+
+/// The folder that this lies in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The results that are there instead.
+fn neighbours(folder: &Path) -> String {
+    let mut there: Vec<String> = fs::read_dir(parent(folder))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()).filter(|path| path.join("cells.csv").exists()))
+        .map(|path| path.display().to_string())
+        .collect();
+    there.sort();
+    there.truncate(10);
+    if there.is_empty() {
+        "run a grid first, such as `runner configs/smoke.toml`".to_owned()
+    } else {
+        format!("there is {}", there.join(", "))
+    }
+}
+
+pub(crate) fn unreadable(source: RecordError) -> TableError {
+    let help = match source {
+        RecordError::Io { .. } => "look whether the file is there and may be read",
+        RecordError::Changed { .. } => {
+            "run its config again, which makes it anew from the parts, or `git restore` it"
+        }
+        RecordError::Header { .. } => {
+            "it is no cells.csv, or one of another version of runner: run its config again"
+        }
+        _ => "the file is damaged: run its config again, which keeps the parts that are whole",
+    };
+    TableError::Unreadable { source, help }
 }

@@ -11,10 +11,12 @@ use records::Targets;
 
 use crate::BUILD;
 use crate::config::Config;
-use crate::config::size::{Size, bytes, grouped};
+use crate::config::limits::{bytes, grouped};
+use crate::config::size::Size;
 use crate::engine;
 use crate::plan::{Batch, Plan, Settings, rows_of_lane};
-use crate::run::{Options, PARTS};
+use crate::run::Options;
+use crate::running::PARTS;
 use crate::threads::pool;
 use records::parts::{Part, Timing};
 

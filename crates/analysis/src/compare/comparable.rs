@@ -1,13 +1,13 @@
 //! Whether two rows may be compared at all: the same budget, targets, rates, seeds, type and engine, and the same of
 //! whatever else their manifests say that they ran under.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
 use std::sync::Arc;
 
 use serde_json::Value as Fact;
 
-use super::side::{Group, Run};
+use super::side::{Facts, Group, Run};
 use records::{Conditions, Role};
 
 /// What a run has of something.
@@ -26,21 +26,6 @@ const OF_CELLS: [(&str, Value); 7] = [
     ("tuning seeds", |run| seeds(run, Role::Tuning)),
     ("reporting seeds", |run| seeds(run, Role::Reporting)),
 ];
-
-/// What the workloads of a side ran under, by the labels of problem and loss.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Facts(HashMap<[String; 2], Arc<BTreeMap<String, Fact>>>);
-
-impl Facts {
-    pub(super) fn new(conditions: Vec<Conditions>) -> Self {
-        let mut all = HashMap::new();
-        for Conditions { facts, workloads } in conditions {
-            let facts = Arc::new(facts);
-            all.extend(workloads.into_iter().map(|workload| (workload, facts.clone())));
-        }
-        Self(all)
-    }
-}
 
 /// Something in which the sides differ before any run began.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,30 @@
 //! One side of a comparison: the runs of a `cells.csv`, row by row, small enough that a million fit.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
+use std::sync::Arc;
 
-use super::comparable::Facts;
+use serde_json::Value;
+
 use crate::table::{Builder, Rate, choose};
 use records::{Cell, Cells, Conditions, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
+
+/// What the workloads of a side ran under, by the labels of problem and loss.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts(pub(super) HashMap<[String; 2], Arc<BTreeMap<String, Value>>>);
+
+impl Facts {
+    pub(super) fn new(conditions: Vec<Conditions>) -> Self {
+        let mut all = HashMap::new();
+        for Conditions { facts, workloads } in conditions {
+            let facts = Arc::new(facts);
+            all.extend(workloads.into_iter().map(|workload| (workload, facts.clone())));
+        }
+        Self(all)
+    }
+}
 
 /// Which rows are compared: those whose labels contain these texts.
 #[derive(Clone, Debug, Default)]

@@ -11,18 +11,13 @@ use records::{Dtype, Engine};
 
 use super::error::{PlanError, combination};
 use super::{Batch, Settings};
+use crate::limits::{MOST_LANE_NUMBERS, POINTS_PER_BATCH};
 
 /// Lanes of a fused batch: enough to fill every core, few enough that a part is soon done.
 const FUSED_LANES: usize = 4096;
 
-/// Rows of curves and terms of a batch: its part is made in memory, with about 250 bytes a row.
-pub(super) const POINTS_PER_BATCH: u64 = 1 << 20;
-
 /// Numbers that a batch on libtorch works on: 1 GiB in float32.
 const NUMBERS_PER_BATCH: u64 = 1 << 28;
-
-/// Numbers that a lane may work on: 16 GiB in float32.
-pub(super) const MOST_LANE_NUMBERS: u64 = 1 << 32;
 
 impl Batch {
     /// About how many numbers a lane works on.

@@ -10,9 +10,8 @@ use problems::Problem;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::cost::{MOST_LANE_NUMBERS, POINTS_PER_BATCH};
 use super::{Batch, Labels, Lane, MOST_BATCHES};
-use crate::size::{bytes, grouped};
+use crate::limits::{MOST_LANE_NUMBERS, POINTS_PER_BATCH, bytes, grouped};
 
 /// A config whose cells can't be run.
 #[derive(Debug, Error, Diagnostic)]

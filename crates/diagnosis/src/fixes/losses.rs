@@ -8,9 +8,10 @@ use causes::Cause::{
 use losses::{BceWithLogits, Formula, Huber, Loss, Transform, Transformed};
 use problems::{Array, Readout, Sees};
 
-use super::{Candidate, How, Rates, Training, round};
+use super::{Candidate, How, Rates, Training};
 use crate::fit::{Fit, sum_of};
 use crate::probe::Probes;
+use crate::run::round;
 use crate::setup::Setup;
 use config::diagnose::Case;
 

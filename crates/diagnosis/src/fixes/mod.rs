@@ -1,6 +1,5 @@
 //! Remedies for the causes that were found, and running every one of them.
 
-mod line_fit;
 mod losses;
 mod run;
 mod training;
@@ -13,8 +12,6 @@ use super::probe::{Probes, Progress};
 use super::setup::Setup;
 use config::diagnose::Case;
 use engine::LaneResult;
-
-pub(super) use line_fit::{fitted_line, line_fit, noisy_intercepts};
 
 /// A remedy, and how to run it.
 struct Candidate {
@@ -66,9 +63,6 @@ pub(super) struct Outcome {
     pub run: Option<LaneResult>,
 }
 
-/// The most steps that a fix may take, where the author's run doesn't arrive sooner.
-const MOST: u64 = 5000;
-
 /// Runs every remedy for these findings.
 pub(super) fn try_all(
     case: &Case,
@@ -87,9 +81,4 @@ pub(super) fn try_all(
         outcomes.extend(run::run(case, setup, probes, &candidate));
     }
     outcomes
-}
-
-/// To two digits, as a person would write it.
-pub(super) fn round(value: f64) -> f64 {
-    format!("{value:.1e}").parse().expect("a number just written")
 }

@@ -3,10 +3,11 @@
 use causes::Tried;
 use tch::Kind;
 
-use super::{Candidate, How, MOST, Outcome, Rates, Training, line_fit, round};
-use crate::probe::{Probes, own_way};
-use crate::run::{Rules, Way, by_lbfgs, train};
-use crate::setup::Setup;
+use super::{Candidate, How, Outcome, Rates, Training};
+use crate::line::line_fit;
+use crate::probe::Probes;
+use crate::run::{MOST, Rules, Way, by_lbfgs, round, train};
+use crate::setup::{Setup, own_way};
 use config::diagnose::Case;
 use engine::{Evaluator, LaneResult, Until};
 

@@ -10,8 +10,9 @@ use numeric::Stream;
 use optimizers::schedules::Warmup;
 use optimizers::{Adam, Clipped, HeavyBall, Optimizer, Schedule};
 
-use super::{Candidate, How, MOST, Rates, Training, round};
+use super::{Candidate, How, Rates, Training};
 use crate::probe::{Probes, usual_start};
+use crate::run::{MOST, round};
 use crate::setup::Setup;
 use config::diagnose::Case;
 

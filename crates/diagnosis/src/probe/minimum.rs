@@ -5,9 +5,9 @@ use problems::{Draw, Readout};
 use records::evidence::{Bias, Fall};
 
 use super::{norm, singles, with};
-use crate::fixes::fitted_line;
+use crate::line::fitted_line;
 use crate::run::search;
-use crate::setup::{Setup, unbiased};
+use crate::setup::{Setup, is_endless, unbiased};
 use engine::LaneResult;
 
 /// Whether the loss is the same number wherever it is looked at, near and far.
@@ -76,23 +76,6 @@ pub(super) fn fall(setup: &Setup, run: &LaneResult) -> Option<Fall> {
         (last.is_some_and(|last| *last < below) && is_endless(&values))
             .then_some(Fall { direction: words, values })
     })
-}
-
-/// Whether values at 10⁰ … 10⁵ fall by as much a decade as in the one before, or more; up to where 0 · ∞ is met.
-pub(crate) fn is_endless(values: &[f64]) -> bool {
-    let known = values.iter().position(|value| value.is_nan()).unwrap_or(values.len());
-    let values = &values[..known];
-    if values.len() < 3 || values.contains(&f64::INFINITY) {
-        return false;
-    }
-    if values.contains(&f64::NEG_INFINITY) {
-        return true;
-    }
-    let falls: Vec<f64> = values.windows(2).map(|pair| pair[0] - pair[1]).collect();
-    let rounding = 1e-9 * values[0].abs();
-    let last = &falls[falls.len().saturating_sub(3)..];
-    falls.iter().all(|fall| *fall > rounding)
-        && last.windows(2).all(|pair| pair[1] >= thresholds::ENDLESS * pair[0])
 }
 
 pub(super) fn bias(setup: &Setup) -> Option<Bias> {

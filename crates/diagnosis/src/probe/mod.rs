@@ -12,13 +12,11 @@ use records::Dtype;
 use records::evidence::{Baseline, Evidence};
 
 pub(super) use activation::usual_start;
-pub(super) use minimum::is_endless;
-
 use problems::Draw;
 
-use super::fixes::line_fit;
-use super::run::{Rules, Trajectory, Way};
-use super::setup::Setup;
+use super::line::line_fit;
+use super::run::{Rules, Trajectory};
+use super::setup::{Setup, own_way};
 use config::diagnose::Case;
 use engine::{LaneResult, Until};
 
@@ -108,15 +106,6 @@ fn baseline(case: &Case, setup: &Setup, run: &LaneResult, seen: &Trajectory) -> 
         turning: seen.turning,
         overshoot: seen.worst_error / setup.start_error,
         trapped: runs::trapped(setup, run),
-    }
-}
-
-/// The author's own way to train.
-pub(super) fn own_way(case: &Case, setup: &Setup) -> Way {
-    Way {
-        optimizer: case.optimizer.clone(),
-        schedule: case.schedule.clone(),
-        start: setup.model.start.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use tch::Kind;
 use super::way::moved;
 use super::{WALK, along, displacement, dot, norm, sample, singles, with};
 use crate::fit::Fit;
-use crate::fixes::noisy_intercepts;
+use crate::line::noisy_intercepts;
 use crate::run::search_within;
 use crate::setup::Setup;
 use engine::{Altered, Change, Evaluator};

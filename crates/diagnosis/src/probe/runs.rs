@@ -6,8 +6,7 @@ use records::evidence::{Baseline, Noise, Rate};
 use problems::Draw;
 
 use super::along;
-use crate::fixes::round;
-use crate::run::{Rules, Way, search, train};
+use crate::run::{Rules, Way, round, search, train};
 use crate::setup::Setup;
 use engine::{Evaluator, LaneResult, Until};
 

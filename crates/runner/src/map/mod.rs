@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::BUILD;
-use crate::cli::Place;
+use crate::args::Place;
 use crate::config::map::{self, Map, Show};
 use crate::owner::{Kind, Owner, Taken};
 use crate::run::work;

@@ -26,7 +26,7 @@ use thiserror::Error;
 use crate::config::{self, ConfigError, Entries};
 use crate::plan::{Plan, PlanError};
 use crate::source::Source;
-use crate::table::{TableError, unreadable};
+use crate::source::{TableError, unreadable};
 use crate::terminal::{print, say, wrong};
 use crate::threads::pool;
 

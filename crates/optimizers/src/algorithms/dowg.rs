@@ -3,7 +3,7 @@ use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use crate::dog::{descend, distances};
+use crate::algorithms::dog::{descend, distances};
 use crate::lanes::{copies, dot};
 use crate::{Entry, Fuse, Oracle, TensorStepper, check};
 

@@ -3,8 +3,8 @@ use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use crate::algorithms::lamb::trust_ratio;
 use crate::each::{Now, TensorRule, each};
-use crate::lamb::trust_ratio;
 use crate::lanes::norm;
 use crate::{Entry, Fuse, TensorStepper, check};
 

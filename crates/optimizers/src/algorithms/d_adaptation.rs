@@ -3,9 +3,9 @@ use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use crate::algorithms::prodigy::at_least_1;
 use crate::each::average;
 use crate::lanes::{spread, sum, zeros};
-use crate::prodigy::at_least_1;
 use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
 
 /// Adam, with a rate that follows a lower bound of the distance to the solution.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
 use crate::dataset::{Dataset, FORMATS, Names, Source, format_of};
-use crate::module::OnModules;
+use crate::module::{OnModules, Sources};
 use crate::supervised::Supervised;
 use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
 
@@ -208,8 +208,10 @@ impl Entry for TorchScript {
 
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
         let targets = loss.map_or(Targets::Values, |loss| loss.targets());
+        let Self { model, metric, batch, .. } = self;
+        let sources = Sources { model, metric, data: self.data.name(), batch: *batch };
         let model = self
-            .with_data(|data| OnModules::new(self, data, targets, seeds, options))
+            .with_data(|data| OnModules::new(&sources, data, targets, seeds, options))
             .and_then(|model| model)
             .unwrap_or_else(|message| panic!("{message}"));
         Supervised::boxed(model, loss, seeds.len(), options)

@@ -3,7 +3,7 @@ use registry::{Described, Info};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use crate::dog::descend;
+use crate::algorithms::dog::descend;
 use crate::lanes::dot;
 use crate::{Entry, Fuse, Oracle, TensorStepper, check};
 

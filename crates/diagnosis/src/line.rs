@@ -4,9 +4,8 @@ use causes::LineFit;
 use losses::Loss;
 use problems::{Problem, Readout};
 
-use super::MOST;
 use crate::fit::Fit;
-use crate::run::{Rules, Way, search, train};
+use crate::run::{MOST, Rules, Way, search, train};
 use crate::setup::Setup;
 use engine::{Evaluator, Until, Workload};
 
