@@ -3,8 +3,11 @@
 use records::evidence::Evidence;
 use serde::Serialize;
 
-use super::words::short;
-use super::{Cause, Finding, thresholds as at};
+use crate::causes::healthy::healthy;
+use crate::{Cause, Finding};
+
+/// How much faster a fix must be, for its cause to be what slows the run.
+const GAIN: f64 = 3.0;
 
 /// A run in the smallest model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -73,7 +76,7 @@ pub fn conclude(
     let slows_descent = !slowing.is_empty();
     let mut findings: Vec<Finding> = slowing.into_iter().chain(others).collect();
     if findings.is_empty() {
-        findings.push(Finding { cause: Cause::Healthy, evidence: healthy(evidence) });
+        findings.push(Finding::new(Cause::Healthy, healthy(evidence)));
     }
     let verdict = verdict(evidence, &findings[0], slows_descent, fixes.first());
     Diagnosis { verdict, slows_descent, findings, fixes, region }
@@ -86,22 +89,8 @@ fn slows(evidence: &Evidence, cause: Cause, fixes: &[Tried]) -> bool {
         return false;
     }
     fixes.iter().any(|fix| {
-        fix.mends.contains(&cause)
-            && fix.steps.is_some_and(|own| steps as f64 >= at::GAIN * own.max(1) as f64)
+        fix.mends.contains(&cause) && fix.steps.is_some_and(|own| steps as f64 >= GAIN * own.max(1) as f64)
     })
-}
-
-fn healthy(evidence: &Evidence) -> String {
-    let run = &evidence.baseline;
-    match run.reached {
-        Some(steps) => format!("the run reaches the tolerance of {} at step {steps}", short(run.tolerance)),
-        None => format!(
-            "the run doesn't reach the tolerance of {} within {} steps; its error ends at {}",
-            short(run.tolerance),
-            run.budget,
-            short(run.end_error)
-        ),
-    }
 }
 
 fn verdict(evidence: &Evidence, main: &Finding, slows: bool, best: Option<&Tried>) -> String {

@@ -266,6 +266,10 @@ fn an_unknown_number_is_said_to_be_unknown() {
     assert!(sentence.contains("unknown after scaling"), "{sentence}");
 }
 
+fn finding(cause: Cause, evidence: &str) -> Finding {
+    Finding { cause, evidence: evidence.into(), values: Vec::new() }
+}
+
 fn tried(name: &str, steps: Option<u64>, line_fit: Option<LineFit>, mends: &[Cause]) -> Tried {
     Tried {
         name: name.into(),
@@ -281,8 +285,7 @@ fn tried(name: &str, steps: Option<u64>, line_fit: Option<LineFit>, mends: &[Cau
 
 #[test]
 fn what_slows_comes_first_and_what_only_flatters_comes_late() {
-    let finding = |cause| Finding { cause, evidence: "because".into() };
-    let findings = vec![finding(Cause::Asymmetry), finding(Cause::Plateau)];
+    let findings = vec![finding(Cause::Asymmetry, "because"), finding(Cause::Plateau, "because")];
     let fixes = vec![
         tried("never", None, None, &[]),
         tried("flattered", Some(1), Some(LineFit { steps: None }), &[]),
@@ -323,7 +326,7 @@ fn the_answer_has_the_fields_that_programs_read() {
         keys.join(" ")
     };
     assert_eq!(keys(&json), "findings fixes region slows_descent verdict");
-    assert_eq!(keys(&json["findings"][0]), "cause evidence");
+    assert_eq!(keys(&json["findings"][0]), "cause evidence values");
     assert_eq!(keys(&json["fixes"][0]), "baseline_steps change line_fit name reached speedup steps");
 }
 

@@ -1,5 +1,7 @@
 //! The numbers of each sentence are those that it speaks of: no two of them are alike here.
 
+use serde_json::json;
+
 use super::*;
 
 type Case = (Cause, fn(&mut Evidence), &'static str);
@@ -213,7 +215,46 @@ fn sentences_say_their_own_numbers() {
         let mut evidence = parabola();
         plant(&mut evidence);
         let findings = judge(&evidence);
-        assert_eq!(findings, [Finding { cause, evidence: expected.into() }]);
+        let found: Vec<(Cause, &str)> =
+            findings.iter().map(|finding| (finding.cause, &*finding.evidence)).collect();
+        assert_eq!(found, [(cause, expected)]);
+    }
+}
+
+#[test]
+fn values_are_what_the_sentence_shows() {
+    let values = |plant: fn(&mut Evidence)| {
+        let mut evidence = parabola();
+        plant(&mut evidence);
+        serde_json::to_value(&judge(&evidence)[0]).unwrap()["values"].take()
+    };
+    let shapes = values(|e| {
+        e.shapes = Some(Shapes { prediction: vec![4], target: vec![4, 1], matters: true });
+    });
+    assert_eq!(shapes, json!({ "prediction": [4], "target": [4, 1] }));
+    let bias = values(|e| e.bias = Some(Bias { error: 0.6, shift: Some(-0.5), ..Bias::default() }));
+    assert_eq!(bias, json!({ "error": 0.6, "shift": -0.5 }));
+    let fall = values(|e| {
+        let values = vec![-1.0, -10.0, f64::NEG_INFINITY, f64::NAN, f64::NAN, f64::NAN];
+        e.fall = Some(Fall { direction: "down".into(), values });
+    });
+    assert_eq!(fall, json!({ "direction": "down", "loss": null, "distance": 100 }));
+    let layer = values(|e| e.asleep = Some(Asleep { shape: vec![16, 2], share: 0.005, wakes: 25.0 }));
+    assert_eq!(layer, json!({ "shape": [16, 2], "share": 0.005, "gain": 25.0 }));
+    assert_eq!(values(|e| e.constant = true), json!({}));
+}
+
+/// Whatever a sentence shows is among its values, and no more.
+#[test]
+fn every_value_is_in_its_sentence() {
+    for (cause, plant, expected) in CASES {
+        let mut evidence = parabola();
+        plant(&mut evidence);
+        for (name, value) in &judge(&evidence)[0].values {
+            let shown = [format!("{value}"), format!("{value:#}")];
+            let in_words = matches!(*name, "step" | "distance");
+            assert!(in_words || shown.iter().any(|text| expected.contains(text)), "{cause}: {name} {value}");
+        }
     }
 }
 
@@ -222,7 +263,7 @@ fn verdicts_name_the_run_the_cause_and_the_best_remedy() {
     let verdict = |reached: Option<u64>, cause, fixes: Vec<Tried>| {
         let mut e = parabola();
         e.baseline.reached = reached;
-        let finding = Finding { cause, evidence: "the slope is 0".into() };
+        let finding = finding(cause, "the slope is 0");
         conclude(&e, vec![finding], fixes, String::new()).verdict
     };
     let fast = || tried("huber", Some(40), None, &[Cause::Plateau]);

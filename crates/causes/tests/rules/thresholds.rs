@@ -211,20 +211,16 @@ fn a_rule_turns_where_its_number_is() {
     }
 }
 
-/// Every constant of the rules has a case, but for the gain, which is no rule's, and what only measuring needs.
+/// Every threshold has a case, but for what only measuring needs.
 #[test]
 fn no_number_is_without_a_case() {
-    let source = include_str!("../../src/thresholds.rs");
-    let constants: Vec<&str> = source
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub const "))
-        .filter_map(|rest| rest.split(':').next())
-        .filter(|name| !["ENDLESS", "GAIN"].contains(name))
-        .collect();
-    assert!(constants.len() > 25, "{constants:?}");
-    for constant in constants {
-        let named = |case: &&Case| case.name.split(' ').next() == Some(constant);
-        assert!(CASES.iter().any(|case| named(&case)), "{constant} has no case");
+    let thresholds = Cause::ALL.iter().flat_map(|cause| cause.rule().thresholds);
+    let names: Vec<&str> =
+        thresholds.map(|threshold| threshold.name).filter(|name| *name != "ENDLESS").collect();
+    assert!(names.len() > 25, "{names:?}");
+    for name in names {
+        let named = |case: &&Case| case.name.split(' ').next() == Some(name);
+        assert!(CASES.iter().any(|case| named(&case)), "{name} has no case");
     }
 }
 
@@ -234,7 +230,7 @@ fn a_remedy_must_gain_three_times_in_more_than_fifty_steps() {
     let slows = |reached: u64, steps: u64| {
         let mut e = parabola();
         e.baseline.reached = Some(reached);
-        let finding = Finding { cause: Cause::Plateau, evidence: "because".into() };
+        let finding = finding(Cause::Plateau, "because");
         let fixes = vec![tried("a", Some(steps), None, &[Cause::Plateau])];
         conclude(&e, vec![finding], fixes, String::new()).slows_descent
     };
@@ -242,7 +238,7 @@ fn a_remedy_must_gain_three_times_in_more_than_fifty_steps() {
     assert_eq!([50, 51].map(|reached| slows(reached, 0)), [false, true]);
     // A remedy for something else says nothing about it, and neither does one that never arrives.
     let of = |fix: Tried| {
-        let finding = Finding { cause: Cause::Plateau, evidence: "because".into() };
+        let finding = finding(Cause::Plateau, "because");
         conclude(&parabola(), vec![finding], vec![fix], String::new()).slows_descent
     };
     assert!(
@@ -252,7 +248,7 @@ fn a_remedy_must_gain_three_times_in_more_than_fifty_steps() {
     let stuck = |cause| {
         let mut e = parabola();
         e.baseline.reached = None;
-        conclude(&e, vec![Finding { cause, evidence: "because".into() }], vec![], String::new()).slows_descent
+        conclude(&e, vec![finding(cause, "because")], vec![], String::new()).slows_descent
     };
     assert_eq!([Cause::Asymmetry, Cause::Plateau, Cause::Jump].map(stuck), [false, true, true]);
 }
