@@ -238,22 +238,23 @@ pub fn entries(text: &str) -> Result<Entries, ConfigError> {
     let read: File = Source::new(Path::new("the config in the results"), text).read()?;
     let mut entries = Entries::default();
     let (mut problems, mut losses) = (HashSet::new(), HashSet::new());
-    // That name no file, so that none is opened.
-    fn is_usable<T: Entry>(entry: &mut T, seen: &mut HashSet<String>) -> bool {
-        entry.prepare(&mut Files::default()).is_ok() && seen.insert(entry.label())
-    }
     for block in read.grid.into_iter().map(Spanned::into_inner) {
-        let of_block = inner(block.problems.into_inner()).into_iter();
-        let usable = |mut problem: Problem| {
-            (problem.files().is_empty() && is_usable(&mut problem, &mut problems)).then_some(problem)
-        };
-        entries.problems.extend(of_block.filter_map(usable));
-        let of_block = block.losses.into_iter().flat_map(|losses| inner(losses.into_inner()));
-        let usable =
-            |mut loss: Loss| (loss.files().is_empty() && is_usable(&mut loss, &mut losses)).then_some(loss);
-        entries.losses.extend(of_block.filter_map(usable));
+        for problem in inner(block.problems.into_inner()) {
+            let files = problem.files().len();
+            entries.problems.extend(without_files(problem, files, &mut problems));
+        }
+        for loss in block.losses.into_iter().flat_map(|losses| inner(losses.into_inner())) {
+            let files = loss.files().len();
+            entries.losses.extend(without_files(loss, files, &mut losses));
+        }
     }
     Ok(entries)
+}
+
+/// The entry, ready for use, unless it names files, is wrong, or was seen before.
+fn without_files<T: Entry>(mut entry: T, files: usize, seen: &mut HashSet<String>) -> Option<T> {
+    let usable = files == 0 && entry.prepare(&mut Files::default()).is_ok();
+    (usable && seen.insert(entry.label())).then_some(entry)
 }
 
 /// A name that stays inside the results folder.
