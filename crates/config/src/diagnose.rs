@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use crate::error::{Source, read_text};
 use crate::generators::{Classes, Draws, Normal, Values};
+use crate::size::LONGEST_OF_MANY;
 use crate::{ConfigError, DtypeChoice, check_name};
 
 /// How a prediction becomes what the target is given as.
@@ -69,35 +70,22 @@ pub enum Sees {
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: Spanned<String>,
-    #[serde(default)]
     loss: Option<Spanned<Loss>>,
-    #[serde(default)]
     problem: Option<Spanned<Problem>>,
-    #[serde(default)]
     start: Option<Spanned<Values>>,
-    #[serde(default)]
     target: Option<Spanned<Values>>,
-    #[serde(default)]
     readout: Option<Spanned<Readout>>,
-    #[serde(default)]
     sees: Option<Spanned<Sees>>,
-    #[serde(default)]
     noise: Option<Spanned<f64>>,
-    #[serde(default)]
     optimizer: Option<Spanned<Optimizer>>,
-    #[serde(default)]
     schedule: Option<Spanned<Schedule>>,
-    #[serde(default)]
     lr: Option<Spanned<f64>>,
-    #[serde(default)]
     steps: Option<Spanned<u64>>,
-    #[serde(default)]
     tolerance: Option<Spanned<f64>>,
     #[serde(default)]
     dtype: DtypeChoice,
     #[serde(default)]
     seed: u64,
-    #[serde(default)]
     cause: Option<Spanned<String>>,
 }
 
@@ -227,7 +215,7 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
         optimizer: optimizer.unwrap_or_else(|| Optimizer::named("sgd").expect("the registry has it")),
         schedule: schedule.unwrap_or_else(|| Schedule::named("constant").expect("the registry has it")),
         lr: source.above(0.0, entry.lr.as_ref(), "lr")?.unwrap_or(0.1),
-        steps: source.steps(entry.steps.as_ref(), "steps")?.unwrap_or(2000),
+        steps: source.count(LONGEST_OF_MANY, entry.steps.as_ref(), "steps")?.unwrap_or(2000),
         tolerance: source.above(0.0, entry.tolerance.as_ref(), "tolerance")?,
         dtype: entry.dtype.into(),
         seed: entry.seed,

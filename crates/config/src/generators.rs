@@ -116,7 +116,6 @@ pub struct Classes {
     /// How many classes.
     pub count: i64,
     /// The shape; the target's, or `[16]`, if it isn't said.
-    #[serde(default)]
     pub shape: Option<Vec<i64>>,
 }
 
@@ -127,7 +126,6 @@ pub struct FromFile {
     /// Relative to the config's folder.
     pub path: File,
     /// Which tensor of it; the only one, if it isn't said.
-    #[serde(default)]
     pub tensor: Option<String>,
 }
 
