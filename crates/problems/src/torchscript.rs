@@ -144,7 +144,6 @@ impl Entry for TorchScript {
     }
 
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
-        self.check()?;
         for (option, file, is_module) in [
             ("model", &mut self.model, true),
             ("metric", &mut self.metric, true),
@@ -156,6 +155,7 @@ impl Entry for TorchScript {
                 read.map_err(|message| format!("`{option}`: {message}"))?;
             }
         }
+        self.check()?;
         let Self { data, test_data, inputs, targets, classes, test, standardise, .. } = &*self;
         let (classes, test, standardise) = (*classes, *test, *standardise);
         let source = Source { data, test_data, inputs, targets, classes, test, standardise };
