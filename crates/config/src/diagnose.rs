@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::error::{Source, read_text};
+use crate::limits::LONGEST_OF_MANY;
 use crate::{ConfigError, DtypeChoice, check_name};
 
 /// A diagnosis as it is written.
@@ -18,35 +19,22 @@ use crate::{ConfigError, DtypeChoice, check_name};
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: Spanned<String>,
-    #[serde(default)]
     loss: Option<Spanned<Loss>>,
-    #[serde(default)]
     problem: Option<Spanned<Problem>>,
-    #[serde(default)]
     start: Option<Spanned<Values>>,
-    #[serde(default)]
     target: Option<Spanned<Values>>,
-    #[serde(default)]
     readout: Option<Spanned<Readout>>,
-    #[serde(default)]
     sees: Option<Spanned<Sees>>,
-    #[serde(default)]
     noise: Option<Spanned<f64>>,
-    #[serde(default)]
     optimizer: Option<Spanned<Optimizer>>,
-    #[serde(default)]
     schedule: Option<Spanned<Schedule>>,
-    #[serde(default)]
     lr: Option<Spanned<f64>>,
-    #[serde(default)]
     steps: Option<Spanned<u64>>,
-    #[serde(default)]
     tolerance: Option<Spanned<f64>>,
     #[serde(default)]
     dtype: DtypeChoice,
     #[serde(default)]
     seed: u64,
-    #[serde(default)]
     cause: Option<Spanned<String>>,
 }
 
@@ -165,7 +153,7 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
         optimizer: optimizer.unwrap_or_else(|| Optimizer::named("sgd").expect("the registry has it")),
         schedule: schedule.unwrap_or_else(|| Schedule::named("constant").expect("the registry has it")),
         lr: source.above(0.0, entry.lr.as_ref(), "lr")?.unwrap_or(0.1),
-        steps: source.steps(entry.steps.as_ref(), "steps")?.unwrap_or(2000),
+        steps: source.count(LONGEST_OF_MANY, entry.steps.as_ref(), "steps")?.unwrap_or(2000),
         tolerance: source.above(0.0, entry.tolerance.as_ref(), "tolerance")?,
         dtype: entry.dtype.into(),
         seed: entry.seed,

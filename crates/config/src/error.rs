@@ -102,20 +102,16 @@ impl<'a> Source<'a> {
         self.wrong(None, message, help)
     }
 
-    /// A target can't hold for longer than a run is.
-    pub(crate) fn hold(&self, hold: Option<&Spanned<u64>>, steps: u64) -> Result<(), ConfigError> {
-        let Some(hold) = hold else { return Ok(()) };
-        let most = steps.saturating_add(1);
+    /// For how many steps a target must hold: no longer than a run is.
+    pub(crate) fn hold(&self, value: Option<&Spanned<u64>>, steps: u64) -> Result<u64, ConfigError> {
+        let Some(value) = value else { return Ok(1) };
+        let (hold, most) = (*value.as_ref(), steps.saturating_add(1));
         let message = format!(
-            "`hold` must be at most {most}, one more than the {steps} steps of a run, and is {}",
-            hold.get_ref()
+            "`hold` must be from 1 to {most}, one more than the {steps} steps of a run, and is {hold}"
         );
-        self.require(
-            hold,
-            *hold.get_ref() <= most,
-            &message,
-            "no run could reach a target: hold it for fewer steps, or give more `steps`",
-        )
+        let help = "1 counts the first step at the target; for more than all its steps no run could hold it";
+        self.require(value, (1..=most).contains(&hold), &message, help)?;
+        Ok(hold)
     }
 
     /// A mistake at `value` unless `holds`.
@@ -142,12 +138,17 @@ impl<'a> Source<'a> {
         self.require(value, number > least && number.is_finite(), &message, "").map(|()| Some(number))
     }
 
-    /// A number of steps of a single run, if there is one.
-    pub(crate) fn steps(&self, value: Option<&Spanned<u64>>, what: &str) -> Result<Option<u64>, ConfigError> {
+    /// A number from 1 to the most, if there is one.
+    pub(crate) fn count(
+        &self,
+        most: u64,
+        value: Option<&Spanned<u64>>,
+        what: &str,
+    ) -> Result<Option<u64>, ConfigError> {
         let Some(value) = value else { return Ok(None) };
-        let steps = *value.as_ref();
-        let message = format!("`{what}` must be from 1 to 10000000, and is {steps}");
-        self.require(value, (1..=10_000_000).contains(&steps), &message, "").map(|()| Some(steps))
+        let count = *value.as_ref();
+        let message = format!("`{what}` must be from 1 to {most}, and is {count}");
+        self.require(value, (1..=most).contains(&count), &message, "").map(|()| Some(count))
     }
 
     /// Checked numbers, ascending.

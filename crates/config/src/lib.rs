@@ -62,25 +62,17 @@ impl From<DtypeChoice> for Dtype {
 #[serde(deny_unknown_fields)]
 struct File {
     name: Spanned<String>,
-    #[serde(default)]
-    jobs: Option<Spanned<usize>>,
+    jobs: Option<Spanned<u64>>,
     #[serde(default)]
     engine: EngineChoice,
     #[serde(default)]
     dtype: DtypeChoice,
-    #[serde(default)]
     steps: Option<Spanned<u64>>,
-    #[serde(default)]
     lr: Option<Spanned<Numbers>>,
-    #[serde(default)]
     targets: Option<Spanned<Numbers>>,
-    #[serde(default)]
     hold: Option<Spanned<u64>>,
-    #[serde(default)]
     seeds: Option<Spanned<Seeds>>,
-    #[serde(default)]
     record: Option<Spanned<Record>>,
-    #[serde(default)]
     divergence: Option<Spanned<f64>>,
     #[serde(default)]
     extend: bool,
@@ -93,22 +85,14 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Block {
     problems: Spanned<Vec<Spanned<Problem>>>,
-    #[serde(default)]
     losses: Option<Spanned<Vec<Spanned<Loss>>>>,
     optimizers: Spanned<Vec<Spanned<Optimizer>>>,
-    #[serde(default)]
     schedules: Option<Spanned<Vec<Spanned<Schedule>>>>,
-    #[serde(default)]
     steps: Option<Spanned<u64>>,
-    #[serde(default)]
     lr: Option<Spanned<Numbers>>,
-    #[serde(default)]
     targets: Option<Spanned<Numbers>>,
-    #[serde(default)]
     hold: Option<Spanned<u64>>,
-    #[serde(default)]
     seeds: Option<Spanned<Seeds>>,
-    #[serde(default)]
     record: Option<Spanned<Record>>,
 }
 
@@ -177,21 +161,7 @@ pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Config, ConfigError> 
     let source = Source::new(file, text);
     let read: File = source.read()?;
     let name = check_name(&source, &read.name)?;
-    if let Some(jobs) = &read.jobs {
-        source.require(
-            jobs,
-            *jobs.get_ref() > 0,
-            "`jobs` must be at least 1",
-            "leave it out to use every core",
-        )?;
-        let message = format!("`jobs` must be at most {}, and is {}", limits::MOST_JOBS, jobs.get_ref());
-        source.require(
-            jobs,
-            *jobs.get_ref() <= limits::MOST_JOBS,
-            &message,
-            "leave it out to use every core",
-        )?;
-    }
+    let jobs = source.count(limits::MOST_JOBS, read.jobs.as_ref(), "jobs")?.map(|jobs| jobs as usize);
     let divergence = read.divergence.as_ref().map_or(1e6, |factor| *factor.get_ref());
     if let Some(factor) = &read.divergence {
         let message = "`divergence` must be above 1: it is a multiple of the error at the start";
@@ -213,7 +183,7 @@ pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Config, ConfigError> 
     )?;
     let grids =
         read.grid.iter().map(|block| check_grid(&source, &read, block)).collect::<Result<Vec<_>, _>>()?;
-    let (jobs, engine, dtype) = (read.jobs.map(Spanned::into_inner), read.engine, read.dtype.into());
+    let (engine, dtype) = (read.engine, read.dtype.into());
     let extend = read.extend;
     size::check(&source, &grids, dtype)?;
     let (file, text) = (file.to_owned(), text.to_owned());
@@ -238,22 +208,23 @@ pub fn entries(text: &str) -> Result<Entries, ConfigError> {
     let read: File = Source::new(Path::new("the config in the results"), text).read()?;
     let mut entries = Entries::default();
     let (mut problems, mut losses) = (HashSet::new(), HashSet::new());
-    // That name no file, so that none is opened.
-    fn is_usable<T: Entry>(entry: &mut T, seen: &mut HashSet<String>) -> bool {
-        entry.prepare(&mut Files::default()).is_ok() && seen.insert(entry.label())
-    }
     for block in read.grid.into_iter().map(Spanned::into_inner) {
-        let of_block = inner(block.problems.into_inner()).into_iter();
-        let usable = |mut problem: Problem| {
-            (problem.files().is_empty() && is_usable(&mut problem, &mut problems)).then_some(problem)
-        };
-        entries.problems.extend(of_block.filter_map(usable));
-        let of_block = block.losses.into_iter().flat_map(|losses| inner(losses.into_inner()));
-        let usable =
-            |mut loss: Loss| (loss.files().is_empty() && is_usable(&mut loss, &mut losses)).then_some(loss);
-        entries.losses.extend(of_block.filter_map(usable));
+        for problem in inner(block.problems.into_inner()) {
+            let files = problem.files().len();
+            entries.problems.extend(without_files(problem, files, &mut problems));
+        }
+        for loss in block.losses.into_iter().flat_map(|losses| inner(losses.into_inner())) {
+            let files = loss.files().len();
+            entries.losses.extend(without_files(loss, files, &mut losses));
+        }
     }
     Ok(entries)
+}
+
+/// The entry, ready for use, unless it names files, is wrong, or was seen before.
+fn without_files<T: Entry>(mut entry: T, files: usize, seen: &mut HashSet<String>) -> Option<T> {
+    let usable = files == 0 && entry.prepare(&mut Files::default()).is_ok();
+    (usable && seen.insert(entry.label())).then_some(entry)
 }
 
 /// A name that stays inside the results folder.
@@ -268,9 +239,6 @@ fn check_name(source: &Source, name: &Spanned<String>) -> Result<String, ConfigE
     )?;
     Ok(text.to_owned())
 }
-
-/// The budget where the config names none.
-const STEPS: u64 = 1000;
 
 fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Grid, ConfigError> {
     let (place, block): (_, &Block) = (block, block.as_ref());
@@ -287,26 +255,8 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
     }
 
     let steps = block.steps.as_ref().or(file.steps.as_ref());
-    if let Some(steps) = steps {
-        source.require(
-            steps,
-            *steps.get_ref() > 0,
-            "`steps` must be at least 1",
-            "a run of 0 steps trains nothing",
-        )?;
-        let bounded = *steps.get_ref() <= 1_000_000_000;
-        source.require(steps, bounded, "`steps` must be at most 1000000000", "use a smaller budget")?;
-    }
-    let hold = block.hold.as_ref().or(file.hold.as_ref());
-    if let Some(hold) = hold {
-        source.require(
-            hold,
-            *hold.get_ref() > 0,
-            "`hold` must be at least 1",
-            "1 counts the first step at the target",
-        )?;
-    }
-    source.hold(hold, steps.map_or(STEPS, |steps| *steps.get_ref()))?;
+    let steps = source.count(limits::LONGEST_RUN, steps, "steps")?.unwrap_or(1000);
+    let hold = source.hold(block.hold.as_ref().or(file.hold.as_ref()), steps)?;
     let lr = match block.lr.as_ref().or(file.lr.as_ref()) {
         Some(rates) => source.numbers(rates, "a learning rate")?,
         None => Numbers::Log { from: 1e-4, to: 1.0, per_decade: Some(2), count: None }.values(),
@@ -347,9 +297,9 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
         schedules,
         lr,
         seeds,
-        steps: steps.map_or(STEPS, |steps| *steps.get_ref()),
+        steps,
         targets,
-        hold: hold.map_or(1, |hold| *hold.get_ref()),
+        hold,
         record: record.map_or_else(Record::default, |record| *record.as_ref()),
     };
     size::check_grid(source, place, record, &grid, file.dtype.into())?;

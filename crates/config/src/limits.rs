@@ -15,7 +15,13 @@ pub const MOST_LABEL: usize = 4000;
 pub const MOST_TARGETS: usize = 1000;
 
 /// Worker threads, as on the command line.
-pub const MOST_JOBS: usize = 1024;
+pub const MOST_JOBS: u64 = 1024;
+
+/// Steps of a run of a grid.
+pub const LONGEST_RUN: u64 = 1_000_000_000;
+
+/// Steps of a run of a map or a diagnosis, which make many.
+pub const LONGEST_OF_MANY: u64 = 10_000_000;
 
 /// Cells of a grid, and runs of a map. The plan holds each in memory, with 24 bytes.
 pub const MOST_CELLS: u64 = 20_000_000;

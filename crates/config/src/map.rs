@@ -14,7 +14,7 @@ use toml::Spanned;
 
 use crate::entry;
 use crate::error::{Source, read_text};
-use crate::limits::{MOST_CELLS, MOST_CSV_PIXELS, MOST_STEPS, grouped};
+use crate::limits::{LONGEST_OF_MANY, MOST_CELLS, MOST_CSV_PIXELS, MOST_STEPS, grouped};
 use crate::{ConfigError, DtypeChoice, check_name};
 
 /// A map as it is written.
@@ -23,26 +23,18 @@ use crate::{ConfigError, DtypeChoice, check_name};
 struct Entry {
     name: Spanned<String>,
     problem: Spanned<Problem>,
-    #[serde(default)]
     loss: Option<Spanned<Loss>>,
     optimizer: Spanned<Optimizer>,
-    #[serde(default)]
     schedule: Option<Spanned<Schedule>>,
-    #[serde(default)]
     lr: Option<Spanned<f64>>,
-    #[serde(default)]
     steps: Option<Spanned<u64>>,
-    #[serde(default)]
     target: Option<Spanned<f64>>,
-    #[serde(default)]
     hold: Option<Spanned<u64>>,
-    #[serde(default)]
     divergence: Option<Spanned<f64>>,
     #[serde(default)]
     dtype: DtypeChoice,
     #[serde(default)]
     seed: u64,
-    #[serde(default)]
     show: Option<Spanned<Show>>,
     #[serde(default)]
     csv: bool,
@@ -327,8 +319,8 @@ pub fn parse(file: impl AsRef<Path>, text: String) -> Result<Map, ConfigError> {
             "use show = \"steps\", or a landscape such as himmelblau",
         )?;
     }
-    let steps = source.steps(entry.steps.as_ref(), "steps")?.unwrap_or(500);
-    source.hold(entry.hold.as_ref(), steps)?;
+    let steps = source.count(LONGEST_OF_MANY, entry.steps.as_ref(), "steps")?.unwrap_or(500);
+    let hold = source.hold(entry.hold.as_ref(), steps)?;
     check_size(&source, &entry, [x.pixels, y.pixels], steps)?;
     check_memory(&source, &entry, &setting, x.pixels.max(y.pixels) as u64)?;
     let hardest = setting.problem.targets().last().copied().unwrap_or(1e-3);
@@ -338,7 +330,7 @@ pub fn parse(file: impl AsRef<Path>, text: String) -> Result<Map, ConfigError> {
         seed: entry.seed,
         steps,
         target: source.above(0.0, entry.target.as_ref(), "target")?.unwrap_or(hardest),
-        hold: source.steps(entry.hold.as_ref(), "hold")?.unwrap_or(1),
+        hold,
         divergence: source.above(1.0, entry.divergence.as_ref(), "divergence")?.unwrap_or(1e6),
         dtype: entry.dtype.into(),
         show,

@@ -82,7 +82,6 @@ impl Compiled {
     ///
     /// # Panics
     /// If libtorch refuses the shapes.
-    #[must_use]
     pub fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         self.traceable.evaluate(prediction, target)
     }

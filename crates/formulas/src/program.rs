@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use numeric::{Float, Row, Rows, rows, vectorize};
 
-use crate::graph::{Binary, Graph, Id, Node, Unary};
+use crate::graph::{Binary, Graph, Id, Node};
 use crate::instruction::{Instruction, Op, Operand};
 use crate::loops::{BLOCK, choose, ready, run};
 

@@ -69,14 +69,12 @@ impl Loss {
     /// # Errors
     /// If a file that it is made from can't be used: which, why, and what to do.
     pub fn lanes(&self, lanes: usize, options: (Kind, Device)) -> Result<Box<dyn Lanes>, String> {
-        match self.with_state(lanes, options) {
-            Some(made) => made,
-            None => {
-                // It was loaded, if a config names it; if code does, its formulas are compiled here.
-                let mut loss = self.clone();
-                loss.load(&mut Files::default())?;
-                Ok(Box::new(Stateless(loss)))
-            }
+        if let Some(made) = self.with_state(lanes, options) {
+            return made;
         }
+        // It is loaded already, if a config names it; if code does, its formulas are compiled here.
+        let mut loss = self.clone();
+        loss.load(&mut Files::default())?;
+        Ok(Box::new(Stateless(loss)))
     }
 }

@@ -151,7 +151,6 @@ pub struct Classes {
     /// How many classes.
     pub count: i64,
     /// The shape; the target's, or `[16]`, if it isn't said.
-    #[serde(default)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Vec<i64>>,
 }
@@ -163,7 +162,7 @@ pub struct FromFile {
     /// Relative to the config's folder.
     pub path: File,
     /// Which tensor of it; the only one, if it isn't said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor: Option<String>,
 }
 

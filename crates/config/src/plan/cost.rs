@@ -74,6 +74,9 @@ fn shapes_of(problem: &Problem) -> Vec<Vec<u64>> {
 }
 
 /// How many lanes a batch may have: as many as memory holds, and a part file should have rows of.
+///
+/// # Errors
+/// If no memory holds a single one.
 pub fn at_once(
     problem: &Problem,
     loss: Option<&Loss>,
@@ -100,6 +103,7 @@ pub fn at_once(
 }
 
 /// The rows that a lane adds to `curves.csv` and `terms.csv`.
+#[must_use]
 pub fn rows_of_lane(loss: Option<&Loss>, settings: &Settings) -> u64 {
     let terms = loss.map_or(0, |loss| loss.terms().len() as u64);
     (settings.record.len() as u64).saturating_mul(1 + terms)

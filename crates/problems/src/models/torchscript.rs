@@ -92,9 +92,9 @@ impl Default for TorchScript {
 
 impl PartialEq for TorchScript {
     fn eq(&self, other: &Self) -> bool {
-        let files = |entry: &Self| entry.files().into_iter().cloned().collect::<Vec<_>>();
-        // What was read follows from these.
-        files(self) == files(other) && serde_json::to_value(self).ok() == serde_json::to_value(other).ok()
+        // The data follow from these.
+        let options = |entry: &Self| serde_json::to_value(entry).expect("options are plain data");
+        self.files() == other.files() && options(self) == options(other)
     }
 }
 
@@ -144,27 +144,21 @@ impl Entry for TorchScript {
     }
 
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
+        for (option, file, is_module) in [
+            ("model", &mut self.model, true),
+            ("metric", &mut self.metric, true),
+            ("data", &mut self.data, false),
+            ("test_data", &mut self.test_data, false),
+        ] {
+            if file.is_named() {
+                let read = if is_module { file.load_module(files) } else { file.load(files) };
+                read.map_err(|message| format!("`{option}`: {message}"))?;
+            }
+        }
         self.check()?;
-        let Self { model, data, test_data, metric, inputs, targets, classes, test, standardise, .. } = self;
-        let of_option = |option| move |message| format!("`{option}`: {message}");
-        model.load_module(files).map_err(of_option("model"))?;
-        data.load(files).map_err(of_option("data"))?;
-        if metric.is_named() {
-            metric.load_module(files).map_err(of_option("metric"))?;
-        }
-        if test_data.is_named() {
-            test_data.load(files).map_err(of_option("test_data"))?;
-        }
-        let (data, test_data, inputs, targets) = (&*data, &*test_data, &*inputs, &*targets);
-        let source = Source {
-            data,
-            test_data,
-            inputs,
-            targets,
-            classes: *classes,
-            test: *test,
-            standardise: *standardise,
-        };
+        let Self { data, test_data, inputs, targets, classes, test, standardise, .. } = &*self;
+        let (classes, test, standardise) = (*classes, *test, *standardise);
+        let source = Source { data, test_data, inputs, targets, classes, test, standardise };
         if self.dataset.is_none() {
             let key = serde_json::to_string(&source).expect("options are plain data");
             self.dataset = Some(files.made(key, || source.load().map(Mutex::new)));

@@ -115,7 +115,7 @@ refusals! {
         ["10,000,000,000 cells", "10,000 learning rates", "1,000,000 seeds", "at most 20,000,000"];
     more_seeds_than_there_may_be:
         with("seeds = { tuning = 0, reporting = 1000000000000 }"), ["at most 1000000 seeds, and are 1000000000000"];
-    a_hundred_thousand_jobs: with("jobs = 100000"), ["`jobs` must be at most 1024, and is 100000"];
+    a_hundred_thousand_jobs: with("jobs = 100000"), ["`jobs` must be from 1 to 1024, and is 100000"];
     twenty_thousand_losses:
         with("").replace("\"mse\"", &listed(20_000, |i| format!("{{ huber = {{ delta = {} }} }}", i + 1))),
         ["the list has 20000 entries, and may have at most 10000"];
