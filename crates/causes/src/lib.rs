@@ -8,13 +8,12 @@ mod causes;
 mod conclude;
 mod found;
 mod judge;
-mod rule;
 
 pub use causes::Cause;
+pub use causes::rule::{Rule, Threshold};
 pub use conclude::{Diagnosis, LineFit, Tried, conclude};
 pub use found::Value;
 pub use judge::{Finding, judge};
-pub use rule::{Rule, Threshold};
 
 /// The thresholds that measuring needs, too: where to look closer, and when to stop.
 pub mod thresholds {

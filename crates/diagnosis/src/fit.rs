@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use losses::{Combine, Composite, Loss, Targets, Weighted};
+use losses::{Combine, Composite, Loss, Weighted};
 use problems::{Array, Draws, FreeFit, Problem, Readout, Sees, Values};
 
 use engine::{Altered, Change, Objective, Workload};
@@ -39,10 +39,6 @@ impl Fit {
             return once;
         }
         Arc::new(Altered { inner: once, change: Change::MeanOfDraws(self.draws) })
-    }
-
-    pub fn has_classes(&self) -> bool {
-        self.loss.targets() == Targets::Classes
     }
 
     /// The shape of what the loss is told.

@@ -59,9 +59,8 @@ impl OnModules {
         let metric = metric.is_named().then(|| Replicas::load(metric, seeds.len(), options));
         if told == Targets::Classes && data.classes.is_none() {
             return Err(format!(
-                "`{}`: the loss needs classes, and the targets are floats: store int64 from 0, say classes = true \
-                 for a CSV file, or choose a loss of values",
-                data_name
+                "`{data_name}`: the loss needs classes, and the targets are floats: store int64 from 0, say classes = true \
+                 for a CSV file, or choose a loss of values"
             ));
         }
         let to = |tensor: &Tensor| {
@@ -79,9 +78,8 @@ impl OnModules {
         };
         if spread == 0.0 && metric.is_none() {
             return Err(format!(
-                "`{}`: all test rows have the same target, so there is no error relative to their spread: hold more \
-                 rows out (`test`), or give a `metric` of your own",
-                data_name
+                "`{data_name}`: all test rows have the same target, so there is no error relative to their spread: hold more \
+                 rows out (`test`), or give a `metric` of your own"
             ));
         }
         let rows = train.rows();

@@ -31,7 +31,6 @@ impl Array {
     }
 
     /// The same on libtorch.
-    #[must_use]
     pub fn tensor(&self, kind: Kind) -> Tensor {
         Tensor::from_slice(&self.values).reshape(&self.shape).to_kind(kind)
     }

@@ -2,21 +2,17 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread::available_parallelism;
 
 use analysis::table::RenderOptions;
 use clap::{Args, Parser, Subcommand};
 use losses::Loss;
-use miette::Diagnostic;
 use serde::Serialize;
-use thiserror::Error;
 
 use crate::args::{Place, prepare};
 use crate::compare::{self, CompareArgs};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::diagnose::{self, DiagnoseArgs};
 use crate::map::{self, MapArgs};
 use crate::plan::Plan;

@@ -1,18 +1,14 @@
 //! `runner table`: the convergence table and the scores of a results folder.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use analysis::scores::{self, Scores};
 use analysis::table::{self, RenderOptions, Table};
 use clap::{Args, ValueEnum};
-use files::Folder;
-use miette::Diagnostic;
-use records::{Cell, RecordError, Results};
-use thiserror::Error;
+use records::Cell;
 
 use crate::source::{Source, TableError, unreadable};
 use crate::terminal::{print, print_csv, print_json, say, wrong};

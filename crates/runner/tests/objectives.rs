@@ -93,10 +93,7 @@ impl ProgramLanes {
 
 impl Batch for ProgramLanes {
     fn start(&mut self) -> Vec<Tensor> {
-        vec![Tensor::zeros([self.lanes, 1], (Kind::Double, Device::Cpu)); 2]
-            .iter()
-            .map(Tensor::copy)
-            .collect()
+        (0..2).map(|_| Tensor::zeros([self.lanes, 1], (Kind::Double, Device::Cpu))).collect()
     }
     fn names(&mut self) -> Vec<String> {
         ["linear.weight", "linear.bias"].map(str::to_owned).to_vec()

@@ -3,12 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
-use std::sync::Arc;
-
-use serde_json::Value as Fact;
 
 use super::side::{Facts, Group, Run};
-use records::{Conditions, Role};
+use records::Role;
 
 /// What a run has of something.
 type Value = fn(&Run) -> Vec<String>;

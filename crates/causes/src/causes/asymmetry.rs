@@ -1,6 +1,6 @@
 //! Sides that weigh differently.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "an asymmetry",

@@ -1,6 +1,6 @@
 //! A minimum that isn't at the target.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a biased minimiser",

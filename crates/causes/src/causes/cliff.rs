@@ -1,6 +1,6 @@
 //! A slope that is suddenly steep.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a cliff",

@@ -1,7 +1,7 @@
 //! The gradient isn't the slope of the value.
 
 use super::saturated_activation::dead_layer;
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 use records::evidence::Fit;
 
 pub(crate) const RULE: Rule = Rule {

@@ -1,6 +1,6 @@
 //! A minimum that is flatter than a parabola.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a flat minimum",

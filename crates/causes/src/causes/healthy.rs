@@ -1,6 +1,6 @@
 //! No cause at all.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "nothing",

@@ -1,6 +1,6 @@
 //! Curvatures that differ.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "ill-conditioning",

@@ -1,7 +1,7 @@
 //! The value jumps.
 
 use super::detached_gradient::{FEW_SEGMENTS, MISMATCH, pooled};
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a jump",

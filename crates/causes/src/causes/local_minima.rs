@@ -1,6 +1,6 @@
 //! Hills on the way.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "local minima",

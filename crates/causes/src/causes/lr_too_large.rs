@@ -1,6 +1,6 @@
 //! Steps that are too long.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 use records::evidence::{Baseline, Rate};
 
 pub(crate) const RULE: Rule = Rule {

@@ -1,7 +1,7 @@
 //! Steps that are too short.
 
 use super::lr_too_large::{SLOWING, gain};
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a learning rate that is too small",

@@ -15,6 +15,7 @@ pub(crate) mod noisy_gradient;
 pub(crate) mod non_finite;
 pub(crate) mod plateau;
 pub(crate) mod precision_floor;
+pub(crate) mod rule;
 pub(crate) mod saddle_point;
 pub(crate) mod saturated_activation;
 pub(crate) mod shape_broadcast;
@@ -22,7 +23,7 @@ pub(crate) mod term_conflict;
 pub(crate) mod term_imbalance;
 pub(crate) mod unbounded_below;
 
-use crate::rule::Rule;
+use crate::causes::rule::Rule;
 
 macro_rules! causes {
     ($($code:ident $Variant:ident,)*) => {

@@ -1,6 +1,6 @@
 //! More noise than direction.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "noise",

@@ -1,6 +1,6 @@
 //! The loss or its gradient isn't finite.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "non-finite numbers",

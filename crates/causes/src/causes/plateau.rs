@@ -1,6 +1,6 @@
 //! A tiny gradient far from the minimum.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a plateau",

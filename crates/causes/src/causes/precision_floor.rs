@@ -1,6 +1,6 @@
 //! Rounding instead of a gradient.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a precision floor",

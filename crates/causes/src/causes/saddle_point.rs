@@ -1,6 +1,6 @@
 //! A point without a gradient that is no minimum.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a saddle point",

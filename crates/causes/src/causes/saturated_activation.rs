@@ -1,6 +1,6 @@
 //! An activation that is flat.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a saturated activation",

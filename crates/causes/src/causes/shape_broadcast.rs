@@ -1,6 +1,6 @@
 //! Prediction and target broadcast into pairs.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a shape mismatch",

@@ -1,6 +1,6 @@
 //! Terms that pull against each other.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "a conflict of terms",

@@ -1,6 +1,6 @@
 //! A term that drowns the others.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "an imbalance of terms",

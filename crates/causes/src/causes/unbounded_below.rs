@@ -1,6 +1,6 @@
 //! No minimum.
 
-use crate::rule::prelude::*;
+use crate::causes::rule::prelude::*;
 
 pub(crate) const RULE: Rule = Rule {
     name: "no minimum",

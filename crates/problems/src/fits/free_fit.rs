@@ -196,7 +196,8 @@ impl FreeFit {
     pub fn read_out(&self, seed: u64, point: &[f64]) -> Result<Vec<f64>, String> {
         let model = OnTensors::new(self, &[seed], Targets::Values, (Kind::Double, Device::Cpu))?;
         let prediction = Tensor::from_slice(point).reshape(model.start.size());
-        Ok(Vec::try_from(model.read(&prediction).flatten(0, -1)).expect("numbers"))
+        let numbers = Vec::<f64>::try_from(model.read(&prediction).flatten(0, -1));
+        numbers.map_err(|error| error.to_string())
     }
 
     /// What is added to the targets at a step.

@@ -1,6 +1,6 @@
 //! The answer on a terminal, as JSON and as a page.
 
-use causes::{Diagnosis, LineFit, Tried};
+use causes::{LineFit, Tried};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
 
 use diagnosis::Answer;
