@@ -40,6 +40,7 @@ fn main() {
     let names: Vec<&str> = crates.iter().map(|(name, _)| name.as_str()).collect();
     println!("cargo::rustc-env=OPTBENCH_BUILD={fingerprint}");
     println!("cargo::rustc-env=OPTBENCH_BUILD_CRATES={}", names.join(" "));
+    println!("cargo::rustc-env=OPTBENCH_BUILD_OUT={}", env::var("OUT_DIR").expect("cargo sets it"));
 }
 
 fn metadata() -> Value {

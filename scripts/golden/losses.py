@@ -237,6 +237,9 @@ def transformed(p, t, loss="mse", by="log1p"):
     by, option = next(iter(by.items())) if isinstance(by, dict) else (by, None)
     return {
         "scale": lambda: value * option,
+        "shift": lambda: value + option,
+        "even": lambda: (value + FUNCTIONS[loss](2 * t - p, t)) / 2,
+        "folded": lambda: torch.maximum(value, FUNCTIONS[loss](2 * t - p, t)),
         "log1p": lambda: torch.log1p(value),
         "sqrt": lambda: torch.sqrt(value),
         "power": lambda: value**option,
@@ -253,6 +256,7 @@ def unreduced(function):
 OWN = {"value": "where(abs(d) <= edge, abs(d), 0.001*abs(d) + 0.4995)", "constants": {"edge": 0.5}}
 
 FUNCTIONS = {"l1": unreduced(F.l1_loss), "mse": unreduced(F.mse_loss), "plateau": plateau}
+FUNCTIONS |= {"asymmetric": asymmetric, "poorly_conditioned": poorly_conditioned}
 # PyTorch's roots have no slope at 0, and the powers none that is finite: those points are not asked for.
 ABOVE_0 = [(p, t) for p, t in VALUES if p != t]
 WEIGHTED = [{"loss": "plateau", "weight": 0.25}, {"loss": "mse", "weight": 1.5}, {"loss": "l1"}]
@@ -295,6 +299,8 @@ LOSSES = [
     ("composite", composite, ABOVE_0, [{"terms": WEIGHTED, "combine": "product"}]),
     ("transformed", transformed, VALUES, [{}, {"by": "tanh"}, {"by": {"scale": 0.3}}, {"by": {"power": 2.0}}]),
     ("transformed", transformed, ABOVE_0, [{"loss": "l1", "by": "sqrt"}, {"loss": "plateau", "by": {"power": 0.3}}]),
+    ("transformed", transformed, VALUES, [{"by": {"shift": -0.3}}]),
+    ("transformed", transformed, ABOVE_0, [{"loss": "asymmetric", "by": "even"}, {"loss": "poorly_conditioned", "by": "folded"}]),
     ("formula", formula, VALUES, [{}, OWN]),
     # Options that another set is without, each by itself.
     ("plateau", plateau, VALUES, [{"edge": 0.3}, {"slope": 0.25}, {"level": -1.0}]),

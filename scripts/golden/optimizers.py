@@ -25,7 +25,7 @@ import schedulefree
 import torch
 from known import known
 from pytorch_optimizer.optimizer.psgd import precondition_update_prob_schedule
-from references import ConjugateGradients, Double, Optax, Recursion, Scaled, Searched, Split, Torch
+from references import ConjugateGradients, Double, Optax, Recursion, Scaled, Searched, Split, Torch, WeakWolfe
 from references import laprop, mars, momo, probed, shampoo
 from torch import optim
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
@@ -518,6 +518,11 @@ def lbfgs(tolerance=1e-7, max_evaluations=25, **search):
                  search=search)
 
 
+def kinked(line_search):
+    assert line_search == "weak_wolfe"
+    return WeakWolfe()
+
+
 def conjugate(tolerance=1e-7, max_evaluations=25, **search):
     return ConjugateGradients(tolerance=1e-4, gtol=tolerance, max_ls=max_evaluations, **search)
 
@@ -682,6 +687,7 @@ ALONE = [
     ("gradient_descent", ("network", 2.0), lambda max_evaluations=30: backtracking(1e-4, 0.5, max_evaluations - 1),
      [{}, {"max_evaluations": 2}]),
     ("lbfgs", "rosenbrock", lbfgs, each(c1=0.4, tolerance=1.0)),
+    ("lbfgs", "rosenbrock", kinked, each(line_search="weak_wolfe")),
     ("lbfgs", "network", lbfgs, [{"c2": 0.1}, {"c2": 0.1, "max_evaluations": 1}]),
     ("nonlinear_cg", "rosenbrock", conjugate, each(c2=0.2, tolerance=1.0)),
     ("nonlinear_cg", "network", conjugate, [{"c2": 0.9}, {"c1": 0.5, "c2": 0.9}]),

@@ -144,6 +144,58 @@ def direct_fit(loss, seeds, dim=16, spread=1.0):
     return case({"direct_fit": {"dim": dim, "spread": spread}}, loss, seeds, starts, at)
 
 
+READOUTS = {
+    "identity": lambda p: p,
+    "sigmoid": torch.sigmoid,
+    "softmax": lambda p: torch.softmax(p, -1),
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "exp": torch.exp,
+    "product": lambda p: p.prod(-1),
+    "first": lambda p: p[..., 0],
+}
+
+
+def free_fit(loss, seeds, step=0, shape=(16,), **options):
+    """`shape` is that of the predictions."""
+    def lane(seed):
+        y = options["target"] if "target" in options else Stream("diagnose: target", seed).normals(16)
+        if "start" in options:
+            start = np.array(options["start"]["array"]["values"])
+        else:
+            start = y + 2.0 * Stream("diagnose: start", seed).normals(len(y))
+        return np.array(y), start
+
+    read = READOUTS[options.get("readout", "identity")]
+    targets, starts = zip(*map(lane, seeds))
+    scale = options.get("noise", 0.0)
+    noise = [scale * Stream("diagnose: noise", seed, step).normals(len(y)) for seed, y in zip(seeds, targets)]
+
+    def value(lane, q):
+        seen = q.reshape(shape) if options.get("sees") == "prediction" else read(q.reshape(shape))
+        return loss_of(loss)(seen, torch.tensor(targets[lane] + noise[lane]).reshape(seen.shape))
+
+    def at(lane, p):
+        readout = read(torch.tensor(p).reshape(shape)).reshape(-1)
+        return *differentiate(lambda q: value(lane, q), p), rms(readout, targets[lane])
+
+    return case({"free_fit": options} if options else "free_fit", loss, seeds, starts, at, step)
+
+
+def free_fits(seeds):
+    pairs = {"array": {"values": [0.3, -1.2, 0.7, 2.0, -0.4, 0.1], "shape": [3, 2]}}
+    rows = {"target": [0.2, 0.3, 0.5, 0.6, 0.3, 0.1], "start": {"array": {**pairs["array"], "shape": [2, 3]}}}
+    cases = [free_fit(loss, seeds) for loss in ("mse", "plateau")]
+    cases += [free_fit("mse", seeds, readout=name) for name in ("sigmoid", "relu", "tanh", "exp")]
+    cases += [free_fit("bce_with_logits", seeds, readout="sigmoid", sees=sees, target=[0.1] * 16) for sees in ("readout", "prediction")]
+    cases += [free_fit("mse", seeds, shape=(2,), target=[1.0, -2.0])]
+    cases += [free_fit("mse", seeds, start={"array": {"values": [0.5 * i for i in range(16)], "shape": [16]}})]
+    cases += [free_fit("mse", seeds[:2], step=step, noise=0.5) for step in (0, 3)]
+    cases += [free_fit("mse", [1], shape=(3, 2), readout=name, start=pairs, target=[0.5, 1.0, -1.0]) for name in ("product", "first")]
+    # Targets in rows, as the readout is.
+    return cases + [free_fit("mse", [1], shape=(6,), readout="softmax", target=rows["target"], start={"array": {**pairs["array"], "shape": [6]}})]
+
+
 def line_fit(loss, seeds, **options):
     o = {"slope": 3.0, "intercept": 2.0, "points": 64, "noise": 0.0, "spread": 1.0} | options
     x = np.linspace(-2, 2, o["points"])
@@ -611,6 +663,7 @@ def main():
     seeds = [1, 2, 12345678901234567890]
     cases = [direct_fit(loss, seeds, dim=5, spread=0.7) for loss in ("mse", "l1", "plateau", HUBER)]
     cases += [direct_fit("mse", [1])]
+    cases += free_fits(seeds)
     cases += [line_fit(loss, seeds) for loss in ("mse", "plateau")]
     cases += [line_fit(HUBER, seeds, slope=-1.0, intercept=0.5, points=11, noise=0.5, spread=2.0)]
     cases += [line_fit("mse", seeds, spread=0.0, noise=1.0)]

@@ -5,6 +5,7 @@ parameters hold, and a function that returns where the answer is (the parameters
 """
 
 import functools
+import math
 import sys
 
 import jax
@@ -251,6 +252,67 @@ class ConjugateGradients:
             now = torch.from_numpy(points[min(k + 1, len(points) - 1)])
             with torch.no_grad():
                 for p, part in zip(parameters, now.split(sizes)):
+                    p.copy_(part.reshape(p.shape))
+
+        return step, lambda: parameters
+
+
+def bisected(f, x, d, t, loss, slope, c1=1e-4, c2=0.9, max_evaluations=25):
+    """The step along d, and its evaluations, by algorithm 2.6 of Lewis & Overton 2013, "Nonsmooth optimization via
+    quasi-Newton methods": `f` gives loss and gradient, `t` is tried first. 0 where no step falls enough."""
+    low, high = 0.0, math.inf
+    for evaluations in range(1, max_evaluations + 2):
+        value, gradient = f(x + t * d)
+        if not value <= loss + c1 * t * slope:
+            high = t
+        elif gradient @ d < c2 * slope:
+            low = t
+        else:
+            return t, evaluations
+        # They double; how fast the bracket grows is free.
+        t = (low + high) / 2 if high < math.inf else 4 * low
+    return low, evaluations
+
+
+class WeakWolfe:
+    """BFGS from the last pairs of steps and gradient changes, its matrix written out, with that search."""
+
+    graph, problems, rising, constant, tolerance = False, None, False, False, None
+
+    def __init__(self, history=100, **search):
+        self.label = call("the published algorithms in NumPy", {"history": history} | search if search else {})
+        self.history, self.search = history, search
+
+    def make(self, parameters, rate):
+        pairs, last = [], []
+
+        def step(k, closure):
+            flat = lambda tensors: np.concatenate([t.detach().numpy().ravel() for t in tensors])
+
+            def both(x):
+                parts = torch.from_numpy(x).split([p.numel() for p in parameters])
+                leaves = [part.reshape(p.shape).clone().requires_grad_() for part, p in zip(parts, parameters)]
+                value = closure.function(*leaves)
+                return value.item(), flat(torch.autograd.grad(value, leaves))
+
+            x = flat(parameters)
+            loss, g = both(x)
+            for s, before in last:
+                y = g - before
+                if s @ y > 1e-14 * np.linalg.norm(s) * np.linalg.norm(y):
+                    pairs.append((s, y))
+            d, first = -g, rate(k) / np.linalg.norm(g)
+            if pairs:
+                s, y = pairs[-1]
+                h, one = np.eye(len(x)) * (s @ y) / (y @ y), np.eye(len(x))
+                for s, y in pairs[-self.history :]:
+                    v = one - np.outer(y, s) / (s @ y)
+                    h = v.T @ h @ v + np.outer(s, s) / (s @ y)
+                d, first = -h @ g, 1.0
+            t, _ = bisected(both, x, d, first, loss, g @ d, **self.search)
+            last[:] = [(t * d, g)] if t else []
+            with torch.no_grad():
+                for p, part in zip(parameters, torch.from_numpy(x + t * d).split([p.numel() for p in parameters])):
                     p.copy_(part.reshape(p.shape))
 
         return step, lambda: parameters

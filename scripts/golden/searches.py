@@ -11,11 +11,12 @@ evaluations of its search.
 
 import json
 
+import numpy as np
 import torch
 from known import known
 from optimizers import FOLDER, backtracking
 from problems import Stream
-from references import Searched
+from references import Searched, bisected
 
 # Named for what they meet. The first step of L-BFGS is lr, where the slope is 1 or −1.
 # Where there is no kink, the slope is 1, 0 or −1 times what the kinks around weigh.
@@ -71,6 +72,17 @@ def lbfgs(kinks, start, lr, c1=1e-4, c2=0.9, max_evaluations=25):
     return {"point": p.item(), "evaluations": calls - 1}
 
 
+def weak(kinks, start, lr, c1=1e-4, c2=0.9, max_evaluations=25):
+    """Down the gradient by lr, and on by the search of Lewis & Overton."""
+    slope = lambda p: sum(w * np.sign(p - k) for w, k in kinks)
+    both = lambda p: (f(kinks, torch.from_numpy(p)).item(), np.array([slope(p[0])], dtype=float))
+    p = np.array([start])
+    loss, g = both(p)
+    options = {"c1": c1, "c2": c2, "max_evaluations": max_evaluations}
+    t, evaluations = bisected(both, p, -g, lr / abs(g[0]), loss, -g[0] ** 2, **options)
+    return {"point": float(p[0] - t * g[0]), "evaluations": evaluations}
+
+
 def descent(kinks, start, lr, c1=1e-4, shrink=0.5, max_evaluations=30):
     p = torch.nn.Parameter(torch.tensor([start]))
     step, _ = backtracking(c1, shrink, max_evaluations - 1).make([p], lambda _: lr)
@@ -101,6 +113,10 @@ def main():
     for name, kinks, start, options, lr in cases:
         case = {"name": name, "kinks": kinks, "start": start, "lr": lr}
         searches.append({**case, "optimizer": {"lbfgs": options}, **lbfgs(kinks, start, lr, **options)})
+    for name, kinks, options in EDGES:
+        case = {"name": f"weak: {name}", "kinks": kinks, "start": 0.0, "lr": 1.0}
+        given = {"line_search": "weak_wolfe", **options}
+        searches.append({**case, "optimizer": {"lbfgs": given}, **weak(kinks, 0.0, 1.0, **options)})
     for name, kinks, start, options, lr in [
         ("a fall of c1 exactly", [[0.5, 0.5], [0.5, 4.0]], 0.0, {"c1": 0.5}, 1.0),
         ("a fall of c1 exactly, after two", [[1.0, 0.25]], 0.0, {"c1": 0.5}, 1.0),

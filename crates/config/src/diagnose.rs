@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use causes::Cause;
 use losses::{Loss, Targets};
 use optimizers::{Optimizer, Schedule};
 use problems::{Classes, Draws, FreeFit, Normal, Problem, Readout, Sees, Values};
@@ -92,8 +91,8 @@ pub struct Case {
     pub dtype: Dtype,
     /// What everything random is drawn from.
     pub seed: u64,
-    /// The cause that was planted, in a suite.
-    pub planted: Option<Cause>,
+    /// The code of the cause that was planted, in a suite.
+    pub planted: Option<String>,
     /// The text that says all this.
     pub text: String,
 }
@@ -106,15 +105,15 @@ pub fn read_case(path: &Path) -> Result<Case, ConfigError> {
     parse_case(path, &read_text(path)?)
 }
 
-/// Reads and checks a file of many cases.
+/// Reads and checks a file of many cases, each with one of these causes.
 ///
 /// # Errors
 /// As [`read_case`].
-pub fn read_suite(path: &Path) -> Result<Vec<Case>, ConfigError> {
+pub fn read_suite(path: &Path, causes: &[&str]) -> Result<Vec<Case>, ConfigError> {
     let text = read_text(path)?;
     let source = Source::new(path, &text);
     let suite: Suite = source.read()?;
-    suite.case.iter().map(|entry| check(&source, entry.as_ref(), true)).collect()
+    suite.case.iter().map(|entry| check(&source, entry.as_ref(), Some(causes))).collect()
 }
 
 /// Checks the text of a config; `file` is what messages call it, and its folder is where its files are.
@@ -124,29 +123,25 @@ pub fn read_suite(path: &Path) -> Result<Vec<Case>, ConfigError> {
 pub fn parse_case(file: impl AsRef<Path>, text: &str) -> Result<Case, ConfigError> {
     let source = Source::new(file.as_ref(), text);
     let entry: Entry = source.read()?;
-    check(&source, &entry, false)
+    check(&source, &entry, None)
 }
 
-fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigError> {
+fn check(source: &Source, entry: &Entry, suite: Option<&[&str]>) -> Result<Case, ConfigError> {
     // A case of a suite has no folder, so its name may be a sentence.
-    let name = if suite { entry.name.as_ref().to_owned() } else { check_name(source, &entry.name)? };
+    let name =
+        if suite.is_some() { entry.name.as_ref().to_owned() } else { check_name(source, &entry.name)? };
     let subject = match &entry.problem {
         Some(problem) => problem_of(source, entry, problem)?,
         None => Subject::Fit(fit(source, entry)?),
     };
     let optimizer = source.optional(entry.optimizer.as_ref())?;
     let schedule = source.optional(entry.schedule.as_ref())?;
-    let planted = match &entry.cause {
-        Some(cause) => {
-            let known = Cause::named(cause.as_ref());
-            let near = registry::nearest(cause.as_ref(), Cause::ALL.iter().map(|cause| cause.code()));
-            let help = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
-            let message = format!("there is no cause `{}`", cause.as_ref());
-            source.require(cause, known.is_some(), &message, &help)?;
-            known
-        }
-        None => None,
-    };
+    if let (Some(cause), Some(causes)) = (&entry.cause, suite) {
+        let planted = cause.as_ref().as_str();
+        let near = registry::nearest(planted, causes.iter().copied());
+        let help = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
+        source.require(cause, causes.contains(&planted), &format!("there is no cause `{planted}`"), &help)?;
+    }
     Ok(Case {
         name,
         subject,
@@ -157,7 +152,7 @@ fn check(source: &Source, entry: &Entry, suite: bool) -> Result<Case, ConfigErro
         tolerance: source.above(0.0, entry.tolerance.as_ref(), "tolerance")?,
         dtype: entry.dtype.into(),
         seed: entry.seed,
-        planted,
+        planted: entry.cause.as_ref().map(|cause| cause.as_ref().clone()),
         text: source.text().to_owned(),
     })
 }

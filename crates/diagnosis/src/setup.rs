@@ -53,23 +53,23 @@ impl Setup {
         Evaluator::new(changed(workload, self.seeded), self.model.seed, Kind::Double).ok()
     }
 
-    /// Rates between two powers of ten, for a sweep; fewer where an evaluation is dear.
-    pub fn grid(&self, from: i32, to: i32) -> Vec<f64> {
-        let each = match self.model.is_fused() {
-            _ if self.model.size() > 20_000 || self.random => 1,
+    /// Rates between two powers of ten, for a sweep of a model; fewer where an evaluation is dear.
+    pub fn grid(&self, model: &Evaluator, from: i32, to: i32) -> Vec<f64> {
+        let each = match model.is_fused() {
+            _ if model.size() > 20_000 || self.random => 1,
             true => 3,
             false => 2,
         };
         (from * each..=to * each).map(|k| libm::pow(10.0, f64::from(k) / f64::from(each))).collect()
     }
+}
 
-    /// The most steps of a run in such a sweep.
-    pub fn most_in_a_grid(&self) -> u64 {
-        match self.model.size() {
-            0..=1000 if self.model.is_fused() => 1000,
-            0..=20_000 => 300,
-            _ => 60,
-        }
+/// The most steps of a run in such a sweep.
+pub(super) fn most_in_a_grid(model: &Evaluator) -> u64 {
+    match model.size() {
+        0..=1000 if model.is_fused() => 1000,
+        0..=20_000 => 300,
+        _ => 60,
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Candidate, How, Outcome, Rates, Training};
 use crate::line::line_fit;
 use crate::probe::Probes;
 use crate::run::{MOST, Rules, Way, by_lbfgs, round, train};
-use crate::setup::{Setup, own_way};
+use crate::setup::{Setup, most_in_a_grid, own_way};
 use config::diagnose::Case;
 use engine::{Evaluator, LaneResult, Until};
 
@@ -114,11 +114,11 @@ fn trained(
         own_steps = run.reached();
         rows.push(row(run, case.lr, false));
     }
-    let most = own_steps.map_or(rules.budget, |steps| steps / 2).min(setup.most_in_a_grid());
+    let most = own_steps.map_or(rules.budget, |steps| steps / 2).min(most_in_a_grid(model));
     let tuned: Vec<(f64, LaneResult)> = if training.rates == Rates::Others {
         probes.sweep.clone()
     } else {
-        let rates = grid(setup, training.rates, case.lr);
+        let rates = grid(setup, model, training.rates, case.lr);
         let budget = if rates.is_empty() { 0 } else { most };
         let runs = train(model, &way, &rates, Rules { budget, until: Until::First, ..rules }, None);
         rates.into_iter().zip(runs).collect()
@@ -133,12 +133,12 @@ fn trained(
     rows
 }
 
-fn grid(setup: &Setup, rates: Rates, lr: f64) -> Vec<f64> {
+fn grid(setup: &Setup, model: &Evaluator, rates: Rates, lr: f64) -> Vec<f64> {
     let (base, factors) = match rates {
         Rates::Own | Rates::Others => return Vec::new(),
-        Rates::Multiples => (lr, setup.grid(-3, 5)),
-        Rates::Smaller => (lr, setup.grid(-3, 0)),
-        Rates::Lengths => (setup.unit, setup.grid(-3, 1)),
+        Rates::Multiples => (lr, setup.grid(model, -3, 5)),
+        Rates::Smaller => (lr, setup.grid(model, -3, 0)),
+        Rates::Lengths => (setup.unit, setup.grid(model, -3, 1)),
     };
     factors.into_iter().map(|factor| round(base * factor)).filter(|rate| *rate != lr).collect()
 }

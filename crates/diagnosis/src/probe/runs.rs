@@ -7,7 +7,7 @@ use problems::Draw;
 
 use super::along;
 use crate::run::{Rules, Way, round, search, train};
-use crate::setup::Setup;
+use crate::setup::{Setup, most_in_a_grid};
 use engine::{Evaluator, LaneResult, Until};
 
 /// Whether steps differ at one point.
@@ -64,7 +64,7 @@ pub(super) fn sweep(
         setup,
         way,
         lr,
-        setup.grid(-3, 5),
+        setup.grid(&setup.model, -3, 5),
         Rules { budget: run.reached().unwrap_or(rules.budget), ..rules },
     )
 }
@@ -79,7 +79,7 @@ fn at_multiples(
 ) -> Vec<(f64, LaneResult)> {
     let mut rates: Vec<f64> = factors.into_iter().map(|factor| round(lr * factor)).collect();
     rates.retain(|rate| *rate != lr);
-    let budget = rules.budget.min(setup.most_in_a_grid());
+    let budget = rules.budget.min(most_in_a_grid(&setup.model));
     let runs = train(&setup.model, way, &rates, Rules { budget, until: Until::First, ..rules }, None);
     rates.into_iter().zip(runs).collect()
 }
@@ -103,7 +103,7 @@ pub(super) fn best_smaller(
     if !thresholds::overshoots(baseline) {
         return None;
     }
-    let mut factors = setup.grid(-3, 0);
+    let mut factors = setup.grid(&setup.model, -3, 0);
     factors.retain(|factor| round(lr * factor) < lr);
     let budget = baseline.reached.unwrap_or(rules.budget);
     best(&at_multiples(setup, way, lr, factors, Rules { budget, ..rules }), lr)

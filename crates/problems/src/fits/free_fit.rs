@@ -173,7 +173,15 @@ impl FreeFit {
             Readout::Product | Readout::First => start.shape[..start.shape.len().max(1) - 1].to_vec(),
             Readout::TorchScript(exported) => {
                 let module = Replicas::load(&exported.file, 1, (kind, Device::Cpu))?;
-                read(&module, &start.tensor(kind).set_requires_grad(true))?.size()
+                let returned = read(&module, &start.tensor(kind).set_requires_grad(true))?;
+                if !returned.requires_grad() {
+                    return Err(format!(
+                        "`{}`: what `forward` returns has no gradient by the prediction: a readout that detaches or \
+                         rounds has nothing to train",
+                        module.name()
+                    ));
+                }
+                returned.size()
             }
             _ => start.shape.clone(),
         };
@@ -296,12 +304,6 @@ fn read(module: &Replicas, prediction: &Tensor) -> Result<Tensor, String> {
     if !returned.is_floating_point() {
         let kind = returned.kind();
         return Err(format!("`{name}`: `forward` returns {kind:?}: return a floating-point tensor"));
-    }
-    if prediction.requires_grad() && !returned.requires_grad() {
-        return Err(format!(
-            "`{name}`: what `forward` returns has no gradient by the prediction: a readout that detaches or rounds has \
-             nothing to train"
-        ));
     }
     Ok(returned)
 }

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use causes::Cause;
 use clap::Args;
 use diagnosis::{Answer, diagnose};
 use files::{Folder, LockError};
@@ -191,9 +192,10 @@ fn progress_bar() -> ProgressBar {
 
 /// The cases of suite files, each with its file.
 pub(crate) fn suite_cases(files: &[PathBuf]) -> Result<Vec<(Case, PathBuf)>, ConfigError> {
+    let causes: Vec<&str> = Cause::ALL.iter().map(|cause| cause.code()).collect();
     let mut cases = Vec::new();
     for file in files {
-        cases.extend(read_suite(file)?.into_iter().map(|case| (case, file.clone())));
+        cases.extend(read_suite(file, &causes)?.into_iter().map(|case| (case, file.clone())));
     }
     Ok(cases)
 }

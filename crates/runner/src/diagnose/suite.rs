@@ -60,7 +60,7 @@ fn find(case: &Case, file: &Path) -> Found {
     Found {
         file: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         name: case.name.clone(),
-        planted: case.planted.unwrap_or(Cause::Healthy),
+        planted: case.planted.as_deref().and_then(Cause::named).unwrap_or(Cause::Healthy),
         own: reached.unwrap_or(case.steps),
         answer: answer.map(|answer| answer.diagnosis),
     }

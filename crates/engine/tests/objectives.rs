@@ -6,11 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use config::plan::{Lane, Settings};
+use engine::{Evaluator, LaneResult, Objective, Training, Until};
 use optimizers::{Optimizer, Schedule};
 use problems::{Batch, Draw, Graph};
 use records::{Dtype, Engine, Outcome, Role};
-use runner::engine::{Evaluator, LaneResult, Objective, Training, Until};
-use runner::plan::{Lane, Settings};
 use tch::{Device, Kind, Tensor};
 
 /// Trains on libtorch in float64 at these rates.
