@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Kind, Tensor};
 
-use crate::{Entry, Fuse, Kernel, Targets, options};
+use crate::{Entry, Fuse, Targets, options};
 
 options! {
     /// The cross-entropy of class probabilities that are given as logits.
@@ -39,11 +39,7 @@ options! {
     source: "Bridle 1990, Probabilistic Interpretation of Feedforward Classification Network Outputs; PyTorch’s CrossEntropyLoss",
 }
 
-impl<F: Float> Fuse<F> for CrossEntropy {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for CrossEntropy {}
 
 impl Entry for CrossEntropy {
     fn targets(&self) -> Targets {

@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Kernel, Lanes, Targets, options};
+use crate::{Entry, Fuse, Lanes, Targets, options};
 
 options! {
     /// How little two sets overlap, the one given by logits of membership.
@@ -36,11 +36,7 @@ options! {
     source: "Milletari, Navab & Ahmadi 2016, V-Net",
 }
 
-impl<F: Float> Fuse<F> for Dice {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for Dice {}
 
 impl Entry for Dice {
     fn targets(&self) -> Targets {

@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::spectral::{check_windows, hop_of};
-use crate::{Entry, Fuse, Kernel, Targets, options};
+use crate::{Entry, Fuse, Targets, options};
 
 options! {
     /// The distance of two waveforms in their temporal envelopes.
@@ -43,11 +43,7 @@ options! {
     source: "the temporal term of the question’s audio story",
 }
 
-impl<F: Float> Fuse<F> for Envelope {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for Envelope {}
 
 impl Entry for Envelope {
     fn targets(&self) -> Targets {

@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Kernel, Lanes, Targets, mean_of_lanes, options};
+use crate::{Entry, Fuse, Lanes, Targets, mean_of_lanes, options};
 
 options! {
     /// The negative log-likelihood of a normal distribution whose variance is learnt from the residuals.
@@ -37,11 +37,7 @@ options! {
     source: "Nix & Weigend 1994, Estimating the Mean and Variance of the Target Probability Distribution",
 }
 
-impl<F: Float> Fuse<F> for LearntGaussianNll {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for LearntGaussianNll {}
 
 impl Entry for LearntGaussianNll {
     fn targets(&self) -> Targets {

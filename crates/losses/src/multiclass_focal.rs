@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::{Entry, Fuse, Kernel, Targets, options};
+use crate::{Entry, Fuse, Targets, options};
 
 options! {
     /// Cross-entropy of many classes that cares less for what is already told right.
@@ -38,11 +38,7 @@ options! {
     source: "Lin, Goyal, Girshick, He & Dollár 2017, Focal Loss for Dense Object Detection",
 }
 
-impl<F: Float> Fuse<F> for MulticlassFocal {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for MulticlassFocal {}
 
 impl Entry for MulticlassFocal {
     fn targets(&self) -> Targets {

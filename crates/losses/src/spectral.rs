@@ -3,7 +3,7 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Kernel, Lanes, Targets, options};
+use crate::{Entry, Fuse, Lanes, Targets, options};
 
 options! {
     /// The distance of two waveforms in the magnitudes of their spectra, at several resolutions.
@@ -66,11 +66,7 @@ pub enum Weighting {
     A,
 }
 
-impl<F: Float> Fuse<F> for Spectral {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for Spectral {}
 
 /// Whether lengths of windows are usable.
 pub(crate) fn check_windows(windows: &[i64], hop: f64) -> Result<(), String> {

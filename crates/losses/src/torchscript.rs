@@ -4,7 +4,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, File, Files, Fuse, Kernel, Lanes, Replicas, Targets, Term};
+use crate::{Entry, File, Files, Fuse, Lanes, Replicas, Targets, Term};
 
 options! {
     /// A loss of your own, exported from PyTorch as a TorchScript module.
@@ -48,11 +48,7 @@ options! {
     source: "yours",
 }
 
-impl<F: Float> Fuse<F> for TorchScript {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for TorchScript {}
 
 impl Entry for TorchScript {
     fn targets(&self) -> Targets {

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Draw, Entry, Fuse, require};
+use crate::{Batch, Draw, Entry, Fuse, require};
 
 options! {
     /// The partials of a decaying tone, to be found from its sound.
@@ -129,11 +129,7 @@ impl Entry for Audio {
     }
 }
 
-impl<F: Float> Fuse<F> for Audio {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for Audio {}
 
 struct OnTensors {
     /// What each partial of the reference goes through until each sample, `[partials, samples]`.

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Draw, Entry, Fuse, require};
+use crate::{Batch, Draw, Entry, Fuse, require};
 
 options! {
     /// A product of weights that is to be 1: a deep linear network with one unit a layer.
@@ -61,11 +61,7 @@ impl Entry for Chain {
     }
 }
 
-impl<F: Float> Fuse<F> for Chain {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for Chain {}
 
 struct OnTensors {
     /// `[lanes, depth]`

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 use crate::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::minibatches::Minibatches;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Block, Draw, Entry, Fuse, require};
+use crate::{Batch, Batching, Draw, Entry, Fuse, require};
 
 options! {
     /// A network that is to give handwritten digits back through a narrow layer.
@@ -65,11 +65,7 @@ impl Entry for DigitsAutoencoder {
     }
 }
 
-impl<F: Float> Fuse<F> for DigitsAutoencoder {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for DigitsAutoencoder {}
 
 struct OnTensors {
     model: DigitsAutoencoder,

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 use crate::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::minibatches::Minibatches;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Draw, Entry, Fuse, Losses, require};
 
 options! {
     /// A multilayer perceptron that reads handwritten digits.
@@ -67,11 +67,7 @@ impl Entry for DigitsMlp {
     }
 }
 
-impl<F: Float> Fuse<F> for DigitsMlp {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for DigitsMlp {}
 
 struct OnTensors {
     model: DigitsMlp,

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Draw, Entry, Fuse, require};
+use crate::{Batch, Draw, Entry, Fuse, require};
 
 options! {
     /// Two thin matrices whose product is to be a given one.
@@ -78,11 +78,7 @@ impl Entry for MatrixFactorisation {
     }
 }
 
-impl<F: Float> Fuse<F> for MatrixFactorisation {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for MatrixFactorisation {}
 
 /// The products `[lanes, rows, columns]` of factors.
 fn product(factors: &[Tensor]) -> Tensor {

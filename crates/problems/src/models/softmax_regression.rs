@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::data::{Table, softmax_regression};
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Draw, Entry, Fuse, Losses, require};
 
 options! {
     /// Softmax regression with a ridge: which of three kinds is an iris, or a wine.
@@ -69,11 +69,7 @@ impl Entry for SoftmaxRegression {
     }
 }
 
-impl<F: Float> Fuse<F> for SoftmaxRegression {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for SoftmaxRegression {}
 
 struct OnTensors {
     ridge: f64,
