@@ -1,49 +1,35 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, options};
 
-/// The squared error, weighted where the prediction is above the target.
-///
-/// ```text
-/// d = prediction − target
-/// loss = scale·d²    for d > 0
-///        d²          for d ≤ 0
-/// ```
-/// With the default scale of 5 it is the `AsymmetricLoss` of the question that this project answers.
-/// Minimising it estimates the expectile 1/(1 + scale) of the targets (Newey & Powell 1987,
-/// “Asymmetric Least Squares Estimation and Testing”), not their mean: at scale 5 the 1/6-expectile.
-///
-/// Checked against: the same lines in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Asymmetric, Elementwise};
-/// use numeric::Dual;
-/// let above = Asymmetric::default().value(Dual::variable(1.5_f64), Dual::fixed(1.0));
-/// assert_eq!((above.value, above.slope), (1.25, 5.0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Asymmetric {
-    /// The weight of the squared error where the prediction is above the target.
-    pub scale: f64,
-}
-
-impl Default for Asymmetric {
-    fn default() -> Self {
-        Self { scale: 5.0 }
+options! {
+    /// The squared error, weighted where the prediction is above the target.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = scale·d²    for d > 0
+    ///        d²          for d ≤ 0
+    /// ```
+    /// With the default scale of 5 it is the `AsymmetricLoss` of the question that this project answers.
+    /// Minimising it estimates the expectile 1/(1 + scale) of the targets (Newey & Powell 1987,
+    /// “Asymmetric Least Squares Estimation and Testing”), not their mean: at scale 5 the 1/6-expectile.
+    ///
+    /// Checked against: the same lines in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Asymmetric, Elementwise};
+    /// use numeric::Dual;
+    /// let above = Asymmetric::default().value(Dual::variable(1.5_f64), Dual::fixed(1.0));
+    /// assert_eq!((above.value, above.slope), (1.25, 5.0));
+    /// ```
+    pub struct Asymmetric {
+        /// The weight of the squared error where the prediction is above the target.
+        pub scale: f64 = 5.0,
     }
-}
-
-impl Described for Asymmetric {
-    fn info(&self) -> Info {
-        Info {
-            summary: "squared error, weighted where the prediction is too high",
-            formula: "scale·d² for d > 0, d² for d ≤ 0",
-            source: "AsymmetricLoss of “Why is custom loss function decreasing slowly?” (2025)",
-        }
-    }
+    summary: "squared error, weighted where the prediction is too high",
+    formula: "scale·d² for d > 0, d² for d ≤ 0",
+    source: "AsymmetricLoss of “Why is custom loss function decreasing slowly?” (2025)",
 }
 
 impl Elementwise for Asymmetric {

@@ -1,57 +1,43 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::stable::{FAR, Residual};
 use crate::{Elementwise, options};
 
-/// A family of robust losses with one shape parameter.
-///
-/// ```text
-/// d = prediction − target,  b = |alpha − 2|
-/// loss = b/alpha·(((d/c)²/b + 1)^(alpha/2) − 1)
-///        ½·(d/c)²            for alpha = 2
-///        ln(½·(d/c)² + 1)    for alpha = 0
-/// ```
-/// alpha = 2 is the squared error, 1 pseudo-Huber (Charbonnier), 0 Cauchy, −2 Geman–McClure; towards −∞ it is
-/// Welsch. Near the target it is ½·(d/c)² for every alpha. Any finite alpha; next to 0 and 2 as exact as elsewhere:
-/// where the power is near 1 it is taken by expm1 and log1p.
-///
-/// Source: Barron 2019, “A General and Adaptive Robust Loss Function”. Differs from the paper: alpha is an
-/// option and isn't learnt, and −∞ is `welsch`. The paper has no default; here it is 1.
-///
-/// Checked against: the formula in PyTorch 2.13, value and gradient, near the target in more digits than `float64`
-/// has, and against the losses that it contains.
-///
-/// ```
-/// use losses::{Barron, Elementwise};
-/// use numeric::Dual;
-/// let d = Barron::default().value(Dual::variable(3_f64.sqrt()), Dual::fixed(0.0));
-/// assert!((d.value - 1.0).abs() < 1e-15 && (d.slope - 3_f64.sqrt() / 2.0).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Barron {
-    /// The shape: how little outliers pull (dimensionless).
-    pub alpha: f64,
-    /// The |d| around which the parabola bends, in units of the prediction.
-    pub c: f64,
-}
-
-impl Default for Barron {
-    fn default() -> Self {
-        Self { alpha: 1.0, c: 1.0 }
+options! {
+    /// A family of robust losses with one shape parameter.
+    ///
+    /// ```text
+    /// d = prediction − target,  b = |alpha − 2|
+    /// loss = b/alpha·(((d/c)²/b + 1)^(alpha/2) − 1)
+    ///        ½·(d/c)²            for alpha = 2
+    ///        ln(½·(d/c)² + 1)    for alpha = 0
+    /// ```
+    /// alpha = 2 is the squared error, 1 pseudo-Huber (Charbonnier), 0 Cauchy, −2 Geman–McClure; towards −∞ it is
+    /// Welsch. Near the target it is ½·(d/c)² for every alpha. Any finite alpha; next to 0 and 2 as exact as elsewhere:
+    /// where the power is near 1 it is taken by expm1 and log1p.
+    ///
+    /// Source: Barron 2019, “A General and Adaptive Robust Loss Function”. Differs from the paper: alpha is an
+    /// option and isn't learnt, and −∞ is `welsch`. The paper has no default; here it is 1.
+    ///
+    /// Checked against: the formula in PyTorch 2.13, value and gradient, near the target in more digits than `float64`
+    /// has, and against the losses that it contains.
+    ///
+    /// ```
+    /// use losses::{Barron, Elementwise};
+    /// use numeric::Dual;
+    /// let d = Barron::default().value(Dual::variable(3_f64.sqrt()), Dual::fixed(0.0));
+    /// assert!((d.value - 1.0).abs() < 1e-15 && (d.slope - 3_f64.sqrt() / 2.0).abs() < 1e-15);
+    /// ```
+    pub struct Barron {
+        /// The shape: how little outliers pull (dimensionless).
+        pub alpha: f64 = 1.0,
+        /// The |d| around which the parabola bends, in units of the prediction.
+        pub c: f64 = 1.0,
     }
-}
-
-impl Described for Barron {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a family of robust losses, from squared error to Welsch",
-            formula: "|alpha − 2|/alpha·(((d/c)²/|alpha − 2| + 1)^(alpha/2) − 1)",
-            source: "Barron 2019, A General and Adaptive Robust Loss Function",
-        }
-    }
+    summary: "a family of robust losses, from squared error to Welsch",
+    formula: "|alpha − 2|/alpha·(((d/c)²/|alpha − 2| + 1)^(alpha/2) − 1)",
+    source: "Barron 2019, A General and Adaptive Robust Loss Function",
 }
 
 impl Elementwise for Barron {

@@ -1,45 +1,37 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::Elementwise;
 
-/// The binary cross-entropy of a probability that is given as a logit.
-///
-/// ```text
-/// x = prediction (a logit), y = target (a probability, 0 ≤ y ≤ 1)
-/// loss = −y·ln σ(x) − (1 − y)·ln(1 − σ(x))
-///      = softplus(−|x|) + (1 − y)·x    for x > 0
-///        softplus(−|x|) − y·x          for x ≤ 0
-/// ```
-/// in nats. Its slope is σ(x) − y. Neither term is below 0, so nothing cancels: a confident right answer
-/// keeps a small loss and slope (e⁻¹⁰⁰ at a logit of 100) for either class.
-///
-/// Source: logistic regression (Cox 1958, “The Regression Analysis of Binary Sequences”).
-///
-/// Checked against: `torch.nn.functional.binary_cross_entropy_with_logits` of PyTorch 2.13, value and
-/// gradient. PyTorch computes (1 − y)·x − ln σ(x), which rounds to 0 below a logit of −17 (`float32`)
-/// where y = 0.
-///
-/// ```
-/// use losses::{BceWithLogits, Elementwise};
-/// use numeric::Dual;
-/// let undecided = BceWithLogits::default().value(Dual::variable(0.0_f64), Dual::fixed(0.25));
-/// assert_eq!(undecided.slope, 0.25);
-/// assert!((undecided.value - 2_f64.ln()).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BceWithLogits {}
-
-impl Described for BceWithLogits {
-    fn info(&self) -> Info {
-        Info {
-            summary: "binary cross-entropy of a logit",
-            formula: "−y·ln σ(x) − (1 − y)·ln(1 − σ(x))",
-            source: "Cox 1958, The Regression Analysis of Binary Sequences; PyTorch’s BCEWithLogitsLoss",
-        }
-    }
+options! {
+    /// The binary cross-entropy of a probability that is given as a logit.
+    ///
+    /// ```text
+    /// x = prediction (a logit), y = target (a probability, 0 ≤ y ≤ 1)
+    /// loss = −y·ln σ(x) − (1 − y)·ln(1 − σ(x))
+    ///      = softplus(−|x|) + (1 − y)·x    for x > 0
+    ///        softplus(−|x|) − y·x          for x ≤ 0
+    /// ```
+    /// in nats. Its slope is σ(x) − y. Neither term is below 0, so nothing cancels: a confident right answer
+    /// keeps a small loss and slope (e⁻¹⁰⁰ at a logit of 100) for either class.
+    ///
+    /// Source: logistic regression (Cox 1958, “The Regression Analysis of Binary Sequences”).
+    ///
+    /// Checked against: `torch.nn.functional.binary_cross_entropy_with_logits` of PyTorch 2.13, value and
+    /// gradient. PyTorch computes (1 − y)·x − ln σ(x), which rounds to 0 below a logit of −17 (`float32`)
+    /// where y = 0.
+    ///
+    /// ```
+    /// use losses::{BceWithLogits, Elementwise};
+    /// use numeric::Dual;
+    /// let undecided = BceWithLogits::default().value(Dual::variable(0.0_f64), Dual::fixed(0.25));
+    /// assert_eq!(undecided.slope, 0.25);
+    /// assert!((undecided.value - 2_f64.ln()).abs() < 1e-15);
+    /// ```
+    pub struct BceWithLogits {}
+    summary: "binary cross-entropy of a logit",
+    formula: "−y·ln σ(x) − (1 − y)·ln(1 − σ(x))",
+    source: "Cox 1958, The Regression Analysis of Binary Sequences; PyTorch’s BCEWithLogitsLoss",
 }
 
 impl Elementwise for BceWithLogits {

@@ -1,51 +1,37 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::stable::Residual;
 use crate::{Elementwise, options};
 
-/// A loss that grows like a logarithm: outliers pull ever less.
-///
-/// ```text
-/// d = prediction − target
-/// loss = c²/2·ln(1 + (d/c)²)
-/// ```
-/// Near the target it is ½·d². The default c is the one with 95 % efficiency under normal noise of variance 1. It is, up to
-/// a constant, the negative log-likelihood of a Cauchy distribution, and also called Lorentzian.
-///
-/// Source: Black & Anandan 1996, “The Robust Estimation of Multiple Motions”; constants as in Holland & Welsch
-/// 1977, “Robust Regression Using Iteratively Reweighted Least-Squares”.
-///
-/// Checked against: c²·ln hypot(1, d/c), and log1p of v near the target, in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, Cauchy};
-/// use numeric::Dual;
-/// let d = Cauchy { c: 1.0 }.value(Dual::variable(1.0_f64), Dual::fixed(0.0));
-/// assert!((d.value - 0.5 * 2_f64.ln()).abs() < 1e-15 && d.slope == 0.5);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Cauchy {
-    /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
-    pub c: f64,
-}
-
-impl Default for Cauchy {
-    fn default() -> Self {
-        Self { c: 2.385 }
+options! {
+    /// A loss that grows like a logarithm: outliers pull ever less.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = c²/2·ln(1 + (d/c)²)
+    /// ```
+    /// Near the target it is ½·d². The default c is the one with 95 % efficiency under normal noise of variance 1. It is, up to
+    /// a constant, the negative log-likelihood of a Cauchy distribution, and also called Lorentzian.
+    ///
+    /// Source: Black & Anandan 1996, “The Robust Estimation of Multiple Motions”; constants as in Holland & Welsch
+    /// 1977, “Robust Regression Using Iteratively Reweighted Least-Squares”.
+    ///
+    /// Checked against: c²·ln hypot(1, d/c), and log1p of v near the target, in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, Cauchy};
+    /// use numeric::Dual;
+    /// let d = Cauchy { c: 1.0 }.value(Dual::variable(1.0_f64), Dual::fixed(0.0));
+    /// assert!((d.value - 0.5 * 2_f64.ln()).abs() < 1e-15 && d.slope == 0.5);
+    /// ```
+    pub struct Cauchy {
+        /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
+        pub c: f64 = 2.385,
     }
-}
-
-impl Described for Cauchy {
-    fn info(&self) -> Info {
-        Info {
-            summary: "loss that grows like a logarithm (Lorentzian)",
-            formula: "c²/2·ln(1 + (d/c)²)",
-            source: "Holland & Welsch 1977, Robust Regression Using Iteratively Reweighted Least-Squares",
-        }
-    }
+    summary: "loss that grows like a logarithm (Lorentzian)",
+    formula: "c²/2·ln(1 + (d/c)²)",
+    source: "Holland & Welsch 1977, Robust Regression Using Iteratively Reweighted Least-Squares",
 }
 
 impl Elementwise for Cauchy {

@@ -1,7 +1,7 @@
 //! Losses put together of others.
 
 use numeric::{Float, LANES, Row, Rows, rows, vectorize};
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -10,36 +10,42 @@ use crate::{
     Entry, File, Files, Fuse, Kernel, L1, Lanes, Loss, Mse, Replicas, Targets, Term, mean_of_lanes, options,
 };
 
-/// A weighted sum or product of losses.
-///
-/// ```text
-/// sum:      loss = Σₖ wₖ·mean ℓₖ
-/// product:  loss = Πₖ (mean ℓₖ)^wₖ
-/// ```
-/// with the mean over the elements of a lane. Each term is recorded beside the loss in `terms.csv`: its share
-/// wₖ·mean ℓₖ, the norm of its gradient, and the cosine between its gradient and that of all other terms
-/// together, which is −1 where it pulls exactly against them. The terms of a product are those of its logarithm,
-/// wₖ·ln mean ℓₖ; they must be above 0.
-///
-/// A sum of elementwise losses has a fused kernel. A product couples the elements and runs on libtorch.
-///
-/// Checked against: the same expressions in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Entry, Loss};
-/// let text = r#"{"composite": {"terms": [{"loss": "mse"}, {"loss": "l1", "weight": 0.5}]}}"#;
-/// let loss: Loss = serde_json::from_str(text).unwrap();
-/// let (mut slope, mut value) = ([[0.0; 16]], [[0.0; 16]]);
-/// loss.kernel::<f64>().unwrap().mean(1, &[[3.0; 16]], &[[1.0; 16]], &mut slope, &mut value);
-/// assert_eq!((value[0][0], slope[0][0]), (5.0, 4.5));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Composite {
-    /// What it is put together of.
-    pub terms: Vec<Weighted>,
-    /// How.
-    pub combine: Combine,
+options! {
+    /// A weighted sum or product of losses.
+    ///
+    /// ```text
+    /// sum:      loss = Σₖ wₖ·mean ℓₖ
+    /// product:  loss = Πₖ (mean ℓₖ)^wₖ
+    /// ```
+    /// with the mean over the elements of a lane. Each term is recorded beside the loss in `terms.csv`: its share
+    /// wₖ·mean ℓₖ, the norm of its gradient, and the cosine between its gradient and that of all other terms
+    /// together, which is −1 where it pulls exactly against them. The terms of a product are those of its logarithm,
+    /// wₖ·ln mean ℓₖ; they must be above 0.
+    ///
+    /// A sum of elementwise losses has a fused kernel. A product couples the elements and runs on libtorch.
+    ///
+    /// Checked against: the same expressions in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Entry, Loss};
+    /// let text = r#"{"composite": {"terms": [{"loss": "mse"}, {"loss": "l1", "weight": 0.5}]}}"#;
+    /// let loss: Loss = serde_json::from_str(text).unwrap();
+    /// let (mut slope, mut value) = ([[0.0; 16]], [[0.0; 16]]);
+    /// loss.kernel::<f64>().unwrap().mean(1, &[[3.0; 16]], &[[1.0; 16]], &mut slope, &mut value);
+    /// assert_eq!((value[0][0], slope[0][0]), (5.0, 4.5));
+    /// ```
+    pub struct Composite {
+        /// What it is put together of.
+        pub terms: Vec<Weighted> = [Loss::Mse(Mse::default()), Loss::L1(L1::default())]
+            .map(|loss| Weighted { loss, weight: 1.0 })
+            .to_vec(),
+        /// How.
+        pub combine: Combine = Combine::Sum,
+    }
+    summary: "a weighted sum or product of losses, each recorded by itself",
+    formula: "sum: Σ wₖ·mean ℓₖ;  product: Π (mean ℓₖ)^wₖ\n\
+              { composite = { terms = [{ loss = \"mse\" }, { loss = \"l1\", weight = 0.1 }] } }",
+    source: "the question’s losses that “incorporate a composite of several factors”",
 }
 
 /// The most terms of a composite: each is computed by itself where a step is recorded, and compared with each other.
@@ -69,25 +75,6 @@ pub enum Combine {
     Sum,
     /// Each to the power of its weight, multiplied.
     Product,
-}
-
-impl Default for Composite {
-    fn default() -> Self {
-        let term = |loss| Weighted { loss, weight: 1.0 };
-        let terms = vec![term(Loss::Mse(Mse::default())), term(Loss::L1(L1::default()))];
-        Self { terms, combine: Combine::Sum }
-    }
-}
-
-impl Described for Composite {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a weighted sum or product of losses, each recorded by itself",
-            formula: "sum: Σ wₖ·mean ℓₖ;  product: Π (mean ℓₖ)^wₖ\n\
-                      { composite = { terms = [{ loss = \"mse\" }, { loss = \"l1\", weight = 0.1 }] } }",
-            source: "the question’s losses that “incorporate a composite of several factors”",
-        }
-    }
 }
 
 impl Entry for Composite {

@@ -1,57 +1,45 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Kind, Tensor};
 
-use crate::{Entry, Fuse, Kernel, Targets, options};
+use crate::{Entry, Fuse, Targets, options};
 
-/// The cross-entropy of class probabilities that are given as logits.
-///
-/// ```text
-/// x = prediction (a vector of logits), k = target (the index of the true class)
-/// loss = (1 − label_smoothing)·(−ln softmax(x)ₖ) + label_smoothing·mean over j of (−ln softmax(x)ⱼ)
-/// ```
-/// with −ln softmax(x)ₖ = ln Σⱼ exp(xⱼ) − xₖ, in nats. Without smoothing its slope is softmax(x), minus 1 at the true class. The largest logit is subtracted
-/// before the exponentials, so that no logit overflows.
-///
-/// Shapes, as in PyTorch: logits `[n, classes, …]` (or `[classes]` alone), targets `int64` that broadcast
-/// to `[n, …]`; the result is `[n, …]`. It isn't elementwise and has no fused kernel. Panics where a
-/// target is no class, as PyTorch does.
-///
-/// Source: softmax regression (Bridle 1990, “Probabilistic Interpretation of Feedforward Classification
-/// Network Outputs”); label smoothing: Szegedy et al. 2016, “Rethinking the Inception Architecture”.
-///
-/// Checked against: `torch.nn.functional.cross_entropy` of PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{CrossEntropy, Entry};
-/// use tch::Tensor;
-/// let logits = Tensor::from_slice(&[0.0_f64, 3_f64.ln()]);
-/// let loss = CrossEntropy::default().tensor(&logits, &Tensor::from(1_i64));
-/// assert!((loss.double_value(&[]) - (4.0_f64 / 3.0).ln()).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CrossEntropy {
-    /// The share of a target that is spread over all classes, from 0 to 1.
-    pub label_smoothing: f64,
-}
-
-impl Described for CrossEntropy {
-    fn info(&self) -> Info {
-        Info {
-            summary: "cross-entropy of a vector of logits and the true class",
-            formula: "ln Σⱼ exp(xⱼ) − (1 − label_smoothing)·xₖ − label_smoothing·mean xⱼ",
-            source: "Bridle 1990, Probabilistic Interpretation of Feedforward Classification Network Outputs; PyTorch’s CrossEntropyLoss",
-        }
+options! {
+    /// The cross-entropy of class probabilities that are given as logits.
+    ///
+    /// ```text
+    /// x = prediction (a vector of logits), k = target (the index of the true class)
+    /// loss = (1 − label_smoothing)·(−ln softmax(x)ₖ) + label_smoothing·mean over j of (−ln softmax(x)ⱼ)
+    /// ```
+    /// with −ln softmax(x)ₖ = ln Σⱼ exp(xⱼ) − xₖ, in nats. Without smoothing its slope is softmax(x), minus 1 at the true class. The largest logit is subtracted
+    /// before the exponentials, so that no logit overflows.
+    ///
+    /// Shapes, as in PyTorch: logits `[n, classes, …]` (or `[classes]` alone), targets `int64` that broadcast
+    /// to `[n, …]`; the result is `[n, …]`. It isn't elementwise and has no fused kernel. Panics where a
+    /// target is no class, as PyTorch does.
+    ///
+    /// Source: softmax regression (Bridle 1990, “Probabilistic Interpretation of Feedforward Classification
+    /// Network Outputs”); label smoothing: Szegedy et al. 2016, “Rethinking the Inception Architecture”.
+    ///
+    /// Checked against: `torch.nn.functional.cross_entropy` of PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{CrossEntropy, Entry};
+    /// use tch::Tensor;
+    /// let logits = Tensor::from_slice(&[0.0_f64, 3_f64.ln()]);
+    /// let loss = CrossEntropy::default().tensor(&logits, &Tensor::from(1_i64));
+    /// assert!((loss.double_value(&[]) - (4.0_f64 / 3.0).ln()).abs() < 1e-15);
+    /// ```
+    pub struct CrossEntropy {
+        /// The share of a target that is spread over all classes, from 0 to 1.
+        pub label_smoothing: f64 = 0.0,
     }
+    summary: "cross-entropy of a vector of logits and the true class",
+    formula: "ln Σⱼ exp(xⱼ) − (1 − label_smoothing)·xₖ − label_smoothing·mean xⱼ",
+    source: "Bridle 1990, Probabilistic Interpretation of Feedforward Classification Network Outputs; PyTorch’s CrossEntropyLoss",
 }
 
-impl<F: Float> Fuse<F> for CrossEntropy {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for CrossEntropy {}
 
 impl Entry for CrossEntropy {
     fn targets(&self) -> Targets {

@@ -1,49 +1,35 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, options, stable::positive_part};
 
-/// The squared error beyond a zone in which nothing counts.
-///
-/// ```text
-/// d = prediction − target
-/// loss = ½·max(0, |d| − width)²
-/// ```
-/// It has a whole interval of minimisers, and a slope that vanishes towards it.
-///
-/// Source: the squared form of the penalty in Boyd & Vandenberghe 2004, “Convex Optimization”, §6.1.2, which
-/// itself is `epsilon_insensitive`.
-///
-/// Checked against: `0.5 * torch.relu((p - t).abs() - width) ** 2` in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{DeadZone, Elementwise};
-/// use numeric::Dual;
-/// let far = DeadZone { width: 1.0 }.value(Dual::variable(-3.0_f64), Dual::fixed(0.0));
-/// assert_eq!((far.value, far.slope), (2.0, -2.0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DeadZone {
-    /// The |d| up to which nothing counts, in units of the prediction.
-    pub width: f64,
-}
-
-impl Default for DeadZone {
-    fn default() -> Self {
-        Self { width: 0.1 }
+options! {
+    /// The squared error beyond a zone in which nothing counts.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = ½·max(0, |d| − width)²
+    /// ```
+    /// It has a whole interval of minimisers, and a slope that vanishes towards it.
+    ///
+    /// Source: the squared form of the penalty in Boyd & Vandenberghe 2004, “Convex Optimization”, §6.1.2, which
+    /// itself is `epsilon_insensitive`.
+    ///
+    /// Checked against: `0.5 * torch.relu((p - t).abs() - width) ** 2` in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{DeadZone, Elementwise};
+    /// use numeric::Dual;
+    /// let far = DeadZone { width: 1.0 }.value(Dual::variable(-3.0_f64), Dual::fixed(0.0));
+    /// assert_eq!((far.value, far.slope), (2.0, -2.0));
+    /// ```
+    pub struct DeadZone {
+        /// The |d| up to which nothing counts, in units of the prediction.
+        pub width: f64 = 0.1,
     }
-}
-
-impl Described for DeadZone {
-    fn info(&self) -> Info {
-        Info {
-            summary: "squared error beyond a zone in which nothing counts",
-            formula: "½·max(0, |d| − width)²",
-            source: "after Boyd & Vandenberghe 2004, Convex Optimization, §6.1.2",
-        }
-    }
+    summary: "squared error beyond a zone in which nothing counts",
+    formula: "½·max(0, |d| − width)²",
+    source: "after Boyd & Vandenberghe 2004, Convex Optimization, §6.1.2",
 }
 
 impl Elementwise for DeadZone {

@@ -1,60 +1,42 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Kernel, Lanes, Targets, options};
+use crate::{Entry, Fuse, Lanes, Targets, options};
 
-/// How little two sets overlap, the one given by logits of membership.
-///
-/// ```text
-/// p = σ(prediction), y = target (0 or 1)
-/// loss = 1 − (2·Σ p·y + smooth) / (Σ p + Σ y + smooth)
-/// ```
-/// with sums over all elements of a lane: one number a lane. It couples the elements and has no fused kernel. smooth
-/// makes two empty sets the same set.
-///
-/// Source: Milletari, Navab & Ahmadi 2016, “V-Net: Fully Convolutional Neural Networks for Volumetric Medical
-/// Image Segmentation”. Differs from the paper: sums of p and y where it has sums of squares, as most published code
-/// has it, and `smooth`.
-///
-/// Checked against: the same expression in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Dice, Entry};
-/// use tch::Tensor;
-/// let logits = Tensor::from_slice(&[0.0_f64, 0.0]);
-/// let loss = Dice::default().tensor(&logits, &Tensor::from_slice(&[1.0_f64, 0.0]));
-/// assert!((loss.double_value(&[]) - 1.0 / 3.0).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Dice {
-    /// What is added above and below, in elements.
-    pub smooth: f64,
-}
-
-impl Default for Dice {
-    fn default() -> Self {
-        Self { smooth: 1.0 }
+options! {
+    /// How little two sets overlap, the one given by logits of membership.
+    ///
+    /// ```text
+    /// p = σ(prediction), y = target (0 or 1)
+    /// loss = 1 − (2·Σ p·y + smooth) / (Σ p + Σ y + smooth)
+    /// ```
+    /// with sums over all elements of a lane: one number a lane. It couples the elements and has no fused kernel. smooth
+    /// makes two empty sets the same set.
+    ///
+    /// Source: Milletari, Navab & Ahmadi 2016, “V-Net: Fully Convolutional Neural Networks for Volumetric Medical
+    /// Image Segmentation”. Differs from the paper: sums of p and y where it has sums of squares, as most published code
+    /// has it, and `smooth`.
+    ///
+    /// Checked against: the same expression in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Dice, Entry};
+    /// use tch::Tensor;
+    /// let logits = Tensor::from_slice(&[0.0_f64, 0.0]);
+    /// let loss = Dice::default().tensor(&logits, &Tensor::from_slice(&[1.0_f64, 0.0]));
+    /// assert!((loss.double_value(&[]) - 1.0 / 3.0).abs() < 1e-15);
+    /// ```
+    pub struct Dice {
+        /// What is added above and below, in elements.
+        pub smooth: f64 = 1.0,
     }
+    summary: "how little two sets overlap, the one given by logits",
+    formula: "1 − (2·Σ p·y + smooth) / (Σ p + Σ y + smooth),  p = σ(x)",
+    source: "Milletari, Navab & Ahmadi 2016, V-Net",
 }
 
-impl Described for Dice {
-    fn info(&self) -> Info {
-        Info {
-            summary: "how little two sets overlap, the one given by logits",
-            formula: "1 − (2·Σ p·y + smooth) / (Σ p + Σ y + smooth),  p = σ(x)",
-            source: "Milletari, Navab & Ahmadi 2016, V-Net",
-        }
-    }
-}
-
-impl<F: Float> Fuse<F> for Dice {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for Dice {}
 
 impl Entry for Dice {
     fn targets(&self) -> Targets {

@@ -1,67 +1,49 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::spectral::{check_windows, hop_of};
-use crate::{Entry, Fuse, Kernel, Targets, options};
+use crate::{Entry, Fuse, Targets, options};
 
-/// The distance of two waveforms in their temporal envelopes.
-///
-/// ```text
-/// e(frame) = √(mean over the frame of x² + eps²)
-/// loss = Σ over windows of mean over frames of |e − e*|
-/// ```
-/// The waveform is the last dimension, of any length, padded with zeros at the ends so that frames are centred on
-/// multiples of the hop. `eps` is an amplitude, and keeps the slope finite in silence. The envelope
-/// is the root mean square, which doesn't see frequencies above that of a window: a tone of another pitch has
-/// the same.
-///
-/// Source: the temporal term of the question's audio story; frame-wise root mean square as in Engel et al. 2020, “DDSP”,
-/// where it is the loudness's forerunner.
-///
-/// Checked against: `unfold` in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Entry, Envelope};
-/// use tch::Tensor;
-/// let envelope = Envelope { windows: vec![2], hop: 1.0, ..Envelope::default() };
-/// // Frames of two samples around 0 and 2: (0, 3), (3, 0); against silence.
-/// let loss = envelope.tensor(&Tensor::from_slice(&[3.0_f64, 3.0]), &Tensor::from_slice(&[0.0_f64, 0.0]));
-/// assert!((loss.double_value(&[]) - 4.5_f64.sqrt()).abs() < 2e-5);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Envelope {
-    /// The lengths of the frames, in samples.
-    pub windows: Vec<i64>,
-    /// How far a frame lies from the next, as a share of its length.
-    pub hop: f64,
-    /// The amplitude that is added to every frame, in squares.
-    pub eps: f64,
-}
-
-impl Default for Envelope {
-    fn default() -> Self {
-        Self { windows: vec![256], hop: 0.25, eps: 1e-5 }
+options! {
+    /// The distance of two waveforms in their temporal envelopes.
+    ///
+    /// ```text
+    /// e(frame) = √(mean over the frame of x² + eps²)
+    /// loss = Σ over windows of mean over frames of |e − e*|
+    /// ```
+    /// The waveform is the last dimension, of any length, padded with zeros at the ends so that frames are centred on
+    /// multiples of the hop. `eps` is an amplitude, and keeps the slope finite in silence. The envelope
+    /// is the root mean square, which doesn't see frequencies above that of a window: a tone of another pitch has
+    /// the same.
+    ///
+    /// Source: the temporal term of the question's audio story; frame-wise root mean square as in Engel et al. 2020, “DDSP”,
+    /// where it is the loudness's forerunner.
+    ///
+    /// Checked against: `unfold` in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Entry, Envelope};
+    /// use tch::Tensor;
+    /// let envelope = Envelope { windows: vec![2], hop: 1.0, ..Envelope::default() };
+    /// // Frames of two samples around 0 and 2: (0, 3), (3, 0); against silence.
+    /// let loss = envelope.tensor(&Tensor::from_slice(&[3.0_f64, 3.0]), &Tensor::from_slice(&[0.0_f64, 0.0]));
+    /// assert!((loss.double_value(&[]) - 4.5_f64.sqrt()).abs() < 2e-5);
+    /// ```
+    pub struct Envelope {
+        /// The lengths of the frames, in samples.
+        pub windows: Vec<i64> = vec![256],
+        /// How far a frame lies from the next, as a share of its length.
+        pub hop: f64 = 0.25,
+        /// The amplitude that is added to every frame, in squares.
+        pub eps: f64 = 1e-5,
     }
+    summary: "distance of two waveforms in their envelopes, frame by frame",
+    formula: "Σ over windows of mean over frames of |e − e*|,  e = √(mean x² + eps²)",
+    source: "the temporal term of the question’s audio story",
 }
 
-impl Described for Envelope {
-    fn info(&self) -> Info {
-        Info {
-            summary: "distance of two waveforms in their envelopes, frame by frame",
-            formula: "Σ over windows of mean over frames of |e − e*|,  e = √(mean x² + eps²)",
-            source: "the temporal term of the question’s audio story",
-        }
-    }
-}
-
-impl<F: Float> Fuse<F> for Envelope {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for Envelope {}
 
 impl Entry for Envelope {
     fn targets(&self) -> Targets {

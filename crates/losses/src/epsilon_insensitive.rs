@@ -1,49 +1,35 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, options, stable::positive_part};
 
-/// The absolute error beyond a margin; nothing within it.
-///
-/// ```text
-/// d = prediction − target
-/// loss = max(0, |d| − epsilon)
-/// ```
-/// The loss of support vector regression, also called deadzone-linear. Where it is 0 its slope is 0, the edge
-/// included.
-///
-/// Source: Vapnik 1995, “The Nature of Statistical Learning Theory”. The default is that of scikit-learn's `SVR`.
-///
-/// Checked against: `torch.relu((p - t).abs() - epsilon)` in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, EpsilonInsensitive};
-/// use numeric::Dual;
-/// let far = EpsilonInsensitive { epsilon: 0.5 }.value(Dual::variable(-2.0_f64), Dual::fixed(0.0));
-/// assert_eq!((far.value, far.slope), (1.5, -1.0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EpsilonInsensitive {
-    /// The |d| up to which nothing counts, in units of the prediction.
-    pub epsilon: f64,
-}
-
-impl Default for EpsilonInsensitive {
-    fn default() -> Self {
-        Self { epsilon: 0.1 }
+options! {
+    /// The absolute error beyond a margin; nothing within it.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = max(0, |d| − epsilon)
+    /// ```
+    /// The loss of support vector regression, also called deadzone-linear. Where it is 0 its slope is 0, the edge
+    /// included.
+    ///
+    /// Source: Vapnik 1995, “The Nature of Statistical Learning Theory”. The default is that of scikit-learn's `SVR`.
+    ///
+    /// Checked against: `torch.relu((p - t).abs() - epsilon)` in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, EpsilonInsensitive};
+    /// use numeric::Dual;
+    /// let far = EpsilonInsensitive { epsilon: 0.5 }.value(Dual::variable(-2.0_f64), Dual::fixed(0.0));
+    /// assert_eq!((far.value, far.slope), (1.5, -1.0));
+    /// ```
+    pub struct EpsilonInsensitive {
+        /// The |d| up to which nothing counts, in units of the prediction.
+        pub epsilon: f64 = 0.1,
     }
-}
-
-impl Described for EpsilonInsensitive {
-    fn info(&self) -> Info {
-        Info {
-            summary: "absolute error beyond a margin, nothing within it",
-            formula: "max(0, |d| − epsilon)",
-            source: "Vapnik 1995, The Nature of Statistical Learning Theory",
-        }
-    }
+    summary: "absolute error beyond a margin, nothing within it",
+    formula: "max(0, |d| − epsilon)",
+    source: "Vapnik 1995, The Nature of Statistical Learning Theory",
 }
 
 impl Elementwise for EpsilonInsensitive {

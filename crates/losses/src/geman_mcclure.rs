@@ -1,50 +1,37 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::stable::{FAR, Residual};
 use crate::{Elementwise, options};
 
-/// A loss that is bounded: outliers pull like 1/|d|³.
-///
-/// ```text
-/// d = prediction − target
-/// loss = ½·d² / (1 + (d/c)²)
-/// ```
-/// Near the target it is ½·d², far from it c²/2.
-///
-/// Source: Geman & McClure 1985, “Bayesian Image Analysis: An Application to Single Photon Emission Tomography”, there
-/// without the factor ½ and with c = 1.
-///
-/// Checked against: the same formula in PyTorch 2.13, value, and gradient d/(1 + (d/c)²)².
-///
-/// ```
-/// use losses::{Elementwise, GemanMcclure};
-/// use numeric::Dual;
-/// let d = GemanMcclure { c: 2.0 }.value(Dual::variable(2.0_f64), Dual::fixed(0.0));
-/// assert_eq!((d.value, d.slope), (1.0, 0.5));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GemanMcclure {
-    /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
-    pub c: f64,
-}
-
-impl Default for GemanMcclure {
-    fn default() -> Self {
-        Self { c: 1.0 }
+options! {
+    /// A loss that is bounded: outliers pull like 1/|d|³.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = ½·d² / (1 + (d/c)²)
+    /// ```
+    /// Near the target it is ½·d², far from it c²/2.
+    ///
+    /// Source: Geman & McClure 1985, “Bayesian Image Analysis: An Application to Single Photon Emission Tomography”, there
+    /// without the factor ½ and with c = 1.
+    ///
+    /// Checked against: the same formula in PyTorch 2.13, value, and gradient d/(1 + (d/c)²)².
+    ///
+    /// ```
+    /// use losses::{Elementwise, GemanMcclure};
+    /// use numeric::Dual;
+    /// let d = GemanMcclure { c: 2.0 }.value(Dual::variable(2.0_f64), Dual::fixed(0.0));
+    /// assert_eq!((d.value, d.slope), (1.0, 0.5));
+    /// ```
+    pub struct GemanMcclure {
+        /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
+        pub c: f64 = 1.0,
     }
-}
-
-impl Described for GemanMcclure {
-    fn info(&self) -> Info {
-        Info {
-            summary: "bounded loss, whose outliers pull like 1/|d|³",
-            formula: "½·d² / (1 + (d/c)²)",
-            source: "Geman & McClure 1985, Bayesian Image Analysis: An Application to Single Photon Emission Tomography",
-        }
-    }
+    summary: "bounded loss, whose outliers pull like 1/|d|³",
+    formula: "½·d² / (1 + (d/c)²)",
+    source:
+        "Geman & McClure 1985, Bayesian Image Analysis: An Application to Single Photon Emission Tomography",
 }
 
 impl Elementwise for GemanMcclure {

@@ -1,41 +1,33 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::Elementwise;
 use crate::stable::positive_part;
 
-/// How far a score is from being right by a margin of 1.
-///
-/// ```text
-/// s = 2·target − 1, the target being 0 or 1
-/// loss = max(0, 1 − s·prediction)
-/// ```
-/// Targets are those of the other classification losses, 0 and 1, and not −1 and 1. The score is the prediction;
-/// its sign is the class. At the kink the slope is 0.
-///
-/// Source: Cortes & Vapnik 1995, “Support-Vector Networks”.
-///
-/// Checked against: `torch.relu(1 - s * p)` in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, Hinge};
-/// use numeric::Dual;
-/// let wrong = Hinge::default().value(Dual::variable(-2.0_f64), Dual::fixed(1.0));
-/// assert_eq!((wrong.value, wrong.slope), (3.0, -1.0));
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Hinge {}
-
-impl Described for Hinge {
-    fn info(&self) -> Info {
-        Info {
-            summary: "how far a score is from being right by a margin of 1",
-            formula: "s = 2·target − 1: max(0, 1 − s·prediction)",
-            source: "Cortes & Vapnik 1995, Support-Vector Networks",
-        }
-    }
+options! {
+    /// How far a score is from being right by a margin of 1.
+    ///
+    /// ```text
+    /// s = 2·target − 1, the target being 0 or 1
+    /// loss = max(0, 1 − s·prediction)
+    /// ```
+    /// Targets are those of the other classification losses, 0 and 1, and not −1 and 1. The score is the prediction;
+    /// its sign is the class. At the kink the slope is 0.
+    ///
+    /// Source: Cortes & Vapnik 1995, “Support-Vector Networks”.
+    ///
+    /// Checked against: `torch.relu(1 - s * p)` in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, Hinge};
+    /// use numeric::Dual;
+    /// let wrong = Hinge::default().value(Dual::variable(-2.0_f64), Dual::fixed(1.0));
+    /// assert_eq!((wrong.value, wrong.slope), (3.0, -1.0));
+    /// ```
+    pub struct Hinge {}
+    summary: "how far a score is from being right by a margin of 1",
+    formula: "s = 2·target − 1: max(0, 1 − s·prediction)",
+    source: "Cortes & Vapnik 1995, Support-Vector Networks",
 }
 
 impl Elementwise for Hinge {

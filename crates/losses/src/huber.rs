@@ -1,47 +1,33 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, options};
 
-/// The squared error near the target, the absolute error far from it.
-///
-/// ```text
-/// d = prediction − target
-/// loss = ½·d²                   for |d| ≤ delta
-///        delta·(|d| − ½·delta)  beyond
-/// ```
-/// Source: Huber 1964, “Robust Estimation of a Location Parameter”.
-///
-/// Checked against: `torch.nn.functional.huber_loss` of PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, Huber};
-/// use numeric::Dual;
-/// let far = Huber::default().value(Dual::variable(-3.0_f64), Dual::fixed(0.0));
-/// assert_eq!((far.value, far.slope), (2.5, -1.0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Huber {
-    /// The |d| at which the parabola ends, in units of the prediction.
-    pub delta: f64,
-}
-
-impl Default for Huber {
-    fn default() -> Self {
-        Self { delta: 1.0 }
+options! {
+    /// The squared error near the target, the absolute error far from it.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = ½·d²                   for |d| ≤ delta
+    ///        delta·(|d| − ½·delta)  beyond
+    /// ```
+    /// Source: Huber 1964, “Robust Estimation of a Location Parameter”.
+    ///
+    /// Checked against: `torch.nn.functional.huber_loss` of PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, Huber};
+    /// use numeric::Dual;
+    /// let far = Huber::default().value(Dual::variable(-3.0_f64), Dual::fixed(0.0));
+    /// assert_eq!((far.value, far.slope), (2.5, -1.0));
+    /// ```
+    pub struct Huber {
+        /// The |d| at which the parabola ends, in units of the prediction.
+        pub delta: f64 = 1.0,
     }
-}
-
-impl Described for Huber {
-    fn info(&self) -> Info {
-        Info {
-            summary: "squared error near the target, absolute error far from it",
-            formula: "½·d² for |d| ≤ delta, delta·(|d| − ½·delta) beyond",
-            source: "Huber 1964, Robust Estimation of a Location Parameter; PyTorch’s HuberLoss",
-        }
-    }
+    summary: "squared error near the target, absolute error far from it",
+    formula: "½·d² for |d| ≤ delta, delta·(|d| − ½·delta) beyond",
+    source: "Huber 1964, Robust Estimation of a Location Parameter; PyTorch’s HuberLoss",
 }
 
 impl Elementwise for Huber {

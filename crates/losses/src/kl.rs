@@ -1,43 +1,35 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::Elementwise;
 use crate::stable::{SERIES, exp_series};
 
-/// The Kullback–Leibler divergence of weights that are given as logarithms, normalised or not.
-///
-/// ```text
-/// x = prediction (the logarithm of a weight), t = target (a weight, 0 or above)
-/// loss = t·(ln t − x) − t + exp(x),   and exp(x) where t = 0
-/// ```
-/// in nats. Summed over two distributions that are normalised it is KL(target ‖ prediction), since −t + exp(x) adds up
-/// to 0. That part is what gives every element its own minimum, 0 at x = ln t: without it
-/// the loss falls for ever as x grows. Near its minimum it is computed by the series of t·(eᵘ − 1 − u), u = x − ln t.
-///
-/// Source: Csiszár 1991, “Why Least Squares and Maximum Entropy?” (there the I-divergence). Differs from PyTorch's
-/// `KLDivLoss` by −t + exp(x).
-///
-/// Checked against: `torch.nn.functional.kl_div(x, t) - t + torch.exp(x)` in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, Kl};
-/// use numeric::Dual;
-/// let d = Kl::default().value(Dual::variable(0.0_f64), Dual::fixed(2.0));
-/// assert!((d.value - (2.0 * 2_f64.ln() - 1.0)).abs() < 1e-15 && d.slope == -1.0);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Kl {}
-
-impl Described for Kl {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Kullback–Leibler divergence of weights that are given as logarithms",
-            formula: "t·(ln t − x) − t + exp(x)",
-            source: "Csiszár 1991, Why Least Squares and Maximum Entropy?",
-        }
-    }
+options! {
+    /// The Kullback–Leibler divergence of weights that are given as logarithms, normalised or not.
+    ///
+    /// ```text
+    /// x = prediction (the logarithm of a weight), t = target (a weight, 0 or above)
+    /// loss = t·(ln t − x) − t + exp(x),   and exp(x) where t = 0
+    /// ```
+    /// in nats. Summed over two distributions that are normalised it is KL(target ‖ prediction), since −t + exp(x) adds up
+    /// to 0. That part is what gives every element its own minimum, 0 at x = ln t: without it
+    /// the loss falls for ever as x grows. Near its minimum it is computed by the series of t·(eᵘ − 1 − u), u = x − ln t.
+    ///
+    /// Source: Csiszár 1991, “Why Least Squares and Maximum Entropy?” (there the I-divergence). Differs from PyTorch's
+    /// `KLDivLoss` by −t + exp(x).
+    ///
+    /// Checked against: `torch.nn.functional.kl_div(x, t) - t + torch.exp(x)` in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, Kl};
+    /// use numeric::Dual;
+    /// let d = Kl::default().value(Dual::variable(0.0_f64), Dual::fixed(2.0));
+    /// assert!((d.value - (2.0 * 2_f64.ln() - 1.0)).abs() < 1e-15 && d.slope == -1.0);
+    /// ```
+    pub struct Kl {}
+    summary: "Kullback–Leibler divergence of weights that are given as logarithms",
+    formula: "t·(ln t − x) − t + exp(x)",
+    source: "Csiszár 1991, Why Least Squares and Maximum Entropy?",
 }
 
 impl Elementwise for Kl {

@@ -1,39 +1,31 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::Elementwise;
 
-/// The absolute error.
-///
-/// ```text
-/// d = prediction − target
-/// loss = |d|
-/// ```
-/// Its slope is −1 or 1, and 0 exactly at the target.
-///
-/// Source: least absolute deviations (Boscovich 1757, Laplace 1793).
-///
-/// Checked against: `torch.nn.functional.l1_loss` of PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, L1};
-/// use numeric::Dual;
-/// let low = L1::default().value(Dual::variable(-2.0_f64), Dual::fixed(1.0));
-/// assert_eq!((low.value, low.slope), (3.0, -1.0));
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct L1 {}
-
-impl Described for L1 {
-    fn info(&self) -> Info {
-        Info {
-            summary: "absolute error",
-            formula: "|d|",
-            source: "least absolute deviations (Boscovich 1757); PyTorch’s L1Loss",
-        }
-    }
+options! {
+    /// The absolute error.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = |d|
+    /// ```
+    /// Its slope is −1 or 1, and 0 exactly at the target.
+    ///
+    /// Source: least absolute deviations (Boscovich 1757, Laplace 1793).
+    ///
+    /// Checked against: `torch.nn.functional.l1_loss` of PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, L1};
+    /// use numeric::Dual;
+    /// let low = L1::default().value(Dual::variable(-2.0_f64), Dual::fixed(1.0));
+    /// assert_eq!((low.value, low.slope), (3.0, -1.0));
+    /// ```
+    pub struct L1 {}
+    summary: "absolute error",
+    formula: "|d|",
+    source: "least absolute deviations (Boscovich 1757); PyTorch’s L1Loss",
 }
 
 impl Elementwise for L1 {

@@ -1,61 +1,43 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Kernel, Lanes, Targets, mean_of_lanes, options};
+use crate::{Entry, Fuse, Lanes, Targets, mean_of_lanes, options};
 
-/// The negative log-likelihood of a normal distribution whose variance is learnt from the residuals.
-///
-/// ```text
-/// d = prediction − target
-/// variance = max(mean d², least)           that which is likeliest, of all elements of a lane
-/// loss = ½·(ln variance + mean d²/variance)
-/// ```
-/// in nats, without the constant ½·ln 2π: one number a lane. It is where a variance that is a parameter of its own comes to
-/// for given predictions, so that nothing is left to learn, and it can't run away below `least`. It couples
-/// the elements and has no fused kernel.
-///
-/// Source: Nix & Weigend 1994, “Estimating the Mean and Variance of the Target Probability Distribution”, with
-/// one variance for all elements; that it may be maximised out: Seber & Wild 1989, “Nonlinear Regression”.
-///
-/// Checked against: `torch.nn.functional.gaussian_nll_loss` of PyTorch 2.13 with this variance, held fixed, value and
-/// gradient (the slope by the variance is 0 there).
-///
-/// ```
-/// use losses::{Entry, LearntGaussianNll};
-/// use tch::Tensor;
-/// let loss = LearntGaussianNll::default().tensor(&Tensor::from_slice(&[3.0, 1.0]), &Tensor::from_slice(&[1.0, 3.0]));
-/// assert!((loss.double_value(&[]) - 0.5 * (4_f64.ln() + 1.0)).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LearntGaussianNll {
-    /// The least variance, in squared units of the prediction.
-    pub least: f64,
-}
-
-impl Default for LearntGaussianNll {
-    fn default() -> Self {
-        Self { least: 1e-6 }
+options! {
+    /// The negative log-likelihood of a normal distribution whose variance is learnt from the residuals.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// variance = max(mean d², least)           that which is likeliest, of all elements of a lane
+    /// loss = ½·(ln variance + mean d²/variance)
+    /// ```
+    /// in nats, without the constant ½·ln 2π: one number a lane. It is where a variance that is a parameter of its own comes to
+    /// for given predictions, so that nothing is left to learn, and it can't run away below `least`. It couples
+    /// the elements and has no fused kernel.
+    ///
+    /// Source: Nix & Weigend 1994, “Estimating the Mean and Variance of the Target Probability Distribution”, with
+    /// one variance for all elements; that it may be maximised out: Seber & Wild 1989, “Nonlinear Regression”.
+    ///
+    /// Checked against: `torch.nn.functional.gaussian_nll_loss` of PyTorch 2.13 with this variance, held fixed, value and
+    /// gradient (the slope by the variance is 0 there).
+    ///
+    /// ```
+    /// use losses::{Entry, LearntGaussianNll};
+    /// use tch::Tensor;
+    /// let loss = LearntGaussianNll::default().tensor(&Tensor::from_slice(&[3.0, 1.0]), &Tensor::from_slice(&[1.0, 3.0]));
+    /// assert!((loss.double_value(&[]) - 0.5 * (4_f64.ln() + 1.0)).abs() < 1e-15);
+    /// ```
+    pub struct LearntGaussianNll {
+        /// The least variance, in squared units of the prediction.
+        pub least: f64 = 1e-6,
     }
+    summary: "negative log-likelihood of a normal distribution whose variance is learnt",
+    formula: "½·(ln variance + mean d²/variance),  variance = max(mean d², least)",
+    source: "Nix & Weigend 1994, Estimating the Mean and Variance of the Target Probability Distribution",
 }
 
-impl Described for LearntGaussianNll {
-    fn info(&self) -> Info {
-        Info {
-            summary: "negative log-likelihood of a normal distribution whose variance is learnt",
-            formula: "½·(ln variance + mean d²/variance),  variance = max(mean d², least)",
-            source: "Nix & Weigend 1994, Estimating the Mean and Variance of the Target Probability Distribution",
-        }
-    }
-}
-
-impl<F: Float> Fuse<F> for LearntGaussianNll {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for LearntGaussianNll {}
 
 impl Entry for LearntGaussianNll {
     fn targets(&self) -> Targets {

@@ -242,7 +242,9 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
 /// The fused form in one float type.
 pub trait Fuse<F: Float> {
     /// The kernel, or `None` where the loss is not elementwise.
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>>;
+    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
+        None
+    }
 }
 
 impl<L: Elementwise, F: Float> Fuse<F> for L {

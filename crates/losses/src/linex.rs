@@ -1,54 +1,40 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, options, stable::exp_minus_line};
 
-/// Linear on one side of the target, exponential on the other.
-///
-/// ```text
-/// d = prediction − target
-/// loss = b·(exp(a·d) − a·d − 1)
-/// ```
-/// For a > 0 too high is dear and too low is cheap; a < 0 is the mirror image; near the target it is ½·b·a²·d².
-/// Within |a·d| ≤ ½ it is computed by its series, where the difference has no digits left. Far on the
-/// exponential side it overflows: in `float32` beyond a·d = 88.
-///
-/// Source: Varian 1975, “A Bayesian Approach to Real Estate Assessment”; in this form Zellner 1986, “Bayesian
-/// Estimation and Prediction Using Asymmetric Loss Functions”.
-///
-/// Checked against: `b * (torch.expm1(a * d) - a * d)` in PyTorch 2.13, value and gradient, near the target in more
-/// digits than `float64` has.
-///
-/// ```
-/// use losses::{Elementwise, Linex};
-/// use numeric::Dual;
-/// let high = Linex::default().value(Dual::variable(2_f64.ln()), Dual::fixed(0.0));
-/// assert!((high.value - (1.0 - 2_f64.ln())).abs() < 1e-15 && (high.slope - 1.0).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Linex {
-    /// How asymmetric it is, and to which side, in units of 1/prediction; not 0.
-    pub a: f64,
-    /// Its scale.
-    pub b: f64,
-}
-
-impl Default for Linex {
-    fn default() -> Self {
-        Self { a: 1.0, b: 1.0 }
+options! {
+    /// Linear on one side of the target, exponential on the other.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = b·(exp(a·d) − a·d − 1)
+    /// ```
+    /// For a > 0 too high is dear and too low is cheap; a < 0 is the mirror image; near the target it is ½·b·a²·d².
+    /// Within |a·d| ≤ ½ it is computed by its series, where the difference has no digits left. Far on the
+    /// exponential side it overflows: in `float32` beyond a·d = 88.
+    ///
+    /// Source: Varian 1975, “A Bayesian Approach to Real Estate Assessment”; in this form Zellner 1986, “Bayesian
+    /// Estimation and Prediction Using Asymmetric Loss Functions”.
+    ///
+    /// Checked against: `b * (torch.expm1(a * d) - a * d)` in PyTorch 2.13, value and gradient, near the target in more
+    /// digits than `float64` has.
+    ///
+    /// ```
+    /// use losses::{Elementwise, Linex};
+    /// use numeric::Dual;
+    /// let high = Linex::default().value(Dual::variable(2_f64.ln()), Dual::fixed(0.0));
+    /// assert!((high.value - (1.0 - 2_f64.ln())).abs() < 1e-15 && (high.slope - 1.0).abs() < 1e-15);
+    /// ```
+    pub struct Linex {
+        /// How asymmetric it is, and to which side, in units of 1/prediction; not 0.
+        pub a: f64 = 1.0,
+        /// Its scale.
+        pub b: f64 = 1.0,
     }
-}
-
-impl Described for Linex {
-    fn info(&self) -> Info {
-        Info {
-            summary: "linear where the prediction is too low, exponential where it is too high (LINEX)",
-            formula: "b·(exp(a·d) − a·d − 1)",
-            source: "Varian 1975; Zellner 1986, Bayesian Estimation and Prediction Using Asymmetric Loss Functions",
-        }
-    }
+    summary: "linear where the prediction is too low, exponential where it is too high (LINEX)",
+    formula: "b·(exp(a·d) − a·d − 1)",
+    source: "Varian 1975; Zellner 1986, Bayesian Estimation and Prediction Using Asymmetric Loss Functions",
 }
 
 impl Elementwise for Linex {

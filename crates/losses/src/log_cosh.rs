@@ -1,45 +1,37 @@
 use std::f64::consts::LN_2;
 
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::Elementwise;
 
-/// The logarithm of the hyperbolic cosine of the error: ½·d² near the target, |d| − ln 2 far from it.
-///
-/// ```text
-/// d = prediction − target
-/// loss = ln cosh d
-/// ```
-/// Its slope is tanh d. It is computed as ln(1 + E² / (2 + 2·E)) with E = e^|d| − 1, which keeps every
-/// digit where d is small; beyond |d| = 20 it is |d| − ln 2, which is exact to the last digit of
-/// `f64` and can't overflow.
-///
-/// Source: Saleh & Saleh 2022, “Statistical Properties of the log-cosh Loss Function Used in Machine
-/// Learning”.
-///
-/// Checked against: ½·log1p(sinh² d), and |d| + softplus(−2·|d|) − ln 2 beyond 20, in PyTorch 2.13,
-/// value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, LogCosh};
-/// use numeric::Dual;
-/// let d = LogCosh::default().value(Dual::variable(2.0_f64), Dual::fixed(1.0));
-/// assert!((d.value - 1_f64.cosh().ln()).abs() < 1e-15 && (d.slope - 1_f64.tanh()).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogCosh {}
-
-impl Described for LogCosh {
-    fn info(&self) -> Info {
-        Info {
-            summary: "logarithm of the hyperbolic cosine of the error",
-            formula: "ln cosh d",
-            source: "Saleh & Saleh 2022, Statistical Properties of the log-cosh Loss Function",
-        }
-    }
+options! {
+    /// The logarithm of the hyperbolic cosine of the error: ½·d² near the target, |d| − ln 2 far from it.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = ln cosh d
+    /// ```
+    /// Its slope is tanh d. It is computed as ln(1 + E² / (2 + 2·E)) with E = e^|d| − 1, which keeps every
+    /// digit where d is small; beyond |d| = 20 it is |d| − ln 2, which is exact to the last digit of
+    /// `f64` and can't overflow.
+    ///
+    /// Source: Saleh & Saleh 2022, “Statistical Properties of the log-cosh Loss Function Used in Machine
+    /// Learning”.
+    ///
+    /// Checked against: ½·log1p(sinh² d), and |d| + softplus(−2·|d|) − ln 2 beyond 20, in PyTorch 2.13,
+    /// value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, LogCosh};
+    /// use numeric::Dual;
+    /// let d = LogCosh::default().value(Dual::variable(2.0_f64), Dual::fixed(1.0));
+    /// assert!((d.value - 1_f64.cosh().ln()).abs() < 1e-15 && (d.slope - 1_f64.tanh()).abs() < 1e-15);
+    /// ```
+    pub struct LogCosh {}
+    summary: "logarithm of the hyperbolic cosine of the error",
+    formula: "ln cosh d",
+    source: "Saleh & Saleh 2022, Statistical Properties of the log-cosh Loss Function",
 }
 
 impl Elementwise for LogCosh {

@@ -1,39 +1,31 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::Elementwise;
 
-/// The squared error.
-///
-/// ```text
-/// d = prediction − target
-/// loss = d²
-/// ```
-/// As in PyTorch there is no factor ½: the slope is 2·d.
-///
-/// Source: least squares (Legendre 1805, Gauss 1809).
-///
-/// Checked against: `torch.nn.functional.mse_loss` of PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, Mse};
-/// use numeric::Dual;
-/// let high = Mse::default().value(Dual::variable(4.0_f64), Dual::fixed(1.0));
-/// assert_eq!((high.value, high.slope), (9.0, 6.0));
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Mse {}
-
-impl Described for Mse {
-    fn info(&self) -> Info {
-        Info {
-            summary: "squared error",
-            formula: "d²",
-            source: "least squares (Legendre 1805); PyTorch’s MSELoss",
-        }
-    }
+options! {
+    /// The squared error.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = d²
+    /// ```
+    /// As in PyTorch there is no factor ½: the slope is 2·d.
+    ///
+    /// Source: least squares (Legendre 1805, Gauss 1809).
+    ///
+    /// Checked against: `torch.nn.functional.mse_loss` of PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, Mse};
+    /// use numeric::Dual;
+    /// let high = Mse::default().value(Dual::variable(4.0_f64), Dual::fixed(1.0));
+    /// assert_eq!((high.value, high.slope), (9.0, 6.0));
+    /// ```
+    pub struct Mse {}
+    summary: "squared error",
+    formula: "d²",
+    source: "least squares (Legendre 1805); PyTorch’s MSELoss",
 }
 
 impl Elementwise for Mse {

@@ -1,62 +1,44 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
-use crate::{Entry, Fuse, Kernel, Targets, options};
+use crate::{Entry, Fuse, Targets, options};
 
-/// Cross-entropy of many classes that cares less for what is already told right.
-///
-/// ```text
-/// x = prediction (a vector of logits), k = target (the index of the true class),  p = softmax(x)ₖ
-/// loss = −(1 − p)^gamma·ln p
-/// ```
-/// in nats. gamma = 0 is the cross-entropy. Where p is above ½, ln (1 − p) is that of the other classes' sum, so that
-/// nothing is a difference of numbers near 1, and no power of 0 is taken.
-///
-/// Shapes, as in PyTorch: logits `[n, classes, …]` (or `[classes]` alone), targets `int64` that broadcast to `[n, …]`; the
-/// result is `[n, …]`. It isn't elementwise and has no fused kernel.
-///
-/// Source: Lin, Goyal, Girshick, He & Dollár 2017, “Focal Loss for Dense Object Detection”, which says that its binary
-/// form extends to more classes. Differs from [`Focal`](crate::Focal): no weights of classes.
-///
-/// Checked against: the formula by `log_softmax` in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Entry, MulticlassFocal};
-/// use tch::Tensor;
-/// let logits = Tensor::from_slice(&[0.0_f64, 3_f64.ln()]);
-/// let loss = MulticlassFocal::default().tensor(&logits, &Tensor::from(1_i64));
-/// assert!((loss.double_value(&[]) - (4.0_f64 / 3.0).ln() / 16.0).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MulticlassFocal {
-    /// How much less what is told right counts (dimensionless).
-    pub gamma: f64,
-}
-
-impl Default for MulticlassFocal {
-    fn default() -> Self {
-        Self { gamma: 2.0 }
+options! {
+    /// Cross-entropy of many classes that cares less for what is already told right.
+    ///
+    /// ```text
+    /// x = prediction (a vector of logits), k = target (the index of the true class),  p = softmax(x)ₖ
+    /// loss = −(1 − p)^gamma·ln p
+    /// ```
+    /// in nats. gamma = 0 is the cross-entropy. Where p is above ½, ln (1 − p) is that of the other classes' sum, so that
+    /// nothing is a difference of numbers near 1, and no power of 0 is taken.
+    ///
+    /// Shapes, as in PyTorch: logits `[n, classes, …]` (or `[classes]` alone), targets `int64` that broadcast to `[n, …]`; the
+    /// result is `[n, …]`. It isn't elementwise and has no fused kernel.
+    ///
+    /// Source: Lin, Goyal, Girshick, He & Dollár 2017, “Focal Loss for Dense Object Detection”, which says that its binary
+    /// form extends to more classes. Differs from [`Focal`](crate::Focal): no weights of classes.
+    ///
+    /// Checked against: the formula by `log_softmax` in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Entry, MulticlassFocal};
+    /// use tch::Tensor;
+    /// let logits = Tensor::from_slice(&[0.0_f64, 3_f64.ln()]);
+    /// let loss = MulticlassFocal::default().tensor(&logits, &Tensor::from(1_i64));
+    /// assert!((loss.double_value(&[]) - (4.0_f64 / 3.0).ln() / 16.0).abs() < 1e-15);
+    /// ```
+    pub struct MulticlassFocal {
+        /// How much less what is told right counts (dimensionless).
+        pub gamma: f64 = 2.0,
     }
+    summary: "cross-entropy of many classes that cares less for what is already told right",
+    formula: "−(1 − p)^gamma·ln p,  p = softmax(x)ₖ",
+    source: "Lin, Goyal, Girshick, He & Dollár 2017, Focal Loss for Dense Object Detection",
 }
 
-impl Described for MulticlassFocal {
-    fn info(&self) -> Info {
-        Info {
-            summary: "cross-entropy of many classes that cares less for what is already told right",
-            formula: "−(1 − p)^gamma·ln p,  p = softmax(x)ₖ",
-            source: "Lin, Goyal, Girshick, He & Dollár 2017, Focal Loss for Dense Object Detection",
-        }
-    }
-}
-
-impl<F: Float> Fuse<F> for MulticlassFocal {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for MulticlassFocal {}
 
 impl Entry for MulticlassFocal {
     fn targets(&self) -> Targets {

@@ -1,52 +1,38 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, options};
 
-/// The absolute error, with a slope a thousand times smaller beyond a threshold.
-///
-/// ```text
-/// d = prediction − target
-/// loss = |d|                      for |d| ≤ edge
-///        slope·|d| + level        beyond
-/// ```
-/// With the defaults (edge = 0.5, slope = 0.001, level = 0.4995) it is the `PlateauLoss` of the
-/// question that this project answers. The two branches meet at the edge, where the slope is still 1.
-///
-/// Checked against: the same lines in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, Plateau};
-/// use numeric::Dual;
-/// let far = Plateau::default().value(Dual::variable(-2.0_f64), Dual::fixed(0.0));
-/// assert_eq!(far.slope, -0.001);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Plateau {
-    /// The |d| up to which the slope is 1, in units of the prediction.
-    pub edge: f64,
-    /// The slope beyond it (dimensionless).
-    pub slope: f64,
-    /// What is added beyond it, in units of the prediction.
-    pub level: f64,
-}
-
-impl Default for Plateau {
-    fn default() -> Self {
-        Self { edge: 0.5, slope: 0.001, level: 0.4995 }
+options! {
+    /// The absolute error, with a slope a thousand times smaller beyond a threshold.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = |d|                      for |d| ≤ edge
+    ///        slope·|d| + level        beyond
+    /// ```
+    /// With the defaults (edge = 0.5, slope = 0.001, level = 0.4995) it is the `PlateauLoss` of the
+    /// question that this project answers. The two branches meet at the edge, where the slope is still 1.
+    ///
+    /// Checked against: the same lines in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, Plateau};
+    /// use numeric::Dual;
+    /// let far = Plateau::default().value(Dual::variable(-2.0_f64), Dual::fixed(0.0));
+    /// assert_eq!(far.slope, -0.001);
+    /// ```
+    pub struct Plateau {
+        /// The |d| up to which the slope is 1, in units of the prediction.
+        pub edge: f64 = 0.5,
+        /// The slope beyond it (dimensionless).
+        pub slope: f64 = 0.001,
+        /// What is added beyond it, in units of the prediction.
+        pub level: f64 = 0.4995,
     }
-}
-
-impl Described for Plateau {
-    fn info(&self) -> Info {
-        Info {
-            summary: "absolute error that is almost flat beyond a threshold",
-            formula: "|d| for |d| ≤ edge, slope·|d| + level beyond",
-            source: "PlateauLoss of “Why is custom loss function decreasing slowly?” (2025)",
-        }
-    }
+    summary: "absolute error that is almost flat beyond a threshold",
+    formula: "|d| for |d| ≤ edge, slope·|d| + level beyond",
+    source: "PlateauLoss of “Why is custom loss function decreasing slowly?” (2025)",
 }
 
 impl Elementwise for Plateau {

@@ -1,51 +1,37 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, options};
 
-/// A weak squared error plus a signed linear term.
-///
-/// ```text
-/// d = prediction − target
-/// loss = quadratic·d² + linear·d
-/// ```
-/// With the defaults (quadratic = 0.01, linear = 1) it is the `PoorlyConditionedLoss` of the question
-/// that this project answers. In spite of its name its curvature is the same everywhere; what makes it
-/// slow is that its minimum is not at the target but at d = −linear / (2·quadratic), −50 by default,
-/// where the loss is −25.
-///
-/// Checked against: the same lines in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, PoorlyConditioned};
-/// use numeric::Dual;
-/// let solved = PoorlyConditioned::default().value(Dual::variable(1.0_f64), Dual::fixed(1.0));
-/// assert_eq!((solved.value, solved.slope), (0.0, 1.0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PoorlyConditioned {
-    /// The weight of d².
-    pub quadratic: f64,
-    /// The weight of d.
-    pub linear: f64,
-}
-
-impl Default for PoorlyConditioned {
-    fn default() -> Self {
-        Self { quadratic: 0.01, linear: 1.0 }
+options! {
+    /// A weak squared error plus a signed linear term.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = quadratic·d² + linear·d
+    /// ```
+    /// With the defaults (quadratic = 0.01, linear = 1) it is the `PoorlyConditionedLoss` of the question
+    /// that this project answers. In spite of its name its curvature is the same everywhere; what makes it
+    /// slow is that its minimum is not at the target but at d = −linear / (2·quadratic), −50 by default,
+    /// where the loss is −25.
+    ///
+    /// Checked against: the same lines in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, PoorlyConditioned};
+    /// use numeric::Dual;
+    /// let solved = PoorlyConditioned::default().value(Dual::variable(1.0_f64), Dual::fixed(1.0));
+    /// assert_eq!((solved.value, solved.slope), (0.0, 1.0));
+    /// ```
+    pub struct PoorlyConditioned {
+        /// The weight of d².
+        pub quadratic: f64 = 0.01,
+        /// The weight of d.
+        pub linear: f64 = 1.0,
     }
-}
-
-impl Described for PoorlyConditioned {
-    fn info(&self) -> Info {
-        Info {
-            summary: "weak squared error plus a signed linear term, lowest far from the target",
-            formula: "quadratic·d² + linear·d",
-            source: "PoorlyConditionedLoss of “Why is custom loss function decreasing slowly?” (2025)",
-        }
-    }
+    summary: "weak squared error plus a signed linear term, lowest far from the target",
+    formula: "quadratic·d² + linear·d",
+    source: "PoorlyConditionedLoss of “Why is custom loss function decreasing slowly?” (2025)",
 }
 
 impl Elementwise for PoorlyConditioned {

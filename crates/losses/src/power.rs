@@ -1,50 +1,36 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, options, stable::guarded};
 
-/// The absolute error to a power.
-///
-/// ```text
-/// d = prediction − target
-/// loss = |d|^exponent
-/// ```
-/// Flat at the target for exponents above 2, where γ of a diagnosis is the exponent; a cusp for exponents
-/// below 1, where the slope grows without bound. At d = 0 the slope is taken as 0.
-///
-/// Source: Gonin & Money 1989, “Nonlinear Lp-Norm Estimation”. There is no usual exponent; the default lies
-/// between `l1` and `mse`.
-///
-/// Checked against: `(p - t).abs() ** exponent` in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, Power};
-/// use numeric::Dual;
-/// let d = Power { exponent: 3.0 }.value(Dual::variable(-2.0_f64), Dual::fixed(0.0));
-/// assert_eq!((d.value, d.slope), (8.0, -12.0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Power {
-    /// The power, above 0.
-    pub exponent: f64,
-}
-
-impl Default for Power {
-    fn default() -> Self {
-        Self { exponent: 1.5 }
+options! {
+    /// The absolute error to a power.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = |d|^exponent
+    /// ```
+    /// Flat at the target for exponents above 2, where γ of a diagnosis is the exponent; a cusp for exponents
+    /// below 1, where the slope grows without bound. At d = 0 the slope is taken as 0.
+    ///
+    /// Source: Gonin & Money 1989, “Nonlinear Lp-Norm Estimation”. There is no usual exponent; the default lies
+    /// between `l1` and `mse`.
+    ///
+    /// Checked against: `(p - t).abs() ** exponent` in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, Power};
+    /// use numeric::Dual;
+    /// let d = Power { exponent: 3.0 }.value(Dual::variable(-2.0_f64), Dual::fixed(0.0));
+    /// assert_eq!((d.value, d.slope), (8.0, -12.0));
+    /// ```
+    pub struct Power {
+        /// The power, above 0.
+        pub exponent: f64 = 1.5,
     }
-}
-
-impl Described for Power {
-    fn info(&self) -> Info {
-        Info {
-            summary: "absolute error to a power",
-            formula: "|d|^exponent",
-            source: "Gonin & Money 1989, Nonlinear Lp-Norm Estimation",
-        }
-    }
+    summary: "absolute error to a power",
+    formula: "|d|^exponent",
+    source: "Gonin & Money 1989, Nonlinear Lp-Norm Estimation",
 }
 
 impl Elementwise for Power {

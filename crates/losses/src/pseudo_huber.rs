@@ -1,53 +1,39 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::stable::Residual;
 use crate::{Elementwise, options};
 
-/// A smooth Huber loss: a parabola that bends into two straight lines.
-///
-/// ```text
-/// d = prediction − target
-/// loss = delta²·(√(1 + (d/delta)²) − 1)
-/// ```
-/// Its slope tends to ±delta. It is computed as delta²·u² / (√(1 + u²) + 1) with u = d/delta, which is
-/// the same number without the difference that has no digits left where d is small; from |u| = 1e18 on, where u²
-/// overflows in single precision, as delta·(|d| − delta).
-///
-/// Source: Charbonnier, Blanc-Féraud, Aubert & Barlaud 1997, “Deterministic Edge-Preserving
-/// Regularization in Computed Imaging”; under this name Hartley & Zisserman 2003, “Multiple View Geometry
-/// in Computer Vision”.
-///
-/// Checked against: delta·d² / (hypot(delta, d) + delta) in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, PseudoHuber};
-/// use numeric::Dual;
-/// let d = PseudoHuber { delta: 4.0 }.value(Dual::variable(3.0_f64), Dual::fixed(0.0));
-/// assert!((d.value - 4.0).abs() < 1e-12 && (d.slope - 2.4).abs() < 1e-12);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PseudoHuber {
-    /// The |d| around which the parabola bends into a line, in units of the prediction.
-    pub delta: f64,
-}
-
-impl Default for PseudoHuber {
-    fn default() -> Self {
-        Self { delta: 1.0 }
+options! {
+    /// A smooth Huber loss: a parabola that bends into two straight lines.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = delta²·(√(1 + (d/delta)²) − 1)
+    /// ```
+    /// Its slope tends to ±delta. It is computed as delta²·u² / (√(1 + u²) + 1) with u = d/delta, which is
+    /// the same number without the difference that has no digits left where d is small; from |u| = 1e18 on, where u²
+    /// overflows in single precision, as delta·(|d| − delta).
+    ///
+    /// Source: Charbonnier, Blanc-Féraud, Aubert & Barlaud 1997, “Deterministic Edge-Preserving
+    /// Regularization in Computed Imaging”; under this name Hartley & Zisserman 2003, “Multiple View Geometry
+    /// in Computer Vision”.
+    ///
+    /// Checked against: delta·d² / (hypot(delta, d) + delta) in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, PseudoHuber};
+    /// use numeric::Dual;
+    /// let d = PseudoHuber { delta: 4.0 }.value(Dual::variable(3.0_f64), Dual::fixed(0.0));
+    /// assert!((d.value - 4.0).abs() < 1e-12 && (d.slope - 2.4).abs() < 1e-12);
+    /// ```
+    pub struct PseudoHuber {
+        /// The |d| around which the parabola bends into a line, in units of the prediction.
+        pub delta: f64 = 1.0,
     }
-}
-
-impl Described for PseudoHuber {
-    fn info(&self) -> Info {
-        Info {
-            summary: "smooth Huber loss",
-            formula: "delta²·(√(1 + (d/delta)²) − 1)",
-            source: "Charbonnier et al. 1997, Deterministic Edge-Preserving Regularization in Computed Imaging",
-        }
-    }
+    summary: "smooth Huber loss",
+    formula: "delta²·(√(1 + (d/delta)²) − 1)",
+    source: "Charbonnier et al. 1997, Deterministic Edge-Preserving Regularization in Computed Imaging",
 }
 
 impl Elementwise for PseudoHuber {

@@ -1,49 +1,35 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, options};
 
-/// The squared error near the target, the absolute error far from it, with slope 1 there.
-///
-/// ```text
-/// d = prediction − target
-/// loss = ½·d²/beta      for |d| < beta
-///        |d| − ½·beta   beyond
-/// ```
-/// It is Huber's loss divided by its delta.
-///
-/// Source: Girshick 2015, “Fast R-CNN”.
-///
-/// Checked against: `torch.nn.functional.smooth_l1_loss` of PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, SmoothL1};
-/// use numeric::Dual;
-/// let near = SmoothL1 { beta: 2.0 }.value(Dual::variable(1.0_f64), Dual::fixed(0.0));
-/// assert_eq!((near.value, near.slope), (0.25, 0.5));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SmoothL1 {
-    /// The |d| at which the parabola ends, in units of the prediction.
-    pub beta: f64,
-}
-
-impl Default for SmoothL1 {
-    fn default() -> Self {
-        Self { beta: 1.0 }
+options! {
+    /// The squared error near the target, the absolute error far from it, with slope 1 there.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = ½·d²/beta      for |d| < beta
+    ///        |d| − ½·beta   beyond
+    /// ```
+    /// It is Huber's loss divided by its delta.
+    ///
+    /// Source: Girshick 2015, “Fast R-CNN”.
+    ///
+    /// Checked against: `torch.nn.functional.smooth_l1_loss` of PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, SmoothL1};
+    /// use numeric::Dual;
+    /// let near = SmoothL1 { beta: 2.0 }.value(Dual::variable(1.0_f64), Dual::fixed(0.0));
+    /// assert_eq!((near.value, near.slope), (0.25, 0.5));
+    /// ```
+    pub struct SmoothL1 {
+        /// The |d| at which the parabola ends, in units of the prediction.
+        pub beta: f64 = 1.0,
     }
-}
-
-impl Described for SmoothL1 {
-    fn info(&self) -> Info {
-        Info {
-            summary: "squared error near the target, absolute error of slope 1 far from it",
-            formula: "½·d²/beta for |d| < beta, |d| − ½·beta beyond",
-            source: "Girshick 2015, Fast R-CNN; PyTorch’s SmoothL1Loss",
-        }
-    }
+    summary: "squared error near the target, absolute error of slope 1 far from it",
+    formula: "½·d²/beta for |d| < beta, |d| − ½·beta beyond",
+    source: "Girshick 2015, Fast R-CNN; PyTorch’s SmoothL1Loss",
 }
 
 impl Elementwise for SmoothL1 {

@@ -1,55 +1,58 @@
 use numeric::Float;
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Kernel, Lanes, Targets, options};
+use crate::{Entry, Fuse, Lanes, Targets, options};
 
-/// The distance of two waveforms in the magnitudes of their spectra, at several resolutions.
-///
-/// ```text
-/// Sᵥ = |STFT(x)| of windows of w samples (Hann), divided by half the window's sum
-/// loss = Σ over w of mean over frames and bins of g(f)·(|Sᵥ − S*ᵥ| + log_weight·|ln(Sᵥ + eps) − ln(S*ᵥ + eps)|)
-/// ```
-/// The waveform is the last dimension, of any length. A sine of amplitude a is a in its bin at every
-/// resolution, so that `eps` is an amplitude (1e-5 is −100 dB), which keeps the logarithm finite, and its
-/// slope, in silence. The slope of a magnitude of 0 is 0, as in PyTorch.
-///
-/// `weighting = "a"` weights each bin by the gain of A-weighting, 1 at 1 kHz; it needs the `sample_rate`:
-/// ```text
-/// R(f) = 12194²·f⁴ / ((f² + 20.6²)·√((f² + 107.7²)·(f² + 737.9²))·(f² + 12194²)),  g(f) = R(f)/R(1000)
-/// ```
-///
-/// Source: Engel, Hantrakul, Gu & Roberts 2020, “DDSP: Differentiable Digital Signal Processing”, after Wang,
-/// Takaki & Yamagishi 2019; A-weighting: IEC 61672-1. Differs from DDSP: magnitudes are normalised by the window, and
-/// the ends are padded with zeros.
-///
-/// Checked against: `torch.stft` of PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Entry, Spectral};
-/// use tch::Tensor;
-/// let spectral = Spectral { windows: vec![8], log_weight: 0.0, ..Spectral::default() };
-/// let sound = Tensor::from_slice(&[1.0_f64; 8]);
-/// assert_eq!(spectral.tensor(&sound, &sound).double_value(&[]), 0.0);
-/// let [twice, thrice] = [2.0, 3.0].map(|k| spectral.tensor(&(k * &sound), &sound).double_value(&[]));
-/// assert!((twice / thrice - 0.5).abs() < 1e-12);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Spectral {
-    /// The lengths of the windows, in samples.
-    pub windows: Vec<i64>,
-    /// How far a window lies from the next, as a share of its length.
-    pub hop: f64,
-    /// The weight of the logarithms' distance.
-    pub log_weight: f64,
-    /// What is added to a magnitude before its logarithm.
-    pub eps: f64,
-    /// How much each frequency counts.
-    pub weighting: Weighting,
-    /// Samples per second, for the weighting.
-    pub sample_rate: f64,
+options! {
+    /// The distance of two waveforms in the magnitudes of their spectra, at several resolutions.
+    ///
+    /// ```text
+    /// Sᵥ = |STFT(x)| of windows of w samples (Hann), divided by half the window's sum
+    /// loss = Σ over w of mean over frames and bins of g(f)·(|Sᵥ − S*ᵥ| + log_weight·|ln(Sᵥ + eps) − ln(S*ᵥ + eps)|)
+    /// ```
+    /// The waveform is the last dimension, of any length. A sine of amplitude a is a in its bin at every
+    /// resolution, so that `eps` is an amplitude (1e-5 is −100 dB), which keeps the logarithm finite, and its
+    /// slope, in silence. The slope of a magnitude of 0 is 0, as in PyTorch.
+    ///
+    /// `weighting = "a"` weights each bin by the gain of A-weighting, 1 at 1 kHz; it needs the `sample_rate`:
+    /// ```text
+    /// R(f) = 12194²·f⁴ / ((f² + 20.6²)·√((f² + 107.7²)·(f² + 737.9²))·(f² + 12194²)),  g(f) = R(f)/R(1000)
+    /// ```
+    ///
+    /// Source: Engel, Hantrakul, Gu & Roberts 2020, “DDSP: Differentiable Digital Signal Processing”, after Wang,
+    /// Takaki & Yamagishi 2019; A-weighting: IEC 61672-1. Differs from DDSP: magnitudes are normalised by the window, and
+    /// the ends are padded with zeros.
+    ///
+    /// Checked against: `torch.stft` of PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Entry, Spectral};
+    /// use tch::Tensor;
+    /// let spectral = Spectral { windows: vec![8], log_weight: 0.0, ..Spectral::default() };
+    /// let sound = Tensor::from_slice(&[1.0_f64; 8]);
+    /// assert_eq!(spectral.tensor(&sound, &sound).double_value(&[]), 0.0);
+    /// let [twice, thrice] = [2.0, 3.0].map(|k| spectral.tensor(&(k * &sound), &sound).double_value(&[]));
+    /// assert!((twice / thrice - 0.5).abs() < 1e-12);
+    /// ```
+    pub struct Spectral {
+        /// The lengths of the windows, in samples.
+        pub windows: Vec<i64> = vec![1024, 512, 256, 128, 64],
+        /// How far a window lies from the next, as a share of its length.
+        pub hop: f64 = 0.25,
+        /// The weight of the logarithms' distance.
+        pub log_weight: f64 = 1.0,
+        /// What is added to a magnitude before its logarithm.
+        pub eps: f64 = 1e-5,
+        /// How much each frequency counts.
+        pub weighting: Weighting = Weighting::None,
+        /// Samples per second, for the weighting.
+        pub sample_rate: f64 = 8000.0,
+    }
+    summary: "distance of two waveforms in their spectra, at several resolutions",
+    formula: "Σ over windows of mean g(f)·(|S − S*| + log_weight·|ln(S + eps) − ln(S* + eps)|),  S = |STFT|",
+    source: "Engel, Hantrakul, Gu & Roberts 2020, DDSP; A-weighting: IEC 61672-1",
 }
 
 /// How much each frequency counts.
@@ -63,34 +66,7 @@ pub enum Weighting {
     A,
 }
 
-impl Default for Spectral {
-    fn default() -> Self {
-        Self {
-            windows: vec![1024, 512, 256, 128, 64],
-            hop: 0.25,
-            log_weight: 1.0,
-            eps: 1e-5,
-            weighting: Weighting::None,
-            sample_rate: 8000.0,
-        }
-    }
-}
-
-impl Described for Spectral {
-    fn info(&self) -> Info {
-        Info {
-            summary: "distance of two waveforms in their spectra, at several resolutions",
-            formula: "Σ over windows of mean g(f)·(|S − S*| + log_weight·|ln(S + eps) − ln(S* + eps)|),  S = |STFT|",
-            source: "Engel, Hantrakul, Gu & Roberts 2020, DDSP; A-weighting: IEC 61672-1",
-        }
-    }
-}
-
-impl<F: Float> Fuse<F> for Spectral {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for Spectral {}
 
 /// Whether lengths of windows are usable.
 pub(crate) fn check_windows(windows: &[i64], hop: f64) -> Result<(), String> {

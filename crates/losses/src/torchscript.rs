@@ -1,66 +1,54 @@
 //! A loss that was written in PyTorch.
 
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, File, Files, Fuse, Kernel, Lanes, Replicas, Targets, Term};
+use crate::{Entry, File, Files, Fuse, Lanes, Replicas, Targets, Term};
 
-/// A loss of your own, exported from PyTorch as a TorchScript module.
-///
-/// ```text
-/// loss = forward(prediction, target)
-/// ```
-/// `forward` returns a single number, or values for each element (exported with `reduction='none'`), of
-/// which the mean is taken. It sees one lane's `prediction` and `target` as PyTorch lays them out:
-/// `[n]` or `[n, …]` each, and for `targets = "classes"` logits `[n, classes]` and `int64` indices `[n]`.
-///
-/// - A single number costs a call for every lane, so lanes run in small groups, in parallel.
-/// - Values for each element are computed for all lanes in one call, with lanes put one after another in
-///   the first dimension. Whether lanes stay apart in that is tried at the first step; if not (the module
-///   subtracts a mean over the batch, say), it is called lane by lane.
-/// - Parameters of the module that require a gradient are trained along, each lane with its own, from
-///   the values that were exported.
-/// - A module that may keep state from call to call (buffers, attributes that its code assigns to, lists,
-///   dictionaries, in-place operators on tensors of its own) is made anew for each lane and called lane by lane.
-/// - It is given copies, which it may change in place, and what it does to libtorch's grad mode ends with the call.
-/// - A module that exports `terms(prediction, target)`, returning a tensor of K values, a tuple or a list,
-///   has its terms recorded in `terms.csv` beside the loss.
-///
-/// It runs as it was exported, in training or evaluation mode; randomness in it (dropout, `randn`) comes from
-/// libtorch's global generator, so such a run doesn't repeat and depends on the number of threads, which the
-/// convergence table says below it. In float64 runs its parameters and buffers become float64.
-///
-/// Checked against: PyTorch 2.13 training through the same modules.
-///
-/// # Errors
-/// What is wrong with a file or with what it returns is the message of the cells that needed it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TorchScript {
-    /// The module, as `torch.jit.save` writes it.
-    pub file: File,
-    /// What `forward` is told the truth as.
-    pub targets: Targets,
-}
-
-impl Described for TorchScript {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a TorchScript module of your own, exported from PyTorch",
-            formula: "forward(prediction, target): one number, or values whose mean is taken\n\
-                      { torchscript = { file = \"my_loss.pt\" } }; scripts/export_loss.py writes one",
-            source: "yours",
-        }
+options! {
+    /// A loss of your own, exported from PyTorch as a TorchScript module.
+    ///
+    /// ```text
+    /// loss = forward(prediction, target)
+    /// ```
+    /// `forward` returns a single number, or values for each element (exported with `reduction='none'`), of
+    /// which the mean is taken. It sees one lane's `prediction` and `target` as PyTorch lays them out:
+    /// `[n]` or `[n, …]` each, and for `targets = "classes"` logits `[n, classes]` and `int64` indices `[n]`.
+    ///
+    /// - A single number costs a call for every lane, so lanes run in small groups, in parallel.
+    /// - Values for each element are computed for all lanes in one call, with lanes put one after another in
+    ///   the first dimension. Whether lanes stay apart in that is tried at the first step; if not (the module
+    ///   subtracts a mean over the batch, say), it is called lane by lane.
+    /// - Parameters of the module that require a gradient are trained along, each lane with its own, from
+    ///   the values that were exported.
+    /// - A module that may keep state from call to call (buffers, attributes that its code assigns to, lists,
+    ///   dictionaries, in-place operators on tensors of its own) is made anew for each lane and called lane by lane.
+    /// - It is given copies, which it may change in place, and what it does to libtorch's grad mode ends with the call.
+    /// - A module that exports `terms(prediction, target)`, returning a tensor of K values, a tuple or a list,
+    ///   has its terms recorded in `terms.csv` beside the loss.
+    ///
+    /// It runs as it was exported, in training or evaluation mode; randomness in it (dropout, `randn`) comes from
+    /// libtorch's global generator, so such a run doesn't repeat and depends on the number of threads, which the
+    /// convergence table says below it. In float64 runs its parameters and buffers become float64.
+    ///
+    /// Checked against: PyTorch 2.13 training through the same modules.
+    ///
+    /// # Errors
+    /// What is wrong with a file or with what it returns is the message of the cells that needed it.
+    pub struct TorchScript {
+        /// The module, as `torch.jit.save` writes it.
+        pub file: File = File::default(),
+        /// What `forward` is told the truth as.
+        pub targets: Targets = Targets::Values,
     }
+    summary: "a TorchScript module of your own, exported from PyTorch",
+    formula: "forward(prediction, target): one number, or values whose mean is taken\n\
+              { torchscript = { file = \"my_loss.pt\" } }; scripts/export_loss.py writes one",
+    source: "yours",
 }
 
-impl<F: Float> Fuse<F> for TorchScript {
-    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for TorchScript {}
 
 impl Entry for TorchScript {
     fn targets(&self) -> Targets {

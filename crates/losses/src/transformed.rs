@@ -1,7 +1,7 @@
 //! A loss seen through a function.
 
 use numeric::{Dual, Float, LANES, Real, Row, Traced, rows, vectorize};
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -9,37 +9,40 @@ use crate::kernel::check_lengths;
 use crate::stable::guarded;
 use crate::{Entry, File, Files, Fuse, Kernel, Lanes, Loss, Mse, Replicas, Targets, options};
 
-/// Any loss, transformed: on a logarithmic scale, its root, its power.
-///
-/// ```text
-/// loss = f(ℓ)
-/// scale: a·ℓ;  shift: ℓ + b;  log1p: ln(1 + ℓ);  sqrt: √ℓ;  power: ℓ^q;  tanh: tanh ℓ
-/// even: (ℓ(d) + ℓ(−d))/2;  folded: (ℓ(d) + ℓ(−d))/2 + |ℓ(d) − ℓ(−d)|/2,  ℓ(−d) that of 2·target − prediction
-/// ```
-/// f is applied to each value that the loss has: to every element's where it is elementwise, to the single
-/// number that a TorchScript module returns. An increasing f keeps the minimiser of every element, and
-/// changes how steep the way there is.
-///
-/// Where ℓ is 0, the slope of √ℓ and of ℓ^q (q < 1) is taken as 0 rather than infinite. A negative ℓ has no
-/// root: the run diverges by NaN. `even` drops what pulls to one side, and `folded` turns it around so that it pulls to
-/// the target from both.
-///
-/// Checked against: the same expressions in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::Loss;
-/// let loss: Loss = serde_json::from_str(r#"{"transformed": {"loss": "l1", "by": {"power": 2}}}"#).unwrap();
-/// let (mut slope, mut value) = ([[0.0; 16]], [[0.0; 16]]);
-/// loss.kernel::<f64>().unwrap().mean(1, &[[4.0; 16]], &[[1.0; 16]], &mut slope, &mut value);
-/// assert_eq!((value[0][0], slope[0][0]), (9.0, 6.0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Transformed {
-    /// The loss.
-    pub loss: Box<Loss>,
-    /// The function.
-    pub by: Transform,
+options! {
+    /// Any loss, transformed: on a logarithmic scale, its root, its power.
+    ///
+    /// ```text
+    /// loss = f(ℓ)
+    /// scale: a·ℓ;  shift: ℓ + b;  log1p: ln(1 + ℓ);  sqrt: √ℓ;  power: ℓ^q;  tanh: tanh ℓ
+    /// even: (ℓ(d) + ℓ(−d))/2;  folded: (ℓ(d) + ℓ(−d))/2 + |ℓ(d) − ℓ(−d)|/2,  ℓ(−d) that of 2·target − prediction
+    /// ```
+    /// f is applied to each value that the loss has: to every element's where it is elementwise, to the single
+    /// number that a TorchScript module returns. An increasing f keeps the minimiser of every element, and
+    /// changes how steep the way there is.
+    ///
+    /// Where ℓ is 0, the slope of √ℓ and of ℓ^q (q < 1) is taken as 0 rather than infinite. A negative ℓ has no
+    /// root: the run diverges by NaN. `even` drops what pulls to one side, and `folded` turns it around so that it pulls to
+    /// the target from both.
+    ///
+    /// Checked against: the same expressions in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::Loss;
+    /// let loss: Loss = serde_json::from_str(r#"{"transformed": {"loss": "l1", "by": {"power": 2}}}"#).unwrap();
+    /// let (mut slope, mut value) = ([[0.0; 16]], [[0.0; 16]]);
+    /// loss.kernel::<f64>().unwrap().mean(1, &[[4.0; 16]], &[[1.0; 16]], &mut slope, &mut value);
+    /// assert_eq!((value[0][0], slope[0][0]), (9.0, 6.0));
+    /// ```
+    pub struct Transformed {
+        /// The loss.
+        pub loss: Box<Loss> = Box::new(Loss::Mse(Mse::default())),
+        /// The function.
+        pub by: Transform = Transform::default(),
+    }
+    summary: "any loss through a function: log1p, sqrt, tanh, even, folded, { scale = a }, { shift = b }, { power = q }",
+    formula: "f(ℓ);  { transformed = { loss = \"plateau\", by = \"log1p\" } }",
+    source: "the question’s “log-scale on certain components, squaring or square-rooting other components”",
 }
 
 /// A function of a loss.
@@ -97,22 +100,6 @@ impl Transform {
         let here = loss(prediction);
         let there = if self.mirrors() { loss(&(target * 2.0 - prediction)) } else { here.shallow_clone() };
         self.apply(Traced(here), Traced(there)).0
-    }
-}
-
-impl Default for Transformed {
-    fn default() -> Self {
-        Self { loss: Box::new(Loss::Mse(Mse::default())), by: Transform::default() }
-    }
-}
-
-impl Described for Transformed {
-    fn info(&self) -> Info {
-        Info {
-            summary: "any loss through a function: log1p, sqrt, tanh, even, folded, { scale = a }, { shift = b }, { power = q }",
-            formula: "f(ℓ);  { transformed = { loss = \"plateau\", by = \"log1p\" } }",
-            source: "the question’s “log-scale on certain components, squaring or square-rooting other components”",
-        }
     }
 }
 

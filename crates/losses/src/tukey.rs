@@ -1,52 +1,38 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::stable::Residual;
 use crate::{Elementwise, options};
 
-/// A loss that is constant beyond a distance: outliers have no pull at all (the biweight).
-///
-/// ```text
-/// d = prediction − target
-/// loss = c²/6·(1 − (1 − (d/c)²)³)   for |d| ≤ c
-///        c²/6                       beyond
-/// ```
-/// Near the target it is ½·d². The default c is the one with 95 % efficiency under normal noise of variance 1. A run that
-/// starts beyond c everywhere never moves.
-///
-/// Source: Beaton & Tukey 1974, “The Fitting of Power Series, Meaning Polynomials, Illustrated on
-/// Band-Spectroscopic Data”.
-///
-/// Checked against: c²/6·(v³ − 3·v² + 3·v) with v = min((d/c)², 1) in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, Tukey};
-/// use numeric::Dual;
-/// let far = Tukey { c: 3.0 }.value(Dual::variable(10.0_f64), Dual::fixed(0.0));
-/// assert_eq!((far.value, far.slope), (1.5, 0.0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Tukey {
-    /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
-    pub c: f64,
-}
-
-impl Default for Tukey {
-    fn default() -> Self {
-        Self { c: 4.685 }
+options! {
+    /// A loss that is constant beyond a distance: outliers have no pull at all (the biweight).
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = c²/6·(1 − (1 − (d/c)²)³)   for |d| ≤ c
+    ///        c²/6                       beyond
+    /// ```
+    /// Near the target it is ½·d². The default c is the one with 95 % efficiency under normal noise of variance 1. A run that
+    /// starts beyond c everywhere never moves.
+    ///
+    /// Source: Beaton & Tukey 1974, “The Fitting of Power Series, Meaning Polynomials, Illustrated on
+    /// Band-Spectroscopic Data”.
+    ///
+    /// Checked against: c²/6·(v³ − 3·v² + 3·v) with v = min((d/c)², 1) in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, Tukey};
+    /// use numeric::Dual;
+    /// let far = Tukey { c: 3.0 }.value(Dual::variable(10.0_f64), Dual::fixed(0.0));
+    /// assert_eq!((far.value, far.slope), (1.5, 0.0));
+    /// ```
+    pub struct Tukey {
+        /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
+        pub c: f64 = 4.685,
     }
-}
-
-impl Described for Tukey {
-    fn info(&self) -> Info {
-        Info {
-            summary: "loss without pull from outliers (Tukey's biweight)",
-            formula: "c²/6·(1 − (1 − (d/c)²)³) for |d| ≤ c, c²/6 beyond",
-            source: "Beaton & Tukey 1974, The Fitting of Power Series, Meaning Polynomials",
-        }
-    }
+    summary: "loss without pull from outliers (Tukey's biweight)",
+    formula: "c²/6·(1 − (1 − (d/c)²)³) for |d| ≤ c, c²/6 beyond",
+    source: "Beaton & Tukey 1974, The Fitting of Power Series, Meaning Polynomials",
 }
 
 impl Elementwise for Tukey {

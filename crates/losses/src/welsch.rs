@@ -1,50 +1,36 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::stable::Residual;
 use crate::{Elementwise, options};
 
-/// A loss whose pull on outliers dies away like a Gaussian.
-///
-/// ```text
-/// d = prediction − target
-/// loss = c²/2·(1 − exp(−(d/c)²))
-/// ```
-/// Near the target it is ½·d². The default c is the one with 95 % efficiency under normal noise of variance 1. Far from
-/// the target the slope is so small that a run may never leave.
-///
-/// Source: Dennis & Welsch 1978, “Techniques for Nonlinear Least Squares and Robust Regression”.
-///
-/// Checked against: c²·exp(−v/2)·sinh(v/2) with v = (d/c)² in PyTorch 2.13, value and gradient.
-///
-/// ```
-/// use losses::{Elementwise, Welsch};
-/// use numeric::Dual;
-/// let d = Welsch { c: 2.0 }.value(Dual::variable(2.0_f64), Dual::fixed(0.0));
-/// assert!((d.slope - 2.0 * (-1_f64).exp()).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Welsch {
-    /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
-    pub c: f64,
-}
-
-impl Default for Welsch {
-    fn default() -> Self {
-        Self { c: 2.985 }
+options! {
+    /// A loss whose pull on outliers dies away like a Gaussian.
+    ///
+    /// ```text
+    /// d = prediction − target
+    /// loss = c²/2·(1 − exp(−(d/c)²))
+    /// ```
+    /// Near the target it is ½·d². The default c is the one with 95 % efficiency under normal noise of variance 1. Far from
+    /// the target the slope is so small that a run may never leave.
+    ///
+    /// Source: Dennis & Welsch 1978, “Techniques for Nonlinear Least Squares and Robust Regression”.
+    ///
+    /// Checked against: c²·exp(−v/2)·sinh(v/2) with v = (d/c)² in PyTorch 2.13, value and gradient.
+    ///
+    /// ```
+    /// use losses::{Elementwise, Welsch};
+    /// use numeric::Dual;
+    /// let d = Welsch { c: 2.0 }.value(Dual::variable(2.0_f64), Dual::fixed(0.0));
+    /// assert!((d.slope - 2.0 * (-1_f64).exp()).abs() < 1e-15);
+    /// ```
+    pub struct Welsch {
+        /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
+        pub c: f64 = 2.985,
     }
-}
-
-impl Described for Welsch {
-    fn info(&self) -> Info {
-        Info {
-            summary: "loss whose pull on outliers dies away like a Gaussian",
-            formula: "c²/2·(1 − exp(−(d/c)²))",
-            source: "Dennis & Welsch 1978, Techniques for Nonlinear Least Squares and Robust Regression",
-        }
-    }
+    summary: "loss whose pull on outliers dies away like a Gaussian",
+    formula: "c²/2·(1 − exp(−(d/c)²))",
+    source: "Dennis & Welsch 1978, Techniques for Nonlinear Least Squares and Robust Regression",
 }
 
 impl Elementwise for Welsch {

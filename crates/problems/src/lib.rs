@@ -180,7 +180,9 @@ pub struct Batching {
 pub trait Fuse<F: Float> {
     /// A block with a lane for each seed (the last chunk filled up with the last seed), or `None`
     /// where the problem or the loss can't be fused.
-    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>>;
+    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+        None
+    }
 }
 
 /// Lanes of a problem as fused loops. See [`numeric::rows`] for how lanes lie in memory.

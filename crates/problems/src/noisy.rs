@@ -1,49 +1,45 @@
 use losses::{File, Files, Loss, Term};
 use numeric::{Float, LANES, Row, Rows, Stream};
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Graph, Losses, Problem, Rosenbrock, require};
 
-/// Any problem, with noise in its gradient.
-///
-/// ```text
-/// what the optimizer sees at step k: ∇loss(p) + ξ,  ξ drawn anew for each step, and for each element of p
-/// ξ = gaussian·N(0, 1) + heavy_tailed·t₂ + sparse·S
-/// t₂: Student's distribution with two degrees of freedom: mean 0, variance infinite
-/// S: 10·N(0, 1) with probability 1/100, and else 0: mean 0, variance 1
-/// ```
-/// Loss and error stay those of the problem, without noise. Noise is a function of the seed and the step: lanes of
-/// one seed have the same at every step, whatever their rate or optimizer, on both engines, and so has an optimizer
-/// that evaluates more than one gradient a step. Methods that compare losses, such as line searches, see exact
-/// losses with inexact gradients. Second derivatives have no noise, nor have parameters that a loss has of its own.
-///
-/// ```toml
-/// problems = [{ noisy = { problem = "rosenbrock", gaussian = 1.0 } }]
-/// ```
-/// Source: Robbins & Monro 1951, “A Stochastic Approximation Method”; heavy tails: Zhang et al. 2020, “Why Are
-/// Adaptive Methods Good for Attention Models?”. Gradients of infinite variance are what clipping was made for.
-///
-/// Checked against: the same streams and formulas in NumPy, gradient minus exact gradient; moments of the draws.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Noisy {
-    /// The problem.
-    pub problem: Box<Problem>,
-    /// The standard deviation of normal noise, in units of the gradient.
-    pub gaussian: f64,
-    /// The scale of heavy-tailed noise: half of it lies within 0.82 of this.
-    pub heavy_tailed: f64,
-    /// The standard deviation of noise that is mostly 0 and rarely large.
-    pub sparse: f64,
-}
-
-impl Default for Noisy {
-    fn default() -> Self {
-        let problem = Box::new(Problem::Rosenbrock(Rosenbrock::default()));
-        Self { problem, gaussian: 1.0, heavy_tailed: 0.0, sparse: 0.0 }
+options! {
+    /// Any problem, with noise in its gradient.
+    ///
+    /// ```text
+    /// what the optimizer sees at step k: ∇loss(p) + ξ,  ξ drawn anew for each step, and for each element of p
+    /// ξ = gaussian·N(0, 1) + heavy_tailed·t₂ + sparse·S
+    /// t₂: Student's distribution with two degrees of freedom: mean 0, variance infinite
+    /// S: 10·N(0, 1) with probability 1/100, and else 0: mean 0, variance 1
+    /// ```
+    /// Loss and error stay those of the problem, without noise. Noise is a function of the seed and the step: lanes of
+    /// one seed have the same at every step, whatever their rate or optimizer, on both engines, and so has an optimizer
+    /// that evaluates more than one gradient a step. Methods that compare losses, such as line searches, see exact
+    /// losses with inexact gradients. Second derivatives have no noise, nor have parameters that a loss has of its own.
+    ///
+    /// ```toml
+    /// problems = [{ noisy = { problem = "rosenbrock", gaussian = 1.0 } }]
+    /// ```
+    /// Source: Robbins & Monro 1951, “A Stochastic Approximation Method”; heavy tails: Zhang et al. 2020, “Why Are
+    /// Adaptive Methods Good for Attention Models?”. Gradients of infinite variance are what clipping was made for.
+    ///
+    /// Checked against: the same streams and formulas in NumPy, gradient minus exact gradient; moments of the draws.
+    pub struct Noisy {
+        /// The problem.
+        pub problem: Box<Problem> = Box::new(Problem::Rosenbrock(Rosenbrock::default())),
+        /// The standard deviation of normal noise, in units of the gradient.
+        pub gaussian: f64 = 1.0,
+        /// The scale of heavy-tailed noise: half of it lies within 0.82 of this.
+        pub heavy_tailed: f64 = 0.0,
+        /// The standard deviation of noise that is mostly 0 and rarely large.
+        pub sparse: f64 = 0.0,
     }
+    summary: "any problem, with normal, heavy-tailed or sparse noise in its gradient",
+    formula: "∇loss + gaussian·N(0, 1) + heavy_tailed·t₂ + sparse·(10·N(0, 1) one time in 100)\n\
+              { noisy = { problem = \"rosenbrock\", gaussian = 1.0 } }",
+    source: "Robbins & Monro 1951, A Stochastic Approximation Method; Zhang et al. 2020, Why Are Adaptive Methods Good for Attention Models?",
 }
 
 /// How often sparse noise isn't 0; its size there makes the variance 1.
@@ -77,17 +73,6 @@ impl Noisy {
     /// The noise of several seeds; each is drawn once.
     fn draws(&self, seeds: &[u64], step: u64, elements: usize) -> Vec<std::rc::Rc<Vec<f64>>> {
         crate::linear::draws(seeds, |seed| self.draw(seed, step, elements))
-    }
-}
-
-impl Described for Noisy {
-    fn info(&self) -> Info {
-        Info {
-            summary: "any problem, with normal, heavy-tailed or sparse noise in its gradient",
-            formula: "∇loss + gaussian·N(0, 1) + heavy_tailed·t₂ + sparse·(10·N(0, 1) one time in 100)\n\
-                      { noisy = { problem = \"rosenbrock\", gaussian = 1.0 } }",
-            source: "Robbins & Monro 1951, A Stochastic Approximation Method; Zhang et al. 2020, Why Are Adaptive Methods Good for Attention Models?",
-        }
     }
 }
 

@@ -12,6 +12,10 @@ use serde_json::Value;
 #[doc(hidden)]
 pub use {serde, serde_json};
 
+// The path that `options!` gives serde's derives, in the tests here.
+#[cfg(test)]
+extern crate self as registry;
+
 /// What a person reads about an entry in `runner list`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Info {
@@ -133,12 +137,63 @@ impl Visitor<'_> for Name {
     }
 }
 
+/// Makes the struct that holds the options of an entry, with their defaults and what `runner list` shows.
+///
+/// The options are read from a table that may leave any of them out and has no others.
+///
+/// ```
+/// use registry::{Described, options};
+///
+/// options! {
+///     /// A circle.
+///     pub struct Circle {
+///         /// How far it reaches.
+///         pub radius: f64 = 1.0,
+///     }
+///     summary: "a circle",
+///     formula: "π·radius²",
+///     source: "Euclid",
+/// }
+/// assert_eq!(Circle::default().radius, 1.0);
+/// assert_eq!(Circle::default().info().source, "Euclid");
+/// ```
+#[macro_export]
+macro_rules! options {
+    (
+        $(#[$doc:meta])*
+        $vis:vis struct $Type:ident {
+            $($(#[$attribute:meta])* $field_vis:vis $field:ident: $Field:ty = $value:expr,)*
+        }
+        summary: $summary:expr,
+        formula: $formula:expr,
+        source: $source:expr,
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, $crate::serde::Serialize, $crate::serde::Deserialize)]
+        #[serde(crate = "registry::serde", default, deny_unknown_fields)]
+        $vis struct $Type {
+            $($(#[$attribute])* $field_vis $field: $Field),*
+        }
+
+        impl Default for $Type {
+            fn default() -> Self {
+                Self { $($field: $value),* }
+            }
+        }
+
+        impl $crate::Described for $Type {
+            fn info(&self) -> $crate::Info {
+                $crate::Info { summary: $summary, formula: $formula, source: $source }
+            }
+        }
+    };
+}
+
 /// Makes an enum out of a list of names and the types that hold their options.
 ///
 /// In a config an entry is its name (`"adam"`), or a table with one key (`{ adam = { beta1 = 0.95 } }`).
-/// The types implement the trait named (which has [`Described`] above it), `Default`, `Clone`,
-/// `Debug`, `PartialEq`, and serde's two traits, with
-/// `#[serde(default, deny_unknown_fields)]`. The enum dereferences to the trait.
+/// The types come from [`options!`], or implement themselves what it does, and implement the trait named, which has
+/// [`Described`] above it. The enum dereferences to the trait.
 #[macro_export]
 macro_rules! registry {
     (
@@ -282,7 +337,7 @@ macro_rules! first {
 
 #[cfg(test)]
 mod tests {
-    use serde::{Deserialize, Serialize};
+    use serde::Deserialize;
 
     use super::*;
 
@@ -290,21 +345,14 @@ mod tests {
         fn area(&self) -> f64;
     }
 
-    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct Circle {
-        radius: f64,
-        colour: String,
-    }
-    impl Default for Circle {
-        fn default() -> Self {
-            Self { radius: 1.0, colour: "red".into() }
+    options! {
+        struct Circle {
+            radius: f64 = 1.0,
+            colour: String = "red".into(),
         }
-    }
-    impl Described for Circle {
-        fn info(&self) -> Info {
-            Info { summary: "a circle", formula: "π r²", source: "Euclid" }
-        }
+        summary: "a circle",
+        formula: "π r²",
+        source: "Euclid",
     }
     impl Shape for Circle {
         fn area(&self) -> f64 {
@@ -312,15 +360,13 @@ mod tests {
         }
     }
 
-    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct Framed {
-        shape: Option<Box<Any>>,
-    }
-    impl Described for Framed {
-        fn info(&self) -> Info {
-            Info { summary: "a shape in a frame", formula: "", source: "" }
+    options! {
+        struct Framed {
+            shape: Option<Box<Any>> = None,
         }
+        summary: "a shape in a frame",
+        formula: "",
+        source: "",
     }
     impl Shape for Framed {
         fn area(&self) -> f64 {
@@ -342,6 +388,27 @@ mod tests {
         let names: Vec<&str> = Any::all().iter().map(Any::name).collect();
         assert_eq!(names, Any::NAMES);
         assert_eq!(Any::all()[0].info().source, "Euclid");
+    }
+
+    options! {
+        #[derive(PartialOrd)]
+        struct Square {
+            side: f64 = 2.0,
+            #[serde(skip)]
+            area: Option<f64> = Some(4.0),
+        }
+        summary: "a square",
+        formula: concat!("a", "²"),
+        source: "Euclid",
+    }
+
+    #[test]
+    fn options_keep_their_attributes_and_defaults() {
+        assert!(Square::default() < Square { side: 3.0, ..Square::default() });
+        assert_eq!(Square::default().info().formula, "a²");
+        assert_eq!(serde_json::to_string(&Square::default()).unwrap(), r#"{"side":2.0}"#);
+        assert_eq!(serde_json::from_str::<Square>("{}").unwrap(), Square::default());
+        assert!(serde_json::from_str::<Square>(r#"{"area": 1.0}"#).is_err());
     }
 
     #[derive(Deserialize, Debug)]

@@ -1,62 +1,48 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
 use crate::{AdamW, Elementwise, Rule, Visitor};
 
-/// Adam, divided by how far gradients are from their mean instead of by how large they are.
-///
-/// ```text
-/// p ← p − lr·weight_decay·p
-/// m ← β₁·m + (1 − β₁)·g
-/// s ← β₂·s + (1 − β₂)·(g − m)² + eps
-/// p ← p − lr·m̂/(√ŝ + eps)                 m̂, ŝ corrected for their bias as in Adam
-/// ```
-/// Zhuang et al. 2020, “AdaBelief optimizer: adapting stepsizes by the belief in observed gradients”,
-/// algorithm 2; the decay is that of its section 2.
-///
-/// Differs from the paper: `eps` is 1e-16 instead of 1e-8, as in the authors' code for anything but images.
-/// Equal gradients bring ŝ down to eps/(1 − β₂), so the steps on a straight slope grow without bound.
-///
-/// Checked against: `optax.adabelief` of optax 0.2.8.
-///
-/// ```
-/// use optimizers::{AdaBelief, Fuse};
-/// let mut stepper = AdaBelief { beta1: 0.5, ..AdaBelief::default() }.stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.1, &mut p, &[3.0]);
-/// // m̂ = g and √ŝ = g − m = g/2
-/// assert!((p[0] - 0.8).abs() < 1e-12);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdaBelief {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second central moment.
-    pub beta2: f64,
-    /// Added to the second moment at every step, and to the denominator.
-    pub eps: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-}
-
-impl Default for AdaBelief {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-16, weight_decay: 0.0 }
+options! {
+    /// Adam, divided by how far gradients are from their mean instead of by how large they are.
+    ///
+    /// ```text
+    /// p ← p − lr·weight_decay·p
+    /// m ← β₁·m + (1 − β₁)·g
+    /// s ← β₂·s + (1 − β₂)·(g − m)² + eps
+    /// p ← p − lr·m̂/(√ŝ + eps)                 m̂, ŝ corrected for their bias as in Adam
+    /// ```
+    /// Zhuang et al. 2020, “AdaBelief optimizer: adapting stepsizes by the belief in observed gradients”,
+    /// algorithm 2; the decay is that of its section 2.
+    ///
+    /// Differs from the paper: `eps` is 1e-16 instead of 1e-8, as in the authors' code for anything but images.
+    /// Equal gradients bring ŝ down to eps/(1 − β₂), so the steps on a straight slope grow without bound.
+    ///
+    /// Checked against: `optax.adabelief` of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::{AdaBelief, Fuse};
+    /// let mut stepper = AdaBelief { beta1: 0.5, ..AdaBelief::default() }.stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.1, &mut p, &[3.0]);
+    /// // m̂ = g and √ŝ = g − m = g/2
+    /// assert!((p[0] - 0.8).abs() < 1e-12);
+    /// ```
+    pub struct AdaBelief {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second central moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the second moment at every step, and to the denominator.
+        pub eps: f64 = 1e-16,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for AdaBelief {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, divided by how far gradients are from their mean instead of by how large they are",
-            formula: "m ← β₁·m + (1 − β₁)·g;  s ← β₂·s + (1 − β₂)·(g − m)² + eps;  p ← p − lr·m̂/(√ŝ + eps)",
-            source: "Zhuang et al. 2020, AdaBelief optimizer: adapting stepsizes by the belief in observed gradients",
-        }
-    }
+    summary: "Adam, divided by how far gradients are from their mean instead of by how large they are",
+    formula: "m ← β₁·m + (1 − β₁)·g;  s ← β₂·s + (1 − β₂)·(g − m)² + eps;  p ← p − lr·m̂/(√ŝ + eps)",
+    source: "Zhuang et al. 2020, AdaBelief optimizer: adapting stepsizes by the belief in observed gradients",
 }
 
 impl Elementwise for AdaBelief {

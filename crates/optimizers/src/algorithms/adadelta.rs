@@ -1,59 +1,46 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::average;
 use crate::rule::with_l2;
 use crate::{Elementwise, Rule, Visitor, check};
 
-/// The gradient, scaled by the ratio of the usual step to the usual gradient.
-///
-/// ```text
-/// g ← ∇f(p) + l2·p
-/// v ← rho·v + (1 − rho)·g²
-/// Δ = √(u + eps)/√(v + eps) · g
-/// u ← rho·u + (1 − rho)·Δ²
-/// p ← p − lr·Δ
-/// ```
-/// Zeiler 2012, “ADADELTA: an adaptive learning rate method”, algorithm 1.
-///
-/// Differs from the paper: `lr`, which is 1 there, and `l2`.
-///
-/// Checked against: `torch.optim.Adadelta` of PyTorch 2.13, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Adadelta, Fuse};
-/// let mut stepper = Adadelta { rho: 0.75, eps: 1.0, l2: 0.0 }.stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.5, &mut p, &[2.0]);
-/// // v = 1, so Δ = 2/√2
-/// assert!((p[0] - (1.0 - 0.5_f64.sqrt())).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Adadelta {
-    /// Decay of the averages.
-    pub rho: f64,
-    /// Added under both roots; its root is the size of the first steps.
-    pub eps: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Default for Adadelta {
-    fn default() -> Self {
-        Self { rho: 0.9, eps: 1e-6, l2: 0.0 }
+options! {
+    /// The gradient, scaled by the ratio of the usual step to the usual gradient.
+    ///
+    /// ```text
+    /// g ← ∇f(p) + l2·p
+    /// v ← rho·v + (1 − rho)·g²
+    /// Δ = √(u + eps)/√(v + eps) · g
+    /// u ← rho·u + (1 − rho)·Δ²
+    /// p ← p − lr·Δ
+    /// ```
+    /// Zeiler 2012, “ADADELTA: an adaptive learning rate method”, algorithm 1.
+    ///
+    /// Differs from the paper: `lr`, which is 1 there, and `l2`.
+    ///
+    /// Checked against: `torch.optim.Adadelta` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Adadelta, Fuse};
+    /// let mut stepper = Adadelta { rho: 0.75, eps: 1.0, l2: 0.0 }.stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.5, &mut p, &[2.0]);
+    /// // v = 1, so Δ = 2/√2
+    /// assert!((p[0] - (1.0 - 0.5_f64.sqrt())).abs() < 1e-15);
+    /// ```
+    pub struct Adadelta {
+        /// Decay of the averages.
+        pub rho: f64 = 0.9,
+        /// Added under both roots; its root is the size of the first steps.
+        pub eps: f64 = 1e-6,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
-}
-
-impl Described for Adadelta {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the gradient, scaled by the ratio of the usual step to the usual gradient",
-            formula: "v ← rho·v + (1 − rho)·g²;  Δ = √(u + eps)/√(v + eps)·g;  u ← rho·u + (1 − rho)·Δ²;  p ← p − lr·Δ",
-            source: "Zeiler 2012, ADADELTA: an adaptive learning rate method",
-        }
-    }
+    summary: "the gradient, scaled by the ratio of the usual step to the usual gradient",
+    formula:
+        "v ← rho·v + (1 − rho)·g²;  Δ = √(u + eps)/√(v + eps)·g;  u ← rho·u + (1 − rho)·Δ²;  p ← p − lr·Δ",
+    source: "Zeiler 2012, ADADELTA: an adaptive learning rate method",
 }
 
 impl Elementwise for Adadelta {

@@ -1,67 +1,53 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::each::{Now, TensorRule, average, each, is_matrix};
 use crate::lanes::{norm, size, spread};
 use crate::{Entry, Fuse, TensorStepper, check};
 
-/// The gradient, divided by a root mean square of which a matrix keeps only that of its rows and columns.
-///
-/// ```text
-/// β = 1 − k^beta2_decay                                      at step k = 1, 2, …
-/// R ← β·R + (1 − β)·mean over columns of G²,  C likewise over rows
-/// V = R·C/max(mean of R, eps1)                               a vector keeps V ← β·V + (1 − β)·G² itself
-/// U = G/√max(V, eps1²),  U ← U/max(1, rms(U)/d)
-/// P ← P − lr·weight_decay·P − max(eps2, rms(P))·min(lr, 1/√k)·U
-/// ```
-/// Shazeer & Stern 2018, “Adafactor: adaptive learning rates with sublinear memory cost”, algorithms 4 and 5.
-///
-/// Differs from the paper: eps1 bounds V from below instead of being added to G², and the decay, both as in
-/// PyTorch. rms(P) is taken before the decay.
-///
-/// Checked against: `torch.optim.Adafactor` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::{Adafactor, Entry};
-/// use tch::Tensor;
-/// let mut stepper = Adafactor::default().tensor();
-/// let mut p = [Tensor::from_slice(&[2.0_f64]).reshape([1, 1])];
-/// stepper.step(&Tensor::from_slice(&[0.1_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64]).reshape([1, 1])]);
-/// // A share of 0.1 of the parameter's size.
-/// assert!((f64::try_from(&p[0]).unwrap() - 1.8).abs() < 1e-12);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Adafactor {
-    /// The power of the step that 1 − β falls with.
-    pub beta2_decay: f64,
-    /// The least root mean square; the type's machine epsilon, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eps1: Option<f64>,
-    /// The least size of a parameter.
-    pub eps2: f64,
-    /// The largest root mean square of a step, in parameter sizes and rates.
-    pub d: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-}
-
-impl Default for Adafactor {
-    fn default() -> Self {
-        Self { beta2_decay: -0.8, eps1: None, eps2: 1e-3, d: 1.0, weight_decay: 0.0 }
+options! {
+    /// The gradient, divided by a root mean square of which a matrix keeps only that of its rows and columns.
+    ///
+    /// ```text
+    /// β = 1 − k^beta2_decay                                      at step k = 1, 2, …
+    /// R ← β·R + (1 − β)·mean over columns of G²,  C likewise over rows
+    /// V = R·C/max(mean of R, eps1)                               a vector keeps V ← β·V + (1 − β)·G² itself
+    /// U = G/√max(V, eps1²),  U ← U/max(1, rms(U)/d)
+    /// P ← P − lr·weight_decay·P − max(eps2, rms(P))·min(lr, 1/√k)·U
+    /// ```
+    /// Shazeer & Stern 2018, “Adafactor: adaptive learning rates with sublinear memory cost”, algorithms 4 and 5.
+    ///
+    /// Differs from the paper: eps1 bounds V from below instead of being added to G², and the decay, both as in
+    /// PyTorch. rms(P) is taken before the decay.
+    ///
+    /// Checked against: `torch.optim.Adafactor` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::{Adafactor, Entry};
+    /// use tch::Tensor;
+    /// let mut stepper = Adafactor::default().tensor();
+    /// let mut p = [Tensor::from_slice(&[2.0_f64]).reshape([1, 1])];
+    /// stepper.step(&Tensor::from_slice(&[0.1_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64]).reshape([1, 1])]);
+    /// // A share of 0.1 of the parameter's size.
+    /// assert!((f64::try_from(&p[0]).unwrap() - 1.8).abs() < 1e-12);
+    /// ```
+    pub struct Adafactor {
+        /// The power of the step that 1 − β falls with.
+        pub beta2_decay: f64 = -0.8,
+        /// The least root mean square; the type's machine epsilon, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub eps1: Option<f64> = None,
+        /// The least size of a parameter.
+        pub eps2: f64 = 1e-3,
+        /// The largest root mean square of a step, in parameter sizes and rates.
+        pub d: f64 = 1.0,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for Adafactor {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the gradient, divided by a root mean square of which a matrix keeps only rows and columns",
-            formula: "V = R·C/mean(R);  U = G/√V;  P ← P − max(eps2, rms(P))·min(lr, 1/√k)·U/max(1, rms(U)/d)",
-            source: "Shazeer & Stern 2018, Adafactor: adaptive learning rates with sublinear memory cost",
-        }
-    }
+    summary: "the gradient, divided by a root mean square of which a matrix keeps only rows and columns",
+    formula: "V = R·C/mean(R);  U = G/√V;  P ← P − max(eps2, rms(P))·min(lr, 1/√k)·U/max(1, rms(U)/d)",
+    source: "Shazeer & Stern 2018, Adafactor: adaptive learning rates with sublinear memory cost",
 }
 
 impl<F: Float> Fuse<F> for Adafactor {}

@@ -1,61 +1,47 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::rule::with_l2;
 use crate::{Elementwise, Rule, Visitor, check};
 
-/// The gradient, divided by the root of the sum of its squares so far.
-///
-/// ```text
-/// g ← ∇f(p) + l2·p
-/// s ← s + g²                              s = initial_accumulator_value before step 1
-/// p ← p − lr/(1 + (k − 1)·lr_decay) · g/(√s + eps)      at step k = 1, 2, …
-/// ```
-/// Duchi, Hazan & Singer 2011, “Adaptive subgradient methods for online learning and stochastic
-/// optimization”, with a diagonal matrix.
-///
-/// Differs from the paper: `lr_decay` and `l2` are PyTorch's, and nothing is projected; the paper's δ is
-/// `eps`.
-///
-/// Checked against: `torch.optim.Adagrad` of PyTorch 2.13, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Adagrad, Fuse};
-/// let mut stepper = Adagrad::default().stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.1, &mut p, &[3.0]);
-/// stepper.step_slice(0.1, &mut p, &[4.0]);
-/// // 0.1·3/3, then 0.1·4/5
-/// assert!((p[0] - 0.82).abs() < 1e-10);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Adagrad {
-    /// How fast the rate falls with the steps, on top of the schedule.
-    pub lr_decay: f64,
-    /// The sum of squares before the first step.
-    pub initial_accumulator_value: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Default for Adagrad {
-    fn default() -> Self {
-        Self { lr_decay: 0.0, initial_accumulator_value: 0.0, eps: 1e-10, l2: 0.0 }
+options! {
+    /// The gradient, divided by the root of the sum of its squares so far.
+    ///
+    /// ```text
+    /// g ← ∇f(p) + l2·p
+    /// s ← s + g²                              s = initial_accumulator_value before step 1
+    /// p ← p − lr/(1 + (k − 1)·lr_decay) · g/(√s + eps)      at step k = 1, 2, …
+    /// ```
+    /// Duchi, Hazan & Singer 2011, “Adaptive subgradient methods for online learning and stochastic
+    /// optimization”, with a diagonal matrix.
+    ///
+    /// Differs from the paper: `lr_decay` and `l2` are PyTorch's, and nothing is projected; the paper's δ is
+    /// `eps`.
+    ///
+    /// Checked against: `torch.optim.Adagrad` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Adagrad, Fuse};
+    /// let mut stepper = Adagrad::default().stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.1, &mut p, &[3.0]);
+    /// stepper.step_slice(0.1, &mut p, &[4.0]);
+    /// // 0.1·3/3, then 0.1·4/5
+    /// assert!((p[0] - 0.82).abs() < 1e-10);
+    /// ```
+    pub struct Adagrad {
+        /// How fast the rate falls with the steps, on top of the schedule.
+        pub lr_decay: f64 = 0.0,
+        /// The sum of squares before the first step.
+        pub initial_accumulator_value: f64 = 0.0,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-10,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
-}
-
-impl Described for Adagrad {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the gradient, divided by the root of the sum of its squares so far",
-            formula: "s ← s + g²;  p ← p − lr·g/(√s + eps)",
-            source: "Duchi, Hazan & Singer 2011, Adaptive subgradient methods for online learning and stochastic optimization",
-        }
-    }
+    summary: "the gradient, divided by the root of the sum of its squares so far",
+    formula: "s ← s + g²;  p ← p − lr·g/(√s + eps)",
+    source: "Duchi, Hazan & Singer 2011, Adaptive subgradient methods for online learning and stochastic optimization",
 }
 
 impl Elementwise for Adagrad {

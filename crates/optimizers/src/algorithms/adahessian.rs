@@ -1,6 +1,5 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::each::{average, unbiased};
@@ -8,60 +7,47 @@ use crate::hutchinson::diagonal;
 use crate::lanes::{spread, zeros};
 use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
 
-/// Adam, with the curvature in the place of the gradient's size.
-///
-/// ```text
-/// p ← p − lr·weight_decay·p
-/// m ← β₁·m + (1 − β₁)·g
-/// v ← β₂·v + (1 − β₂)·D²                  every `every` steps; D = z·Hz with random signs z
-/// p ← p − lr·m̂/((√v̂)^hessian_power + eps)
-/// ```
-/// Yao et al. 2021, “ADAHESSIAN: an adaptive second order optimizer for machine learning”, algorithm 1.
-///
-/// A product with the Hessian costs one more evaluation, which is counted.
-///
-/// Differs from the paper: D isn't averaged over blocks (its section 3.2 does so for convolutions and
-/// attention).
-///
-/// Checked against: `pytorch_optimizer.AdaHessian` 4.1.0 on losses whose Hessian is diagonal, where D is exact
-/// for any signs; that D's mean is the diagonal, against the Hessian itself.
-///
-/// ```
-/// use optimizers::Optimizer;
-/// let adahessian: Optimizer = serde_json::from_str(r#"{"adahessian": {"hessian_power": 0.5}}"#).unwrap();
-/// assert_eq!(adahessian.label(), "adahessian(hessian_power=0.5)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdaHessian {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the squared curvature.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-    /// The power of the curvature: 1 is Newton's, 0 the gradient's.
-    pub hessian_power: f64,
-    /// The steps from one estimate of the curvature to the next.
-    pub every: u64,
-}
-
-impl Default for AdaHessian {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, hessian_power: 1.0, every: 1 }
+options! {
+    /// Adam, with the curvature in the place of the gradient's size.
+    ///
+    /// ```text
+    /// p ← p − lr·weight_decay·p
+    /// m ← β₁·m + (1 − β₁)·g
+    /// v ← β₂·v + (1 − β₂)·D²                  every `every` steps; D = z·Hz with random signs z
+    /// p ← p − lr·m̂/((√v̂)^hessian_power + eps)
+    /// ```
+    /// Yao et al. 2021, “ADAHESSIAN: an adaptive second order optimizer for machine learning”, algorithm 1.
+    ///
+    /// A product with the Hessian costs one more evaluation, which is counted.
+    ///
+    /// Differs from the paper: D isn't averaged over blocks (its section 3.2 does so for convolutions and
+    /// attention).
+    ///
+    /// Checked against: `pytorch_optimizer.AdaHessian` 4.1.0 on losses whose Hessian is diagonal, where D is exact
+    /// for any signs; that D's mean is the diagonal, against the Hessian itself.
+    ///
+    /// ```
+    /// use optimizers::Optimizer;
+    /// let adahessian: Optimizer = serde_json::from_str(r#"{"adahessian": {"hessian_power": 0.5}}"#).unwrap();
+    /// assert_eq!(adahessian.label(), "adahessian(hessian_power=0.5)");
+    /// ```
+    pub struct AdaHessian {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the squared curvature.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
+        /// The power of the curvature: 1 is Newton's, 0 the gradient's.
+        pub hessian_power: f64 = 1.0,
+        /// The steps from one estimate of the curvature to the next.
+        pub every: u64 = 1,
     }
-}
-
-impl Described for AdaHessian {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, with the curvature in the place of the gradient's size",
-            formula: "v ← β₂·v + (1 − β₂)·(z·Hz)²;  p ← p − lr·m̂/((√v̂)^hessian_power + eps)",
-            source: "Yao et al. 2021, ADAHESSIAN: an adaptive second order optimizer for machine learning",
-        }
-    }
+    summary: "Adam, with the curvature in the place of the gradient's size",
+    formula: "v ← β₂·v + (1 − β₂)·(z·Hz)²;  p ← p − lr·m̂/((√v̂)^hessian_power + eps)",
+    source: "Yao et al. 2021, ADAHESSIAN: an adaptive second order optimizer for machine learning",
 }
 
 impl<F: Float> Fuse<F> for AdaHessian {}

@@ -1,61 +1,47 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
 use crate::{Elementwise, Rule, Visitor, check};
 
-/// Steps along the mean gradient, divided by its root mean square.
-///
-/// ```text
-/// g ← ∇f(p) + l2·p
-/// m ← β₁·m + (1 − β₁)·g
-/// v ← β₂·v + (1 − β₂)·g²
-/// m̂ = m/(1 − β₁ᵏ),  v̂ = v/(1 − β₂ᵏ)      at step k = 1, 2, …
-/// p ← p − lr·m̂/(√v̂ + eps)
-/// ```
-/// Kingma & Ba 2015, “Adam: a method for stochastic optimization”, algorithm 1.
-///
-/// Differs from the paper: `l2`, which the paper hasn't.
-///
-/// Checked against: `torch.optim.Adam` of PyTorch 2.13, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Adam, Fuse};
-/// let mut stepper = Adam::default().stepper(1).unwrap();
-/// let mut p = [1.0_f64, 1.0];
-/// stepper.step_slice(0.1, &mut p, &[2.0, -0.001]);
-/// // The first step is lr, whatever the size of the gradient.
-/// assert!((p[0] - 0.9).abs() < 1e-8 && (p[1] - 1.1).abs() < 2e-6);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Adam {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Default for Adam {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, l2: 0.0 }
+options! {
+    /// Steps along the mean gradient, divided by its root mean square.
+    ///
+    /// ```text
+    /// g ← ∇f(p) + l2·p
+    /// m ← β₁·m + (1 − β₁)·g
+    /// v ← β₂·v + (1 − β₂)·g²
+    /// m̂ = m/(1 − β₁ᵏ),  v̂ = v/(1 − β₂ᵏ)      at step k = 1, 2, …
+    /// p ← p − lr·m̂/(√v̂ + eps)
+    /// ```
+    /// Kingma & Ba 2015, “Adam: a method for stochastic optimization”, algorithm 1.
+    ///
+    /// Differs from the paper: `l2`, which the paper hasn't.
+    ///
+    /// Checked against: `torch.optim.Adam` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Adam, Fuse};
+    /// let mut stepper = Adam::default().stepper(1).unwrap();
+    /// let mut p = [1.0_f64, 1.0];
+    /// stepper.step_slice(0.1, &mut p, &[2.0, -0.001]);
+    /// // The first step is lr, whatever the size of the gradient.
+    /// assert!((p[0] - 0.9).abs() < 1e-8 && (p[1] - 1.1).abs() < 2e-6);
+    /// ```
+    pub struct Adam {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
-}
-
-impl Described for Adam {
-    fn info(&self) -> Info {
-        Info {
-            summary: "steps along the mean gradient, divided by its root mean square",
-            formula: "m ← β₁·m + (1 − β₁)·g;  v ← β₂·v + (1 − β₂)·g²;  p ← p − lr·m̂/(√v̂ + eps)",
-            source: "Kingma & Ba 2015, Adam: a method for stochastic optimization",
-        }
-    }
+    summary: "steps along the mean gradient, divided by its root mean square",
+    formula: "m ← β₁·m + (1 − β₁)·g;  v ← β₂·v + (1 − β₂)·g²;  p ← p − lr·m̂/(√v̂ + eps)",
+    source: "Kingma & Ba 2015, Adam: a method for stochastic optimization",
 }
 
 impl Elementwise for Adam {

@@ -1,62 +1,47 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
 use crate::{Adam, Elementwise, Rule, Visitor};
 
-/// Adam, with a decaying maximum in the place of the root mean square.
-///
-/// ```text
-/// g ← ∇f(p) + l2·p
-/// m ← β₁·m + (1 − β₁)·g
-/// u ← max(β₂·u, |g| + eps)
-/// p ← p − lr/(1 − β₁ᵏ) · m/u              at step k = 1, 2, …
-/// ```
-/// Kingma & Ba 2015, “Adam: a method for stochastic optimization”, algorithm 2.
-///
-/// Differs from the paper: `eps` and `l2`, as in PyTorch.
-///
-/// Checked against: `torch.optim.Adamax` of PyTorch 2.13, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Adamax, Fuse};
-/// let mut stepper = Adamax { beta1: 0.0, beta2: 0.5, eps: 0.0, l2: 0.0 }.stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.25, &mut p, &[8.0]);
-/// stepper.step_slice(0.25, &mut p, &[1.0]);
-/// // 0.25·8/8, then 0.25·1/(0.5·8)
-/// assert_eq!(p, [0.6875]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Adamax {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the maximum.
-    pub beta2: f64,
-    /// Added to the gradient's size.
-    pub eps: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Default for Adamax {
-    fn default() -> Self {
-        let Adam { beta1, beta2, eps, l2 } = Adam::default();
-        Self { beta1, beta2, eps, l2 }
+options! {
+    /// Adam, with a decaying maximum in the place of the root mean square.
+    ///
+    /// ```text
+    /// g ← ∇f(p) + l2·p
+    /// m ← β₁·m + (1 − β₁)·g
+    /// u ← max(β₂·u, |g| + eps)
+    /// p ← p − lr/(1 − β₁ᵏ) · m/u              at step k = 1, 2, …
+    /// ```
+    /// Kingma & Ba 2015, “Adam: a method for stochastic optimization”, algorithm 2.
+    ///
+    /// Differs from the paper: `eps` and `l2`, as in PyTorch.
+    ///
+    /// Checked against: `torch.optim.Adamax` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Adamax, Fuse};
+    /// let mut stepper = Adamax { beta1: 0.0, beta2: 0.5, eps: 0.0, l2: 0.0 }.stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.25, &mut p, &[8.0]);
+    /// stepper.step_slice(0.25, &mut p, &[1.0]);
+    /// // 0.25·8/8, then 0.25·1/(0.5·8)
+    /// assert_eq!(p, [0.6875]);
+    /// ```
+    pub struct Adamax {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the maximum.
+        pub beta2: f64 = 0.999,
+        /// Added to the gradient's size.
+        pub eps: f64 = 1e-8,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
-}
-
-impl Described for Adamax {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, with a decaying maximum in the place of the root mean square",
-            formula: "m ← β₁·m + (1 − β₁)·g;  u ← max(β₂·u, |g| + eps);  p ← p − lr/(1 − β₁ᵏ)·m/u",
-            source: "Kingma & Ba 2015, Adam: a method for stochastic optimization",
-        }
-    }
+    summary: "Adam, with a decaying maximum in the place of the root mean square",
+    formula: "m ← β₁·m + (1 − β₁)·g;  u ← max(β₂·u, |g| + eps);  p ← p − lr/(1 − β₁ᵏ)·m/u",
+    source: "Kingma & Ba 2015, Adam: a method for stochastic optimization",
 }
 
 impl Elementwise for Adamax {

@@ -1,59 +1,44 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::rule::with_weight_decay;
 use crate::{Adam, Amsgrad, Elementwise, Visitor, check};
 
-/// Adam, with weight decay beside the step instead of in the gradient.
-///
-/// ```text
-/// p ← p − lr·weight_decay·p
-/// then Adam's step (AMSGrad's if amsgrad) with the gradient at the old p
-/// ```
-/// Loshchilov & Hutter 2019, “Decoupled weight decay regularization”, algorithm 2.
-///
-/// Differs from the paper: the decay is multiplied by the learning rate, as in PyTorch; the paper
-/// multiplies it by the schedule's factor alone.
-///
-/// Checked against: `torch.optim.AdamW` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::{AdamW, Fuse};
-/// let mut stepper = AdamW { weight_decay: 0.5, ..AdamW::default() }.stepper(1).unwrap();
-/// let mut p = [2.0_f64];
-/// stepper.step_slice(0.1, &mut p, &[0.0]);
-/// assert_eq!(p, [1.9]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdamW {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-    /// With a denominator that never shrinks.
-    pub amsgrad: bool,
-}
-
-impl Default for AdamW {
-    fn default() -> Self {
-        let Adam { beta1, beta2, eps, .. } = Adam::default();
-        Self { beta1, beta2, eps, weight_decay: 0.01, amsgrad: false }
+options! {
+    /// Adam, with weight decay beside the step instead of in the gradient.
+    ///
+    /// ```text
+    /// p ← p − lr·weight_decay·p
+    /// then Adam's step (AMSGrad's if amsgrad) with the gradient at the old p
+    /// ```
+    /// Loshchilov & Hutter 2019, “Decoupled weight decay regularization”, algorithm 2.
+    ///
+    /// Differs from the paper: the decay is multiplied by the learning rate, as in PyTorch; the paper
+    /// multiplies it by the schedule's factor alone.
+    ///
+    /// Checked against: `torch.optim.AdamW` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::{AdamW, Fuse};
+    /// let mut stepper = AdamW { weight_decay: 0.5, ..AdamW::default() }.stepper(1).unwrap();
+    /// let mut p = [2.0_f64];
+    /// stepper.step_slice(0.1, &mut p, &[0.0]);
+    /// assert_eq!(p, [1.9]);
+    /// ```
+    pub struct AdamW {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.01,
+        /// With a denominator that never shrinks.
+        pub amsgrad: bool = false,
     }
-}
-
-impl Described for AdamW {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, with weight decay beside the step instead of in the gradient",
-            formula: "p ← p − lr·weight_decay·p;  then Adam's step",
-            source: "Loshchilov & Hutter 2019, Decoupled weight decay regularization",
-        }
-    }
+    summary: "Adam, with weight decay beside the step instead of in the gradient",
+    formula: "p ← p − lr·weight_decay·p;  then Adam's step",
+    source: "Loshchilov & Hutter 2019, Decoupled weight decay regularization",
 }
 
 impl Elementwise for AdamW {

@@ -1,63 +1,49 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::average;
 use crate::{AdamW, Elementwise, Rule, Visitor, check};
 
-/// Nesterov's momentum from the gradient and its differences, divided by their root mean square.
-///
-/// ```text
-/// d = g − g_previous                      0 at the first step
-/// m ← β₁·m + (1 − β₁)·g
-/// v ← β₂·v + (1 − β₂)·d
-/// n ← β₃·n + (1 − β₃)·(g + β₂·d)²
-/// p ← (p − lr·(m̂ + β₂·v̂)/(√n̂ + eps))/(1 + lr·weight_decay)
-/// ```
-/// Xie et al. 2022, “Adan: adaptive Nesterov momentum algorithm for faster optimizing deep models”,
-/// algorithm 1.
-///
-/// Differs from the paper: its β are 1 − β here, as in the authors' code; the moments are corrected for
-/// their bias, also as there.
-///
-/// Checked against: `pytorch_optimizer.Adan` 4.1.0, and for the decay `optax.adan` with the same division.
-///
-/// ```
-/// use optimizers::{Adan, Fuse};
-/// let mut stepper = Adan { weight_decay: 1.0, ..Adan::default() }.stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.25, &mut p, &[2.0]);
-/// assert!((p[0] - 0.75 / 1.25).abs() < 1e-8);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Adan {
-    /// Decay of the mean gradient.
-    pub beta1: f64,
-    /// Decay of the mean difference.
-    pub beta2: f64,
-    /// Decay of the second moment.
-    pub beta3: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// How strongly a step of rate 1 pulls to 0.
-    pub weight_decay: f64,
-}
-
-impl Default for Adan {
-    fn default() -> Self {
-        Self { beta1: 0.98, beta2: 0.92, beta3: 0.99, eps: 1e-8, weight_decay: 0.0 }
+options! {
+    /// Nesterov's momentum from the gradient and its differences, divided by their root mean square.
+    ///
+    /// ```text
+    /// d = g − g_previous                      0 at the first step
+    /// m ← β₁·m + (1 − β₁)·g
+    /// v ← β₂·v + (1 − β₂)·d
+    /// n ← β₃·n + (1 − β₃)·(g + β₂·d)²
+    /// p ← (p − lr·(m̂ + β₂·v̂)/(√n̂ + eps))/(1 + lr·weight_decay)
+    /// ```
+    /// Xie et al. 2022, “Adan: adaptive Nesterov momentum algorithm for faster optimizing deep models”,
+    /// algorithm 1.
+    ///
+    /// Differs from the paper: its β are 1 − β here, as in the authors' code; the moments are corrected for
+    /// their bias, also as there.
+    ///
+    /// Checked against: `pytorch_optimizer.Adan` 4.1.0, and for the decay `optax.adan` with the same division.
+    ///
+    /// ```
+    /// use optimizers::{Adan, Fuse};
+    /// let mut stepper = Adan { weight_decay: 1.0, ..Adan::default() }.stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.25, &mut p, &[2.0]);
+    /// assert!((p[0] - 0.75 / 1.25).abs() < 1e-8);
+    /// ```
+    pub struct Adan {
+        /// Decay of the mean gradient.
+        pub beta1: f64 = 0.98,
+        /// Decay of the mean difference.
+        pub beta2: f64 = 0.92,
+        /// Decay of the second moment.
+        pub beta3: f64 = 0.99,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// How strongly a step of rate 1 pulls to 0.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for Adan {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Nesterov's momentum from the gradient and its differences, divided by their root mean square",
-            formula: "d = g − g_previous;  p ← (p − lr·(m̂ + β₂·v̂)/(√n̂ + eps))/(1 + lr·weight_decay)",
-            source: "Xie et al. 2022, Adan: adaptive Nesterov momentum algorithm for faster optimizing deep models",
-        }
-    }
+    summary: "Nesterov's momentum from the gradient and its differences, divided by their root mean square",
+    formula: "d = g − g_previous;  p ← (p − lr·(m̂ + β₂·v̂)/(√n̂ + eps))/(1 + lr·weight_decay)",
+    source: "Xie et al. 2022, Adan: adaptive Nesterov momentum algorithm for faster optimizing deep models",
 }
 
 impl Elementwise for Adan {

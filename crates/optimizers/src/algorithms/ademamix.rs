@@ -1,72 +1,57 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
 use crate::{AdamW, Elementwise, Rule, Visitor, check};
 
-/// Adam, with a second, much slower mean of the gradient.
-///
-/// ```text
-/// p ← p − lr·weight_decay·p
-/// m₁ ← β₁·m₁ + (1 − β₁)·g
-/// m₂ ← β₃(k)·m₂ + (1 − β₃(k))·g
-/// v ← β₂·v + (1 − β₂)·g²
-/// p ← p − lr·(m̂₁ + α(k)·m₂)/(√v̂ + eps)    m̂₁, v̂ corrected for their bias as in Adam
-///
-/// α(k) = min(k·alpha/warmup, alpha)        at step k = 1, 2, …; both constant without `warmup`
-/// β₃(k) = min(exp(ln β₁·ln β₃/((1 − k/warmup)·ln β₃ + k/warmup·ln β₁)), β₃)
-/// ```
-/// Pagliardini, Ablin & Grangier 2024, “The AdEMAMix optimizer: better, faster, older”, algorithm 1.
-///
-/// Differs from the paper: the decay is multiplied by the rate, as in [`AdamW`].
-///
-/// Checked against: `pytorch_optimizer.AdEMAMix` 4.1.0, whose `t_alpha_beta3` is `warmup` here.
-///
-/// ```
-/// use optimizers::{AdEMAMix, Fuse};
-/// let mut stepper = AdEMAMix { beta3: 0.75, alpha: 2.0, ..AdEMAMix::default() }.stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.25, &mut p, &[8.0]);
-/// // (8 + 2·2)/8 rates
-/// assert!((p[0] - 0.625).abs() < 1e-8);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdEMAMix {
-    /// Decay of the fast mean.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Decay of the slow mean.
-    pub beta3: f64,
-    /// The weight of the slow mean.
-    pub alpha: f64,
-    /// The steps in which alpha rises from 0, and β₃ from β₁.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warmup: Option<u64>,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-}
-
-impl Default for AdEMAMix {
-    fn default() -> Self {
-        let (beta1, beta2, beta3) = (0.9, 0.999, 0.9999);
-        Self { beta1, beta2, beta3, alpha: 5.0, warmup: None, eps: 1e-8, weight_decay: 0.0 }
+options! {
+    /// Adam, with a second, much slower mean of the gradient.
+    ///
+    /// ```text
+    /// p ← p − lr·weight_decay·p
+    /// m₁ ← β₁·m₁ + (1 − β₁)·g
+    /// m₂ ← β₃(k)·m₂ + (1 − β₃(k))·g
+    /// v ← β₂·v + (1 − β₂)·g²
+    /// p ← p − lr·(m̂₁ + α(k)·m₂)/(√v̂ + eps)    m̂₁, v̂ corrected for their bias as in Adam
+    ///
+    /// α(k) = min(k·alpha/warmup, alpha)        at step k = 1, 2, …; both constant without `warmup`
+    /// β₃(k) = min(exp(ln β₁·ln β₃/((1 − k/warmup)·ln β₃ + k/warmup·ln β₁)), β₃)
+    /// ```
+    /// Pagliardini, Ablin & Grangier 2024, “The AdEMAMix optimizer: better, faster, older”, algorithm 1.
+    ///
+    /// Differs from the paper: the decay is multiplied by the rate, as in [`AdamW`].
+    ///
+    /// Checked against: `pytorch_optimizer.AdEMAMix` 4.1.0, whose `t_alpha_beta3` is `warmup` here.
+    ///
+    /// ```
+    /// use optimizers::{AdEMAMix, Fuse};
+    /// let mut stepper = AdEMAMix { beta3: 0.75, alpha: 2.0, ..AdEMAMix::default() }.stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.25, &mut p, &[8.0]);
+    /// // (8 + 2·2)/8 rates
+    /// assert!((p[0] - 0.625).abs() < 1e-8);
+    /// ```
+    pub struct AdEMAMix {
+        /// Decay of the fast mean.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Decay of the slow mean.
+        pub beta3: f64 = 0.9999,
+        /// The weight of the slow mean.
+        pub alpha: f64 = 5.0,
+        /// The steps in which alpha rises from 0, and β₃ from β₁.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub warmup: Option<u64> = None,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for AdEMAMix {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, with a second, much slower mean of the gradient",
-            formula: "m₁, v as in Adam;  m₂ ← β₃·m₂ + (1 − β₃)·g;  p ← p − lr·(m̂₁ + alpha·m₂)/(√v̂ + eps)",
-            source: "Pagliardini, Ablin & Grangier 2024, The AdEMAMix optimizer: better, faster, older",
-        }
-    }
+    summary: "Adam, with a second, much slower mean of the gradient",
+    formula: "m₁, v as in Adam;  m₂ ← β₃·m₂ + (1 − β₃)·g;  p ← p − lr·(m̂₁ + alpha·m₂)/(√v̂ + eps)",
+    source: "Pagliardini, Ablin & Grangier 2024, The AdEMAMix optimizer: better, faster, older",
 }
 
 impl Elementwise for AdEMAMix {

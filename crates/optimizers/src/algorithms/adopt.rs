@@ -1,66 +1,52 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::average;
 use crate::rule::with_weight_decay;
 use crate::signs::clamp;
 use crate::{AdamW, Elementwise, Rule, Visitor, check};
 
-/// Adam, with every gradient divided by a second moment that it isn't part of, and then averaged.
-///
-/// ```text
-/// v = g²                                          step k = 0, which moves nothing
-/// c = clip(g/max(√v, eps), ±k^¼)                  steps k = 1, 2, …
-/// m ← β₁·m + (1 − β₁)·c
-/// p ← p − lr·(m + weight_decay·p)
-/// v ← β₂·v + (1 − β₂)·g²
-/// ```
-/// Taniguchi et al. 2024, “ADOPT: modified Adam can converge with any β₂ with the optimal rate”,
-/// algorithm 2, with the clipping of its section 4.
-///
-/// Differs from the paper: the decay acts in the step k = 0 too. Without `clip` it is the algorithm before it.
-///
-/// Checked against: `optax.contrib.adopt` of optax 0.2.8.
-///
-/// ```
-/// use optimizers::{Adopt, Fuse};
-/// let mut stepper = Adopt { beta1: 0.5, ..Adopt::default() }.stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.25, &mut p, &[2.0]);
-/// stepper.step_slice(0.25, &mut p, &[1.0]);
-/// // ½·(1/2) of the rate, in the second step
-/// assert_eq!(p, [0.9375]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Adopt {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// The least denominator.
-    pub eps: f64,
-    /// Clips the divided gradient to ±k^¼.
-    pub clip: bool,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-}
-
-impl Default for Adopt {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.9999, eps: 1e-6, clip: true, weight_decay: 0.0 }
+options! {
+    /// Adam, with every gradient divided by a second moment that it isn't part of, and then averaged.
+    ///
+    /// ```text
+    /// v = g²                                          step k = 0, which moves nothing
+    /// c = clip(g/max(√v, eps), ±k^¼)                  steps k = 1, 2, …
+    /// m ← β₁·m + (1 − β₁)·c
+    /// p ← p − lr·(m + weight_decay·p)
+    /// v ← β₂·v + (1 − β₂)·g²
+    /// ```
+    /// Taniguchi et al. 2024, “ADOPT: modified Adam can converge with any β₂ with the optimal rate”,
+    /// algorithm 2, with the clipping of its section 4.
+    ///
+    /// Differs from the paper: the decay acts in the step k = 0 too. Without `clip` it is the algorithm before it.
+    ///
+    /// Checked against: `optax.contrib.adopt` of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::{Adopt, Fuse};
+    /// let mut stepper = Adopt { beta1: 0.5, ..Adopt::default() }.stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.25, &mut p, &[2.0]);
+    /// stepper.step_slice(0.25, &mut p, &[1.0]);
+    /// // ½·(1/2) of the rate, in the second step
+    /// assert_eq!(p, [0.9375]);
+    /// ```
+    pub struct Adopt {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.9999,
+        /// The least denominator.
+        pub eps: f64 = 1e-6,
+        /// Clips the divided gradient to ±k^¼.
+        pub clip: bool = true,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for Adopt {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, with every gradient divided by a second moment that it isn't part of, and then averaged",
-            formula: "m ← β₁·m + (1 − β₁)·clip(g/max(√v, eps), ±k^¼);  p ← p − lr·m;  v ← β₂·v + (1 − β₂)·g²",
-            source: "Taniguchi et al. 2024, ADOPT: modified Adam can converge with any β₂ with the optimal rate",
-        }
-    }
+    summary: "Adam, with every gradient divided by a second moment that it isn't part of, and then averaged",
+    formula: "m ← β₁·m + (1 − β₁)·clip(g/max(√v, eps), ±k^¼);  p ← p − lr·m;  v ← β₂·v + (1 − β₂)·g²",
+    source: "Taniguchi et al. 2024, ADOPT: modified Adam can converge with any β₂ with the optimal rate",
 }
 
 impl Elementwise for Adopt {

@@ -1,62 +1,47 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
 use crate::{Adam, Elementwise, Rule, Visitor};
 
-/// Adam with a denominator that never shrinks.
-///
-/// ```text
-/// g, m, v as in Adam
-/// v_max ← max(v_max, v)
-/// p ← p − lr·m̂/(√(v_max/(1 − β₂ᵏ)) + eps)
-/// ```
-/// Reddi, Kale & Kumar 2018, “On the convergence of Adam and beyond”, algorithm 2.
-///
-/// Differs from the paper: both moments are corrected for their bias, as in PyTorch, where the paper
-/// has none; the maximum is over the uncorrected v, as in the paper and in PyTorch since 1.5.
-///
-/// Checked against: `torch.optim.Adam(amsgrad=True)` of PyTorch 2.13, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Amsgrad, Fuse};
-/// let mut stepper = Amsgrad { beta1: 0.0, beta2: 0.0, ..Amsgrad::default() }.stepper(1).unwrap();
-/// let mut p = [0.0_f64];
-/// stepper.step_slice(1.0, &mut p, &[4.0]);
-/// stepper.step_slice(1.0, &mut p, &[1.0]);
-/// // The second gradient is still divided by the first, larger one.
-/// assert!((p[0] - -1.25).abs() < 1e-7);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Amsgrad {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Default for Amsgrad {
-    fn default() -> Self {
-        let Adam { beta1, beta2, eps, l2 } = Adam::default();
-        Self { beta1, beta2, eps, l2 }
+options! {
+    /// Adam with a denominator that never shrinks.
+    ///
+    /// ```text
+    /// g, m, v as in Adam
+    /// v_max ← max(v_max, v)
+    /// p ← p − lr·m̂/(√(v_max/(1 − β₂ᵏ)) + eps)
+    /// ```
+    /// Reddi, Kale & Kumar 2018, “On the convergence of Adam and beyond”, algorithm 2.
+    ///
+    /// Differs from the paper: both moments are corrected for their bias, as in PyTorch, where the paper
+    /// has none; the maximum is over the uncorrected v, as in the paper and in PyTorch since 1.5.
+    ///
+    /// Checked against: `torch.optim.Adam(amsgrad=True)` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Amsgrad, Fuse};
+    /// let mut stepper = Amsgrad { beta1: 0.0, beta2: 0.0, ..Amsgrad::default() }.stepper(1).unwrap();
+    /// let mut p = [0.0_f64];
+    /// stepper.step_slice(1.0, &mut p, &[4.0]);
+    /// stepper.step_slice(1.0, &mut p, &[1.0]);
+    /// // The second gradient is still divided by the first, larger one.
+    /// assert!((p[0] - -1.25).abs() < 1e-7);
+    /// ```
+    pub struct Amsgrad {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
-}
-
-impl Described for Amsgrad {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam with a denominator that never shrinks",
-            formula: "m, v as in Adam;  v_max ← max(v_max, v);  p ← p − lr·m̂/(√v̂_max + eps)",
-            source: "Reddi, Kale & Kumar 2018, On the convergence of Adam and beyond",
-        }
-    }
+    summary: "Adam with a denominator that never shrinks",
+    formula: "m, v as in Adam;  v_max ← max(v_max, v);  p ← p − lr·m̂/(√v̂_max + eps)",
+    source: "Reddi, Kale & Kumar 2018, On the convergence of Adam and beyond",
 }
 
 impl Elementwise for Amsgrad {

@@ -1,67 +1,53 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::each::{Now, TensorRule, each};
 use crate::{Entry, Fuse, TensorStepper, check};
 
-/// Stochastic gradient descent with a falling rate, whose answer is the mean of its points.
-///
-/// ```text
-/// g ← ∇f(p) + l2·p
-/// η = lr/(1 + lambd·lr·(k − 1))^alpha      at step k = 1, 2, …
-/// p ← p − η·(g + lambd·p)
-/// a ← a + (p − a)/max(1, k − t0)           the answer, at which the error is measured
-/// ```
-/// Polyak & Juditsky 1992, “Acceleration of stochastic approximation by averaging”; the rates are those of Xu
-/// 2011, “Towards optimal one pass large scale learning with averaged stochastic gradient descent”.
-///
-/// Differs from PyTorch: η follows `lr` at once, where PyTorch's is a step behind a schedule; `t0` is 0, where
-/// PyTorch's million keeps most runs from averaging at all, and a step counts from `t0` itself.
-///
-/// Checked against: `torch.optim.ASGD` of PyTorch 2.13 at constant rates, whose `weight_decay` is `l2` and
-/// whose t0 is one less than here.
-///
-/// ```
-/// use optimizers::{Asgd, Entry};
-/// use tch::Tensor;
-/// let mut stepper = Asgd { lambd: 0.0, ..Asgd::default() }.tensor();
-/// let (lr, mut p) = (Tensor::from_slice(&[1.0_f64]), [Tensor::from_slice(&[0.0_f64])]);
-/// for gradient in [-1.0, -2.0] {
-///     stepper.step(&lr, &mut p, &[Tensor::from_slice(&[gradient])]);
-/// }
-/// // At 3, after 1: the mean is 2.
-/// let answer = stepper.answer(&p).unwrap();
-/// assert_eq!((f64::try_from(&p[0]).unwrap(), f64::try_from(&answer[0]).unwrap()), (3.0, 2.0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Asgd {
-    /// Decay, and how fast the rate falls.
-    pub lambd: f64,
-    /// The power the rate falls with.
-    pub alpha: f64,
-    /// The step after which averaging begins.
-    pub t0: u64,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Default for Asgd {
-    fn default() -> Self {
-        Self { lambd: 1e-4, alpha: 0.75, t0: 0, l2: 0.0 }
+options! {
+    /// Stochastic gradient descent with a falling rate, whose answer is the mean of its points.
+    ///
+    /// ```text
+    /// g ← ∇f(p) + l2·p
+    /// η = lr/(1 + lambd·lr·(k − 1))^alpha      at step k = 1, 2, …
+    /// p ← p − η·(g + lambd·p)
+    /// a ← a + (p − a)/max(1, k − t0)           the answer, at which the error is measured
+    /// ```
+    /// Polyak & Juditsky 1992, “Acceleration of stochastic approximation by averaging”; the rates are those of Xu
+    /// 2011, “Towards optimal one pass large scale learning with averaged stochastic gradient descent”.
+    ///
+    /// Differs from PyTorch: η follows `lr` at once, where PyTorch's is a step behind a schedule; `t0` is 0, where
+    /// PyTorch's million keeps most runs from averaging at all, and a step counts from `t0` itself.
+    ///
+    /// Checked against: `torch.optim.ASGD` of PyTorch 2.13 at constant rates, whose `weight_decay` is `l2` and
+    /// whose t0 is one less than here.
+    ///
+    /// ```
+    /// use optimizers::{Asgd, Entry};
+    /// use tch::Tensor;
+    /// let mut stepper = Asgd { lambd: 0.0, ..Asgd::default() }.tensor();
+    /// let (lr, mut p) = (Tensor::from_slice(&[1.0_f64]), [Tensor::from_slice(&[0.0_f64])]);
+    /// for gradient in [-1.0, -2.0] {
+    ///     stepper.step(&lr, &mut p, &[Tensor::from_slice(&[gradient])]);
+    /// }
+    /// // At 3, after 1: the mean is 2.
+    /// let answer = stepper.answer(&p).unwrap();
+    /// assert_eq!((f64::try_from(&p[0]).unwrap(), f64::try_from(&answer[0]).unwrap()), (3.0, 2.0));
+    /// ```
+    pub struct Asgd {
+        /// Decay, and how fast the rate falls.
+        pub lambd: f64 = 1e-4,
+        /// The power the rate falls with.
+        pub alpha: f64 = 0.75,
+        /// The step after which averaging begins.
+        pub t0: u64 = 0,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
-}
-
-impl Described for Asgd {
-    fn info(&self) -> Info {
-        Info {
-            summary: "stochastic gradient descent with a falling rate, whose answer is the mean of its points",
-            formula: "η = lr/(1 + lambd·lr·(k − 1))^alpha;  p ← p − η·(g + lambd·p);  a ← a + (p − a)/max(1, k − t0)",
-            source: "Polyak & Juditsky 1992, Acceleration of stochastic approximation by averaging",
-        }
-    }
+    summary: "stochastic gradient descent with a falling rate, whose answer is the mean of its points",
+    formula: "η = lr/(1 + lambd·lr·(k − 1))^alpha;  p ← p − η·(g + lambd·p);  a ← a + (p − a)/max(1, k − t0)",
+    source: "Polyak & Juditsky 1992, Acceleration of stochastic approximation by averaging",
 }
 
 impl<F: Float> Fuse<F> for Asgd {}

@@ -1,59 +1,45 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::lanes::{copies, size, spread, sum};
 use crate::{Adam, Clip, Entry, Fuse, Optimizer, Oracle, TensorStepper};
 
-/// Any optimizer, without the part of its step that goes up the gradient.
-///
-/// ```text
-/// u = p − (p after the optimizer's step)
-/// φ = 1 where u·g > 0, else 0
-/// p ← p − u·φ·n/(Σφ + 1)                  n elements in the tensor
-/// ```
-/// Liang et al. 2024, “Cautious optimizers: improving training with one line of code”, algorithm 1.
-///
-/// Differs from the paper: the whole step is masked, with the optimizer's weight decay if it has any. Put
-/// the optimizer's decay at 0 to have the paper's.
-///
-/// Checked against: `Lion`, and `AdEMAMix` without its slow mean (which is Adam), with `cautious=True`, of
-/// `pytorch_optimizer` 4.1.0.
-///
-/// ```
-/// use optimizers::{Cautious, Entry, Optimizer};
-/// use tch::Tensor;
-/// let momentum: Optimizer = serde_json::from_str(r#"{"heavy_ball": {"momentum": 1.0}}"#).unwrap();
-/// let mut stepper = Cautious { optimizer: Box::new(momentum) }.tensor();
-/// let (lr, mut p) = (Tensor::from_slice(&[1.0_f64]), [Tensor::from_slice(&[0.0_f64])]);
-/// for gradient in [-2.0, 1.0] {
-///     stepper.step(&lr, &mut p, &[Tensor::from_slice(&[gradient])]);
-/// }
-/// // One element: scaled by 1/2; the momentum of the second step goes up its gradient.
-/// assert_eq!(f64::try_from(&p[0]).unwrap(), 1.0);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Cautious {
-    /// Whose steps are masked.
-    pub optimizer: Box<Optimizer>,
-}
-
-impl Default for Cautious {
-    fn default() -> Self {
-        Self { optimizer: Box::new(Optimizer::Adam(Adam::default())) }
+options! {
+    /// Any optimizer, without the part of its step that goes up the gradient.
+    ///
+    /// ```text
+    /// u = p − (p after the optimizer's step)
+    /// φ = 1 where u·g > 0, else 0
+    /// p ← p − u·φ·n/(Σφ + 1)                  n elements in the tensor
+    /// ```
+    /// Liang et al. 2024, “Cautious optimizers: improving training with one line of code”, algorithm 1.
+    ///
+    /// Differs from the paper: the whole step is masked, with the optimizer's weight decay if it has any. Put
+    /// the optimizer's decay at 0 to have the paper's.
+    ///
+    /// Checked against: `Lion`, and `AdEMAMix` without its slow mean (which is Adam), with `cautious=True`, of
+    /// `pytorch_optimizer` 4.1.0.
+    ///
+    /// ```
+    /// use optimizers::{Cautious, Entry, Optimizer};
+    /// use tch::Tensor;
+    /// let momentum: Optimizer = serde_json::from_str(r#"{"heavy_ball": {"momentum": 1.0}}"#).unwrap();
+    /// let mut stepper = Cautious { optimizer: Box::new(momentum) }.tensor();
+    /// let (lr, mut p) = (Tensor::from_slice(&[1.0_f64]), [Tensor::from_slice(&[0.0_f64])]);
+    /// for gradient in [-2.0, 1.0] {
+    ///     stepper.step(&lr, &mut p, &[Tensor::from_slice(&[gradient])]);
+    /// }
+    /// // One element: scaled by 1/2; the momentum of the second step goes up its gradient.
+    /// assert_eq!(f64::try_from(&p[0]).unwrap(), 1.0);
+    /// ```
+    pub struct Cautious {
+        /// Whose steps are masked.
+        pub optimizer: Box<Optimizer> = Box::new(Optimizer::Adam(Adam::default())),
     }
-}
-
-impl Described for Cautious {
-    fn info(&self) -> Info {
-        Info {
-            summary: "any optimizer, without the part of its step that goes up the gradient",
-            formula: "u = the optimizer's step;  φ = [u·g > 0];  p ← p − u·φ·n/(Σφ + 1)",
-            source: "Liang et al. 2024, Cautious optimizers: improving training with one line of code",
-        }
-    }
+    summary: "any optimizer, without the part of its step that goes up the gradient",
+    formula: "u = the optimizer's step;  φ = [u·g > 0];  p ← p − u·φ·n/(Σφ + 1)",
+    source: "Liang et al. 2024, Cautious optimizers: improving training with one line of code",
 }
 
 impl<F: Float> Fuse<F> for Cautious {}

@@ -1,56 +1,42 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Clip, Entry, Fuse, Optimizer, Sgd, Stepper, TensorStepper, check};
 
-/// Any optimizer, with its gradient clipped before each step.
-///
-/// ```text
-/// g ← min(max(g, −value), value)            each element
-/// g ← g · min(1, norm/(‖g‖ + 1e-6))         ‖g‖ over all parameters
-/// then the optimizer's step
-/// ```
-/// Pascanu, Mikolov & Bengio 2013, “On the difficulty of training recurrent neural networks”. The
-/// clipping itself is [`Clip`], and whoever has the whole gradient applies it before the step.
-///
-/// Differs from the paper: the 1e-6, as in PyTorch.
-///
-/// Checked against: `torch.nn.utils.clip_grad_value_`, then `clip_grad_norm_`, then `torch.optim`'s step,
-/// in PyTorch 2.13.
-///
-/// ```
-/// use optimizers::{Clip, Entry, Optimizer};
-/// let clipped: Optimizer = serde_json::from_str(r#"{"clipped": {"optimizer": "adam", "value": 0.5}}"#).unwrap();
-/// assert_eq!(clipped.clip(), Some(Clip { norm: None, value: Some(0.5) }));
-/// assert_eq!(clipped.label(), "clipped(optimizer=adam, value=0.5)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Clipped {
-    /// What steps along the clipped gradient.
-    pub optimizer: Box<Optimizer>,
-    /// The largest norm; 1 if neither `norm` nor `value` is given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub norm: Option<f64>,
-    /// The largest absolute value of an element.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<f64>,
-}
-
-impl Default for Clipped {
-    fn default() -> Self {
-        Self { optimizer: Box::new(Optimizer::Sgd(Sgd::default())), norm: None, value: None }
+options! {
+    /// Any optimizer, with its gradient clipped before each step.
+    ///
+    /// ```text
+    /// g ← min(max(g, −value), value)            each element
+    /// g ← g · min(1, norm/(‖g‖ + 1e-6))         ‖g‖ over all parameters
+    /// then the optimizer's step
+    /// ```
+    /// Pascanu, Mikolov & Bengio 2013, “On the difficulty of training recurrent neural networks”. The
+    /// clipping itself is [`Clip`], and whoever has the whole gradient applies it before the step.
+    ///
+    /// Differs from the paper: the 1e-6, as in PyTorch.
+    ///
+    /// Checked against: `torch.nn.utils.clip_grad_value_`, then `clip_grad_norm_`, then `torch.optim`'s step,
+    /// in PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::{Clip, Entry, Optimizer};
+    /// let clipped: Optimizer = serde_json::from_str(r#"{"clipped": {"optimizer": "adam", "value": 0.5}}"#).unwrap();
+    /// assert_eq!(clipped.clip(), Some(Clip { norm: None, value: Some(0.5) }));
+    /// assert_eq!(clipped.label(), "clipped(optimizer=adam, value=0.5)");
+    /// ```
+    pub struct Clipped {
+        /// What steps along the clipped gradient.
+        pub optimizer: Box<Optimizer> = Box::new(Optimizer::Sgd(Sgd::default())),
+        /// The largest norm; 1 if neither `norm` nor `value` is given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub norm: Option<f64> = None,
+        /// The largest absolute value of an element.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub value: Option<f64> = None,
     }
-}
-
-impl Described for Clipped {
-    fn info(&self) -> Info {
-        Info {
-            summary: "any optimizer, with its gradient clipped before each step",
-            formula: "g ← min(max(g, −value), value);  g ← g · min(1, norm/(‖g‖ + 1e-6))",
-            source: "Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks",
-        }
-    }
+    summary: "any optimizer, with its gradient clipped before each step",
+    formula: "g ← min(max(g, −value), value);  g ← g · min(1, norm/(‖g‖ + 1e-6))",
+    source: "Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks",
 }
 
 impl Fuse<f32> for Clipped {

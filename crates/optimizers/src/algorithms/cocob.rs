@@ -1,57 +1,43 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::each::{Now, TensorRule, each};
 use crate::{Entry, Fuse, TensorStepper, check};
 
-/// A bet on the sign of each gradient, with the money won so far; it has no rate.
-///
-/// ```text
-/// L ← max(L, |g|)                          L = eps before step 1
-/// G ← G + |g|,  C ← C − g
-/// R ← max(R − g·(p − p₀), 0)
-/// p ← p + lr·(p₀ + C/(L·max(G + L, alpha·L))·(L + R) − p)
-/// ```
-/// Orabona & Tommasi 2017, “Training deep networks without learning rates through coin betting”, algorithm 2.
-///
-/// Differs from the paper: `lr`, the share of the way to the bet, is 1 there.
-///
-/// Checked against: `optax.contrib.cocob` of optax 0.2.8.
-///
-/// ```
-/// use optimizers::{Cocob, Entry};
-/// use tch::Tensor;
-/// let mut stepper = Cocob { alpha: 4.0, ..Cocob::default() }.tensor();
-/// let mut p = [Tensor::from_slice(&[1.0_f64])];
-/// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64])]);
-/// // −5/(5·20)·5
-/// assert!((f64::try_from(&p[0]).unwrap() - 0.75).abs() < 1e-12);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Cocob {
-    /// How cautious the first bets are.
-    pub alpha: f64,
-    /// The largest gradient before the first step.
-    pub eps: f64,
-}
-
-impl Default for Cocob {
-    fn default() -> Self {
-        Self { alpha: 100.0, eps: 1e-8 }
+options! {
+    /// A bet on the sign of each gradient, with the money won so far; it has no rate.
+    ///
+    /// ```text
+    /// L ← max(L, |g|)                          L = eps before step 1
+    /// G ← G + |g|,  C ← C − g
+    /// R ← max(R − g·(p − p₀), 0)
+    /// p ← p + lr·(p₀ + C/(L·max(G + L, alpha·L))·(L + R) − p)
+    /// ```
+    /// Orabona & Tommasi 2017, “Training deep networks without learning rates through coin betting”, algorithm 2.
+    ///
+    /// Differs from the paper: `lr`, the share of the way to the bet, is 1 there.
+    ///
+    /// Checked against: `optax.contrib.cocob` of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::{Cocob, Entry};
+    /// use tch::Tensor;
+    /// let mut stepper = Cocob { alpha: 4.0, ..Cocob::default() }.tensor();
+    /// let mut p = [Tensor::from_slice(&[1.0_f64])];
+    /// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64])]);
+    /// // −5/(5·20)·5
+    /// assert!((f64::try_from(&p[0]).unwrap() - 0.75).abs() < 1e-12);
+    /// ```
+    pub struct Cocob {
+        /// How cautious the first bets are.
+        pub alpha: f64 = 100.0,
+        /// The largest gradient before the first step.
+        pub eps: f64 = 1e-8,
     }
-}
-
-impl Described for Cocob {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a bet on the sign of each gradient, with the money won so far",
-            formula: "p ← p₀ + C/(L·max(G + L, alpha·L))·(L + R), C = −Σg, G = Σ|g|, L = max |g|, R = the reward",
-            source: "Orabona & Tommasi 2017, Training deep networks without learning rates through coin betting",
-        }
-    }
+    summary: "a bet on the sign of each gradient, with the money won so far",
+    formula: "p ← p₀ + C/(L·max(G + L, alpha·L))·(L + R), C = −Σg, G = Σ|g|, L = max |g|, R = the reward",
+    source: "Orabona & Tommasi 2017, Training deep networks without learning rates through coin betting",
 }
 
 impl<F: Float> Fuse<F> for Cocob {}

@@ -1,6 +1,5 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::algorithms::prodigy::at_least_1;
@@ -8,63 +7,50 @@ use crate::each::average;
 use crate::lanes::{spread, sum, zeros};
 use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
 
-/// Adam, with a rate that follows a lower bound of the distance to the solution.
-///
-/// ```text
-/// r ← √β₂·r + (1 − √β₂)·lr·d·⟨g, s/(√v + eps)⟩
-/// m ← β₁·m + (1 − β₁)·lr·d·g,  v ← β₂·v + (1 − β₂)·g²,  s ← √β₂·s + (1 − √β₂)·lr·d·g
-/// d ← max(d, min(r/((1 − √β₂)·‖s‖₁), growth_rate·d))        d = d0 before step 1
-/// p ← p − lr·d·weight_decay·p − m/(√v + eps)                 with the old d in the decay
-/// ```
-/// Defazio & Mishchenko 2023, “Learning-rate-free learning by D-Adaptation”, algorithm 5.
-///
-/// The learning rate is a multiplier, 1 by right.
-///
-/// Differs from the paper: nothing.
-///
-/// Checked against: `dadaptation.DAdaptAdam(decouple=True)` 3.2.
-///
-/// ```
-/// use optimizers::{DAdaptation, Entry};
-/// use tch::Tensor;
-/// let mut stepper = DAdaptation { d0: 0.1, ..DAdaptation::default() }.tensor();
-/// let mut p = [Tensor::from_slice(&[1.0_f64])];
-/// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[2.0_f64])]);
-/// // The first step is d₀·(1 − β₁)/√(1 − β₂).
-/// assert!((f64::try_from(&p[0]).unwrap() - (1.0 - 0.01 / 0.001_f64.sqrt())).abs() < 1e-6);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DAdaptation {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-    /// The first bound.
-    pub d0: f64,
-    /// How many times larger a bound may be than the one before; any, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub growth_rate: Option<f64>,
-}
-
-impl Default for DAdaptation {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, d0: 1e-6, growth_rate: None }
+options! {
+    /// Adam, with a rate that follows a lower bound of the distance to the solution.
+    ///
+    /// ```text
+    /// r ← √β₂·r + (1 − √β₂)·lr·d·⟨g, s/(√v + eps)⟩
+    /// m ← β₁·m + (1 − β₁)·lr·d·g,  v ← β₂·v + (1 − β₂)·g²,  s ← √β₂·s + (1 − √β₂)·lr·d·g
+    /// d ← max(d, min(r/((1 − √β₂)·‖s‖₁), growth_rate·d))        d = d0 before step 1
+    /// p ← p − lr·d·weight_decay·p − m/(√v + eps)                 with the old d in the decay
+    /// ```
+    /// Defazio & Mishchenko 2023, “Learning-rate-free learning by D-Adaptation”, algorithm 5.
+    ///
+    /// The learning rate is a multiplier, 1 by right.
+    ///
+    /// Differs from the paper: nothing.
+    ///
+    /// Checked against: `dadaptation.DAdaptAdam(decouple=True)` 3.2.
+    ///
+    /// ```
+    /// use optimizers::{DAdaptation, Entry};
+    /// use tch::Tensor;
+    /// let mut stepper = DAdaptation { d0: 0.1, ..DAdaptation::default() }.tensor();
+    /// let mut p = [Tensor::from_slice(&[1.0_f64])];
+    /// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[2.0_f64])]);
+    /// // The first step is d₀·(1 − β₁)/√(1 − β₂).
+    /// assert!((f64::try_from(&p[0]).unwrap() - (1.0 - 0.01 / 0.001_f64.sqrt())).abs() < 1e-6);
+    /// ```
+    pub struct DAdaptation {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
+        /// The first bound.
+        pub d0: f64 = 1e-6,
+        /// How many times larger a bound may be than the one before; any, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub growth_rate: Option<f64> = None,
     }
-}
-
-impl Described for DAdaptation {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, with a rate that follows a lower bound of the distance to the solution",
-            formula: "d ← max(d, Σ lr·d·⟨g, s/(√v + eps)⟩/‖s‖₁), s = Σ lr·d·g;  p ← p − m/(√v + eps), m of lr·d·g",
-            source: "Defazio & Mishchenko 2023, Learning-rate-free learning by D-Adaptation",
-        }
-    }
+    summary: "Adam, with a rate that follows a lower bound of the distance to the solution",
+    formula: "d ← max(d, Σ lr·d·⟨g, s/(√v + eps)⟩/‖s‖₁), s = Σ lr·d·g;  p ← p − m/(√v + eps), m of lr·d·g",
+    source: "Defazio & Mishchenko 2023, Learning-rate-free learning by D-Adaptation",
 }
 
 impl<F: Float> Fuse<F> for DAdaptation {}

@@ -1,60 +1,47 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::lanes::{copies, dot, spread};
 use crate::{Entry, Fuse, Oracle, TensorStepper, check};
 
-/// Gradient descent, with the distance travelled over the norm of all gradients as its rate.
-///
-/// ```text
-/// r = max(r, ‖p − p₀‖)                     r = reps_rel·(1 + ‖p₀‖) before; ‖·‖ over all parameters
-/// G ← G + ‖g‖²                             G = eps before step 1
-/// p ← p − lr·r/√G·g                        g with l2·p
-/// ```
-/// Ivgi, Hinder & Carmon 2023, “DoG is SGD's best friend: a parameter-free dynamic step size schedule”,
-/// equation 2.
-///
-/// The learning rate is a multiplier, 1 by right.
-///
-/// Differs from the paper: the answer is the last point, not an average.
-///
-/// Checked against: `dog.DoG` 1.0.3, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Dog, Entry};
-/// use tch::Tensor;
-/// let mut stepper = Dog { reps_rel: 0.25, eps: 0.0, l2: 0.0 }.tensor();
-/// let mut p = [Tensor::from_slice(&[1.0_f64])];
-/// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64])]);
-/// assert_eq!(f64::try_from(&p[0]).unwrap(), 0.5);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Dog {
-    /// The first distance, as a share of 1 + ‖p₀‖.
-    pub reps_rel: f64,
-    /// The sum of squared norms before the first step.
-    pub eps: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Default for Dog {
-    fn default() -> Self {
-        Self { reps_rel: 1e-6, eps: 1e-8, l2: 0.0 }
+options! {
+    /// Gradient descent, with the distance travelled over the norm of all gradients as its rate.
+    ///
+    /// ```text
+    /// r = max(r, ‖p − p₀‖)                     r = reps_rel·(1 + ‖p₀‖) before; ‖·‖ over all parameters
+    /// G ← G + ‖g‖²                             G = eps before step 1
+    /// p ← p − lr·r/√G·g                        g with l2·p
+    /// ```
+    /// Ivgi, Hinder & Carmon 2023, “DoG is SGD's best friend: a parameter-free dynamic step size schedule”,
+    /// equation 2.
+    ///
+    /// The learning rate is a multiplier, 1 by right.
+    ///
+    /// Differs from the paper: the answer is the last point, not an average.
+    ///
+    /// Checked against: `dog.DoG` 1.0.3, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Dog, Entry};
+    /// use tch::Tensor;
+    /// let mut stepper = Dog { reps_rel: 0.25, eps: 0.0, l2: 0.0 }.tensor();
+    /// let mut p = [Tensor::from_slice(&[1.0_f64])];
+    /// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64])]);
+    /// assert_eq!(f64::try_from(&p[0]).unwrap(), 0.5);
+    /// ```
+    pub struct Dog {
+        /// The first distance, as a share of 1 + ‖p₀‖.
+        pub reps_rel: f64 = 1e-6,
+        /// The sum of squared norms before the first step.
+        pub eps: f64 = 1e-8,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
-}
-
-impl Described for Dog {
-    fn info(&self) -> Info {
-        Info {
-            summary: "gradient descent, with the distance travelled over the norm of all gradients as its rate",
-            formula: "r = max ‖p − p₀‖;  G ← G + ‖g‖²;  p ← p − lr·r/√G·g",
-            source: "Ivgi, Hinder & Carmon 2023, DoG is SGD's best friend: a parameter-free dynamic step size schedule",
-        }
-    }
+    summary: "gradient descent, with the distance travelled over the norm of all gradients as its rate",
+    formula: "r = max ‖p − p₀‖;  G ← G + ‖g‖²;  p ← p − lr·r/√G·g",
+    source:
+        "Ivgi, Hinder & Carmon 2023, DoG is SGD's best friend: a parameter-free dynamic step size schedule",
 }
 
 impl<F: Float> Fuse<F> for Dog {}

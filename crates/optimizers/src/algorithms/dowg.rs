@@ -1,59 +1,45 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::algorithms::dog::{descend, distances};
 use crate::lanes::{copies, dot};
 use crate::{Entry, Fuse, Oracle, TensorStepper, check};
 
-/// Gradient descent like DoG's, with gradients weighted by the distance at their time.
-///
-/// ```text
-/// r = max(r, ‖p − p₀‖)                     r = initial_distance before; ‖·‖ over all parameters
-/// v ← v + r²·‖g‖²
-/// p ← p − lr·r²/(√v + eps)·g
-/// ```
-/// Khaled, Mishchenko & Jin 2023, “DoWG unleashed: an efficient universal parameter-free gradient descent
-/// method”, algorithm 1.
-///
-/// The learning rate is a multiplier, 1 by right.
-///
-/// Differs from the paper: `eps`, as in optax.
-///
-/// Checked against: `optax.contrib.dowg` of optax 0.2.8.
-///
-/// ```
-/// use optimizers::{Dowg, Entry};
-/// use tch::Tensor;
-/// let mut stepper = Dowg { initial_distance: 0.5, eps: 0.0 }.tensor();
-/// let mut p = [Tensor::from_slice(&[1.0_f64])];
-/// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64])]);
-/// assert_eq!(f64::try_from(&p[0]).unwrap(), 0.5);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Dowg {
-    /// The first distance.
-    pub initial_distance: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-}
-
-impl Default for Dowg {
-    fn default() -> Self {
-        Self { initial_distance: 1e-2, eps: 1e-4 }
+options! {
+    /// Gradient descent like DoG's, with gradients weighted by the distance at their time.
+    ///
+    /// ```text
+    /// r = max(r, ‖p − p₀‖)                     r = initial_distance before; ‖·‖ over all parameters
+    /// v ← v + r²·‖g‖²
+    /// p ← p − lr·r²/(√v + eps)·g
+    /// ```
+    /// Khaled, Mishchenko & Jin 2023, “DoWG unleashed: an efficient universal parameter-free gradient descent
+    /// method”, algorithm 1.
+    ///
+    /// The learning rate is a multiplier, 1 by right.
+    ///
+    /// Differs from the paper: `eps`, as in optax.
+    ///
+    /// Checked against: `optax.contrib.dowg` of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::{Dowg, Entry};
+    /// use tch::Tensor;
+    /// let mut stepper = Dowg { initial_distance: 0.5, eps: 0.0 }.tensor();
+    /// let mut p = [Tensor::from_slice(&[1.0_f64])];
+    /// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64])]);
+    /// assert_eq!(f64::try_from(&p[0]).unwrap(), 0.5);
+    /// ```
+    pub struct Dowg {
+        /// The first distance.
+        pub initial_distance: f64 = 1e-2,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-4,
     }
-}
-
-impl Described for Dowg {
-    fn info(&self) -> Info {
-        Info {
-            summary: "gradient descent like DoG's, with gradients weighted by the distance at their time",
-            formula: "r = max ‖p − p₀‖;  v ← v + r²·‖g‖²;  p ← p − lr·r²/(√v + eps)·g",
-            source: "Khaled, Mishchenko & Jin 2023, DoWG unleashed: an efficient universal parameter-free gradient descent method",
-        }
-    }
+    summary: "gradient descent like DoG's, with gradients weighted by the distance at their time",
+    formula: "r = max ‖p − p₀‖;  v ← v + r²·‖g‖²;  p ← p − lr·r²/(√v + eps)·g",
+    source: "Khaled, Mishchenko & Jin 2023, DoWG unleashed: an efficient universal parameter-free gradient descent method",
 }
 
 impl<F: Float> Fuse<F> for Dowg {}

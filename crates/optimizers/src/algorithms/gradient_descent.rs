@@ -1,56 +1,42 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::lanes::{dot, spread};
 use crate::{Entry, Fuse, Oracle, TensorStepper, check};
 
-/// Gradient descent, with steps that shrink until the loss falls enough.
-///
-/// ```text
-/// t = lr, lr·shrink, lr·shrink², …  until f(p − t·g) ≤ f(p) − c1·t·‖g‖²
-/// p ← p − t·g
-/// ```
-/// Armijo 1966, “Minimization of functions having Lipschitz continuous first partial derivatives”.
-///
-/// Every evaluation is counted. After `max_evaluations` the last step is made as it is. It is meant for losses
-/// without noise.
-///
-/// Differs from the paper: `shrink` is ½ there.
-///
-/// Checked against: `optax.scale_by_backtracking_linesearch` of optax 0.2.8 after `optax.sgd`.
-///
-/// ```
-/// use optimizers::Optimizer;
-/// let descent: Optimizer = serde_json::from_str(r#"{"gradient_descent": {"shrink": 0.8}}"#).unwrap();
-/// assert_eq!(descent.label(), "gradient_descent(shrink=0.8)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GradientDescent {
-    /// The least fall of the loss, as a share of its slope.
-    pub c1: f64,
-    /// What a step that was too long is multiplied by.
-    pub shrink: f64,
-    /// The most steps to try.
-    pub max_evaluations: u64,
-}
-
-impl Default for GradientDescent {
-    fn default() -> Self {
-        Self { c1: 1e-4, shrink: 0.5, max_evaluations: 30 }
+options! {
+    /// Gradient descent, with steps that shrink until the loss falls enough.
+    ///
+    /// ```text
+    /// t = lr, lr·shrink, lr·shrink², …  until f(p − t·g) ≤ f(p) − c1·t·‖g‖²
+    /// p ← p − t·g
+    /// ```
+    /// Armijo 1966, “Minimization of functions having Lipschitz continuous first partial derivatives”.
+    ///
+    /// Every evaluation is counted. After `max_evaluations` the last step is made as it is. It is meant for losses
+    /// without noise.
+    ///
+    /// Differs from the paper: `shrink` is ½ there.
+    ///
+    /// Checked against: `optax.scale_by_backtracking_linesearch` of optax 0.2.8 after `optax.sgd`.
+    ///
+    /// ```
+    /// use optimizers::Optimizer;
+    /// let descent: Optimizer = serde_json::from_str(r#"{"gradient_descent": {"shrink": 0.8}}"#).unwrap();
+    /// assert_eq!(descent.label(), "gradient_descent(shrink=0.8)");
+    /// ```
+    pub struct GradientDescent {
+        /// The least fall of the loss, as a share of its slope.
+        pub c1: f64 = 1e-4,
+        /// What a step that was too long is multiplied by.
+        pub shrink: f64 = 0.5,
+        /// The most steps to try.
+        pub max_evaluations: u64 = 30,
     }
-}
-
-impl Described for GradientDescent {
-    fn info(&self) -> Info {
-        Info {
-            summary: "gradient descent, with steps that shrink until the loss falls enough",
-            formula: "t = lr·shrinkⁿ, the first with f(p − t·g) ≤ f(p) − c1·t·‖g‖²;  p ← p − t·g",
-            source: "Armijo 1966, Minimization of functions having Lipschitz continuous first partial derivatives",
-        }
-    }
+    summary: "gradient descent, with steps that shrink until the loss falls enough",
+    formula: "t = lr·shrinkⁿ, the first with f(p − t·g) ≤ f(p) − c1·t·‖g‖²;  p ← p − t·g",
+    source: "Armijo 1966, Minimization of functions having Lipschitz continuous first partial derivatives",
 }
 
 impl<F: Float> Fuse<F> for GradientDescent {}

@@ -1,59 +1,45 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, Sgd, Visitor};
 
-/// Gradient descent that keeps a share of its last step, like a ball with mass.
-///
-/// ```text
-/// b ← momentum·b + ∇f(p) + l2·p
-/// p ← p − lr·b
-/// ```
-/// Polyak 1964, “Some methods of speeding up the convergence of iteration methods”.
-///
-/// Differs from the paper: a change of `lr` also scales the momentum that was built up before, as in
-/// PyTorch; the paper keeps the last step itself, `p ← p − lr·∇f(p) + momentum·(p − p_old)`. With a
-/// constant `lr` they are the same.
-///
-/// Checked against: `torch.optim.SGD(momentum=0.9)` of PyTorch 2.13, whose rule [`Sgd`] is.
-///
-/// ```
-/// use optimizers::{Fuse, HeavyBall};
-/// let mut stepper = HeavyBall { momentum: 0.5, l2: 0.0 }.stepper(1).unwrap();
-/// let mut p = [2.0_f64];
-/// stepper.step_slice(0.5, &mut p, &[1.0]);
-/// stepper.step_slice(0.5, &mut p, &[1.0]);
-/// assert_eq!(p, [0.75]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HeavyBall {
-    /// The share of the last step that is kept.
-    pub momentum: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
+options! {
+    /// Gradient descent that keeps a share of its last step, like a ball with mass.
+    ///
+    /// ```text
+    /// b ← momentum·b + ∇f(p) + l2·p
+    /// p ← p − lr·b
+    /// ```
+    /// Polyak 1964, “Some methods of speeding up the convergence of iteration methods”.
+    ///
+    /// Differs from the paper: a change of `lr` also scales the momentum that was built up before, as in
+    /// PyTorch; the paper keeps the last step itself, `p ← p − lr·∇f(p) + momentum·(p − p_old)`. With a
+    /// constant `lr` they are the same.
+    ///
+    /// Checked against: `torch.optim.SGD(momentum=0.9)` of PyTorch 2.13, whose rule [`Sgd`] is.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, HeavyBall};
+    /// let mut stepper = HeavyBall { momentum: 0.5, l2: 0.0 }.stepper(1).unwrap();
+    /// let mut p = [2.0_f64];
+    /// stepper.step_slice(0.5, &mut p, &[1.0]);
+    /// stepper.step_slice(0.5, &mut p, &[1.0]);
+    /// assert_eq!(p, [0.75]);
+    /// ```
+    pub struct HeavyBall {
+        /// The share of the last step that is kept.
+        pub momentum: f64 = 0.9,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
+    }
+    summary: "gradient descent that keeps a share of its last step",
+    formula: "b ← momentum·b + g;  p ← p − lr·b",
+    source: "Polyak 1964, Some methods of speeding up the convergence of iteration methods",
 }
 
 impl HeavyBall {
     /// The same in PyTorch's terms.
     fn sgd(&self) -> Sgd {
         Sgd { momentum: self.momentum, l2: self.l2, ..Sgd::default() }
-    }
-}
-
-impl Default for HeavyBall {
-    fn default() -> Self {
-        Self { momentum: 0.9, l2: 0.0 }
-    }
-}
-
-impl Described for HeavyBall {
-    fn info(&self) -> Info {
-        Info {
-            summary: "gradient descent that keeps a share of its last step",
-            formula: "b ← momentum·b + g;  p ← p − lr·b",
-            source: "Polyak 1964, Some methods of speeding up the convergence of iteration methods",
-        }
     }
 }
 

@@ -1,61 +1,47 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::each::{Now, TensorRule, average, each, unbiased};
 use crate::lanes::{norm, spread};
 use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper};
 
-/// Adam's direction, as long as a share lr of the tensor's norm.
-///
-/// ```text
-/// u = m̂/(√v̂ + eps) + weight_decay·p          m, v as in Adam
-/// p ← p − lr·‖p‖/‖u‖·u                         ‖·‖ over the tensor; the ratio is 1 where either is 0
-/// ```
-/// You et al. 2020, “Large batch optimization for deep learning: training BERT in 76 minutes”, algorithm 2.
-///
-/// Differs from the paper: φ is the identity, as in most implementations.
-///
-/// Checked against: `optax.lamb` of optax 0.2.8.
-///
-/// ```
-/// use optimizers::{Entry, Lamb};
-/// use tch::Tensor;
-/// let mut stepper = Lamb::default().tensor();
-/// let mut p = [Tensor::from_slice(&[3.0_f64, 4.0]).reshape([1, 2])];
-/// stepper.step(&Tensor::from_slice(&[0.1_f64]), &mut p, &[Tensor::from_slice(&[1.0_f64, 0.0]).reshape([1, 2])]);
-/// // A tenth of the norm 5, along the first element.
-/// let p = Vec::<f64>::try_from(p[0].reshape(-1)).unwrap();
-/// assert!((p[0] - 2.5).abs() < 1e-12 && p[1] == 4.0);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Lamb {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// The share of the parameter in the direction.
-    pub weight_decay: f64,
-}
-
-impl Default for Lamb {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-6, weight_decay: 0.0 }
+options! {
+    /// Adam's direction, as long as a share lr of the tensor's norm.
+    ///
+    /// ```text
+    /// u = m̂/(√v̂ + eps) + weight_decay·p          m, v as in Adam
+    /// p ← p − lr·‖p‖/‖u‖·u                         ‖·‖ over the tensor; the ratio is 1 where either is 0
+    /// ```
+    /// You et al. 2020, “Large batch optimization for deep learning: training BERT in 76 minutes”, algorithm 2.
+    ///
+    /// Differs from the paper: φ is the identity, as in most implementations.
+    ///
+    /// Checked against: `optax.lamb` of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::{Entry, Lamb};
+    /// use tch::Tensor;
+    /// let mut stepper = Lamb::default().tensor();
+    /// let mut p = [Tensor::from_slice(&[3.0_f64, 4.0]).reshape([1, 2])];
+    /// stepper.step(&Tensor::from_slice(&[0.1_f64]), &mut p, &[Tensor::from_slice(&[1.0_f64, 0.0]).reshape([1, 2])]);
+    /// // A tenth of the norm 5, along the first element.
+    /// let p = Vec::<f64>::try_from(p[0].reshape(-1)).unwrap();
+    /// assert!((p[0] - 2.5).abs() < 1e-12 && p[1] == 4.0);
+    /// ```
+    pub struct Lamb {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-6,
+        /// The share of the parameter in the direction.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for Lamb {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam's direction, as long as a share lr of the tensor's norm",
-            formula: "u = m̂/(√v̂ + eps) + weight_decay·p;  p ← p − lr·‖p‖/‖u‖·u",
-            source: "You et al. 2020, Large batch optimization for deep learning: training BERT in 76 minutes",
-        }
-    }
+    summary: "Adam's direction, as long as a share lr of the tensor's norm",
+    formula: "u = m̂/(√v̂ + eps) + weight_decay·p;  p ← p − lr·‖p‖/‖u‖·u",
+    source: "You et al. 2020, Large batch optimization for deep learning: training BERT in 76 minutes",
 }
 
 impl<F: Float> Fuse<F> for Lamb {}

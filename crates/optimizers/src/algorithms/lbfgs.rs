@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use numeric::Float;
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -9,48 +9,51 @@ use crate::along::{Along, Heading, Line, dot, searched};
 use crate::wolfe::Conditions;
 use crate::{Entry, Fuse, TensorStepper, check};
 
-/// Newton's direction with a curvature learnt from the last steps, and a search for how far to go along it.
-///
-/// ```text
-/// s = p − p_previous,  y = g − g_previous           kept if ⟨y, s⟩ > 1e-10, the last `history` of them
-/// d = −H·g by the two-loop recursion, from H = ⟨y, s⟩/⟨y, y⟩
-/// t: f(p + t·d) ≤ f(p) + c1·t·⟨g, d⟩  and  |⟨∇f(p + t·d), d⟩| ≤ c2·|⟨g, d⟩|      (strong Wolfe)
-/// p ← p + t·d                                       the first t to be tried is lr, and lr·min(1, 1/‖g‖₁) at first
-/// ```
-/// Liu & Nocedal 1989, “On the limited memory BFGS method for large scale optimization”; the search is that of
-/// Nocedal & Wright's “Numerical optimization”, algorithms 3.5 and 3.6, with cubic interpolation.
-///
-/// `line_search = "weak_wolfe"` is for losses with kinks, and knows no scale: it asks for ⟨∇f(p + t·d), d⟩ ≥ c2·⟨g, d⟩,
-/// found by bisection (Lewis & Overton 2013, “Nonsmooth optimization via quasi-Newton methods”); lr is the length of the
-/// first step alone, and a search that finds nothing forgets what was learnt.
-///
-/// Every evaluation that the search asks for is counted. It is meant for losses without noise.
-///
-/// Differs from PyTorch: one iteration a step; after a search that found no lower loss the next begins as the first one
-/// does, where PyTorch's would be the same again; and everything but the parameters is in double precision.
-///
-/// Checked against: `torch.optim.LBFGS(max_iter=1, line_search_fn="strong_wolfe")` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::Optimizer;
-/// let lbfgs: Optimizer = serde_json::from_str(r#"{"lbfgs": {"history": 10}}"#).unwrap();
-/// assert_eq!(lbfgs.label(), "lbfgs(history=10)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Lbfgs {
-    /// What is asked of a step.
-    pub line_search: LineSearch,
-    /// The steps that the curvature is learnt from.
-    pub history: u64,
-    /// The least fall of the loss, as a share of its slope.
-    pub c1: f64,
-    /// The largest slope after a step, as a share of that before.
-    pub c2: f64,
-    /// The most evaluations of a search, after its first.
-    pub max_evaluations: u64,
-    /// Does nothing where no element of the gradient is larger.
-    pub tolerance: f64,
+options! {
+    /// Newton's direction with a curvature learnt from the last steps, and a search for how far to go along it.
+    ///
+    /// ```text
+    /// s = p − p_previous,  y = g − g_previous           kept if ⟨y, s⟩ > 1e-10, the last `history` of them
+    /// d = −H·g by the two-loop recursion, from H = ⟨y, s⟩/⟨y, y⟩
+    /// t: f(p + t·d) ≤ f(p) + c1·t·⟨g, d⟩  and  |⟨∇f(p + t·d), d⟩| ≤ c2·|⟨g, d⟩|      (strong Wolfe)
+    /// p ← p + t·d                                       the first t to be tried is lr, and lr·min(1, 1/‖g‖₁) at first
+    /// ```
+    /// Liu & Nocedal 1989, “On the limited memory BFGS method for large scale optimization”; the search is that of
+    /// Nocedal & Wright's “Numerical optimization”, algorithms 3.5 and 3.6, with cubic interpolation.
+    ///
+    /// `line_search = "weak_wolfe"` is for losses with kinks, and knows no scale: it asks for ⟨∇f(p + t·d), d⟩ ≥ c2·⟨g, d⟩,
+    /// found by bisection (Lewis & Overton 2013, “Nonsmooth optimization via quasi-Newton methods”); lr is the length of the
+    /// first step alone, and a search that finds nothing forgets what was learnt.
+    ///
+    /// Every evaluation that the search asks for is counted. It is meant for losses without noise.
+    ///
+    /// Differs from PyTorch: one iteration a step; after a search that found no lower loss the next begins as the first one
+    /// does, where PyTorch's would be the same again; and everything but the parameters is in double precision.
+    ///
+    /// Checked against: `torch.optim.LBFGS(max_iter=1, line_search_fn="strong_wolfe")` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::Optimizer;
+    /// let lbfgs: Optimizer = serde_json::from_str(r#"{"lbfgs": {"history": 10}}"#).unwrap();
+    /// assert_eq!(lbfgs.label(), "lbfgs(history=10)");
+    /// ```
+    pub struct Lbfgs {
+        /// What is asked of a step.
+        pub line_search: LineSearch = LineSearch::StrongWolfe,
+        /// The steps that the curvature is learnt from.
+        pub history: u64 = 100,
+        /// The least fall of the loss, as a share of its slope.
+        pub c1: f64 = 1e-4,
+        /// The largest slope after a step, as a share of that before.
+        pub c2: f64 = 0.9,
+        /// The most evaluations of a search, after its first.
+        pub max_evaluations: u64 = 25,
+        /// Does nothing where no element of the gradient is larger.
+        pub tolerance: f64 = 1e-7,
+    }
+    summary: "Newton's direction with a curvature learnt from the last steps, and a search along it",
+    formula: "d = −H·g by the two-loop recursion;  t by the strong Wolfe conditions;  p ← p + t·d",
+    source: "Liu & Nocedal 1989, On the limited memory BFGS method for large scale optimization",
 }
 
 /// What a search along a line looks for.
@@ -62,29 +65,6 @@ pub enum LineSearch {
     StrongWolfe,
     /// A loss that falls enough, and a slope that rises enough.
     WeakWolfe,
-}
-
-impl Default for Lbfgs {
-    fn default() -> Self {
-        Self {
-            line_search: LineSearch::StrongWolfe,
-            history: 100,
-            c1: 1e-4,
-            c2: 0.9,
-            max_evaluations: 25,
-            tolerance: 1e-7,
-        }
-    }
-}
-
-impl Described for Lbfgs {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Newton's direction with a curvature learnt from the last steps, and a search along it",
-            formula: "d = −H·g by the two-loop recursion;  t by the strong Wolfe conditions;  p ← p + t·d",
-            source: "Liu & Nocedal 1989, On the limited memory BFGS method for large scale optimization",
-        }
-    }
 }
 
 impl<F: Float> Fuse<F> for Lbfgs {}

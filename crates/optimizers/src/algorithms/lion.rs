@@ -1,57 +1,43 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::average;
 use crate::rule::with_weight_decay;
 use crate::signs::sign;
 use crate::{Elementwise, Rule, Visitor, check};
 
-/// Steps of one size, along the sign of the mean gradient.
-///
-/// ```text
-/// p ← p − lr·weight_decay·p
-/// p ← p − lr·sign(β₁·m + (1 − β₁)·g)
-/// m ← β₂·m + (1 − β₂)·g
-/// ```
-/// Chen et al. 2023, “Symbolic discovery of optimization algorithms”, algorithm 2.
-///
-/// Differs from the paper: nothing.
-///
-/// Checked against: `optax.lion` of optax 0.2.8.
-///
-/// ```
-/// use optimizers::{Fuse, Lion};
-/// let mut stepper = Lion::default().stepper(1).unwrap();
-/// let mut p = [1.0_f64, 1.0];
-/// stepper.step_slice(0.25, &mut p, &[1e-9, -5.0]);
-/// assert_eq!(p, [0.75, 1.25]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Lion {
-    /// The share of the past in the step.
-    pub beta1: f64,
-    /// Decay of the mean.
-    pub beta2: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-}
-
-impl Default for Lion {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.99, weight_decay: 0.0 }
+options! {
+    /// Steps of one size, along the sign of the mean gradient.
+    ///
+    /// ```text
+    /// p ← p − lr·weight_decay·p
+    /// p ← p − lr·sign(β₁·m + (1 − β₁)·g)
+    /// m ← β₂·m + (1 − β₂)·g
+    /// ```
+    /// Chen et al. 2023, “Symbolic discovery of optimization algorithms”, algorithm 2.
+    ///
+    /// Differs from the paper: nothing.
+    ///
+    /// Checked against: `optax.lion` of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, Lion};
+    /// let mut stepper = Lion::default().stepper(1).unwrap();
+    /// let mut p = [1.0_f64, 1.0];
+    /// stepper.step_slice(0.25, &mut p, &[1e-9, -5.0]);
+    /// assert_eq!(p, [0.75, 1.25]);
+    /// ```
+    pub struct Lion {
+        /// The share of the past in the step.
+        pub beta1: f64 = 0.9,
+        /// Decay of the mean.
+        pub beta2: f64 = 0.99,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for Lion {
-    fn info(&self) -> Info {
-        Info {
-            summary: "steps of one size, along the sign of the mean gradient",
-            formula: "p ← p − lr·sign(β₁·m + (1 − β₁)·g);  m ← β₂·m + (1 − β₂)·g",
-            source: "Chen et al. 2023, Symbolic discovery of optimization algorithms",
-        }
-    }
+    summary: "steps of one size, along the sign of the mean gradient",
+    formula: "p ← p − lr·sign(β₁·m + (1 − β₁)·g);  m ← β₂·m + (1 − β₂)·g",
+    source: "Chen et al. 2023, Symbolic discovery of optimization algorithms",
 }
 
 impl Elementwise for Lion {

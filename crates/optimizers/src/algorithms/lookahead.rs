@@ -1,59 +1,45 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::lanes::copies;
 use crate::{Adam, Clip, Entry, Fuse, Optimizer, Oracle, TensorStepper, check};
 
-/// Any optimizer, from whose way a slower copy goes a part every few steps.
-///
-/// ```text
-/// the optimizer's steps of p, and after every `k` of them
-/// s ← s + alpha·(p − s),  p ← s            s, the slow parameters, are where the error is measured
-/// ```
-/// Zhang et al. 2019, “Lookahead optimizer: k steps forward, 1 step back”, algorithm 1.
-///
-/// Differs from the paper: nothing; the optimizer keeps its state across the k-th step.
-///
-/// Checked against: `pytorch_optimizer.Lookahead` 4.1.0 around `torch.optim`.
-///
-/// ```
-/// use optimizers::{Entry, Lookahead, Optimizer};
-/// use tch::Tensor;
-/// let sgd = Box::new(Optimizer::named("sgd").unwrap());
-/// let mut stepper = Lookahead { optimizer: sgd, k: 2, alpha: 0.25 }.tensor();
-/// let (lr, mut p) = (Tensor::from_slice(&[1.0_f64]), [Tensor::from_slice(&[0.0_f64])]);
-/// for _ in 0..2 {
-///     stepper.step(&lr, &mut p, &[Tensor::from_slice(&[-2.0_f64])]);
-/// }
-/// assert_eq!(f64::try_from(&p[0]).unwrap(), 1.0);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Lookahead {
-    /// What makes the fast steps.
-    pub optimizer: Box<Optimizer>,
-    /// The fast steps to a slow one.
-    pub k: u64,
-    /// The share of their way that a slow step goes.
-    pub alpha: f64,
-}
-
-impl Default for Lookahead {
-    fn default() -> Self {
-        Self { optimizer: Box::new(Optimizer::Adam(Adam::default())), k: 5, alpha: 0.5 }
+options! {
+    /// Any optimizer, from whose way a slower copy goes a part every few steps.
+    ///
+    /// ```text
+    /// the optimizer's steps of p, and after every `k` of them
+    /// s ← s + alpha·(p − s),  p ← s            s, the slow parameters, are where the error is measured
+    /// ```
+    /// Zhang et al. 2019, “Lookahead optimizer: k steps forward, 1 step back”, algorithm 1.
+    ///
+    /// Differs from the paper: nothing; the optimizer keeps its state across the k-th step.
+    ///
+    /// Checked against: `pytorch_optimizer.Lookahead` 4.1.0 around `torch.optim`.
+    ///
+    /// ```
+    /// use optimizers::{Entry, Lookahead, Optimizer};
+    /// use tch::Tensor;
+    /// let sgd = Box::new(Optimizer::named("sgd").unwrap());
+    /// let mut stepper = Lookahead { optimizer: sgd, k: 2, alpha: 0.25 }.tensor();
+    /// let (lr, mut p) = (Tensor::from_slice(&[1.0_f64]), [Tensor::from_slice(&[0.0_f64])]);
+    /// for _ in 0..2 {
+    ///     stepper.step(&lr, &mut p, &[Tensor::from_slice(&[-2.0_f64])]);
+    /// }
+    /// assert_eq!(f64::try_from(&p[0]).unwrap(), 1.0);
+    /// ```
+    pub struct Lookahead {
+        /// What makes the fast steps.
+        pub optimizer: Box<Optimizer> = Box::new(Optimizer::Adam(Adam::default())),
+        /// The fast steps to a slow one.
+        pub k: u64 = 5,
+        /// The share of their way that a slow step goes.
+        pub alpha: f64 = 0.5,
     }
-}
-
-impl Described for Lookahead {
-    fn info(&self) -> Info {
-        Info {
-            summary: "any optimizer, from whose way a slower copy goes a part every few steps",
-            formula: "after every k steps of the optimizer:  s ← s + alpha·(p − s);  p ← s",
-            source: "Zhang et al. 2019, Lookahead optimizer: k steps forward, 1 step back",
-        }
-    }
+    summary: "any optimizer, from whose way a slower copy goes a part every few steps",
+    formula: "after every k steps of the optimizer:  s ← s + alpha·(p − s);  p ← s",
+    source: "Zhang et al. 2019, Lookahead optimizer: k steps forward, 1 step back",
 }
 
 impl<F: Float> Fuse<F> for Lookahead {}

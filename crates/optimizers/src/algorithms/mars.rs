@@ -1,66 +1,52 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::each::{Now, TensorRule, average, each, unbiased};
 use crate::lanes::{norm, spread};
 use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper, check};
 
-/// AdamW of a gradient that is carried on along its last change, to take out its noise.
-///
-/// ```text
-/// c = g + gamma·β₁/(1 − β₁)·(g − g_previous)     g_previous = 0 at the first step
-/// c ← c/max(1, ‖c‖)                              ‖·‖ over the tensor
-/// then AdamW's step along c
-/// ```
-/// Yuan et al. 2024, “MARS: unleashing the power of variance reduction for training large models”,
-/// algorithm 2, in its approximate form, which takes `g_previous` from the batch before.
-///
-/// Differs from the paper: `g_previous` is 0 at the first step, as in the authors' code; vectors are stepped like
-/// matrices, where that code has AdamW.
-///
-/// Checked against: `pytorch_optimizer.MARS(optimize_1d=True)` 4.1.0, which adds eps before the second moment's
-/// correction: with its default the two are up to 1e-4 of the movement apart.
-///
-/// ```
-/// use optimizers::{Entry, Mars};
-/// use tch::Tensor;
-/// let mut stepper = Mars::default().tensor();
-/// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 2])];
-/// stepper.step(&Tensor::from_slice(&[0.1_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64, -1.0]).reshape([1, 2])]);
-/// let p = Vec::<f64>::try_from(p[0].reshape(-1)).unwrap();
-/// assert!((p[0] - 0.9).abs() < 1e-7 && (p[1] - 1.1).abs() < 1e-7);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Mars {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// How far the gradient is carried on.
-    pub gamma: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-}
-
-impl Default for Mars {
-    fn default() -> Self {
-        Self { beta1: 0.95, beta2: 0.99, gamma: 0.025, eps: 1e-8, weight_decay: 0.0 }
+options! {
+    /// AdamW of a gradient that is carried on along its last change, to take out its noise.
+    ///
+    /// ```text
+    /// c = g + gamma·β₁/(1 − β₁)·(g − g_previous)     g_previous = 0 at the first step
+    /// c ← c/max(1, ‖c‖)                              ‖·‖ over the tensor
+    /// then AdamW's step along c
+    /// ```
+    /// Yuan et al. 2024, “MARS: unleashing the power of variance reduction for training large models”,
+    /// algorithm 2, in its approximate form, which takes `g_previous` from the batch before.
+    ///
+    /// Differs from the paper: `g_previous` is 0 at the first step, as in the authors' code; vectors are stepped like
+    /// matrices, where that code has AdamW.
+    ///
+    /// Checked against: `pytorch_optimizer.MARS(optimize_1d=True)` 4.1.0, which adds eps before the second moment's
+    /// correction: with its default the two are up to 1e-4 of the movement apart.
+    ///
+    /// ```
+    /// use optimizers::{Entry, Mars};
+    /// use tch::Tensor;
+    /// let mut stepper = Mars::default().tensor();
+    /// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 2])];
+    /// stepper.step(&Tensor::from_slice(&[0.1_f64]), &mut p, &[Tensor::from_slice(&[5.0_f64, -1.0]).reshape([1, 2])]);
+    /// let p = Vec::<f64>::try_from(p[0].reshape(-1)).unwrap();
+    /// assert!((p[0] - 0.9).abs() < 1e-7 && (p[1] - 1.1).abs() < 1e-7);
+    /// ```
+    pub struct Mars {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.95,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.99,
+        /// How far the gradient is carried on.
+        pub gamma: f64 = 0.025,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for Mars {
-    fn info(&self) -> Info {
-        Info {
-            summary: "AdamW of a gradient that is carried on along its last change, to take out its noise",
-            formula: "c = g + gamma·β₁/(1 − β₁)·(g − g_previous);  c ← c/max(1, ‖c‖);  then AdamW's step along c",
-            source: "Yuan et al. 2024, MARS: unleashing the power of variance reduction for training large models",
-        }
-    }
+    summary: "AdamW of a gradient that is carried on along its last change, to take out its noise",
+    formula: "c = g + gamma·β₁/(1 − β₁)·(g − g_previous);  c ← c/max(1, ‖c‖);  then AdamW's step along c",
+    source: "Yuan et al. 2024, MARS: unleashing the power of variance reduction for training large models",
 }
 
 impl<F: Float> Fuse<F> for Mars {}

@@ -1,6 +1,5 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::lanes::{copies, dot, spread};
@@ -9,56 +8,42 @@ use crate::{Clip, Entry, Fuse, Optimizer, Oracle, Sgd, TensorStepper, check};
 /// Betas of the six tuners: 1 − 10⁻ⁱ.
 const BETAS: [f64; 6] = [0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999_999];
 
-/// Any optimizer, with its way from the start scaled by what would have been best so far.
-///
-/// ```text
-/// Δ ← Δ + (the optimizer's step down)               Δ = (p₀ − p)/Σs, of the steps so far
-/// h = ⟨g + weight_decay·Σs·‖g‖/‖p‖·p, Δ before⟩
-/// for each tuner:  m ← max(β·m, |h| + eps),  v ← β²·v + h²,  r ← β·r + clip(h, ±m before)·s
-///                  s ← (s_init/6·m + max(r, 0))/(√v + eps)
-/// p ← p₀ − Σs·Δ
-/// ```
-/// Cutkosky, Defazio & Mehta 2023, “Mechanic: a learning rate tuner”, algorithm 1.
-///
-/// The learning rate is the optimizer's; what remains of it is tuned.
-///
-/// Differs from the paper: h is clipped, and `s_init` is 1e-6 where the paper has 1e-8, both as in optax.
-///
-/// Checked against: `optax.contrib.mechanize` of optax 0.2.8.
-///
-/// ```
-/// use optimizers::Optimizer;
-/// let mechanic: Optimizer = serde_json::from_str(r#"{"mechanic": {"optimizer": "adam"}}"#).unwrap();
-/// assert_eq!(mechanic.label(), "mechanic(optimizer=adam)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Mechanic {
-    /// Whose steps are scaled.
-    pub optimizer: Box<Optimizer>,
-    /// Decay in what the tuners see.
-    pub weight_decay: f64,
-    /// Added to denominators.
-    pub eps: f64,
-    /// The first scale.
-    pub s_init: f64,
-}
-
-impl Default for Mechanic {
-    fn default() -> Self {
-        let optimizer = Box::new(Optimizer::Sgd(Sgd::default()));
-        Self { optimizer, weight_decay: 0.01, eps: 1e-8, s_init: 1e-6 }
+options! {
+    /// Any optimizer, with its way from the start scaled by what would have been best so far.
+    ///
+    /// ```text
+    /// Δ ← Δ + (the optimizer's step down)               Δ = (p₀ − p)/Σs, of the steps so far
+    /// h = ⟨g + weight_decay·Σs·‖g‖/‖p‖·p, Δ before⟩
+    /// for each tuner:  m ← max(β·m, |h| + eps),  v ← β²·v + h²,  r ← β·r + clip(h, ±m before)·s
+    ///                  s ← (s_init/6·m + max(r, 0))/(√v + eps)
+    /// p ← p₀ − Σs·Δ
+    /// ```
+    /// Cutkosky, Defazio & Mehta 2023, “Mechanic: a learning rate tuner”, algorithm 1.
+    ///
+    /// The learning rate is the optimizer's; what remains of it is tuned.
+    ///
+    /// Differs from the paper: h is clipped, and `s_init` is 1e-6 where the paper has 1e-8, both as in optax.
+    ///
+    /// Checked against: `optax.contrib.mechanize` of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::Optimizer;
+    /// let mechanic: Optimizer = serde_json::from_str(r#"{"mechanic": {"optimizer": "adam"}}"#).unwrap();
+    /// assert_eq!(mechanic.label(), "mechanic(optimizer=adam)");
+    /// ```
+    pub struct Mechanic {
+        /// Whose steps are scaled.
+        pub optimizer: Box<Optimizer> = Box::new(Optimizer::Sgd(Sgd::default())),
+        /// Decay in what the tuners see.
+        pub weight_decay: f64 = 0.01,
+        /// Added to denominators.
+        pub eps: f64 = 1e-8,
+        /// The first scale.
+        pub s_init: f64 = 1e-6,
     }
-}
-
-impl Described for Mechanic {
-    fn info(&self) -> Info {
-        Info {
-            summary: "any optimizer, with its way from the start scaled by what would have been best so far",
-            formula: "Δ ← Δ + the optimizer's step;  h = ⟨g, Δ⟩;  s ← (s_init/6·m + max(Σβ·h·s, 0))/√(Σβ²·h²);  p ← p₀ − Σs·Δ",
-            source: "Cutkosky, Defazio & Mehta 2023, Mechanic: a learning rate tuner",
-        }
-    }
+    summary: "any optimizer, with its way from the start scaled by what would have been best so far",
+    formula: "Δ ← Δ + the optimizer's step;  h = ⟨g, Δ⟩;  s ← (s_init/6·m + max(Σβ·h·s, 0))/√(Σβ²·h²);  p ← p₀ − Σs·Δ",
+    source: "Cutkosky, Defazio & Mehta 2023, Mechanic: a learning rate tuner",
 }
 
 impl<F: Float> Fuse<F> for Mechanic {}

@@ -1,58 +1,44 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::each::average;
 use crate::lanes::{dot, spread, zeros};
 use crate::{Entry, Fuse, Oracle, TensorStepper, check};
 
-/// Momentum, with the step to where a model of the mean loss would reach its lower bound.
-///
-/// ```text
-/// d ← beta·d + (1 − beta)·g,  f̄ ← beta·f̄ + (1 − beta)·f(p),  γ ← beta·γ + (1 − beta)·⟨g, p⟩
-/// w = 1 + lr·weight_decay
-/// τ = min(lr, max(w·(f̄ − lower_bound − γ) + ⟨d, p⟩, 0)/‖d‖²)
-/// p ← (p − τ·d)/w                         at the first step d = g, f̄ = f(p), γ = ⟨g, p⟩
-/// ```
-/// Schaipp et al. 2023, “MoMo: momentum models for adaptive learning rates”, algorithm 1.
-///
-/// It needs the loss. The learning rate is the largest step.
-///
-/// Differs from the paper: nothing. optax leaves τ·d undivided by w, which the minimiser of the model is not.
-///
-/// Checked against: `optax.contrib.momo` of optax 0.2.8 without decay; with decay, that minimiser.
-///
-/// ```
-/// use optimizers::Optimizer;
-/// let momo: Optimizer = serde_json::from_str(r#"{"momo": {"beta": 0.5}}"#).unwrap();
-/// assert_eq!(momo.label(), "momo(beta=0.5)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Momo {
-    /// Decay of the means.
-    pub beta: f64,
-    /// The least loss, or a bound below it.
-    pub lower_bound: f64,
-    /// How strongly a step of rate 1 pulls to 0.
-    pub weight_decay: f64,
-}
-
-impl Default for Momo {
-    fn default() -> Self {
-        Self { beta: 0.9, lower_bound: 0.0, weight_decay: 0.0 }
+options! {
+    /// Momentum, with the step to where a model of the mean loss would reach its lower bound.
+    ///
+    /// ```text
+    /// d ← beta·d + (1 − beta)·g,  f̄ ← beta·f̄ + (1 − beta)·f(p),  γ ← beta·γ + (1 − beta)·⟨g, p⟩
+    /// w = 1 + lr·weight_decay
+    /// τ = min(lr, max(w·(f̄ − lower_bound − γ) + ⟨d, p⟩, 0)/‖d‖²)
+    /// p ← (p − τ·d)/w                         at the first step d = g, f̄ = f(p), γ = ⟨g, p⟩
+    /// ```
+    /// Schaipp et al. 2023, “MoMo: momentum models for adaptive learning rates”, algorithm 1.
+    ///
+    /// It needs the loss. The learning rate is the largest step.
+    ///
+    /// Differs from the paper: nothing. optax leaves τ·d undivided by w, which the minimiser of the model is not.
+    ///
+    /// Checked against: `optax.contrib.momo` of optax 0.2.8 without decay; with decay, that minimiser.
+    ///
+    /// ```
+    /// use optimizers::Optimizer;
+    /// let momo: Optimizer = serde_json::from_str(r#"{"momo": {"beta": 0.5}}"#).unwrap();
+    /// assert_eq!(momo.label(), "momo(beta=0.5)");
+    /// ```
+    pub struct Momo {
+        /// Decay of the means.
+        pub beta: f64 = 0.9,
+        /// The least loss, or a bound below it.
+        pub lower_bound: f64 = 0.0,
+        /// How strongly a step of rate 1 pulls to 0.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for Momo {
-    fn info(&self) -> Info {
-        Info {
-            summary: "momentum, with the step to where a model of the mean loss would reach its lower bound",
-            formula: "τ = min(lr, max(f̄ − lower_bound − γ + ⟨d, p⟩, 0)/‖d‖²);  p ← p − τ·d",
-            source: "Schaipp et al. 2023, MoMo: momentum models for adaptive learning rates",
-        }
-    }
+    summary: "momentum, with the step to where a model of the mean loss would reach its lower bound",
+    formula: "τ = min(lr, max(f̄ − lower_bound − γ + ⟨d, p⟩, 0)/‖d‖²);  p ← p − τ·d",
+    source: "Schaipp et al. 2023, MoMo: momentum models for adaptive learning rates",
 }
 
 impl<F: Float> Fuse<F> for Momo {}

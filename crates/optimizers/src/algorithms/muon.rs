@@ -1,5 +1,5 @@
 use numeric::Float;
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -7,56 +7,59 @@ use crate::each::{Now, TensorRule, average, each, is_matrix, matrix};
 use crate::lanes::{norm, spread};
 use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper, check};
 
-/// Momentum whose matrix is made orthogonal, so that every direction moves equally far; AdamW for the rest.
-///
-/// ```text
-/// B ← momentum·B + (1 − momentum)·G
-/// X = (1 − momentum)·G + momentum·B  if nesterov, else B
-/// X ← X/max(‖X‖, eps), transposed if it has more rows than columns
-/// A = X·Xᵀ,  X ← 3.4445·X + (−4.7750·A + 2.0315·A²)·X        `ns_steps` times
-/// P ← P − lr·weight_decay·P − lr·scale·X
-/// scale = √max(1, rows/columns) (original), 0.2·√max(rows, columns) (match_rms_adamw)
-/// ```
-/// Jordan et al. 2024, “Muon: an optimizer for hidden layers in neural networks”; the second scale is that of
-/// Liu et al. 2025, “Muon is scalable for LLM training”.
-///
-/// Vectors and scalars get AdamW's step, with the rate `lr·adamw_lr`. Dimensions after a parameter's first are
-/// taken for columns.
-///
-/// Differs from PyTorch: the iteration runs in the parameters' type instead of bfloat16; PyTorch refuses
-/// what isn't a matrix.
-///
-/// Checked against: `torch.optim.Muon` of PyTorch 2.13 in float64 throughout, and `torch.optim.AdamW` beside it.
-///
-/// ```
-/// use optimizers::{Entry, Muon};
-/// use tch::Tensor;
-/// let mut stepper = Muon { weight_decay: 0.0, ..Muon::default() }.tensor();
-/// // One lane of a matrix of one element: its orthogonal form is near to its sign.
-/// let mut p = [Tensor::from_slice(&[1.0_f64]).reshape([1, 1, 1])];
-/// let g = [Tensor::from_slice(&[1e-3_f64]).reshape([1, 1, 1])];
-/// stepper.step(&Tensor::from_slice(&[0.1_f64]), &mut p, &g);
-/// assert!((f64::try_from(&p[0]).unwrap() - 0.9).abs() < 0.04);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Muon {
-    /// Decay of the momentum.
-    pub momentum: f64,
-    /// Looks ahead along the momentum.
-    pub nesterov: bool,
-    /// The share of a matrix that a step of rate 1 would remove.
-    pub weight_decay: f64,
-    /// Iterations of Newton and Schulz.
-    pub ns_steps: u64,
-    /// The least norm to divide by.
-    pub eps: f64,
-    /// What the shape of a matrix does to its rate.
-    pub adjust: Adjust,
-    /// The rate of AdamW, as a multiple of the matrices'.
-    pub adamw_lr: f64,
-    /// What vectors and scalars are stepped by.
-    pub adamw: AdamW,
+options! {
+    /// Momentum whose matrix is made orthogonal, so that every direction moves equally far; AdamW for the rest.
+    ///
+    /// ```text
+    /// B ← momentum·B + (1 − momentum)·G
+    /// X = (1 − momentum)·G + momentum·B  if nesterov, else B
+    /// X ← X/max(‖X‖, eps), transposed if it has more rows than columns
+    /// A = X·Xᵀ,  X ← 3.4445·X + (−4.7750·A + 2.0315·A²)·X        `ns_steps` times
+    /// P ← P − lr·weight_decay·P − lr·scale·X
+    /// scale = √max(1, rows/columns) (original), 0.2·√max(rows, columns) (match_rms_adamw)
+    /// ```
+    /// Jordan et al. 2024, “Muon: an optimizer for hidden layers in neural networks”; the second scale is that of
+    /// Liu et al. 2025, “Muon is scalable for LLM training”.
+    ///
+    /// Vectors and scalars get AdamW's step, with the rate `lr·adamw_lr`. Dimensions after a parameter's first are
+    /// taken for columns.
+    ///
+    /// Differs from PyTorch: the iteration runs in the parameters' type instead of bfloat16; PyTorch refuses
+    /// what isn't a matrix.
+    ///
+    /// Checked against: `torch.optim.Muon` of PyTorch 2.13 in float64 throughout, and `torch.optim.AdamW` beside it.
+    ///
+    /// ```
+    /// use optimizers::{Entry, Muon};
+    /// use tch::Tensor;
+    /// let mut stepper = Muon { weight_decay: 0.0, ..Muon::default() }.tensor();
+    /// // One lane of a matrix of one element: its orthogonal form is near to its sign.
+    /// let mut p = [Tensor::from_slice(&[1.0_f64]).reshape([1, 1, 1])];
+    /// let g = [Tensor::from_slice(&[1e-3_f64]).reshape([1, 1, 1])];
+    /// stepper.step(&Tensor::from_slice(&[0.1_f64]), &mut p, &g);
+    /// assert!((f64::try_from(&p[0]).unwrap() - 0.9).abs() < 0.04);
+    /// ```
+    pub struct Muon {
+        /// Decay of the momentum.
+        pub momentum: f64 = 0.95,
+        /// Looks ahead along the momentum.
+        pub nesterov: bool = true,
+        /// The share of a matrix that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.1,
+        /// Iterations of Newton and Schulz.
+        pub ns_steps: u64 = 5,
+        /// The least norm to divide by.
+        pub eps: f64 = 1e-7,
+        /// What the shape of a matrix does to its rate.
+        pub adjust: Adjust = Adjust::Original,
+        /// The rate of AdamW, as a multiple of the matrices'.
+        pub adamw_lr: f64 = 1.0,
+        /// What vectors and scalars are stepped by.
+        pub adamw: AdamW = AdamW::default(),
+    }
+    summary: "momentum whose matrix is made orthogonal; AdamW for what isn't a matrix",
+    formula: "B ← momentum·B + (1 − momentum)·G;  P ← P − lr·weight_decay·P − lr·scale·NewtonSchulz(B)",
+    source: "Jordan et al. 2024, Muon: an optimizer for hidden layers in neural networks",
 }
 
 /// What the shape of a matrix does to its rate.
@@ -68,31 +71,6 @@ pub enum Adjust {
     Original,
     /// 0.2·√max(rows, columns): about the root mean square of AdamW's steps.
     MatchRmsAdamw,
-}
-
-impl Default for Muon {
-    fn default() -> Self {
-        Self {
-            momentum: 0.95,
-            nesterov: true,
-            weight_decay: 0.1,
-            ns_steps: 5,
-            eps: 1e-7,
-            adjust: Adjust::Original,
-            adamw_lr: 1.0,
-            adamw: AdamW::default(),
-        }
-    }
-}
-
-impl Described for Muon {
-    fn info(&self) -> Info {
-        Info {
-            summary: "momentum whose matrix is made orthogonal; AdamW for what isn't a matrix",
-            formula: "B ← momentum·B + (1 − momentum)·G;  P ← P − lr·weight_decay·P − lr·scale·NewtonSchulz(B)",
-            source: "Jordan et al. 2024, Muon: an optimizer for hidden layers in neural networks",
-        }
-    }
 }
 
 impl<F: Float> Fuse<F> for Muon {}

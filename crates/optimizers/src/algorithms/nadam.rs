@@ -1,64 +1,49 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
 use crate::{Adam, Elementwise, Rule, Visitor, check};
 
-/// Adam, with Nesterov's momentum in the place of the plain one.
-///
-/// ```text
-/// g ← ∇f(p) + l2·p
-/// m, v as in Adam
-/// μₖ = β₁·(1 − ½·0.96^(k·momentum_decay))        at step k = 1, 2, …
-/// m̂ = μₖ₊₁·m/(1 − Π_{i ≤ k+1} μᵢ) + (1 − μₖ)·g/(1 − Π_{i ≤ k} μᵢ)
-/// p ← p − lr·m̂/(√(v/(1 − β₂ᵏ)) + eps)
-/// ```
-/// Dozat 2016, “Incorporating Nesterov momentum into Adam”, algorithm 2.
-///
-/// Differs from the paper: m is averaged with β₁ instead of μₖ, as in PyTorch; `l2`.
-///
-/// Checked against: `torch.optim.NAdam` of PyTorch 2.13, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Fuse, NAdam};
-/// let mut stepper = NAdam { beta1: 0.5, momentum_decay: 0.0, ..NAdam::default() }.stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.1, &mut p, &[2.0]);
-/// // μ = 1/4 and m = g/2: m̂/g = (1/8)/(15/16) + (3/4)/(3/4)
-/// assert!((p[0] - (1.0 - 0.1 * 17.0 / 15.0)).abs() < 1e-8);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NAdam {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// How fast μ rises from near β₁/2 to β₁.
-    pub momentum_decay: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Default for NAdam {
-    fn default() -> Self {
-        let Adam { beta1, beta2, eps, l2 } = Adam::default();
-        Self { beta1, beta2, eps, momentum_decay: 4e-3, l2 }
+options! {
+    /// Adam, with Nesterov's momentum in the place of the plain one.
+    ///
+    /// ```text
+    /// g ← ∇f(p) + l2·p
+    /// m, v as in Adam
+    /// μₖ = β₁·(1 − ½·0.96^(k·momentum_decay))        at step k = 1, 2, …
+    /// m̂ = μₖ₊₁·m/(1 − Π_{i ≤ k+1} μᵢ) + (1 − μₖ)·g/(1 − Π_{i ≤ k} μᵢ)
+    /// p ← p − lr·m̂/(√(v/(1 − β₂ᵏ)) + eps)
+    /// ```
+    /// Dozat 2016, “Incorporating Nesterov momentum into Adam”, algorithm 2.
+    ///
+    /// Differs from the paper: m is averaged with β₁ instead of μₖ, as in PyTorch; `l2`.
+    ///
+    /// Checked against: `torch.optim.NAdam` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, NAdam};
+    /// let mut stepper = NAdam { beta1: 0.5, momentum_decay: 0.0, ..NAdam::default() }.stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.1, &mut p, &[2.0]);
+    /// // μ = 1/4 and m = g/2: m̂/g = (1/8)/(15/16) + (3/4)/(3/4)
+    /// assert!((p[0] - (1.0 - 0.1 * 17.0 / 15.0)).abs() < 1e-8);
+    /// ```
+    pub struct NAdam {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// How fast μ rises from near β₁/2 to β₁.
+        pub momentum_decay: f64 = 4e-3,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
-}
-
-impl Described for NAdam {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, with Nesterov's momentum in the place of the plain one",
-            formula: "m, v as in Adam;  m̂ = μₖ₊₁·m/(1 − Πμ) + (1 − μₖ)·g/(1 − Πμ);  p ← p − lr·m̂/(√v̂ + eps)",
-            source: "Dozat 2016, Incorporating Nesterov momentum into Adam",
-        }
-    }
+    summary: "Adam, with Nesterov's momentum in the place of the plain one",
+    formula: "m, v as in Adam;  m̂ = μₖ₊₁·m/(1 − Πμ) + (1 − μₖ)·g/(1 − Πμ);  p ← p − lr·m̂/(√v̂ + eps)",
+    source: "Dozat 2016, Incorporating Nesterov momentum into Adam",
 }
 
 impl Elementwise for NAdam {

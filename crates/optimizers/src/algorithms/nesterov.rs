@@ -1,59 +1,45 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::{Elementwise, Sgd, Visitor};
 
-/// Gradient descent with momentum whose gradient is taken where the momentum leads.
-///
-/// ```text
-/// g = ∇f(p) + l2·p
-/// b ← momentum·b + g
-/// p ← p − lr·(g + momentum·b)
-/// ```
-/// Nesterov 1983, “A method of solving a convex programming problem with convergence rate O(1/k²)”, in
-/// the form of Sutskever et al. 2013, “On the importance of initialization and momentum in deep learning”.
-///
-/// Differs from the paper: the momentum is constant; p is the point that is looked ahead to, so that the
-/// gradient is taken at the parameters themselves; a change of `lr` scales old momentum too, as in PyTorch.
-///
-/// Checked against: `torch.optim.SGD(momentum=0.9, nesterov=True)` of PyTorch 2.13, whose rule [`Sgd`] is.
-///
-/// ```
-/// use optimizers::{Fuse, Nesterov};
-/// let mut stepper = Nesterov { momentum: 0.5, l2: 0.0 }.stepper(1).unwrap();
-/// let mut p = [2.0_f64];
-/// stepper.step_slice(0.5, &mut p, &[1.0]);
-/// assert_eq!(p, [1.25]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Nesterov {
-    /// The share of the last step that is kept; above 0.
-    pub momentum: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
+options! {
+    /// Gradient descent with momentum whose gradient is taken where the momentum leads.
+    ///
+    /// ```text
+    /// g = ∇f(p) + l2·p
+    /// b ← momentum·b + g
+    /// p ← p − lr·(g + momentum·b)
+    /// ```
+    /// Nesterov 1983, “A method of solving a convex programming problem with convergence rate O(1/k²)”, in
+    /// the form of Sutskever et al. 2013, “On the importance of initialization and momentum in deep learning”.
+    ///
+    /// Differs from the paper: the momentum is constant; p is the point that is looked ahead to, so that the
+    /// gradient is taken at the parameters themselves; a change of `lr` scales old momentum too, as in PyTorch.
+    ///
+    /// Checked against: `torch.optim.SGD(momentum=0.9, nesterov=True)` of PyTorch 2.13, whose rule [`Sgd`] is.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, Nesterov};
+    /// let mut stepper = Nesterov { momentum: 0.5, l2: 0.0 }.stepper(1).unwrap();
+    /// let mut p = [2.0_f64];
+    /// stepper.step_slice(0.5, &mut p, &[1.0]);
+    /// assert_eq!(p, [1.25]);
+    /// ```
+    pub struct Nesterov {
+        /// The share of the last step that is kept; above 0.
+        pub momentum: f64 = 0.9,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
+    }
+    summary: "momentum whose gradient is taken where the momentum leads",
+    formula: "b ← momentum·b + g;  p ← p − lr·(g + momentum·b)",
+    source: "Nesterov 1983, A method of solving a convex programming problem with convergence rate O(1/k²)",
 }
 
 impl Nesterov {
     /// The same in PyTorch's terms.
     fn sgd(&self) -> Sgd {
         Sgd { momentum: self.momentum, nesterov: true, l2: self.l2, ..Sgd::default() }
-    }
-}
-
-impl Default for Nesterov {
-    fn default() -> Self {
-        Self { momentum: 0.9, l2: 0.0 }
-    }
-}
-
-impl Described for Nesterov {
-    fn info(&self) -> Info {
-        Info {
-            summary: "momentum whose gradient is taken where the momentum leads",
-            formula: "b ← momentum·b + g;  p ← p − lr·(g + momentum·b)",
-            source: "Nesterov 1983, A method of solving a convex programming problem with convergence rate O(1/k²)",
-        }
     }
 }
 

@@ -1,66 +1,52 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::along::{Along, Heading, Line, dot, searched};
 use crate::wolfe::Conditions;
 use crate::{Entry, Fuse, TensorStepper};
 
-/// Conjugate gradients: each direction keeps a share of the last one, and is searched.
-///
-/// ```text
-/// β = max(0, ⟨g − g_previous, g⟩/‖g_previous‖²)                                 (Polak and Ribière, kept from below 0)
-/// d = −g + β·d_previous,  or −g where ⟨g, d⟩ > −0.01·‖g‖²
-/// t: f(p + t·d) ≤ f(p) + c1·t·⟨g, d⟩  and  |⟨∇f(p + t·d), d⟩| ≤ c2·|⟨g, d⟩|      (strong Wolfe)
-/// p ← p + t·d                            the first t to be tried is lr·min(1, 2.02·(f − f_previous)/⟨g, d⟩), and
-///                                        lr·min(1, 1.01/‖g‖) at first
-/// ```
-/// Polak & Ribière 1969, “Note sur la convergence de méthodes de directions conjuguées”; the bound of β and the
-/// least descent: Gilbert & Nocedal 1992, “Global convergence properties of conjugate gradient methods for
-/// optimization”.
-///
-/// Every evaluation that the search asks for is counted. It is meant for losses without noise.
-///
-/// Differs from `scipy.optimize.fmin_cg`: the search is that of `lbfgs`; where the new direction would
-/// descend too little, it starts afresh instead of searching for another step, and so it does after a search that found no
-/// lower loss, where SciPy ends. All but the parameters is in double precision.
-///
-/// Checked against: `scipy.optimize.fmin_cg` of SciPy 1.17 with the search of PyTorch 2.13's L-BFGS in the place of its
-/// own.
-///
-/// ```
-/// use optimizers::Optimizer;
-/// let cg: Optimizer = serde_json::from_str(r#"{"nonlinear_cg": {"c2": 0.1}}"#).unwrap();
-/// assert_eq!(cg.label(), "nonlinear_cg(c2=0.1)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NonlinearCg {
-    /// The least fall of the loss, as a share of its slope.
-    pub c1: f64,
-    /// The largest slope after a step, as a share of that before.
-    pub c2: f64,
-    /// The most evaluations of a search, after its first.
-    pub max_evaluations: u64,
-    /// Does nothing where no element of the gradient is larger.
-    pub tolerance: f64,
-}
-
-impl Default for NonlinearCg {
-    fn default() -> Self {
-        Self { c1: 1e-4, c2: 0.4, max_evaluations: 25, tolerance: 1e-7 }
+options! {
+    /// Conjugate gradients: each direction keeps a share of the last one, and is searched.
+    ///
+    /// ```text
+    /// β = max(0, ⟨g − g_previous, g⟩/‖g_previous‖²)                                 (Polak and Ribière, kept from below 0)
+    /// d = −g + β·d_previous,  or −g where ⟨g, d⟩ > −0.01·‖g‖²
+    /// t: f(p + t·d) ≤ f(p) + c1·t·⟨g, d⟩  and  |⟨∇f(p + t·d), d⟩| ≤ c2·|⟨g, d⟩|      (strong Wolfe)
+    /// p ← p + t·d                            the first t to be tried is lr·min(1, 2.02·(f − f_previous)/⟨g, d⟩), and
+    ///                                        lr·min(1, 1.01/‖g‖) at first
+    /// ```
+    /// Polak & Ribière 1969, “Note sur la convergence de méthodes de directions conjuguées”; the bound of β and the
+    /// least descent: Gilbert & Nocedal 1992, “Global convergence properties of conjugate gradient methods for
+    /// optimization”.
+    ///
+    /// Every evaluation that the search asks for is counted. It is meant for losses without noise.
+    ///
+    /// Differs from `scipy.optimize.fmin_cg`: the search is that of `lbfgs`; where the new direction would
+    /// descend too little, it starts afresh instead of searching for another step, and so it does after a search that found no
+    /// lower loss, where SciPy ends. All but the parameters is in double precision.
+    ///
+    /// Checked against: `scipy.optimize.fmin_cg` of SciPy 1.17 with the search of PyTorch 2.13's L-BFGS in the place of its
+    /// own.
+    ///
+    /// ```
+    /// use optimizers::Optimizer;
+    /// let cg: Optimizer = serde_json::from_str(r#"{"nonlinear_cg": {"c2": 0.1}}"#).unwrap();
+    /// assert_eq!(cg.label(), "nonlinear_cg(c2=0.1)");
+    /// ```
+    pub struct NonlinearCg {
+        /// The least fall of the loss, as a share of its slope.
+        pub c1: f64 = 1e-4,
+        /// The largest slope after a step, as a share of that before.
+        pub c2: f64 = 0.4,
+        /// The most evaluations of a search, after its first.
+        pub max_evaluations: u64 = 25,
+        /// Does nothing where no element of the gradient is larger.
+        pub tolerance: f64 = 1e-7,
     }
-}
-
-impl Described for NonlinearCg {
-    fn info(&self) -> Info {
-        Info {
-            summary: "conjugate gradients: each direction keeps a share of the last one, and is searched",
-            formula: "β = max(0, ⟨g − g₋, g⟩/‖g₋‖²);  d = −g + β·d₋;  t by the strong Wolfe conditions;  p ← p + t·d",
-            source: "Polak & Ribière 1969, Note sur la convergence de méthodes de directions conjuguées",
-        }
-    }
+    summary: "conjugate gradients: each direction keeps a share of the last one, and is searched",
+    formula: "β = max(0, ⟨g − g₋, g⟩/‖g₋‖²);  d = −g + β·d₋;  t by the strong Wolfe conditions;  p ← p + t·d",
+    source: "Polak & Ribière 1969, Note sur la convergence de méthodes de directions conjuguées",
 }
 
 impl<F: Float> Fuse<F> for NonlinearCg {}

@@ -1,62 +1,48 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::each::{Now, TensorRule, average, each};
 use crate::lanes::{norm, spread};
 use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper};
 
-/// Momentum of gradients that have each been divided by the norm of their tensor.
-///
-/// ```text
-/// v ← β₂·v + (1 − β₂)·‖g‖²                 v = ‖g‖² at the first step; ‖·‖ over the tensor
-/// m ← β₁·m + g/(√v + eps) + weight_decay·p  without the β₁·m at the first step
-/// p ← p − lr·m
-/// ```
-/// Ginsburg et al. 2019, “Stochastic gradient methods with layer-wise adaptive moments for training of deep
-/// networks”, algorithm 1.
-///
-/// Differs from the paper: nothing. The default β₂ is the paper's, where optax has 0.25.
-///
-/// Checked against: `optax.novograd` of optax 0.2.8.
-///
-/// ```
-/// use optimizers::{Entry, NovoGrad};
-/// use tch::Tensor;
-/// let mut stepper = NovoGrad::default().tensor();
-/// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 2])];
-/// stepper.step(&Tensor::from_slice(&[0.5_f64]), &mut p, &[Tensor::from_slice(&[3.0_f64, 4.0]).reshape([1, 2])]);
-/// let p = Vec::<f64>::try_from(p[0].reshape(-1)).unwrap();
-/// assert!((p[0] - 0.7).abs() < 1e-8 && (p[1] - 0.6).abs() < 1e-8);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NovoGrad {
-    /// The share of the last step that is kept.
-    pub beta1: f64,
-    /// Decay of the squared norm.
-    pub beta2: f64,
-    /// Added to the norm.
-    pub eps: f64,
-    /// The share of the parameter in the direction.
-    pub weight_decay: f64,
-}
-
-impl Default for NovoGrad {
-    fn default() -> Self {
-        Self { beta1: 0.95, beta2: 0.98, eps: 1e-8, weight_decay: 0.0 }
+options! {
+    /// Momentum of gradients that have each been divided by the norm of their tensor.
+    ///
+    /// ```text
+    /// v ← β₂·v + (1 − β₂)·‖g‖²                 v = ‖g‖² at the first step; ‖·‖ over the tensor
+    /// m ← β₁·m + g/(√v + eps) + weight_decay·p  without the β₁·m at the first step
+    /// p ← p − lr·m
+    /// ```
+    /// Ginsburg et al. 2019, “Stochastic gradient methods with layer-wise adaptive moments for training of deep
+    /// networks”, algorithm 1.
+    ///
+    /// Differs from the paper: nothing. The default β₂ is the paper's, where optax has 0.25.
+    ///
+    /// Checked against: `optax.novograd` of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::{Entry, NovoGrad};
+    /// use tch::Tensor;
+    /// let mut stepper = NovoGrad::default().tensor();
+    /// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 2])];
+    /// stepper.step(&Tensor::from_slice(&[0.5_f64]), &mut p, &[Tensor::from_slice(&[3.0_f64, 4.0]).reshape([1, 2])]);
+    /// let p = Vec::<f64>::try_from(p[0].reshape(-1)).unwrap();
+    /// assert!((p[0] - 0.7).abs() < 1e-8 && (p[1] - 0.6).abs() < 1e-8);
+    /// ```
+    pub struct NovoGrad {
+        /// The share of the last step that is kept.
+        pub beta1: f64 = 0.95,
+        /// Decay of the squared norm.
+        pub beta2: f64 = 0.98,
+        /// Added to the norm.
+        pub eps: f64 = 1e-8,
+        /// The share of the parameter in the direction.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for NovoGrad {
-    fn info(&self) -> Info {
-        Info {
-            summary: "momentum of gradients that have each been divided by the norm of their tensor",
-            formula: "v ← β₂·v + (1 − β₂)·‖g‖²;  m ← β₁·m + g/(√v + eps) + weight_decay·p;  p ← p − lr·m",
-            source: "Ginsburg et al. 2019, Stochastic gradient methods with layer-wise adaptive moments for training of deep networks",
-        }
-    }
+    summary: "momentum of gradients that have each been divided by the norm of their tensor",
+    formula: "v ← β₂·v + (1 − β₂)·‖g‖²;  m ← β₁·m + g/(√v + eps) + weight_decay·p;  p ← p − lr·m",
+    source: "Ginsburg et al. 2019, Stochastic gradient methods with layer-wise adaptive moments for training of deep networks",
 }
 
 impl<F: Float> Fuse<F> for NovoGrad {}

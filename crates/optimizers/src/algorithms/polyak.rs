@@ -1,54 +1,40 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::algorithms::dog::descend;
 use crate::lanes::dot;
 use crate::{Entry, Fuse, Oracle, TensorStepper, check};
 
-/// Gradient descent, with the step to where a straight slope would reach the least loss.
-///
-/// ```text
-/// p ← p − min((f(p) − f_min)/(c·‖g‖²), lr)·g       ‖·‖ over all parameters
-/// ```
-/// Loizou et al. 2021, “Stochastic Polyak step-size for SGD: an adaptive learning rate for fast convergence”
-/// (`SPS_max`); without `lr` the step is that of Polyak 1969, “Minimization of unsmooth functionals”.
-///
-/// It needs the loss. The learning rate is the largest step.
-///
-/// Differs from the paper: nothing.
-///
-/// Checked against: `optax.polyak_sgd` of optax 0.2.8.
-///
-/// ```
-/// use optimizers::Optimizer;
-/// let polyak: Optimizer = serde_json::from_str(r#"{"polyak": {"c": 0.5}}"#).unwrap();
-/// assert_eq!(polyak.label(), "polyak(c=0.5)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Polyak {
-    /// The least loss, or a bound below it.
-    pub f_min: f64,
-    /// How many times shorter steps are; ½ is right for convex losses of minibatches.
-    pub c: f64,
-}
-
-impl Default for Polyak {
-    fn default() -> Self {
-        Self { f_min: 0.0, c: 1.0 }
+options! {
+    /// Gradient descent, with the step to where a straight slope would reach the least loss.
+    ///
+    /// ```text
+    /// p ← p − min((f(p) − f_min)/(c·‖g‖²), lr)·g       ‖·‖ over all parameters
+    /// ```
+    /// Loizou et al. 2021, “Stochastic Polyak step-size for SGD: an adaptive learning rate for fast convergence”
+    /// (`SPS_max`); without `lr` the step is that of Polyak 1969, “Minimization of unsmooth functionals”.
+    ///
+    /// It needs the loss. The learning rate is the largest step.
+    ///
+    /// Differs from the paper: nothing.
+    ///
+    /// Checked against: `optax.polyak_sgd` of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::Optimizer;
+    /// let polyak: Optimizer = serde_json::from_str(r#"{"polyak": {"c": 0.5}}"#).unwrap();
+    /// assert_eq!(polyak.label(), "polyak(c=0.5)");
+    /// ```
+    pub struct Polyak {
+        /// The least loss, or a bound below it.
+        pub f_min: f64 = 0.0,
+        /// How many times shorter steps are; ½ is right for convex losses of minibatches.
+        pub c: f64 = 1.0,
     }
-}
-
-impl Described for Polyak {
-    fn info(&self) -> Info {
-        Info {
-            summary: "gradient descent, with the step to where a straight slope would reach the least loss",
-            formula: "p ← p − min((f(p) − f_min)/(c·‖g‖²), lr)·g",
-            source: "Loizou et al. 2021, Stochastic Polyak step-size for SGD: an adaptive learning rate for fast convergence",
-        }
-    }
+    summary: "gradient descent, with the step to where a straight slope would reach the least loss",
+    formula: "p ← p − min((f(p) − f_min)/(c·‖g‖²), lr)·g",
+    source: "Loizou et al. 2021, Stochastic Polyak step-size for SGD: an adaptive learning rate for fast convergence",
 }
 
 impl<F: Float> Fuse<F> for Polyak {}

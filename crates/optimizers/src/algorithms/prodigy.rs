@@ -1,84 +1,60 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::each::average;
 use crate::lanes::{copies, dot, spread, sum, zeros};
 use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
 
-/// Adam, with a rate that follows an estimate of the distance to the solution.
-///
-/// ```text
-/// m ← β₁·m + (1 − β₁)·d·g,  v ← β₂·v + (1 − β₂)·d²·g²
-/// r ← β₃·r + lr·d²/d₀·⟨g, p₀ − p⟩,  s ← β₃·s + lr·d²/d₀·g
-/// d_new = max over time of d_coef·r/‖s‖₁, at least d₀, at most growth_rate·d
-/// p ← p − lr·d·weight_decay·p − lr·d·m/(√v + d_new·eps)
-/// ```
-/// Mishchenko & Defazio 2024, “Prodigy: an expeditiously adaptive parameter-free learner”, algorithm 4.
-///
-/// The learning rate is a multiplier, 1 by right.
-///
-/// Differs from the paper: β₃ (√β₂ if not given), `d_coef` and `growth_rate`, as in the authors' code.
-///
-/// Checked against: `prodigyopt.Prodigy` 1.1.2.
-///
-/// ```
-/// use optimizers::{Entry, Prodigy};
-/// use tch::Tensor;
-/// let mut stepper = Prodigy { d0: 0.1, ..Prodigy::default() }.tensor();
-/// let mut p = [Tensor::from_slice(&[1.0_f64])];
-/// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[2.0_f64])]);
-/// // The first step is d₀·(1 − β₁)/√(1 − β₂).
-/// assert!((f64::try_from(&p[0]).unwrap() - (1.0 - 0.01 / 0.001_f64.sqrt())).abs() < 1e-6);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Prodigy {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Decay of r and s; √β₂, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub beta3: Option<f64>,
-    /// Added to the denominator, times d.
-    pub eps: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-    /// The first estimate.
-    pub d0: f64,
-    /// What estimates are multiplied by.
-    pub d_coef: f64,
-    /// How many times larger an estimate may be than the one before; any, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub growth_rate: Option<f64>,
-}
-
-impl Default for Prodigy {
-    fn default() -> Self {
-        let (beta1, beta2) = (0.9, 0.999);
-        Self {
-            beta1,
-            beta2,
-            beta3: None,
-            eps: 1e-8,
-            weight_decay: 0.0,
-            d0: 1e-6,
-            d_coef: 1.0,
-            growth_rate: None,
-        }
+options! {
+    /// Adam, with a rate that follows an estimate of the distance to the solution.
+    ///
+    /// ```text
+    /// m ← β₁·m + (1 − β₁)·d·g,  v ← β₂·v + (1 − β₂)·d²·g²
+    /// r ← β₃·r + lr·d²/d₀·⟨g, p₀ − p⟩,  s ← β₃·s + lr·d²/d₀·g
+    /// d_new = max over time of d_coef·r/‖s‖₁, at least d₀, at most growth_rate·d
+    /// p ← p − lr·d·weight_decay·p − lr·d·m/(√v + d_new·eps)
+    /// ```
+    /// Mishchenko & Defazio 2024, “Prodigy: an expeditiously adaptive parameter-free learner”, algorithm 4.
+    ///
+    /// The learning rate is a multiplier, 1 by right.
+    ///
+    /// Differs from the paper: β₃ (√β₂ if not given), `d_coef` and `growth_rate`, as in the authors' code.
+    ///
+    /// Checked against: `prodigyopt.Prodigy` 1.1.2.
+    ///
+    /// ```
+    /// use optimizers::{Entry, Prodigy};
+    /// use tch::Tensor;
+    /// let mut stepper = Prodigy { d0: 0.1, ..Prodigy::default() }.tensor();
+    /// let mut p = [Tensor::from_slice(&[1.0_f64])];
+    /// stepper.step(&Tensor::from_slice(&[1.0_f64]), &mut p, &[Tensor::from_slice(&[2.0_f64])]);
+    /// // The first step is d₀·(1 − β₁)/√(1 − β₂).
+    /// assert!((f64::try_from(&p[0]).unwrap() - (1.0 - 0.01 / 0.001_f64.sqrt())).abs() < 1e-6);
+    /// ```
+    pub struct Prodigy {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Decay of r and s; √β₂, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub beta3: Option<f64> = None,
+        /// Added to the denominator, times d.
+        pub eps: f64 = 1e-8,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
+        /// The first estimate.
+        pub d0: f64 = 1e-6,
+        /// What estimates are multiplied by.
+        pub d_coef: f64 = 1.0,
+        /// How many times larger an estimate may be than the one before; any, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub growth_rate: Option<f64> = None,
     }
-}
-
-impl Described for Prodigy {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, with a rate that follows an estimate of the distance to the solution",
-            formula: "d = max of d_coef·Σ lr·d²·⟨g, p₀ − p⟩/‖Σ lr·d²·g‖₁;  p ← p − lr·d·m/(√v + d·eps)",
-            source: "Mishchenko & Defazio 2024, Prodigy: an expeditiously adaptive parameter-free learner",
-        }
-    }
+    summary: "Adam, with a rate that follows an estimate of the distance to the solution",
+    formula: "d = max of d_coef·Σ lr·d²·⟨g, p₀ − p⟩/‖Σ lr·d²·g‖₁;  p ← p − lr·d·m/(√v + d·eps)",
+    source: "Mishchenko & Defazio 2024, Prodigy: an expeditiously adaptive parameter-free learner",
 }
 
 impl<F: Float> Fuse<F> for Prodigy {}

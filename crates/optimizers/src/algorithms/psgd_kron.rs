@@ -1,80 +1,59 @@
 use numeric::{Float, Stream};
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::each::{Now, TensorRule, average, each, is_matrix, matrix, unbiased};
 use crate::lanes::{norm, spread};
 use crate::{Entry, Fuse, TensorStepper, check};
 
-/// A preconditioner in two triangular factors, learnt by its own gradient descent from random probes.
-///
-/// ```text
-/// M ← momentum·M + (1 − momentum)·G,  M̂ = M/(1 − momentumᵏ)
-/// A = Q_L·M̂·Q_Rᵀ,  B = Q_L⁻ᵀ·V·Q_R⁻¹,  V ~ N(0, 1)
-/// Q_L ← Q_L − precondition_lr/‖A·Aᵀ + B·Bᵀ‖·triu(A·Aᵀ − B·Bᵀ)·Q_L,  and Q_R of Aᵀ·A and Bᵀ·B alike
-/// D = Q_Lᵀ·Q_L·M̂·Q_Rᵀ·Q_R,  D ← D·min(1, 1.1/(rms D + 1e-6))
-/// P ← P − lr·(D + weight_decay·P)
-/// ```
-/// Li 2018, “Preconditioned stochastic gradient descent”; factors and their groups: Li 2019, “Preconditioner on matrix
-/// Lie group for SGD”. ‖·‖ is a lower bound of the spectral norm, two steps of the power method.
-///
-/// The factors are learnt at every step up to `flat`, and then ever more rarely: when 1/max(`least`,
-/// e^(−decay·(k − flat))) steps have passed. Vectors, and sides longer than `max_dim`, have a diagonal factor, and only
-/// matrices decay. Dimensions after a parameter's first are taken for columns. The probes depend on the step and
-/// on the element's place alone: all lanes have the same.
-///
-/// Differs from the published code: the factors are in double precision; they aren't balanced, which would change
-/// rounding and nothing else.
-///
-/// Checked against: `pytorch_optimizer.Kron` 4.1.0 in float64, given the same probes.
-///
-/// ```
-/// use optimizers::Optimizer;
-/// let kron: Optimizer = serde_json::from_str(r#"{"psgd_kron": {"momentum": 0.5}}"#).unwrap();
-/// assert_eq!(kron.label(), "psgd_kron(momentum=0.5)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PsgdKron {
-    /// Decay of the momentum.
-    pub momentum: f64,
-    /// The share of a matrix that a step of rate 1 would remove.
-    pub weight_decay: f64,
-    /// The rate of the factors.
-    pub precondition_lr: f64,
-    /// The steps at which the factors are learnt without a pause.
-    pub flat: u64,
-    /// How soon they are learnt more rarely after that.
-    pub decay: f64,
-    /// The least share of steps at which they are learnt.
-    pub least: f64,
-    /// The longest side that has a triangular factor.
-    pub max_dim: u64,
-}
-
-impl Default for PsgdKron {
-    fn default() -> Self {
-        Self {
-            momentum: 0.9,
-            weight_decay: 0.0,
-            precondition_lr: 0.1,
-            flat: 500,
-            decay: 0.001,
-            least: 0.03,
-            max_dim: 8192,
-        }
+options! {
+    /// A preconditioner in two triangular factors, learnt by its own gradient descent from random probes.
+    ///
+    /// ```text
+    /// M ← momentum·M + (1 − momentum)·G,  M̂ = M/(1 − momentumᵏ)
+    /// A = Q_L·M̂·Q_Rᵀ,  B = Q_L⁻ᵀ·V·Q_R⁻¹,  V ~ N(0, 1)
+    /// Q_L ← Q_L − precondition_lr/‖A·Aᵀ + B·Bᵀ‖·triu(A·Aᵀ − B·Bᵀ)·Q_L,  and Q_R of Aᵀ·A and Bᵀ·B alike
+    /// D = Q_Lᵀ·Q_L·M̂·Q_Rᵀ·Q_R,  D ← D·min(1, 1.1/(rms D + 1e-6))
+    /// P ← P − lr·(D + weight_decay·P)
+    /// ```
+    /// Li 2018, “Preconditioned stochastic gradient descent”; factors and their groups: Li 2019, “Preconditioner on matrix
+    /// Lie group for SGD”. ‖·‖ is a lower bound of the spectral norm, two steps of the power method.
+    ///
+    /// The factors are learnt at every step up to `flat`, and then ever more rarely: when 1/max(`least`,
+    /// e^(−decay·(k − flat))) steps have passed. Vectors, and sides longer than `max_dim`, have a diagonal factor, and only
+    /// matrices decay. Dimensions after a parameter's first are taken for columns. The probes depend on the step and
+    /// on the element's place alone: all lanes have the same.
+    ///
+    /// Differs from the published code: the factors are in double precision; they aren't balanced, which would change
+    /// rounding and nothing else.
+    ///
+    /// Checked against: `pytorch_optimizer.Kron` 4.1.0 in float64, given the same probes.
+    ///
+    /// ```
+    /// use optimizers::Optimizer;
+    /// let kron: Optimizer = serde_json::from_str(r#"{"psgd_kron": {"momentum": 0.5}}"#).unwrap();
+    /// assert_eq!(kron.label(), "psgd_kron(momentum=0.5)");
+    /// ```
+    pub struct PsgdKron {
+        /// Decay of the momentum.
+        pub momentum: f64 = 0.9,
+        /// The share of a matrix that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
+        /// The rate of the factors.
+        pub precondition_lr: f64 = 0.1,
+        /// The steps at which the factors are learnt without a pause.
+        pub flat: u64 = 500,
+        /// How soon they are learnt more rarely after that.
+        pub decay: f64 = 0.001,
+        /// The least share of steps at which they are learnt.
+        pub least: f64 = 0.03,
+        /// The longest side that has a triangular factor.
+        pub max_dim: u64 = 8192,
     }
-}
-
-impl Described for PsgdKron {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a preconditioner in two triangular factors, learnt by its own gradient descent from random probes",
-            formula: "Q_L ← Q_L − precondition_lr·triu(A·Aᵀ − B·Bᵀ)/‖·‖·Q_L,  A = Q_L·M̂·Q_Rᵀ,  B = Q_L⁻ᵀ·V·Q_R⁻¹;  P ← P − lr·Q_Lᵀ·Q_L·M̂·Q_Rᵀ·Q_R",
-            source: "Li 2018, Preconditioned stochastic gradient descent",
-        }
-    }
+    summary:
+        "a preconditioner in two triangular factors, learnt by its own gradient descent from random probes",
+    formula: "Q_L ← Q_L − precondition_lr·triu(A·Aᵀ − B·Bᵀ)/‖·‖·Q_L,  A = Q_L·M̂·Q_Rᵀ,  B = Q_L⁻ᵀ·V·Q_R⁻¹;  P ← P − lr·Q_Lᵀ·Q_L·M̂·Q_Rᵀ·Q_R",
+    source: "Li 2018, Preconditioned stochastic gradient descent",
 }
 
 impl<F: Float> Fuse<F> for PsgdKron {}

@@ -1,64 +1,49 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
 use crate::{Adam, Elementwise, Rule, Visitor};
 
-/// Adam, with steps that grow as the second moment becomes reliable.
-///
-/// ```text
-/// g ← ∇f(p) + l2·p
-/// m, v as in Adam
-/// ρ∞ = 2/(1 − β₂) − 1,  ρ = ρ∞ − 2·k·β₂ᵏ/(1 − β₂ᵏ)       at step k = 1, 2, …
-/// r = √((ρ − 4)·(ρ − 2)·ρ∞/((ρ∞ − 4)·(ρ∞ − 2)·ρ))
-/// p ← p − lr·m̂·r·√(1 − β₂ᵏ)/(√v + eps)    if ρ > 5, else
-/// p ← p − lr·m̂
-/// ```
-/// Liu et al. 2020, “On the variance of the adaptive learning rate and beyond”, algorithm 2.
-///
-/// Differs from the paper: ρ is compared with 5 instead of 4, and `eps` is added, both as in the authors'
-/// code and in PyTorch; `l2`.
-///
-/// Checked against: `torch.optim.RAdam` of PyTorch 2.13, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Fuse, RAdam};
-/// let mut stepper = RAdam::default().stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.1, &mut p, &[2.0]);
-/// // The first steps are the mean gradient's.
-/// assert!((p[0] - 0.8).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RAdam {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Default for RAdam {
-    fn default() -> Self {
-        let Adam { beta1, beta2, eps, l2 } = Adam::default();
-        Self { beta1, beta2, eps, l2 }
+options! {
+    /// Adam, with steps that grow as the second moment becomes reliable.
+    ///
+    /// ```text
+    /// g ← ∇f(p) + l2·p
+    /// m, v as in Adam
+    /// ρ∞ = 2/(1 − β₂) − 1,  ρ = ρ∞ − 2·k·β₂ᵏ/(1 − β₂ᵏ)       at step k = 1, 2, …
+    /// r = √((ρ − 4)·(ρ − 2)·ρ∞/((ρ∞ − 4)·(ρ∞ − 2)·ρ))
+    /// p ← p − lr·m̂·r·√(1 − β₂ᵏ)/(√v + eps)    if ρ > 5, else
+    /// p ← p − lr·m̂
+    /// ```
+    /// Liu et al. 2020, “On the variance of the adaptive learning rate and beyond”, algorithm 2.
+    ///
+    /// Differs from the paper: ρ is compared with 5 instead of 4, and `eps` is added, both as in the authors'
+    /// code and in PyTorch; `l2`.
+    ///
+    /// Checked against: `torch.optim.RAdam` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, RAdam};
+    /// let mut stepper = RAdam::default().stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.1, &mut p, &[2.0]);
+    /// // The first steps are the mean gradient's.
+    /// assert!((p[0] - 0.8).abs() < 1e-15);
+    /// ```
+    pub struct RAdam {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
-}
-
-impl Described for RAdam {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, with steps that grow as the second moment becomes reliable",
-            formula: "m, v as in Adam;  p ← p − lr·r(k)·m̂/(√v̂ + eps), and p ← p − lr·m̂ in the first steps",
-            source: "Liu et al. 2020, On the variance of the adaptive learning rate and beyond",
-        }
-    }
+    summary: "Adam, with steps that grow as the second moment becomes reliable",
+    formula: "m, v as in Adam;  p ← p − lr·r(k)·m̂/(√v̂ + eps), and p ← p − lr·m̂ in the first steps",
+    source: "Liu et al. 2020, On the variance of the adaptive learning rate and beyond",
 }
 
 impl Elementwise for RAdam {

@@ -1,66 +1,52 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::average;
 use crate::rule::with_l2;
 use crate::{Elementwise, Rule, Visitor, check};
 
-/// The gradient, divided by its root mean square.
-///
-/// ```text
-/// g ← ∇f(p) + l2·p
-/// v ← alpha·v + (1 − alpha)·g²
-/// m ← alpha·m + (1 − alpha)·g             if centered, else m = 0
-/// b ← momentum·b + g/(√(v − m²) + eps)
-/// p ← p − lr·b
-/// ```
-/// Hinton 2012, “Neural networks for machine learning”, lecture 6e; centred and with momentum: Graves
-/// 2013, “Generating sequences with recurrent neural networks”, equations 38 to 45.
-///
-/// Differs from the paper: `eps` is added to the root, as in PyTorch, where Graves adds it under the
-/// root. So a long run of equal gradients brings v − m² to 0, or by rounding below it (the step is NaN
-/// then), with `centered`.
-///
-/// Checked against: `torch.optim.RMSprop` of PyTorch 2.13, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Fuse, RmsProp};
-/// let mut stepper = RmsProp { alpha: 0.75, ..RmsProp::default() }.stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.1, &mut p, &[3.0]);
-/// // v = 9/4, so the first step is 2·lr.
-/// assert!((p[0] - 0.8).abs() < 1e-8);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RmsProp {
-    /// Decay of the averages.
-    pub alpha: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// The share of the last step that is kept.
-    pub momentum: f64,
-    /// Divides by the standard deviation instead.
-    pub centered: bool,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Default for RmsProp {
-    fn default() -> Self {
-        Self { alpha: 0.99, eps: 1e-8, momentum: 0.0, centered: false, l2: 0.0 }
+options! {
+    /// The gradient, divided by its root mean square.
+    ///
+    /// ```text
+    /// g ← ∇f(p) + l2·p
+    /// v ← alpha·v + (1 − alpha)·g²
+    /// m ← alpha·m + (1 − alpha)·g             if centered, else m = 0
+    /// b ← momentum·b + g/(√(v − m²) + eps)
+    /// p ← p − lr·b
+    /// ```
+    /// Hinton 2012, “Neural networks for machine learning”, lecture 6e; centred and with momentum: Graves
+    /// 2013, “Generating sequences with recurrent neural networks”, equations 38 to 45.
+    ///
+    /// Differs from the paper: `eps` is added to the root, as in PyTorch, where Graves adds it under the
+    /// root. So a long run of equal gradients brings v − m² to 0, or by rounding below it (the step is NaN
+    /// then), with `centered`.
+    ///
+    /// Checked against: `torch.optim.RMSprop` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, RmsProp};
+    /// let mut stepper = RmsProp { alpha: 0.75, ..RmsProp::default() }.stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.1, &mut p, &[3.0]);
+    /// // v = 9/4, so the first step is 2·lr.
+    /// assert!((p[0] - 0.8).abs() < 1e-8);
+    /// ```
+    pub struct RmsProp {
+        /// Decay of the averages.
+        pub alpha: f64 = 0.99,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// The share of the last step that is kept.
+        pub momentum: f64 = 0.0,
+        /// Divides by the standard deviation instead.
+        pub centered: bool = false,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
-}
-
-impl Described for RmsProp {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the gradient, divided by its root mean square",
-            formula: "v ← alpha·v + (1 − alpha)·g²;  p ← p − lr·g/(√v + eps)",
-            source: "Hinton 2012, Neural networks for machine learning, lecture 6e",
-        }
-    }
+    summary: "the gradient, divided by its root mean square",
+    formula: "v ← alpha·v + (1 − alpha)·g²;  p ← p − lr·g/(√v + eps)",
+    source: "Hinton 2012, Neural networks for machine learning, lecture 6e",
 }
 
 impl Elementwise for RmsProp {

@@ -1,63 +1,49 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::signs::{clamp, sign};
 use crate::{Elementwise, Rule, Visitor, check};
 
-/// Steps whose size grows while the gradient keeps its sign, and shrinks when that changes.
-///
-/// ```text
-/// Δ ← min(max(Δ·η, step_size_min), step_size_max)    η = eta_plus, eta_minus or 1
-///                                                    as g·g_previous is above, below or at 0
-/// g ← 0 where the sign has changed
-/// p ← p − Δ·sign(g)                                  Δ = lr before step 1
-/// ```
-/// Riedmiller & Braun 1993, “A direct adaptive method for faster backpropagation learning: the RPROP
-/// algorithm”; without going back after a change of sign it is Rprop− of Igel & Hüsken 2000.
-///
-/// Differs from the paper: a step that overshot is not taken back, as in PyTorch. `lr` is the size of the
-/// first step and of nothing else: a schedule has no effect.
-///
-/// Checked against: `torch.optim.Rprop` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::{Fuse, Rprop};
-/// let mut stepper = Rprop::default().stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// for gradient in [5.0, 0.1, -3.0, -3.0] {
-///     stepper.step_slice(0.5, &mut p, &[gradient]);
-/// }
-/// // Down by 0.5 and 0.6, none, then up by 0.3.
-/// assert!((p[0] - 0.2).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Rprop {
-    /// What a step shrinks by.
-    pub eta_minus: f64,
-    /// What a step grows by.
-    pub eta_plus: f64,
-    /// The smallest step.
-    pub step_size_min: f64,
-    /// The largest step.
-    pub step_size_max: f64,
-}
-
-impl Default for Rprop {
-    fn default() -> Self {
-        Self { eta_minus: 0.5, eta_plus: 1.2, step_size_min: 1e-6, step_size_max: 50.0 }
+options! {
+    /// Steps whose size grows while the gradient keeps its sign, and shrinks when that changes.
+    ///
+    /// ```text
+    /// Δ ← min(max(Δ·η, step_size_min), step_size_max)    η = eta_plus, eta_minus or 1
+    ///                                                    as g·g_previous is above, below or at 0
+    /// g ← 0 where the sign has changed
+    /// p ← p − Δ·sign(g)                                  Δ = lr before step 1
+    /// ```
+    /// Riedmiller & Braun 1993, “A direct adaptive method for faster backpropagation learning: the RPROP
+    /// algorithm”; without going back after a change of sign it is Rprop− of Igel & Hüsken 2000.
+    ///
+    /// Differs from the paper: a step that overshot is not taken back, as in PyTorch. `lr` is the size of the
+    /// first step and of nothing else: a schedule has no effect.
+    ///
+    /// Checked against: `torch.optim.Rprop` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, Rprop};
+    /// let mut stepper = Rprop::default().stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// for gradient in [5.0, 0.1, -3.0, -3.0] {
+    ///     stepper.step_slice(0.5, &mut p, &[gradient]);
+    /// }
+    /// // Down by 0.5 and 0.6, none, then up by 0.3.
+    /// assert!((p[0] - 0.2).abs() < 1e-15);
+    /// ```
+    pub struct Rprop {
+        /// What a step shrinks by.
+        pub eta_minus: f64 = 0.5,
+        /// What a step grows by.
+        pub eta_plus: f64 = 1.2,
+        /// The smallest step.
+        pub step_size_min: f64 = 1e-6,
+        /// The largest step.
+        pub step_size_max: f64 = 50.0,
     }
-}
-
-impl Described for Rprop {
-    fn info(&self) -> Info {
-        Info {
-            summary: "steps whose size grows while the gradient keeps its sign, and shrinks when that changes",
-            formula: "Δ ← Δ·eta_plus or Δ·eta_minus as g·g_previous > 0 or < 0;  p ← p − Δ·sign(g), Δ = lr at first",
-            source: "Riedmiller & Braun 1993, A direct adaptive method for faster backpropagation learning: the RPROP algorithm",
-        }
-    }
+    summary: "steps whose size grows while the gradient keeps its sign, and shrinks when that changes",
+    formula: "Δ ← Δ·eta_plus or Δ·eta_minus as g·g_previous > 0 or < 0;  p ← p − Δ·sign(g), Δ = lr at first",
+    source: "Riedmiller & Braun 1993, A direct adaptive method for faster backpropagation learning: the RPROP algorithm",
 }
 
 impl Elementwise for Rprop {

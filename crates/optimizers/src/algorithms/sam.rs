@@ -1,57 +1,43 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::lanes::{dot, spread};
 use crate::{Clip, Entry, Fuse, Optimizer, Oracle, Sgd, TensorStepper, check};
 
-/// Any optimizer, with its gradient taken where the loss is largest nearby.
-///
-/// ```text
-/// e = rho·g/(‖g‖ + 1e-12)                  ‖·‖ over all parameters
-/// e = rho·p²·g/(‖p·g‖ + 1e-12)             if adaptive
-/// then the optimizer's step at p, with the gradient at p + e
-/// ```
-/// Foret et al. 2021, “Sharpness-aware minimization for efficiently improving generalization”, algorithm 1;
-/// adaptive: Kwon et al. 2021, “ASAM”.
-///
-/// Every step costs one more evaluation of the gradient, which is counted.
-///
-/// Differs from the paper: the 1e-12, as in the others' implementations.
-///
-/// Checked against: `pytorch_optimizer.SAM` 4.1.0 around `torch.optim`.
-///
-/// ```
-/// use optimizers::Optimizer;
-/// let sam: Optimizer = serde_json::from_str(r#"{"sam": {"optimizer": "adam", "rho": 0.1}}"#).unwrap();
-/// assert_eq!(sam.label(), "sam(optimizer=adam, rho=0.1)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sam {
-    /// What steps along the gradient found.
-    pub optimizer: Box<Optimizer>,
-    /// How far to look.
-    pub rho: f64,
-    /// Looks farther along large parameters.
-    pub adaptive: bool,
-}
-
-impl Default for Sam {
-    fn default() -> Self {
-        Self { optimizer: Box::new(Optimizer::Sgd(Sgd::default())), rho: 0.05, adaptive: false }
+options! {
+    /// Any optimizer, with its gradient taken where the loss is largest nearby.
+    ///
+    /// ```text
+    /// e = rho·g/(‖g‖ + 1e-12)                  ‖·‖ over all parameters
+    /// e = rho·p²·g/(‖p·g‖ + 1e-12)             if adaptive
+    /// then the optimizer's step at p, with the gradient at p + e
+    /// ```
+    /// Foret et al. 2021, “Sharpness-aware minimization for efficiently improving generalization”, algorithm 1;
+    /// adaptive: Kwon et al. 2021, “ASAM”.
+    ///
+    /// Every step costs one more evaluation of the gradient, which is counted.
+    ///
+    /// Differs from the paper: the 1e-12, as in the others' implementations.
+    ///
+    /// Checked against: `pytorch_optimizer.SAM` 4.1.0 around `torch.optim`.
+    ///
+    /// ```
+    /// use optimizers::Optimizer;
+    /// let sam: Optimizer = serde_json::from_str(r#"{"sam": {"optimizer": "adam", "rho": 0.1}}"#).unwrap();
+    /// assert_eq!(sam.label(), "sam(optimizer=adam, rho=0.1)");
+    /// ```
+    pub struct Sam {
+        /// What steps along the gradient found.
+        pub optimizer: Box<Optimizer> = Box::new(Optimizer::Sgd(Sgd::default())),
+        /// How far to look.
+        pub rho: f64 = 0.05,
+        /// Looks farther along large parameters.
+        pub adaptive: bool = false,
     }
-}
-
-impl Described for Sam {
-    fn info(&self) -> Info {
-        Info {
-            summary: "any optimizer, with its gradient taken where the loss is largest nearby",
-            formula: "e = rho·g/‖g‖;  then the optimizer's step at p, with the gradient at p + e",
-            source: "Foret et al. 2021, Sharpness-aware minimization for efficiently improving generalization",
-        }
-    }
+    summary: "any optimizer, with its gradient taken where the loss is largest nearby",
+    formula: "e = rho·g/‖g‖;  then the optimizer's step at p, with the gradient at p + e",
+    source: "Foret et al. 2021, Sharpness-aware minimization for efficiently improving generalization",
 }
 
 impl<F: Float> Fuse<F> for Sam {}

@@ -1,6 +1,5 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::averaged::Averaged;
@@ -8,61 +7,48 @@ use crate::each::{average, unbiased};
 use crate::lanes::{spread, zeros};
 use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
 
-/// AdamW at a constant rate whose answer is a mean of its points, as good as a schedule's end.
-///
-/// ```text
-/// y = (1 − β₁)·z + β₁·x                   the parameters, at which gradients are taken
-/// v ← β₂·v + (1 − β₂)·g²
-/// z ← z − lr·weight_decay·y − lr·g/(√(v/(1 − β₂ᵏ)) + eps)
-/// w = k^r·(largest lr so far)^weight_lr_power        at step k = 1, 2, …
-/// x ← x + (z − x)·w/Σw                    the answer, at which the error is measured
-/// ```
-/// Defazio et al. 2024, “The road less scheduled”, algorithm 1.
-///
-/// Differs from the authors' code: a warm-up is the schedule's (`warmup`), not an option.
-///
-/// Checked against: `schedulefree.AdamWScheduleFreeReference` 1.4.1.
-///
-/// ```
-/// use optimizers::{Entry, ScheduleFreeAdamW};
-/// use tch::Tensor;
-/// let mut stepper = ScheduleFreeAdamW::default().tensor();
-/// let mut p = [Tensor::from_slice(&[1.0_f64])];
-/// stepper.step(&Tensor::from_slice(&[0.1_f64]), &mut p, &[Tensor::from_slice(&[7.0_f64])]);
-/// // After one step x = y = z.
-/// assert!((f64::try_from(&p[0]).unwrap() - 0.9).abs() < 1e-8);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ScheduleFreeAdamW {
-    /// How near to the mean gradients are taken.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// The share of y that a step of rate 1 would remove from z.
-    pub weight_decay: f64,
-    /// The power of the step in the weights.
-    pub r: f64,
-    /// The power of the rate in the weights.
-    pub weight_lr_power: f64,
-}
-
-impl Default for ScheduleFreeAdamW {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, r: 0.0, weight_lr_power: 2.0 }
+options! {
+    /// AdamW at a constant rate whose answer is a mean of its points, as good as a schedule's end.
+    ///
+    /// ```text
+    /// y = (1 − β₁)·z + β₁·x                   the parameters, at which gradients are taken
+    /// v ← β₂·v + (1 − β₂)·g²
+    /// z ← z − lr·weight_decay·y − lr·g/(√(v/(1 − β₂ᵏ)) + eps)
+    /// w = k^r·(largest lr so far)^weight_lr_power        at step k = 1, 2, …
+    /// x ← x + (z − x)·w/Σw                    the answer, at which the error is measured
+    /// ```
+    /// Defazio et al. 2024, “The road less scheduled”, algorithm 1.
+    ///
+    /// Differs from the authors' code: a warm-up is the schedule's (`warmup`), not an option.
+    ///
+    /// Checked against: `schedulefree.AdamWScheduleFreeReference` 1.4.1.
+    ///
+    /// ```
+    /// use optimizers::{Entry, ScheduleFreeAdamW};
+    /// use tch::Tensor;
+    /// let mut stepper = ScheduleFreeAdamW::default().tensor();
+    /// let mut p = [Tensor::from_slice(&[1.0_f64])];
+    /// stepper.step(&Tensor::from_slice(&[0.1_f64]), &mut p, &[Tensor::from_slice(&[7.0_f64])]);
+    /// // After one step x = y = z.
+    /// assert!((f64::try_from(&p[0]).unwrap() - 0.9).abs() < 1e-8);
+    /// ```
+    pub struct ScheduleFreeAdamW {
+        /// How near to the mean gradients are taken.
+        pub beta1: f64 = 0.9,
+        /// Decay of the second moment.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// The share of y that a step of rate 1 would remove from z.
+        pub weight_decay: f64 = 0.0,
+        /// The power of the step in the weights.
+        pub r: f64 = 0.0,
+        /// The power of the rate in the weights.
+        pub weight_lr_power: f64 = 2.0,
     }
-}
-
-impl Described for ScheduleFreeAdamW {
-    fn info(&self) -> Info {
-        Info {
-            summary: "AdamW at a constant rate whose answer is a mean of its points",
-            formula: "y = (1 − β₁)·z + β₁·x;  z ← z − lr·g(y)/(√v̂ + eps);  x ← weighted mean of z",
-            source: "Defazio et al. 2024, The road less scheduled",
-        }
-    }
+    summary: "AdamW at a constant rate whose answer is a mean of its points",
+    formula: "y = (1 − β₁)·z + β₁·x;  z ← z − lr·g(y)/(√v̂ + eps);  x ← weighted mean of z",
+    source: "Defazio et al. 2024, The road less scheduled",
 }
 
 impl<F: Float> Fuse<F> for ScheduleFreeAdamW {}

@@ -1,65 +1,51 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::averaged::Averaged;
 use crate::lanes::spread;
 use crate::{Entry, Fuse, Oracle, TensorStepper, check};
 
-/// Gradient descent at a constant rate whose answer is a mean of its points, as good as a schedule's end.
-///
-/// ```text
-/// y = (1 − momentum)·z + momentum·x       the parameters, at which gradients are taken
-/// z ← z − lr·(∇f(y) + l2·y)
-/// w = k^r·(largest lr so far)^weight_lr_power        at step k = 1, 2, …
-/// x ← x + (z − x)·w/Σw                    the answer, at which the error is measured
-/// ```
-/// Defazio et al. 2024, “The road less scheduled”, equations 3 to 5.
-///
-/// Differs from the authors' code: a warm-up is the schedule's (`warmup`), not an option.
-///
-/// Checked against: `schedulefree.SGDScheduleFreeReference` 1.4.1, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Entry, ScheduleFreeSgd};
-/// use tch::Tensor;
-/// let mut stepper = ScheduleFreeSgd { momentum: 0.5, ..ScheduleFreeSgd::default() }.tensor();
-/// let (lr, mut p) = (Tensor::from_slice(&[1.0_f64]), [Tensor::from_slice(&[0.0_f64])]);
-/// for gradient in [-1.0, -2.0] {
-///     stepper.step(&lr, &mut p, &[Tensor::from_slice(&[gradient])]);
-/// }
-/// // z = 1, 3; x = 1, 2; y between them
-/// let answer = stepper.answer(&p).unwrap();
-/// assert_eq!((f64::try_from(&p[0]).unwrap(), f64::try_from(&answer[0]).unwrap()), (2.5, 2.0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ScheduleFreeSgd {
-    /// How near to the mean gradients are taken (β).
-    pub momentum: f64,
-    /// Decay added to the gradient.
-    pub l2: f64,
-    /// The power of the step in the weights.
-    pub r: f64,
-    /// The power of the rate in the weights.
-    pub weight_lr_power: f64,
-}
-
-impl Default for ScheduleFreeSgd {
-    fn default() -> Self {
-        Self { momentum: 0.9, l2: 0.0, r: 0.0, weight_lr_power: 2.0 }
+options! {
+    /// Gradient descent at a constant rate whose answer is a mean of its points, as good as a schedule's end.
+    ///
+    /// ```text
+    /// y = (1 − momentum)·z + momentum·x       the parameters, at which gradients are taken
+    /// z ← z − lr·(∇f(y) + l2·y)
+    /// w = k^r·(largest lr so far)^weight_lr_power        at step k = 1, 2, …
+    /// x ← x + (z − x)·w/Σw                    the answer, at which the error is measured
+    /// ```
+    /// Defazio et al. 2024, “The road less scheduled”, equations 3 to 5.
+    ///
+    /// Differs from the authors' code: a warm-up is the schedule's (`warmup`), not an option.
+    ///
+    /// Checked against: `schedulefree.SGDScheduleFreeReference` 1.4.1, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Entry, ScheduleFreeSgd};
+    /// use tch::Tensor;
+    /// let mut stepper = ScheduleFreeSgd { momentum: 0.5, ..ScheduleFreeSgd::default() }.tensor();
+    /// let (lr, mut p) = (Tensor::from_slice(&[1.0_f64]), [Tensor::from_slice(&[0.0_f64])]);
+    /// for gradient in [-1.0, -2.0] {
+    ///     stepper.step(&lr, &mut p, &[Tensor::from_slice(&[gradient])]);
+    /// }
+    /// // z = 1, 3; x = 1, 2; y between them
+    /// let answer = stepper.answer(&p).unwrap();
+    /// assert_eq!((f64::try_from(&p[0]).unwrap(), f64::try_from(&answer[0]).unwrap()), (2.5, 2.0));
+    /// ```
+    pub struct ScheduleFreeSgd {
+        /// How near to the mean gradients are taken (β).
+        pub momentum: f64 = 0.9,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
+        /// The power of the step in the weights.
+        pub r: f64 = 0.0,
+        /// The power of the rate in the weights.
+        pub weight_lr_power: f64 = 2.0,
     }
-}
-
-impl Described for ScheduleFreeSgd {
-    fn info(&self) -> Info {
-        Info {
-            summary: "gradient descent at a constant rate whose answer is a mean of its points",
-            formula: "y = (1 − momentum)·z + momentum·x;  z ← z − lr·∇f(y);  x ← weighted mean of z",
-            source: "Defazio et al. 2024, The road less scheduled",
-        }
-    }
+    summary: "gradient descent at a constant rate whose answer is a mean of its points",
+    formula: "y = (1 − momentum)·z + momentum·x;  z ← z − lr·∇f(y);  x ← weighted mean of z",
+    source: "Defazio et al. 2024, The road less scheduled",
 }
 
 impl<F: Float> Fuse<F> for ScheduleFreeSgd {}

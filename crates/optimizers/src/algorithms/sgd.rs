@@ -1,53 +1,45 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::rule::with_l2;
 use crate::{Elementwise, Rule, Visitor, check};
 
-/// Stochastic gradient descent, with PyTorch's options.
-///
-/// ```text
-/// g ← ∇f(p) + l2·p
-/// b ← momentum·b + (1 − dampening)·g      (b ← g at the first step)
-/// g ← g + momentum·b  if nesterov, else b
-/// p ← p − lr·g
-/// ```
-/// Robbins & Monro 1951, “A stochastic approximation method”; the momentum is that of
-/// [`HeavyBall`](crate::HeavyBall) and [`Nesterov`](crate::Nesterov).
-///
-/// Differs from the paper: `lr` is the schedule's, not a sequence 1/k.
-///
-/// Checked against: `torch.optim.SGD` of PyTorch 2.13, whose `weight_decay` is `l2` here.
-///
-/// ```
-/// use optimizers::{Fuse, Sgd};
-/// let mut stepper = Sgd::default().stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.1, &mut p, &[2.0]);
-/// assert_eq!(p, [0.8]);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sgd {
-    /// The share of the last step that is kept.
-    pub momentum: f64,
-    /// The share of the gradient that momentum leaves out.
-    pub dampening: f64,
-    /// Looks ahead along the momentum.
-    pub nesterov: bool,
-    /// Decay added to the gradient.
-    pub l2: f64,
-}
-
-impl Described for Sgd {
-    fn info(&self) -> Info {
-        Info {
-            summary: "stochastic gradient descent, with momentum if asked",
-            formula: "g ← g + l2·p;  b ← momentum·b + (1 − dampening)·g;  p ← p − lr·b",
-            source: "Robbins & Monro 1951, A stochastic approximation method",
-        }
+options! {
+    /// Stochastic gradient descent, with PyTorch's options.
+    ///
+    /// ```text
+    /// g ← ∇f(p) + l2·p
+    /// b ← momentum·b + (1 − dampening)·g      (b ← g at the first step)
+    /// g ← g + momentum·b  if nesterov, else b
+    /// p ← p − lr·g
+    /// ```
+    /// Robbins & Monro 1951, “A stochastic approximation method”; the momentum is that of
+    /// [`HeavyBall`](crate::HeavyBall) and [`Nesterov`](crate::Nesterov).
+    ///
+    /// Differs from the paper: `lr` is the schedule's, not a sequence 1/k.
+    ///
+    /// Checked against: `torch.optim.SGD` of PyTorch 2.13, whose `weight_decay` is `l2` here.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, Sgd};
+    /// let mut stepper = Sgd::default().stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.1, &mut p, &[2.0]);
+    /// assert_eq!(p, [0.8]);
+    /// ```
+    pub struct Sgd {
+        /// The share of the last step that is kept.
+        pub momentum: f64 = 0.0,
+        /// The share of the gradient that momentum leaves out.
+        pub dampening: f64 = 0.0,
+        /// Looks ahead along the momentum.
+        pub nesterov: bool = false,
+        /// Decay added to the gradient.
+        pub l2: f64 = 0.0,
     }
+    summary: "stochastic gradient descent, with momentum if asked",
+    formula: "g ← g + l2·p;  b ← momentum·b + (1 − dampening)·g;  p ← p − lr·b",
+    source: "Robbins & Monro 1951, A stochastic approximation method",
 }
 
 impl Elementwise for Sgd {

@@ -1,60 +1,46 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::each::{Now, TensorRule, each, eigen, finite_lanes, is_matrix, matrix};
 use crate::{Entry, Fuse, TensorStepper, check};
 
-/// Adagrad with matrices: the gradient between roots of the sums of its products with itself.
-///
-/// ```text
-/// L ← L + G·Gᵀ,  R ← R + Gᵀ·G              L = R = eps·I before step 1
-/// P ← P − lr·L^(−¼)·G·R^(−¼)               a vector: L ← L + g·gᵀ, p ← p − lr·L^(−½)·g
-/// ```
-/// Gupta, Koren & Singer 2018, “Shampoo: preconditioned stochastic tensor optimization”, algorithm 1.
-///
-/// Dimensions after a parameter's first are taken for columns, and scalars for vectors of one. Of a side longer
-/// than `max_dim` only the diagonal is kept (the paper's section 5).
-///
-/// Differs from the paper: tensors of more dimensions become matrices. After an overflow of the sums a lane's
-/// parameters stay where they are.
-///
-/// Checked against: `pytorch_optimizer.Shampoo` 4.1.0.
-///
-/// ```
-/// use optimizers::{Entry, Shampoo};
-/// use tch::Tensor;
-/// let mut stepper = Shampoo { eps: 1e-12, ..Shampoo::default() }.tensor();
-/// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 2])];
-/// stepper.step(&Tensor::from_slice(&[0.5_f64]), &mut p, &[Tensor::from_slice(&[3.0_f64, 4.0]).reshape([1, 2])]);
-/// // The gradient over its norm
-/// let p = Vec::<f64>::try_from(p[0].reshape(-1)).unwrap();
-/// assert!((p[0] - 0.7).abs() < 1e-9 && (p[1] - 0.6).abs() < 1e-9);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Shampoo {
-    /// What the sums start from, times the identity.
-    pub eps: f64,
-    /// The longest side that a whole matrix is kept of.
-    pub max_dim: u64,
-}
-
-impl Default for Shampoo {
-    fn default() -> Self {
-        Self { eps: 1e-6, max_dim: 1024 }
+options! {
+    /// Adagrad with matrices: the gradient between roots of the sums of its products with itself.
+    ///
+    /// ```text
+    /// L ← L + G·Gᵀ,  R ← R + Gᵀ·G              L = R = eps·I before step 1
+    /// P ← P − lr·L^(−¼)·G·R^(−¼)               a vector: L ← L + g·gᵀ, p ← p − lr·L^(−½)·g
+    /// ```
+    /// Gupta, Koren & Singer 2018, “Shampoo: preconditioned stochastic tensor optimization”, algorithm 1.
+    ///
+    /// Dimensions after a parameter's first are taken for columns, and scalars for vectors of one. Of a side longer
+    /// than `max_dim` only the diagonal is kept (the paper's section 5).
+    ///
+    /// Differs from the paper: tensors of more dimensions become matrices. After an overflow of the sums a lane's
+    /// parameters stay where they are.
+    ///
+    /// Checked against: `pytorch_optimizer.Shampoo` 4.1.0.
+    ///
+    /// ```
+    /// use optimizers::{Entry, Shampoo};
+    /// use tch::Tensor;
+    /// let mut stepper = Shampoo { eps: 1e-12, ..Shampoo::default() }.tensor();
+    /// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 2])];
+    /// stepper.step(&Tensor::from_slice(&[0.5_f64]), &mut p, &[Tensor::from_slice(&[3.0_f64, 4.0]).reshape([1, 2])]);
+    /// // The gradient over its norm
+    /// let p = Vec::<f64>::try_from(p[0].reshape(-1)).unwrap();
+    /// assert!((p[0] - 0.7).abs() < 1e-9 && (p[1] - 0.6).abs() < 1e-9);
+    /// ```
+    pub struct Shampoo {
+        /// What the sums start from, times the identity.
+        pub eps: f64 = 1e-6,
+        /// The longest side that a whole matrix is kept of.
+        pub max_dim: u64 = 1024,
     }
-}
-
-impl Described for Shampoo {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adagrad with matrices: the gradient between roots of the sums of its products with itself",
-            formula: "L ← L + G·Gᵀ;  R ← R + Gᵀ·G;  P ← P − lr·L^(−¼)·G·R^(−¼)",
-            source: "Gupta, Koren & Singer 2018, Shampoo: preconditioned stochastic tensor optimization",
-        }
-    }
+    summary: "Adagrad with matrices: the gradient between roots of the sums of its products with itself",
+    formula: "L ← L + G·Gᵀ;  R ← R + Gᵀ·G;  P ← P − lr·L^(−¼)·G·R^(−¼)",
+    source: "Gupta, Koren & Singer 2018, Shampoo: preconditioned stochastic tensor optimization",
 }
 
 impl<F: Float> Fuse<F> for Shampoo {}

@@ -1,44 +1,36 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::rule::with_weight_decay;
 use crate::signs::sign;
 use crate::{Elementwise, Rule, Visitor, check};
 
-/// Steps of one size, along the sign of the gradient.
-///
-/// ```text
-/// p ← p − lr·(sign(g) + weight_decay·p)
-/// ```
-/// Bernstein et al. 2018, “signSGD: compressed optimisation for non-convex problems”, algorithm 1.
-///
-/// Differs from the paper: the decay, which it has in its experiments only.
-///
-/// Checked against: `optax.sign_sgd` of optax 0.2.8.
-///
-/// ```
-/// use optimizers::{Fuse, SignSgd};
-/// let mut stepper = SignSgd::default().stepper(1).unwrap();
-/// let mut p = [1.0_f64, 1.0, 1.0];
-/// stepper.step_slice(0.25, &mut p, &[1e-9, 0.0, -5.0]);
-/// assert_eq!(p, [0.75, 1.0, 1.25]);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SignSgd {
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-}
-
-impl Described for SignSgd {
-    fn info(&self) -> Info {
-        Info {
-            summary: "steps of one size, along the sign of the gradient",
-            formula: "p ← p − lr·sign(g)",
-            source: "Bernstein et al. 2018, signSGD: compressed optimisation for non-convex problems",
-        }
+options! {
+    /// Steps of one size, along the sign of the gradient.
+    ///
+    /// ```text
+    /// p ← p − lr·(sign(g) + weight_decay·p)
+    /// ```
+    /// Bernstein et al. 2018, “signSGD: compressed optimisation for non-convex problems”, algorithm 1.
+    ///
+    /// Differs from the paper: the decay, which it has in its experiments only.
+    ///
+    /// Checked against: `optax.sign_sgd` of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, SignSgd};
+    /// let mut stepper = SignSgd::default().stepper(1).unwrap();
+    /// let mut p = [1.0_f64, 1.0, 1.0];
+    /// stepper.step_slice(0.25, &mut p, &[1e-9, 0.0, -5.0]);
+    /// assert_eq!(p, [0.75, 1.0, 1.25]);
+    /// ```
+    pub struct SignSgd {
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
     }
+    summary: "steps of one size, along the sign of the gradient",
+    formula: "p ← p − lr·sign(g)",
+    source: "Bernstein et al. 2018, signSGD: compressed optimisation for non-convex problems",
 }
 
 impl Elementwise for SignSgd {

@@ -1,56 +1,42 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::average;
 use crate::rule::with_weight_decay;
 use crate::signs::sign;
 use crate::{Elementwise, Rule, Visitor, check};
 
-/// Steps of one size, along the sign of the momentum.
-///
-/// ```text
-/// m ← momentum·m + (1 − momentum)·g
-/// p ← p − lr·(sign(m) + weight_decay·p)
-/// ```
-/// Bernstein et al. 2018, “signSGD: compressed optimisation for non-convex problems”, algorithm 2.
-///
-/// Differs from the paper: the decay, which it has in its experiments only.
-///
-/// Checked against: `optax.ema(debias=False)`, then `scale_by_sign`, of optax 0.2.8.
-///
-/// ```
-/// use optimizers::{Fuse, Signum};
-/// let mut stepper = Signum { momentum: 0.75, ..Signum::default() }.stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.25, &mut p, &[4.0]);
-/// stepper.step_slice(0.25, &mut p, &[-2.0]);
-/// // m = 1, then 0.25
-/// assert_eq!(p, [0.5]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Signum {
-    /// Decay of the mean.
-    pub momentum: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-}
-
-impl Default for Signum {
-    fn default() -> Self {
-        Self { momentum: 0.9, weight_decay: 0.0 }
+options! {
+    /// Steps of one size, along the sign of the momentum.
+    ///
+    /// ```text
+    /// m ← momentum·m + (1 − momentum)·g
+    /// p ← p − lr·(sign(m) + weight_decay·p)
+    /// ```
+    /// Bernstein et al. 2018, “signSGD: compressed optimisation for non-convex problems”, algorithm 2.
+    ///
+    /// Differs from the paper: the decay, which it has in its experiments only.
+    ///
+    /// Checked against: `optax.ema(debias=False)`, then `scale_by_sign`, of optax 0.2.8.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, Signum};
+    /// let mut stepper = Signum { momentum: 0.75, ..Signum::default() }.stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.25, &mut p, &[4.0]);
+    /// stepper.step_slice(0.25, &mut p, &[-2.0]);
+    /// // m = 1, then 0.25
+    /// assert_eq!(p, [0.5]);
+    /// ```
+    pub struct Signum {
+        /// Decay of the mean.
+        pub momentum: f64 = 0.9,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for Signum {
-    fn info(&self) -> Info {
-        Info {
-            summary: "steps of one size, along the sign of the momentum",
-            formula: "m ← momentum·m + (1 − momentum)·g;  p ← p − lr·sign(m)",
-            source: "Bernstein et al. 2018, signSGD: compressed optimisation for non-convex problems",
-        }
-    }
+    summary: "steps of one size, along the sign of the momentum",
+    formula: "m ← momentum·m + (1 − momentum)·g;  p ← p − lr·sign(m)",
+    source: "Bernstein et al. 2018, signSGD: compressed optimisation for non-convex problems",
 }
 
 impl Elementwise for Signum {

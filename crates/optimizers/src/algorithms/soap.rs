@@ -1,74 +1,60 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::each::{Now, TensorRule, average, each, eigen, finite_lanes, is_matrix, matrix, unbiased};
 use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper, check};
 
-/// Adam in the eigenvectors of Shampoo's matrices.
-///
-/// ```text
-/// G′ = Q_Lᵀ·G·Q_R
-/// M ← β₁·M + (1 − β₁)·G
-/// V ← β₂·V + (1 − β₂)·G′²
-/// P ← P − lr·√(1 − β₂ᵏ)/(1 − β₁ᵏ)·Q_L·(Q_Lᵀ·M·Q_R/(√V + eps))·Q_Rᵀ,  then P ← P − lr·weight_decay·P
-/// L ← β₂·L + (1 − β₂)·G·Gᵀ,  R ← β₂·R + (1 − β₂)·Gᵀ·G
-/// Q ← the eigenvectors at first; then, every `every` steps, QR of L·Q_L and R·Q_R, in the order of their size
-/// ```
-/// Vyas et al. 2024, “SOAP: improving and stabilizing Shampoo using Adam”, algorithms 3 and 4.
-///
-/// The first step only finds the eigenvectors: it moves nothing, and k counts from the second. Vectors get Adam.
-/// Dimensions after a parameter's first are taken for columns. A side longer than `max_dim` isn't rotated.
-///
-/// Differs from the authors' code: QR runs in the parameters' type instead of float32.
-///
-/// Checked against: `pytorch_optimizer.SOAP` 4.1.0, with its QR in float64.
-///
-/// ```
-/// use optimizers::{Entry, Soap};
-/// use tch::Tensor;
-/// let mut stepper = Soap { weight_decay: 0.0, ..Soap::default() }.tensor();
-/// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 1, 2])];
-/// for _ in 0..2 {
-///     let g = [Tensor::from_slice(&[3.0_f64, 4.0]).reshape([1, 1, 2])];
-///     stepper.step(&Tensor::from_slice(&[0.5_f64]), &mut p, &g);
-/// }
-/// // In its eigenvectors the gradient has one element, along which Adam makes a step of lr.
-/// let p = Vec::<f64>::try_from(p[0].reshape(-1)).unwrap();
-/// assert!((p[0] - 0.7).abs() < 1e-6 && (p[1] - 0.6).abs() < 1e-6);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Soap {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment, and of Shampoo's matrices.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-    /// The steps from one renewal of the eigenvectors to the next.
-    pub every: u64,
-    /// The longest side that is rotated.
-    pub max_dim: u64,
-}
-
-impl Default for Soap {
-    fn default() -> Self {
-        Self { beta1: 0.95, beta2: 0.95, eps: 1e-8, weight_decay: 0.01, every: 10, max_dim: 10_000 }
+options! {
+    /// Adam in the eigenvectors of Shampoo's matrices.
+    ///
+    /// ```text
+    /// G′ = Q_Lᵀ·G·Q_R
+    /// M ← β₁·M + (1 − β₁)·G
+    /// V ← β₂·V + (1 − β₂)·G′²
+    /// P ← P − lr·√(1 − β₂ᵏ)/(1 − β₁ᵏ)·Q_L·(Q_Lᵀ·M·Q_R/(√V + eps))·Q_Rᵀ,  then P ← P − lr·weight_decay·P
+    /// L ← β₂·L + (1 − β₂)·G·Gᵀ,  R ← β₂·R + (1 − β₂)·Gᵀ·G
+    /// Q ← the eigenvectors at first; then, every `every` steps, QR of L·Q_L and R·Q_R, in the order of their size
+    /// ```
+    /// Vyas et al. 2024, “SOAP: improving and stabilizing Shampoo using Adam”, algorithms 3 and 4.
+    ///
+    /// The first step only finds the eigenvectors: it moves nothing, and k counts from the second. Vectors get Adam.
+    /// Dimensions after a parameter's first are taken for columns. A side longer than `max_dim` isn't rotated.
+    ///
+    /// Differs from the authors' code: QR runs in the parameters' type instead of float32.
+    ///
+    /// Checked against: `pytorch_optimizer.SOAP` 4.1.0, with its QR in float64.
+    ///
+    /// ```
+    /// use optimizers::{Entry, Soap};
+    /// use tch::Tensor;
+    /// let mut stepper = Soap { weight_decay: 0.0, ..Soap::default() }.tensor();
+    /// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 1, 2])];
+    /// for _ in 0..2 {
+    ///     let g = [Tensor::from_slice(&[3.0_f64, 4.0]).reshape([1, 1, 2])];
+    ///     stepper.step(&Tensor::from_slice(&[0.5_f64]), &mut p, &g);
+    /// }
+    /// // In its eigenvectors the gradient has one element, along which Adam makes a step of lr.
+    /// let p = Vec::<f64>::try_from(p[0].reshape(-1)).unwrap();
+    /// assert!((p[0] - 0.7).abs() < 1e-6 && (p[1] - 0.6).abs() < 1e-6);
+    /// ```
+    pub struct Soap {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.95,
+        /// Decay of the second moment, and of Shampoo's matrices.
+        pub beta2: f64 = 0.95,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-8,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.01,
+        /// The steps from one renewal of the eigenvectors to the next.
+        pub every: u64 = 10,
+        /// The longest side that is rotated.
+        pub max_dim: u64 = 10_000,
     }
-}
-
-impl Described for Soap {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam in the eigenvectors of Shampoo's matrices",
-            formula: "G′ = Q_Lᵀ·G·Q_R;  M, V as Adam's of G and G′;  P ← P − lr·Q_L·(Q_Lᵀ·M̂·Q_R/(√V̂ + eps))·Q_Rᵀ",
-            source: "Vyas et al. 2024, SOAP: improving and stabilizing Shampoo using Adam",
-        }
-    }
+    summary: "Adam in the eigenvectors of Shampoo's matrices",
+    formula: "G′ = Q_Lᵀ·G·Q_R;  M, V as Adam's of G and G′;  P ← P − lr·Q_L·(Q_Lᵀ·M̂·Q_R/(√V̂ + eps))·Q_Rᵀ",
+    source: "Vyas et al. 2024, SOAP: improving and stabilizing Shampoo using Adam",
 }
 
 impl<F: Float> Fuse<F> for Soap {}

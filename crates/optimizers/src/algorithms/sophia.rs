@@ -1,6 +1,5 @@
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::Tensor;
 
 use crate::each::average;
@@ -8,60 +7,47 @@ use crate::hutchinson::diagonal;
 use crate::lanes::{spread, zeros};
 use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
 
-/// The mean gradient over the curvature, clipped to steps of lr.
-///
-/// ```text
-/// p ← p − lr·weight_decay·p
-/// m ← β₁·m + (1 − β₁)·g
-/// h ← β₂·h + (1 − β₂)·z·Hz                 every `every` steps, with random signs z
-/// p ← p − lr·clip(m/max(gamma·h, eps), ±1)
-/// ```
-/// Liu et al. 2023, “Sophia: a scalable stochastic second-order optimizer for language model pre-training”,
-/// algorithm 3 with algorithm 1 (Sophia-H).
-///
-/// A product with the Hessian costs one more evaluation, which is counted.
-///
-/// Differs from the paper: nothing. optax corrects m for its bias and uses h a step later.
-///
-/// Checked against: `pytorch_optimizer.SophiaH` 4.1.0, at rates of lr/gamma and its p = gamma, on losses whose
-/// Hessian is diagonal, where z·Hz is exact for any signs.
-///
-/// ```
-/// use optimizers::Optimizer;
-/// let sophia: Optimizer = serde_json::from_str(r#"{"sophia": {"gamma": 0.05}}"#).unwrap();
-/// assert_eq!(sophia.label(), "sophia(gamma=0.05)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sophia {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the curvature.
-    pub beta2: f64,
-    /// The least denominator.
-    pub eps: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-    /// What the curvature is multiplied by.
-    pub gamma: f64,
-    /// The steps from one estimate of the curvature to the next.
-    pub every: u64,
-}
-
-impl Default for Sophia {
-    fn default() -> Self {
-        Self { beta1: 0.96, beta2: 0.99, eps: 1e-12, weight_decay: 0.0, gamma: 0.01, every: 10 }
+options! {
+    /// The mean gradient over the curvature, clipped to steps of lr.
+    ///
+    /// ```text
+    /// p ← p − lr·weight_decay·p
+    /// m ← β₁·m + (1 − β₁)·g
+    /// h ← β₂·h + (1 − β₂)·z·Hz                 every `every` steps, with random signs z
+    /// p ← p − lr·clip(m/max(gamma·h, eps), ±1)
+    /// ```
+    /// Liu et al. 2023, “Sophia: a scalable stochastic second-order optimizer for language model pre-training”,
+    /// algorithm 3 with algorithm 1 (Sophia-H).
+    ///
+    /// A product with the Hessian costs one more evaluation, which is counted.
+    ///
+    /// Differs from the paper: nothing. optax corrects m for its bias and uses h a step later.
+    ///
+    /// Checked against: `pytorch_optimizer.SophiaH` 4.1.0, at rates of lr/gamma and its p = gamma, on losses whose
+    /// Hessian is diagonal, where z·Hz is exact for any signs.
+    ///
+    /// ```
+    /// use optimizers::Optimizer;
+    /// let sophia: Optimizer = serde_json::from_str(r#"{"sophia": {"gamma": 0.05}}"#).unwrap();
+    /// assert_eq!(sophia.label(), "sophia(gamma=0.05)");
+    /// ```
+    pub struct Sophia {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.96,
+        /// Decay of the curvature.
+        pub beta2: f64 = 0.99,
+        /// The least denominator.
+        pub eps: f64 = 1e-12,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
+        /// What the curvature is multiplied by.
+        pub gamma: f64 = 0.01,
+        /// The steps from one estimate of the curvature to the next.
+        pub every: u64 = 10,
     }
-}
-
-impl Described for Sophia {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the mean gradient over the curvature, clipped to steps of lr",
-            formula: "h ← β₂·h + (1 − β₂)·z·Hz;  p ← p − lr·clip(m/max(gamma·h, eps), ±1)",
-            source: "Liu et al. 2023, Sophia: a scalable stochastic second-order optimizer for language model pre-training",
-        }
-    }
+    summary: "the mean gradient over the curvature, clipped to steps of lr",
+    formula: "h ← β₂·h + (1 − β₂)·z·Hz;  p ← p − lr·clip(m/max(gamma·h, eps), ±1)",
+    source: "Liu et al. 2023, Sophia: a scalable stochastic second-order optimizer for language model pre-training",
 }
 
 impl<F: Float> Fuse<F> for Sophia {}

@@ -1,64 +1,50 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
 use crate::{AdamW, Elementwise, Rule, Visitor, check};
 
-/// Adam, with a second moment that changes by no more than a share of the squared gradient.
-///
-/// ```text
-/// p ← p − lr·weight_decay·p
-/// m ← β₁·m + (1 − β₁)·g
-/// v ← v − (1 − β₂)·sign(v − g²)·g²         v = initial_accumulator_value before step 1
-/// p ← p − lr·m̂/(√v̂ + eps)                 m̂, v̂ corrected for their bias as in Adam
-/// ```
-/// Zaheer et al. 2018, “Adaptive methods for nonconvex optimization”, algorithm 2.
-///
-/// Differs from the paper: the moments are corrected for their bias, as in optax and the others'
-/// implementations; the decay is beside the step. optax starts m at the initial value too; here it starts
-/// at 0, as in the paper.
-///
-/// Checked against: `optax.yogi` of optax 0.2.8, with its m started at 0.
-///
-/// ```
-/// use optimizers::{Fuse, Yogi};
-/// let yogi = Yogi { beta1: 0.0, beta2: 0.5, eps: 0.0, initial_accumulator_value: 0.0, weight_decay: 0.0 };
-/// let mut stepper = yogi.stepper(1).unwrap();
-/// let mut p = [1.0_f64];
-/// stepper.step_slice(0.1, &mut p, &[3.0]);
-/// assert!((p[0] - 0.9).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Yogi {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// 1 − β₂ is the share of the squared gradient.
-    pub beta2: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-    /// The second moment before the first step.
-    pub initial_accumulator_value: f64,
-    /// The share of a parameter that a step of rate 1 would remove.
-    pub weight_decay: f64,
-}
-
-impl Default for Yogi {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-3, initial_accumulator_value: 1e-6, weight_decay: 0.0 }
+options! {
+    /// Adam, with a second moment that changes by no more than a share of the squared gradient.
+    ///
+    /// ```text
+    /// p ← p − lr·weight_decay·p
+    /// m ← β₁·m + (1 − β₁)·g
+    /// v ← v − (1 − β₂)·sign(v − g²)·g²         v = initial_accumulator_value before step 1
+    /// p ← p − lr·m̂/(√v̂ + eps)                 m̂, v̂ corrected for their bias as in Adam
+    /// ```
+    /// Zaheer et al. 2018, “Adaptive methods for nonconvex optimization”, algorithm 2.
+    ///
+    /// Differs from the paper: the moments are corrected for their bias, as in optax and the others'
+    /// implementations; the decay is beside the step. optax starts m at the initial value too; here it starts
+    /// at 0, as in the paper.
+    ///
+    /// Checked against: `optax.yogi` of optax 0.2.8, with its m started at 0.
+    ///
+    /// ```
+    /// use optimizers::{Fuse, Yogi};
+    /// let yogi = Yogi { beta1: 0.0, beta2: 0.5, eps: 0.0, initial_accumulator_value: 0.0, weight_decay: 0.0 };
+    /// let mut stepper = yogi.stepper(1).unwrap();
+    /// let mut p = [1.0_f64];
+    /// stepper.step_slice(0.1, &mut p, &[3.0]);
+    /// assert!((p[0] - 0.9).abs() < 1e-15);
+    /// ```
+    pub struct Yogi {
+        /// Decay of the first moment.
+        pub beta1: f64 = 0.9,
+        /// 1 − β₂ is the share of the squared gradient.
+        pub beta2: f64 = 0.999,
+        /// Added to the denominator.
+        pub eps: f64 = 1e-3,
+        /// The second moment before the first step.
+        pub initial_accumulator_value: f64 = 1e-6,
+        /// The share of a parameter that a step of rate 1 would remove.
+        pub weight_decay: f64 = 0.0,
     }
-}
-
-impl Described for Yogi {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Adam, with a second moment that changes by no more than a share of the squared gradient",
-            formula: "m ← β₁·m + (1 − β₁)·g;  v ← v − (1 − β₂)·sign(v − g²)·g²;  p ← p − lr·m̂/(√v̂ + eps)",
-            source: "Zaheer et al. 2018, Adaptive methods for nonconvex optimization",
-        }
-    }
+    summary: "Adam, with a second moment that changes by no more than a share of the squared gradient",
+    formula: "m ← β₁·m + (1 − β₁)·g;  v ← v − (1 − β₂)·sign(v − g²)·g²;  p ← p − lr·m̂/(√v̂ + eps)",
+    source: "Zaheer et al. 2018, Adaptive methods for nonconvex optimization",
 }
 
 impl Elementwise for Yogi {

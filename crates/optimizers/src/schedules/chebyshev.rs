@@ -1,57 +1,43 @@
 use std::f64::consts::PI;
 
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use super::{Entry, Factors};
 use crate::check;
 
-/// The best rates for gradient descent on quadratics of a known condition, in an order that stays stable.
-///
-/// ```text
-/// node i = 1/(c − r·cos((i + ½)·π/T)),  c = (1 + 1/condition)/2,  r = (1 − 1/condition)/2
-/// factor at step k = node σ(k) / condition
-/// order: σ of 1 is (0), σ of 2n is (σ₀, 2n − 1 − σ₀, σ₁, 2n − 1 − σ₁, …) of the σ of n
-/// ```
-/// Agarwal, Goel & Zhang 2021, “Acceleration via fractal learning rate schedules”, definitions 1 and 3;
-/// the nodes are those of Young 1953.
-///
-/// Differs from the paper: the factors are divided by `condition`, so that the learning rate is the highest of
-/// them and not the lowest. T is `steps` rounded up to a power of two, of which the first `steps` are used.
-///
-/// Checked against: the nodes and the permutation of `pytorch_optimizer` 4.1.0 (whose schedule itself leaves
-/// out nodes and repeats others), and the paper's σ of 8.
-///
-/// ```
-/// use optimizers::schedules::{Chebyshev, Entry};
-/// let factors = Chebyshev { condition: 9.0, ..Chebyshev::default() }.factors(1);
-/// // One step: the middle of 1 and 1/9, which is 5/9.
-/// assert!((factors[0] - 1.8 / 9.0).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Chebyshev {
-    /// The highest curvature over the lowest.
-    pub condition: f64,
-    /// The length of the schedule, which is repeated; the budget, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<u64>,
-}
-
-impl Default for Chebyshev {
-    fn default() -> Self {
-        Self { condition: 20.0, steps: None }
+options! {
+    /// The best rates for gradient descent on quadratics of a known condition, in an order that stays stable.
+    ///
+    /// ```text
+    /// node i = 1/(c − r·cos((i + ½)·π/T)),  c = (1 + 1/condition)/2,  r = (1 − 1/condition)/2
+    /// factor at step k = node σ(k) / condition
+    /// order: σ of 1 is (0), σ of 2n is (σ₀, 2n − 1 − σ₀, σ₁, 2n − 1 − σ₁, …) of the σ of n
+    /// ```
+    /// Agarwal, Goel & Zhang 2021, “Acceleration via fractal learning rate schedules”, definitions 1 and 3;
+    /// the nodes are those of Young 1953.
+    ///
+    /// Differs from the paper: the factors are divided by `condition`, so that the learning rate is the highest of
+    /// them and not the lowest. T is `steps` rounded up to a power of two, of which the first `steps` are used.
+    ///
+    /// Checked against: the nodes and the permutation of `pytorch_optimizer` 4.1.0 (whose schedule itself leaves
+    /// out nodes and repeats others), and the paper's σ of 8.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Chebyshev, Entry};
+    /// let factors = Chebyshev { condition: 9.0, ..Chebyshev::default() }.factors(1);
+    /// // One step: the middle of 1 and 1/9, which is 5/9.
+    /// assert!((factors[0] - 1.8 / 9.0).abs() < 1e-15);
+    /// ```
+    pub struct Chebyshev {
+        /// The highest curvature over the lowest.
+        pub condition: f64 = 20.0,
+        /// The length of the schedule, which is repeated; the budget, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub steps: Option<u64> = None,
     }
-}
-
-impl Described for Chebyshev {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the best rates for gradient descent on quadratics of a known condition, in a stable order",
-            formula: "1/(c − r·cos((σ(k) + ½)·π/T))/condition, c, r = (1 ± 1/condition)/2",
-            source: "Agarwal, Goel & Zhang 2021, Acceleration via fractal learning rate schedules",
-        }
-    }
+    summary: "the best rates for gradient descent on quadratics of a known condition, in a stable order",
+    formula: "1/(c − r·cos((σ(k) + ½)·π/T))/condition, c, r = (1 ± 1/condition)/2",
+    source: "Agarwal, Goel & Zhang 2021, Acceleration via fractal learning rate schedules",
 }
 
 /// Where place `k` of `length` nodes, a power of two, is in their order: σ of 2n has at 2j what σ of n has at j,

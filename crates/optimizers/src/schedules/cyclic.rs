@@ -1,45 +1,48 @@
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, Factors, powers};
 use crate::check;
 
-/// The learning rate up and down on straight lines, again and again.
-///
-/// ```text
-/// x = the way up at step k, from 0 to 1 in `up` steps and back in `down`
-/// factor at step k = base_factor + (1 − base_factor)·x·s
-/// s = 1                    triangular
-///     ½^cycle              triangular2, cycles counted from 0
-///     gammaᵏ               exp_range
-/// ```
-/// Smith 2017, “Cyclical learning rates for training neural networks”, section 3.
-///
-/// Differs from PyTorch: `base_factor` is a share of the learning rate, which is the highest (`max_lr`); the
-/// lengths have defaults, such that there are four cycles; momentum is not cycled.
-///
-/// Checked against: `CyclicLR` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Cyclic, Entry};
-/// let factors = Cyclic { base_factor: 0.5, up: Some(2), ..Cyclic::default() }.factors(5);
-/// assert_eq!(factors, [0.5, 0.75, 1.0, 0.75, 0.5]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Cyclic {
-    /// The factor that a cycle starts from.
-    pub base_factor: f64,
-    /// The steps up; an eighth of the budget, rounded up, if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub up: Option<u64>,
-    /// The steps down; as many as up, if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub down: Option<u64>,
-    /// How the peaks fall.
-    pub mode: Mode,
-    /// The ratio of a step's height to that of the step before, in the mode `exp_range`.
-    pub gamma: f64,
+options! {
+    /// The learning rate up and down on straight lines, again and again.
+    ///
+    /// ```text
+    /// x = the way up at step k, from 0 to 1 in `up` steps and back in `down`
+    /// factor at step k = base_factor + (1 − base_factor)·x·s
+    /// s = 1                    triangular
+    ///     ½^cycle              triangular2, cycles counted from 0
+    ///     gammaᵏ               exp_range
+    /// ```
+    /// Smith 2017, “Cyclical learning rates for training neural networks”, section 3.
+    ///
+    /// Differs from PyTorch: `base_factor` is a share of the learning rate, which is the highest (`max_lr`); the
+    /// lengths have defaults, such that there are four cycles; momentum is not cycled.
+    ///
+    /// Checked against: `CyclicLR` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Cyclic, Entry};
+    /// let factors = Cyclic { base_factor: 0.5, up: Some(2), ..Cyclic::default() }.factors(5);
+    /// assert_eq!(factors, [0.5, 0.75, 1.0, 0.75, 0.5]);
+    /// ```
+    pub struct Cyclic {
+        /// The factor that a cycle starts from.
+        pub base_factor: f64 = 0.25,
+        /// The steps up; an eighth of the budget, rounded up, if not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub up: Option<u64> = None,
+        /// The steps down; as many as up, if not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub down: Option<u64> = None,
+        /// How the peaks fall.
+        pub mode: Mode = Mode::Triangular,
+        /// The ratio of a step's height to that of the step before, in the mode `exp_range`.
+        pub gamma: f64 = 1.0,
+    }
+    summary: "the learning rate up and down on straight lines, again and again",
+    formula: "base_factor + (1 − base_factor)·x(k)·s, x from 0 to 1 in up steps and back in down",
+    source: "Smith 2017, Cyclical learning rates for training neural networks",
 }
 
 /// How the peaks of the cycles fall.
@@ -53,22 +56,6 @@ pub enum Mode {
     Triangular2,
     /// With a power of the steps.
     ExpRange,
-}
-
-impl Default for Cyclic {
-    fn default() -> Self {
-        Self { base_factor: 0.25, up: None, down: None, mode: Mode::Triangular, gamma: 1.0 }
-    }
-}
-
-impl Described for Cyclic {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate up and down on straight lines, again and again",
-            formula: "base_factor + (1 − base_factor)·x(k)·s, x from 0 to 1 in up steps and back in down",
-            source: "Smith 2017, Cyclical learning rates for training neural networks",
-        }
-    }
 }
 
 impl Entry for Cyclic {

@@ -1,5 +1,4 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use super::{Entry, Factors, powers};
 use crate::check;
@@ -7,38 +6,31 @@ use crate::check;
 /// What the factor ends at if `gamma` is not given.
 const END: f64 = 0.01;
 
-/// The learning rate, falling by the same ratio every step.
-///
-/// ```text
-/// factor at step k = gammaᵏ
-/// ```
-/// `torch.optim.lr_scheduler.ExponentialLR`.
-///
-/// Differs from PyTorch: `gamma` has a default, such that the last step's factor is 0.01.
-///
-/// Checked against: `ExponentialLR` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Entry, Exponential};
-/// let factors = Exponential::default().factors(3);
-/// assert!((factors[1] - 0.1).abs() < 1e-15 && (factors[2] - 0.01).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Exponential {
-    /// The ratio of a step's rate to that of the step before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gamma: Option<f64>,
-}
-
-impl Described for Exponential {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate, falling by the same ratio every step",
-            formula: "gammaᵏ",
-            source: "ExponentialLR of PyTorch",
-        }
+options! {
+    /// The learning rate, falling by the same ratio every step.
+    ///
+    /// ```text
+    /// factor at step k = gammaᵏ
+    /// ```
+    /// `torch.optim.lr_scheduler.ExponentialLR`.
+    ///
+    /// Differs from PyTorch: `gamma` has a default, such that the last step's factor is 0.01.
+    ///
+    /// Checked against: `ExponentialLR` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, Exponential};
+    /// let factors = Exponential::default().factors(3);
+    /// assert!((factors[1] - 0.1).abs() < 1e-15 && (factors[2] - 0.01).abs() < 1e-15);
+    /// ```
+    pub struct Exponential {
+        /// The ratio of a step's rate to that of the step before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub gamma: Option<f64> = None,
     }
+    summary: "the learning rate, falling by the same ratio every step",
+    formula: "gammaᵏ",
+    source: "ExponentialLR of PyTorch",
 }
 
 impl Entry for Exponential {

@@ -1,40 +1,32 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use super::{Entry, Factors};
 use crate::check;
 
-/// The learning rate, falling with the steps.
-///
-/// ```text
-/// factor at step k = timescale/(timescale + k)
-/// ```
-/// Darken & Moody 1990, “Note on learning rate schedules for stochastic optimization”: search, then converge.
-///
-/// Differs from the paper: nothing.
-///
-/// Checked against: `LambdaLR` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Entry, InverseTime};
-/// assert_eq!(InverseTime { timescale: Some(3) }.factors(4), [1.0, 0.75, 0.6, 0.5]);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct InverseTime {
-    /// The steps after which the rate is a half; a tenth of the budget, rounded up, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timescale: Option<u64>,
-}
-
-impl Described for InverseTime {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate, falling with the steps",
-            formula: "timescale/(timescale + k)",
-            source: "Darken & Moody 1990, Note on learning rate schedules for stochastic optimization",
-        }
+options! {
+    /// The learning rate, falling with the steps.
+    ///
+    /// ```text
+    /// factor at step k = timescale/(timescale + k)
+    /// ```
+    /// Darken & Moody 1990, “Note on learning rate schedules for stochastic optimization”: search, then converge.
+    ///
+    /// Differs from the paper: nothing.
+    ///
+    /// Checked against: `LambdaLR` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, InverseTime};
+    /// assert_eq!(InverseTime { timescale: Some(3) }.factors(4), [1.0, 0.75, 0.6, 0.5]);
+    /// ```
+    pub struct InverseTime {
+        /// The steps after which the rate is a half; a tenth of the budget, rounded up, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub timescale: Option<u64> = None,
     }
+    summary: "the learning rate, falling with the steps",
+    formula: "timescale/(timescale + k)",
+    source: "Darken & Moody 1990, Note on learning rate schedules for stochastic optimization",
 }
 
 impl Entry for InverseTime {

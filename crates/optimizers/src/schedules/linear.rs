@@ -1,52 +1,38 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use super::{Entry, Factors};
 use crate::check;
 
-/// The learning rate on a straight line from one factor to another.
-///
-/// ```text
-/// factor at step k = start_factor + (end_factor − start_factor)·min(k, steps)/steps
-/// ```
-/// `torch.optim.lr_scheduler.LinearLR`, where `steps` is called `total_iters`.
-///
-/// Differs from PyTorch: the defaults, which there are those of a warm-up (from 1/3 to 1 in 5 steps; for
-/// that there is [`Warmup`](super::Warmup)), and are those of a decay here; `start_factor` may be 0.
-///
-/// Checked against: `LinearLR` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Entry, Linear};
-/// let half = Linear { end_factor: 0.5, steps: Some(2), ..Linear::default() };
-/// assert_eq!(half.factors(4), [1.0, 0.75, 0.5, 0.5]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Linear {
-    /// The factor at step 0.
-    pub start_factor: f64,
-    /// The factor at step `steps` and after it.
-    pub end_factor: f64,
-    /// The length of the line; the budget, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<u64>,
-}
-
-impl Default for Linear {
-    fn default() -> Self {
-        Self { start_factor: 1.0, end_factor: 0.0, steps: None }
+options! {
+    /// The learning rate on a straight line from one factor to another.
+    ///
+    /// ```text
+    /// factor at step k = start_factor + (end_factor − start_factor)·min(k, steps)/steps
+    /// ```
+    /// `torch.optim.lr_scheduler.LinearLR`, where `steps` is called `total_iters`.
+    ///
+    /// Differs from PyTorch: the defaults, which there are those of a warm-up (from 1/3 to 1 in 5 steps; for
+    /// that there is [`Warmup`](super::Warmup)), and are those of a decay here; `start_factor` may be 0.
+    ///
+    /// Checked against: `LinearLR` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, Linear};
+    /// let half = Linear { end_factor: 0.5, steps: Some(2), ..Linear::default() };
+    /// assert_eq!(half.factors(4), [1.0, 0.75, 0.5, 0.5]);
+    /// ```
+    pub struct Linear {
+        /// The factor at step 0.
+        pub start_factor: f64 = 1.0,
+        /// The factor at step `steps` and after it.
+        pub end_factor: f64 = 0.0,
+        /// The length of the line; the budget, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub steps: Option<u64> = None,
     }
-}
-
-impl Described for Linear {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate on a straight line from one factor to another",
-            formula: "start_factor + (end_factor − start_factor)·min(k, steps)/steps",
-            source: "LinearLR of PyTorch",
-        }
-    }
+    summary: "the learning rate on a straight line from one factor to another",
+    formula: "start_factor + (end_factor − start_factor)·min(k, steps)/steps",
+    source: "LinearLR of PyTorch",
 }
 
 impl Entry for Linear {

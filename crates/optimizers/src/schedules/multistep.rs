@@ -1,49 +1,35 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use super::{Entry, Factors};
 use crate::check;
 
-/// The learning rate, cut to a tenth at given steps.
-///
-/// ```text
-/// factor at step k = gamma^(how many milestones are ≤ k)
-/// ```
-/// He et al. 2016, “Deep residual learning for image recognition”, section 4.2, who cut the rate at a half and
-/// three quarters of the budget; `torch.optim.lr_scheduler.MultiStepLR`.
-///
-/// Differs from PyTorch: `milestones` has a default, that of the paper (rounded up).
-///
-/// Checked against: `MultiStepLR` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Entry, Multistep};
-/// assert_eq!(Multistep::default().factors(4), [1.0, 1.0, 0.1, 0.1 * 0.1]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Multistep {
-    /// The steps at which the rate is cut; a half and three quarters of the budget, if they are not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub milestones: Option<Vec<u64>>,
-    /// What a cut multiplies the rate by.
-    pub gamma: f64,
-}
-
-impl Default for Multistep {
-    fn default() -> Self {
-        Self { milestones: None, gamma: 0.1 }
+options! {
+    /// The learning rate, cut to a tenth at given steps.
+    ///
+    /// ```text
+    /// factor at step k = gamma^(how many milestones are ≤ k)
+    /// ```
+    /// He et al. 2016, “Deep residual learning for image recognition”, section 4.2, who cut the rate at a half and
+    /// three quarters of the budget; `torch.optim.lr_scheduler.MultiStepLR`.
+    ///
+    /// Differs from PyTorch: `milestones` has a default, that of the paper (rounded up).
+    ///
+    /// Checked against: `MultiStepLR` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, Multistep};
+    /// assert_eq!(Multistep::default().factors(4), [1.0, 1.0, 0.1, 0.1 * 0.1]);
+    /// ```
+    pub struct Multistep {
+        /// The steps at which the rate is cut; a half and three quarters of the budget, if they are not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub milestones: Option<Vec<u64>> = None,
+        /// What a cut multiplies the rate by.
+        pub gamma: f64 = 0.1,
     }
-}
-
-impl Described for Multistep {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate, cut to a tenth at given steps",
-            formula: "gamma^(how many milestones are ≤ k)",
-            source: "He et al. 2016, Deep residual learning for image recognition; MultiStepLR of PyTorch",
-        }
-    }
+    summary: "the learning rate, cut to a tenth at given steps",
+    formula: "gamma^(how many milestones are ≤ k)",
+    source: "He et al. 2016, Deep residual learning for image recognition; MultiStepLR of PyTorch",
 }
 
 impl Entry for Multistep {

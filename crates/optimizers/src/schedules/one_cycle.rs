@@ -1,43 +1,46 @@
 use std::f64::consts::PI;
 
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, Factors};
 use crate::check;
 
-/// The learning rate once up, and down to far below where it began.
-///
-/// ```text
-/// factor: from 1/div_factor to 1 in rise·budget − 1 steps, then to 1/(div_factor·final_div_factor)
-/// in the rest, each along half a cosine (or a line)
-/// ```
-/// Smith & Topin 2019 (2018 as a preprint), “Super-convergence: very fast training of neural networks using
-/// large learning rates”.
-///
-/// Differs from the paper: two phases along cosines instead of three along lines, as in PyTorch, which follows
-/// fast.ai. Differs from PyTorch: momentum is not cycled; `rise` is called `pct_start` there, and the budget
-/// `total_steps`.
-///
-/// Checked against: `OneCycleLR` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Entry, OneCycle};
-/// let factors = OneCycle::default().factors(10);
-/// assert_eq!(factors[2], 1.0);
-/// assert!((factors[0] - 0.04).abs() < 1e-15 && (factors[9] - 4e-6).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OneCycle {
-    /// The share of the budget in which the rate rises.
-    pub rise: f64,
-    /// The learning rate over the rate at step 0.
-    pub div_factor: f64,
-    /// The rate at step 0 over that of the last step.
-    pub final_div_factor: f64,
-    /// The curve up and down.
-    pub anneal: Anneal,
+options! {
+    /// The learning rate once up, and down to far below where it began.
+    ///
+    /// ```text
+    /// factor: from 1/div_factor to 1 in rise·budget − 1 steps, then to 1/(div_factor·final_div_factor)
+    /// in the rest, each along half a cosine (or a line)
+    /// ```
+    /// Smith & Topin 2019 (2018 as a preprint), “Super-convergence: very fast training of neural networks using
+    /// large learning rates”.
+    ///
+    /// Differs from the paper: two phases along cosines instead of three along lines, as in PyTorch, which follows
+    /// fast.ai. Differs from PyTorch: momentum is not cycled; `rise` is called `pct_start` there, and the budget
+    /// `total_steps`.
+    ///
+    /// Checked against: `OneCycleLR` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, OneCycle};
+    /// let factors = OneCycle::default().factors(10);
+    /// assert_eq!(factors[2], 1.0);
+    /// assert!((factors[0] - 0.04).abs() < 1e-15 && (factors[9] - 4e-6).abs() < 1e-15);
+    /// ```
+    pub struct OneCycle {
+        /// The share of the budget in which the rate rises.
+        pub rise: f64 = 0.3,
+        /// The learning rate over the rate at step 0.
+        pub div_factor: f64 = 25.0,
+        /// The rate at step 0 over that of the last step.
+        pub final_div_factor: f64 = 1e4,
+        /// The curve up and down.
+        pub anneal: Anneal = Anneal::Cosine,
+    }
+    summary: "the learning rate once up, and down to far below where it began",
+    formula: "1/div_factor → 1 in rise·budget − 1 steps, → 1/(div_factor·final_div_factor) in the rest",
+    source: "Smith & Topin 2019, Super-convergence: very fast training of neural networks using large learning rates",
 }
 
 /// A curve from one factor to another.
@@ -57,22 +60,6 @@ impl Anneal {
         match self {
             Self::Cosine => end + (start - end) * 0.5 * (1.0 + libm::cos(PI * share)),
             Self::Linear => start + (end - start) * share,
-        }
-    }
-}
-
-impl Default for OneCycle {
-    fn default() -> Self {
-        Self { rise: 0.3, div_factor: 25.0, final_div_factor: 1e4, anneal: Anneal::Cosine }
-    }
-}
-
-impl Described for OneCycle {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate once up, and down to far below where it began",
-            formula: "1/div_factor → 1 in rise·budget − 1 steps, → 1/(div_factor·final_div_factor) in the rest",
-            source: "Smith & Topin 2019, Super-convergence: very fast training of neural networks using large learning rates",
         }
     }
 }

@@ -1,51 +1,37 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use super::{Entry, Factors};
 use crate::check;
 
-/// The learning rate, falling with a power of the steps that are left.
-///
-/// ```text
-/// factor at step k = end_factor + (1 − end_factor)·(1 − min(k, steps)/steps)^power
-/// ```
-/// `torch.optim.lr_scheduler.PolynomialLR`, where `steps` is called `total_iters`.
-///
-/// Differs from PyTorch: the default of `power`, which is 1 there and is [`Linear`](super::Linear) then;
-/// `end_factor`, which is 0 there.
-///
-/// Checked against: `PolynomialLR` of PyTorch 2.13, and `polynomial_schedule` of optax 0.2.8 for `end_factor`.
-///
-/// ```
-/// use optimizers::schedules::{Entry, Polynomial};
-/// assert_eq!(Polynomial::default().factors(4), [1.0, 0.5625, 0.25, 0.0625]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Polynomial {
-    /// The power of the steps that are left.
-    pub power: f64,
-    /// The factor at step `steps` and after it.
-    pub end_factor: f64,
-    /// The length of the curve; the budget, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<u64>,
-}
-
-impl Default for Polynomial {
-    fn default() -> Self {
-        Self { power: 2.0, end_factor: 0.0, steps: None }
+options! {
+    /// The learning rate, falling with a power of the steps that are left.
+    ///
+    /// ```text
+    /// factor at step k = end_factor + (1 − end_factor)·(1 − min(k, steps)/steps)^power
+    /// ```
+    /// `torch.optim.lr_scheduler.PolynomialLR`, where `steps` is called `total_iters`.
+    ///
+    /// Differs from PyTorch: the default of `power`, which is 1 there and is [`Linear`](super::Linear) then;
+    /// `end_factor`, which is 0 there.
+    ///
+    /// Checked against: `PolynomialLR` of PyTorch 2.13, and `polynomial_schedule` of optax 0.2.8 for `end_factor`.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, Polynomial};
+    /// assert_eq!(Polynomial::default().factors(4), [1.0, 0.5625, 0.25, 0.0625]);
+    /// ```
+    pub struct Polynomial {
+        /// The power of the steps that are left.
+        pub power: f64 = 2.0,
+        /// The factor at step `steps` and after it.
+        pub end_factor: f64 = 0.0,
+        /// The length of the curve; the budget, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub steps: Option<u64> = None,
     }
-}
-
-impl Described for Polynomial {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate, falling with a power of the steps that are left",
-            formula: "end_factor + (1 − end_factor)·(1 − min(k, steps)/steps)^power",
-            source: "PolynomialLR of PyTorch",
-        }
-    }
+    summary: "the learning rate, falling with a power of the steps that are left",
+    formula: "end_factor + (1 − end_factor)·(1 − min(k, steps)/steps)^power",
+    source: "PolynomialLR of PyTorch",
 }
 
 impl Entry for Polynomial {

@@ -1,50 +1,36 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use super::{Entry, Factors};
 use crate::check;
 
-/// The learning rate, falling with a power of the steps.
-///
-/// ```text
-/// factor at step k = (timescale/(timescale + k))^exponent
-/// ```
-/// Robbins & Monro 1951, “A stochastic approximation method”: with noise, exponents above ½ and up to 1
-/// converge. [`InverseSqrt`](super::InverseSqrt) and [`InverseTime`](super::InverseTime) are its ends.
-///
-/// Differs from the paper: the `timescale`, without which the second step would already have half the rate.
-///
-/// Checked against: `LambdaLR` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Entry, Power};
-/// let factors = Power { timescale: Some(1), exponent: 2.0 }.factors(3);
-/// assert_eq!((factors[0], factors[1]), (1.0, 0.25));
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Power {
-    /// The steps after which the rate is 1/2^exponent; a tenth of the budget, rounded up, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timescale: Option<u64>,
-    /// The power of the steps.
-    pub exponent: f64,
-}
-
-impl Default for Power {
-    fn default() -> Self {
-        Self { timescale: None, exponent: 0.75 }
+options! {
+    /// The learning rate, falling with a power of the steps.
+    ///
+    /// ```text
+    /// factor at step k = (timescale/(timescale + k))^exponent
+    /// ```
+    /// Robbins & Monro 1951, “A stochastic approximation method”: with noise, exponents above ½ and up to 1
+    /// converge. [`InverseSqrt`](super::InverseSqrt) and [`InverseTime`](super::InverseTime) are its ends.
+    ///
+    /// Differs from the paper: the `timescale`, without which the second step would already have half the rate.
+    ///
+    /// Checked against: `LambdaLR` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, Power};
+    /// let factors = Power { timescale: Some(1), exponent: 2.0 }.factors(3);
+    /// assert_eq!((factors[0], factors[1]), (1.0, 0.25));
+    /// ```
+    pub struct Power {
+        /// The steps after which the rate is 1/2^exponent; a tenth of the budget, rounded up, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub timescale: Option<u64> = None,
+        /// The power of the steps.
+        pub exponent: f64 = 0.75,
     }
-}
-
-impl Described for Power {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate, falling with a power of the steps",
-            formula: "(timescale/(timescale + k))^exponent",
-            source: "Robbins & Monro 1951, A stochastic approximation method",
-        }
-    }
+    summary: "the learning rate, falling with a power of the steps",
+    formula: "(timescale/(timescale + k))^exponent",
+    source: "Robbins & Monro 1951, A stochastic approximation method",
 }
 
 impl Entry for Power {

@@ -1,48 +1,51 @@
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, Factors};
 use crate::check;
 
-/// The learning rate, cut whenever the loss has stopped falling.
-///
-/// ```text
-/// a loss is better if it is below best·(1 − threshold)      (rel)
-///                              or best − threshold          (abs)
-/// after more than `patience` losses in a row that are not, lr ← max(factor·lr, min_lr);
-/// the `cooldown` losses after that are not counted
-/// ```
-/// `torch.optim.lr_scheduler.ReduceLROnPlateau`, with mode `min`.
-///
-/// The factors are all 1; [`feedback`](Entry::feedback) hands out the options, and each lane has its own
-/// [`Observer`], which is told the loss after every step. NaN is not better than anything. As in PyTorch,
-/// `rel` takes any loss to be better than a negative best that it is near to: use `abs` where losses can
-/// be negative.
-///
-/// Checked against: `ReduceLROnPlateau` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::ReduceOnPlateau;
-/// let mut observer = ReduceOnPlateau { patience: 1, ..ReduceOnPlateau::default() }.state();
-/// assert_eq!([3.0, 2.0, 2.0, 2.0].map(|loss| observer.observe(1.0, loss)), [1.0, 1.0, 1.0, 0.1]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ReduceOnPlateau {
-    /// What a cut multiplies the rate by.
-    pub factor: f64,
-    /// How many losses in a row may be no better before a cut.
-    pub patience: u64,
-    /// How much lower a loss must be to be better.
-    pub threshold: f64,
-    /// Whether `threshold` is a share of the best loss or a difference from it.
-    pub threshold_mode: ThresholdMode,
-    /// How many losses after a cut are not counted.
-    pub cooldown: u64,
-    /// The lowest rate; a rate, not a factor.
-    pub min_lr: f64,
-    /// A cut that takes no more than this off the rate is not made.
-    pub eps: f64,
+options! {
+    /// The learning rate, cut whenever the loss has stopped falling.
+    ///
+    /// ```text
+    /// a loss is better if it is below best·(1 − threshold)      (rel)
+    ///                              or best − threshold          (abs)
+    /// after more than `patience` losses in a row that are not, lr ← max(factor·lr, min_lr);
+    /// the `cooldown` losses after that are not counted
+    /// ```
+    /// `torch.optim.lr_scheduler.ReduceLROnPlateau`, with mode `min`.
+    ///
+    /// The factors are all 1; [`feedback`](Entry::feedback) hands out the options, and each lane has its own
+    /// [`Observer`], which is told the loss after every step. NaN is not better than anything. As in PyTorch,
+    /// `rel` takes any loss to be better than a negative best that it is near to: use `abs` where losses can
+    /// be negative.
+    ///
+    /// Checked against: `ReduceLROnPlateau` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::ReduceOnPlateau;
+    /// let mut observer = ReduceOnPlateau { patience: 1, ..ReduceOnPlateau::default() }.state();
+    /// assert_eq!([3.0, 2.0, 2.0, 2.0].map(|loss| observer.observe(1.0, loss)), [1.0, 1.0, 1.0, 0.1]);
+    /// ```
+    pub struct ReduceOnPlateau {
+        /// What a cut multiplies the rate by.
+        pub factor: f64 = 0.1,
+        /// How many losses in a row may be no better before a cut.
+        pub patience: u64 = 10,
+        /// How much lower a loss must be to be better.
+        pub threshold: f64 = 1e-4,
+        /// Whether `threshold` is a share of the best loss or a difference from it.
+        pub threshold_mode: ThresholdMode = ThresholdMode::Rel,
+        /// How many losses after a cut are not counted.
+        pub cooldown: u64 = 0,
+        /// The lowest rate; a rate, not a factor.
+        pub min_lr: f64 = 0.0,
+        /// A cut that takes no more than this off the rate is not made.
+        pub eps: f64 = 1e-8,
+    }
+    summary: "the learning rate, cut whenever the loss has stopped falling",
+    formula: "lr ← max(factor·lr, min_lr) after more than patience losses not below best·(1 − threshold)",
+    source: "ReduceLROnPlateau of PyTorch",
 }
 
 /// What a threshold is measured in.
@@ -54,30 +57,6 @@ pub enum ThresholdMode {
     Rel,
     /// The loss's own unit.
     Abs,
-}
-
-impl Default for ReduceOnPlateau {
-    fn default() -> Self {
-        Self {
-            factor: 0.1,
-            patience: 10,
-            threshold: 1e-4,
-            threshold_mode: ThresholdMode::Rel,
-            cooldown: 0,
-            min_lr: 0.0,
-            eps: 1e-8,
-        }
-    }
-}
-
-impl Described for ReduceOnPlateau {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate, cut whenever the loss has stopped falling",
-            formula: "lr ← max(factor·lr, min_lr) after more than patience losses not below best·(1 − threshold)",
-            source: "ReduceLROnPlateau of PyTorch",
-        }
-    }
 }
 
 impl Entry for ReduceOnPlateau {

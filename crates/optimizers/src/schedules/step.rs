@@ -1,49 +1,35 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use super::{Entry, Factors, powers};
 use crate::check;
 
-/// The learning rate, cut to a tenth at regular intervals.
-///
-/// ```text
-/// factor at step k = gamma^⌊k/step_size⌋
-/// ```
-/// Krizhevsky, Sutskever & Hinton 2012 (the `AlexNet` paper), section 5, who cut the rate by hand; at regular
-/// intervals it is `torch.optim.lr_scheduler.StepLR`.
-///
-/// Differs from PyTorch: `step_size` has a default, so that there are three stairs.
-///
-/// Checked against: `StepLR` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Entry, Step};
-/// assert_eq!(Step::default().factors(6), [1.0, 1.0, 0.1, 0.1, 0.1 * 0.1, 0.1 * 0.1]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Step {
-    /// Steps from one cut to the next; a third of the budget, rounded up, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step_size: Option<u64>,
-    /// What a cut multiplies the rate by.
-    pub gamma: f64,
-}
-
-impl Default for Step {
-    fn default() -> Self {
-        Self { step_size: None, gamma: 0.1 }
+options! {
+    /// The learning rate, cut to a tenth at regular intervals.
+    ///
+    /// ```text
+    /// factor at step k = gamma^⌊k/step_size⌋
+    /// ```
+    /// Krizhevsky, Sutskever & Hinton 2012 (the `AlexNet` paper), section 5, who cut the rate by hand; at regular
+    /// intervals it is `torch.optim.lr_scheduler.StepLR`.
+    ///
+    /// Differs from PyTorch: `step_size` has a default, so that there are three stairs.
+    ///
+    /// Checked against: `StepLR` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, Step};
+    /// assert_eq!(Step::default().factors(6), [1.0, 1.0, 0.1, 0.1, 0.1 * 0.1, 0.1 * 0.1]);
+    /// ```
+    pub struct Step {
+        /// Steps from one cut to the next; a third of the budget, rounded up, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub step_size: Option<u64> = None,
+        /// What a cut multiplies the rate by.
+        pub gamma: f64 = 0.1,
     }
-}
-
-impl Described for Step {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate, cut to a tenth at regular intervals",
-            formula: "gamma^⌊k/step_size⌋",
-            source: "Krizhevsky, Sutskever & Hinton 2012; StepLR of PyTorch",
-        }
-    }
+    summary: "the learning rate, cut to a tenth at regular intervals",
+    formula: "gamma^⌊k/step_size⌋",
+    source: "Krizhevsky, Sutskever & Hinton 2012; StepLR of PyTorch",
 }
 
 impl Entry for Step {

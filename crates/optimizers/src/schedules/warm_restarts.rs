@@ -1,56 +1,42 @@
 use std::f64::consts::PI;
 
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use super::{Entry, Factors};
 use crate::check;
 
-/// The learning rate along half cosines, each longer than the one before.
-///
-/// ```text
-/// periods of T₀ = first, T₁ = growth·T₀, T₂ = growth·T₁, … steps
-/// factor at step t of period i = end_factor + (1 − end_factor)·(1 + cos(π·t/Tᵢ))/2
-/// ```
-/// Loshchilov & Hutter 2017, “SGDR: stochastic gradient descent with warm restarts”, equation 5.
-///
-/// Differs from PyTorch: the defaults, which there are no length and equal periods, and are here three
-/// periods, 1 : 2 : 4, of the budget; `end_factor` is a share of the learning rate.
-///
-/// Checked against: `CosineAnnealingWarmRestarts` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Entry, WarmRestarts};
-/// let factors = WarmRestarts { first: Some(2), ..WarmRestarts::default() }.factors(5);
-/// assert_eq!((factors[0], factors[2]), (1.0, 1.0));
-/// assert!((factors[1] - 0.5).abs() < 1e-15 && (factors[4] - 0.5).abs() < 1e-15);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WarmRestarts {
-    /// The steps of the first period; a seventh of the budget, rounded up, if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first: Option<u64>,
-    /// How many times longer a period is than the one before.
-    pub growth: u64,
-    /// What a period would end at.
-    pub end_factor: f64,
-}
-
-impl Default for WarmRestarts {
-    fn default() -> Self {
-        Self { first: None, growth: 2, end_factor: 0.0 }
+options! {
+    /// The learning rate along half cosines, each longer than the one before.
+    ///
+    /// ```text
+    /// periods of T₀ = first, T₁ = growth·T₀, T₂ = growth·T₁, … steps
+    /// factor at step t of period i = end_factor + (1 − end_factor)·(1 + cos(π·t/Tᵢ))/2
+    /// ```
+    /// Loshchilov & Hutter 2017, “SGDR: stochastic gradient descent with warm restarts”, equation 5.
+    ///
+    /// Differs from PyTorch: the defaults, which there are no length and equal periods, and are here three
+    /// periods, 1 : 2 : 4, of the budget; `end_factor` is a share of the learning rate.
+    ///
+    /// Checked against: `CosineAnnealingWarmRestarts` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, WarmRestarts};
+    /// let factors = WarmRestarts { first: Some(2), ..WarmRestarts::default() }.factors(5);
+    /// assert_eq!((factors[0], factors[2]), (1.0, 1.0));
+    /// assert!((factors[1] - 0.5).abs() < 1e-15 && (factors[4] - 0.5).abs() < 1e-15);
+    /// ```
+    pub struct WarmRestarts {
+        /// The steps of the first period; a seventh of the budget, rounded up, if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub first: Option<u64> = None,
+        /// How many times longer a period is than the one before.
+        pub growth: u64 = 2,
+        /// What a period would end at.
+        pub end_factor: f64 = 0.0,
     }
-}
-
-impl Described for WarmRestarts {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate along half cosines, each longer than the one before",
-            formula: "end_factor + (1 − end_factor)·(1 + cos(π·t/Tᵢ))/2 at step t of period i, Tᵢ = first·growthⁱ",
-            source: "Loshchilov & Hutter 2017, SGDR: stochastic gradient descent with warm restarts",
-        }
-    }
+    summary: "the learning rate along half cosines, each longer than the one before",
+    formula: "end_factor + (1 − end_factor)·(1 + cos(π·t/Tᵢ))/2 at step t of period i, Tᵢ = first·growthⁱ",
+    source: "Loshchilov & Hutter 2017, SGDR: stochastic gradient descent with warm restarts",
 }
 
 impl Entry for WarmRestarts {

@@ -1,54 +1,40 @@
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use super::{Constant, Entry, Factors, ReduceOnPlateau, Schedule};
 use crate::check;
 
-/// A straight rise to the learning rate, and then any other schedule.
-///
-/// ```text
-/// factor at step k = start_factor + (1 − start_factor)·k/steps        for k < steps
-///                    schedule's factor at k − steps, with the horizon budget − steps, from there
-/// ```
-/// Goyal et al. 2017, “Accurate, large minibatch SGD”, section 2.2.
-///
-/// Differs from PyTorch: the defaults. There the rise is from 1/3 in 5 steps; here it takes a tenth of the
-/// budget, in equal parts of which the first step already has one: `start_factor` is 1/(steps + 1).
-///
-/// Checked against: `SequentialLR([LinearLR(start_factor, total_iters=steps), schedule], milestones=[steps])`
-/// of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Entry, Warmup};
-/// assert_eq!(Warmup { steps: Some(3), ..Warmup::default() }.factors(5), [0.25, 0.5, 0.75, 1.0, 1.0]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Warmup {
-    /// The steps until the rate is the learning rate; a tenth of the budget, rounded up, if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<u64>,
-    /// The factor at step 0; 1/(steps + 1), if it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start_factor: Option<f64>,
-    /// What follows.
-    pub schedule: Box<Schedule>,
-}
-
-impl Default for Warmup {
-    fn default() -> Self {
-        Self { steps: None, start_factor: None, schedule: Box::new(Schedule::Constant(Constant {})) }
+options! {
+    /// A straight rise to the learning rate, and then any other schedule.
+    ///
+    /// ```text
+    /// factor at step k = start_factor + (1 − start_factor)·k/steps        for k < steps
+    ///                    schedule's factor at k − steps, with the horizon budget − steps, from there
+    /// ```
+    /// Goyal et al. 2017, “Accurate, large minibatch SGD”, section 2.2.
+    ///
+    /// Differs from PyTorch: the defaults. There the rise is from 1/3 in 5 steps; here it takes a tenth of the
+    /// budget, in equal parts of which the first step already has one: `start_factor` is 1/(steps + 1).
+    ///
+    /// Checked against: `SequentialLR([LinearLR(start_factor, total_iters=steps), schedule], milestones=[steps])`
+    /// of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, Warmup};
+    /// assert_eq!(Warmup { steps: Some(3), ..Warmup::default() }.factors(5), [0.25, 0.5, 0.75, 1.0, 1.0]);
+    /// ```
+    pub struct Warmup {
+        /// The steps until the rate is the learning rate; a tenth of the budget, rounded up, if not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub steps: Option<u64> = None,
+        /// The factor at step 0; 1/(steps + 1), if it is not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub start_factor: Option<f64> = None,
+        /// What follows.
+        pub schedule: Box<Schedule> = Box::new(Schedule::Constant(Constant {})),
     }
-}
-
-impl Described for Warmup {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a straight rise to the learning rate, and then any other schedule",
-            formula: "start_factor + (1 − start_factor)·k/steps for k < steps, then schedule(k − steps)",
-            source: "Goyal et al. 2017, Accurate, large minibatch SGD: training ImageNet in 1 hour",
-        }
-    }
+    summary: "a straight rise to the learning rate, and then any other schedule",
+    formula: "start_factor + (1 − start_factor)·k/steps for k < steps, then schedule(k − steps)",
+    source: "Goyal et al. 2017, Accurate, large minibatch SGD: training ImageNet in 1 hour",
 }
 
 impl Entry for Warmup {

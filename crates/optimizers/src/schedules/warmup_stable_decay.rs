@@ -1,47 +1,51 @@
 use std::f64::consts::PI;
 
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 
 use super::{Constant, Entry, Factors, Schedule, Warmup};
 use crate::check;
 
-/// The learning rate after a rise, constant until a short decay at the end.
-///
-/// ```text
-/// factor at step k = (k + 1)/(warmup + 1)                        for k < warmup
-///                    1                                           after that
-/// times end_factor + (1 − end_factor)·shape(t) in the last steps, t = (k − (budget − decay))/decay
-/// shape(t) = 1 − t (linear), 1 − √t (root), (1 + cos(π·t))/2 (cosine)
-/// ```
-/// Hu et al. 2024, “MiniCPM: unveiling the potential of small language models with scalable training
-/// strategies”, section 4; the root is that of Hägele et al. 2024, “Scaling laws and compute-optimal training
-/// beyond fixed training durations”.
-///
-/// Differs from the paper: its decay is exponential, to a half in each of some steps; here it is a line unless
-/// `shape` says otherwise.
-///
-/// Checked against: `SequentialLR` of `LinearLR`, `ConstantLR` and `LinearLR`, `LambdaLR` or
-/// `CosineAnnealingLR` of PyTorch 2.13.
-///
-/// ```
-/// use optimizers::schedules::{Entry, WarmupStableDecay};
-/// let schedule = WarmupStableDecay { warmup: Some(1), decay: Some(2), ..WarmupStableDecay::default() };
-/// assert_eq!(schedule.factors(6), [0.5, 1.0, 1.0, 1.0, 1.0, 0.5]);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WarmupStableDecay {
-    /// The steps until the rate is the learning rate; a tenth of the budget, rounded up, if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warmup: Option<u64>,
-    /// The steps of the decay; a fifth of the budget, rounded up, if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decay: Option<u64>,
-    /// The curve of the decay.
-    pub shape: Shape,
-    /// What the decay would come to at the end of the budget.
-    pub end_factor: f64,
+options! {
+    /// The learning rate after a rise, constant until a short decay at the end.
+    ///
+    /// ```text
+    /// factor at step k = (k + 1)/(warmup + 1)                        for k < warmup
+    ///                    1                                           after that
+    /// times end_factor + (1 − end_factor)·shape(t) in the last steps, t = (k − (budget − decay))/decay
+    /// shape(t) = 1 − t (linear), 1 − √t (root), (1 + cos(π·t))/2 (cosine)
+    /// ```
+    /// Hu et al. 2024, “MiniCPM: unveiling the potential of small language models with scalable training
+    /// strategies”, section 4; the root is that of Hägele et al. 2024, “Scaling laws and compute-optimal training
+    /// beyond fixed training durations”.
+    ///
+    /// Differs from the paper: its decay is exponential, to a half in each of some steps; here it is a line unless
+    /// `shape` says otherwise.
+    ///
+    /// Checked against: `SequentialLR` of `LinearLR`, `ConstantLR` and `LinearLR`, `LambdaLR` or
+    /// `CosineAnnealingLR` of PyTorch 2.13.
+    ///
+    /// ```
+    /// use optimizers::schedules::{Entry, WarmupStableDecay};
+    /// let schedule = WarmupStableDecay { warmup: Some(1), decay: Some(2), ..WarmupStableDecay::default() };
+    /// assert_eq!(schedule.factors(6), [0.5, 1.0, 1.0, 1.0, 1.0, 0.5]);
+    /// ```
+    pub struct WarmupStableDecay {
+        /// The steps until the rate is the learning rate; a tenth of the budget, rounded up, if not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub warmup: Option<u64> = None,
+        /// The steps of the decay; a fifth of the budget, rounded up, if not given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub decay: Option<u64> = None,
+        /// The curve of the decay.
+        pub shape: Shape = Shape::Linear,
+        /// What the decay would come to at the end of the budget.
+        pub end_factor: f64 = 0.0,
+    }
+    summary: "the learning rate after a rise, constant until a short decay at the end",
+    formula:
+        "(k + 1)/(warmup + 1), then 1, then end_factor + (1 − end_factor)·shape(t) in the last decay steps",
+    source: "Hu et al. 2024, MiniCPM: unveiling the potential of small language models with scalable training strategies",
 }
 
 /// The curve of a decay.
@@ -64,16 +68,6 @@ impl Shape {
             Self::Linear => 1.0 - t,
             Self::Root => 1.0 - t.sqrt(),
             Self::Cosine => 0.5 * (1.0 + libm::cos(PI * t)),
-        }
-    }
-}
-
-impl Described for WarmupStableDecay {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the learning rate after a rise, constant until a short decay at the end",
-            formula: "(k + 1)/(warmup + 1), then 1, then end_factor + (1 − end_factor)·shape(t) in the last decay steps",
-            source: "Hu et al. 2024, MiniCPM: unveiling the potential of small language models with scalable training strategies",
         }
     }
 }

@@ -1,34 +1,30 @@
 use losses::Loss;
 use numeric::{Float, LANES, Row, Rows, Stream, rows, vectorize};
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::linear::{draws, lane_rows};
 use crate::supervised::{Model, Supervised};
 use crate::{Batch, Block, Draw, Entry, Fuse, require};
 
-/// The prediction is the parameter: nothing stands between the loss and the optimizer.
-///
-/// ```text
-/// loss  = mean over i of ℓ(pᵢ, targetᵢ)
-/// error = √ mean over i of (pᵢ − targetᵢ)²
-/// target ~ N(0, 1),  start = target + spread·N(0, 1)   for each seed
-/// ```
-/// The setting of the question's examples. A free fit flatters a loss: no model couples its elements.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DirectFit {
-    /// The number of parameters.
-    pub dim: usize,
-    /// The standard deviation of the start around the target.
-    pub spread: f64,
-}
-
-impl Default for DirectFit {
-    fn default() -> Self {
-        Self { dim: 16, spread: 1.0 }
+options! {
+    /// The prediction is the parameter: nothing stands between the loss and the optimizer.
+    ///
+    /// ```text
+    /// loss  = mean over i of ℓ(pᵢ, targetᵢ)
+    /// error = √ mean over i of (pᵢ − targetᵢ)²
+    /// target ~ N(0, 1),  start = target + spread·N(0, 1)   for each seed
+    /// ```
+    /// The setting of the question's examples. A free fit flatters a loss: no model couples its elements.
+    pub struct DirectFit {
+        /// The number of parameters.
+        pub dim: usize = 16,
+        /// The standard deviation of the start around the target.
+        pub spread: f64 = 1.0,
     }
+    summary: "the prediction is the parameter; target and start drawn per seed",
+    formula: "loss = mean ℓ(p, target);  error = √ mean (p − target)²",
+    source: "the setting of “Why is custom loss function decreasing slowly?” (2025)",
 }
 
 impl DirectFit {
@@ -39,16 +35,6 @@ impl DirectFit {
         let target: Vec<f64> = (0..self.dim).map(|_| targets.normal()).collect();
         let start = target.iter().map(|target| target + self.spread * starts.normal()).collect();
         (target, start)
-    }
-}
-
-impl Described for DirectFit {
-    fn info(&self) -> Info {
-        Info {
-            summary: "the prediction is the parameter; target and start drawn per seed",
-            formula: "loss = mean ℓ(p, target);  error = √ mean (p − target)²",
-            source: "the setting of “Why is custom loss function decreasing slowly?” (2025)",
-        }
     }
 }
 

@@ -2,7 +2,7 @@ use std::rc::Rc;
 
 use losses::{File, Files, Kernel, Loss, Replicas, Targets};
 use numeric::{Float, LANES, Row, Rows, Stream, rows, vectorize};
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -11,33 +11,37 @@ use crate::supervised::{Model, Supervised};
 use crate::values::{Array, Draws, Normal, Values};
 use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses, require};
 
-/// Free predictions against a target of your own.
-///
-/// ```text
-/// loss  = mean over i of ℓ(r(p)ᵢ, targetᵢ + noise·N(0, 1)),  r the readout, noise drawn anew at each step
-/// error = √ mean over i of (r(p)ᵢ − targetᵢ)²
-/// ```
-/// What `sees = "prediction"` says: ℓ is told p itself, as a loss of logits is, and the error is that of r(p). Where the
-/// loss needs classes, the target holds their numbers, predictions are logits `[n, classes]`, and the error compares
-/// the readout with one-hot vectors. `direct_fit` is the same with a target and a start drawn from N(0, 1).
-///
-/// Start and target are a number, a list, or a generator such as `{ normal = { std = 2, shape = [16] } }`; a start may be
-/// an `offset` from the target.
-///
-/// Checked against: PyTorch 2.13, loss and gradient under every readout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FreeFit {
-    /// Where the predictions start.
-    pub start: Values,
-    /// Where the readout of the predictions should end.
-    pub target: Values,
-    /// From the prediction to what the target is.
-    pub readout: Readout,
-    /// What the loss is told.
-    pub sees: Sees,
-    /// The standard deviation of the noise on the target.
-    pub noise: f64,
+options! {
+    /// Free predictions against a target of your own.
+    ///
+    /// ```text
+    /// loss  = mean over i of ℓ(r(p)ᵢ, targetᵢ + noise·N(0, 1)),  r the readout, noise drawn anew at each step
+    /// error = √ mean over i of (r(p)ᵢ − targetᵢ)²
+    /// ```
+    /// What `sees = "prediction"` says: ℓ is told p itself, as a loss of logits is, and the error is that of r(p). Where the
+    /// loss needs classes, the target holds their numbers, predictions are logits `[n, classes]`, and the error compares
+    /// the readout with one-hot vectors. `direct_fit` is the same with a target and a start drawn from N(0, 1).
+    ///
+    /// Start and target are a number, a list, or a generator such as `{ normal = { std = 2, shape = [16] } }`; a start may be
+    /// an `offset` from the target.
+    ///
+    /// Checked against: PyTorch 2.13, loss and gradient under every readout.
+    pub struct FreeFit {
+        /// Where the predictions start.
+        pub start: Values = Values::Draws(Draws::Offset(Box::new(normal(2.0, None)))),
+        /// Where the readout of the predictions should end.
+        pub target: Values = normal(1.0, Some(vec![16])),
+        /// From the prediction to what the target is.
+        pub readout: Readout = Readout::Identity,
+        /// What the loss is told.
+        pub sees: Sees = Sees::Readout,
+        /// The standard deviation of the noise on the target.
+        pub noise: f64 = 0.0,
+    }
+    summary: "free predictions against a target of your own, through a readout",
+    formula: "loss = mean ℓ(r(p), target);  error = √ mean (r(p) − target)²\n\
+              { free_fit = { start = -2, target = 0, readout = \"sigmoid\" } }",
+    source: "the free fit of the diagnosis",
 }
 
 /// How a prediction becomes what the target is given as.
@@ -131,28 +135,8 @@ pub enum Sees {
     Prediction,
 }
 
-impl Default for FreeFit {
-    fn default() -> Self {
-        let normal = |std, shape| Values::Draws(Draws::Normal(Normal { mean: 0.0, std, shape }));
-        Self {
-            start: Values::Draws(Draws::Offset(Box::new(normal(2.0, None)))),
-            target: normal(1.0, Some(vec![16])),
-            readout: Readout::Identity,
-            sees: Sees::Readout,
-            noise: 0.0,
-        }
-    }
-}
-
-impl Described for FreeFit {
-    fn info(&self) -> Info {
-        Info {
-            summary: "free predictions against a target of your own, through a readout",
-            formula: "loss = mean ℓ(r(p), target);  error = √ mean (r(p) − target)²\n\
-                      { free_fit = { start = -2, target = 0, readout = \"sigmoid\" } }",
-            source: "the free fit of the diagnosis",
-        }
-    }
+fn normal(std: f64, shape: Option<Vec<i64>>) -> Values {
+    Values::Draws(Draws::Normal(Normal { mean: 0.0, std, shape }))
 }
 
 /// Start and target of a seed, and the shapes that follow.

@@ -1,7 +1,6 @@
 use losses::Loss;
 use numeric::{Float, Stream};
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::landscape::around;
@@ -9,33 +8,30 @@ use crate::linear::{Linear, LinearOnTensors, Truth, draws, lane_rows};
 use crate::supervised::Supervised;
 use crate::{Batch, Block, Entry, Fuse, require};
 
-/// A straight line through points, the smallest model there is.
-///
-/// ```text
-/// prediction = w·x + b,  y = 3x + 2 + noise·N(0, 1),  x evenly on [−2, 2]
-/// loss  = mean ℓ(prediction, y)
-/// error = max(|w − 3|, |b − 2|)
-/// start = spread·N(0, 1),  noise drawn for each seed
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LineFit {
-    /// The true slope.
-    pub slope: f64,
-    /// The true intercept.
-    pub intercept: f64,
-    /// The number of points.
-    pub points: usize,
-    /// The standard deviation of the noise on y.
-    pub noise: f64,
-    /// The standard deviation of the start around (0, 0).
-    pub spread: f64,
-}
-
-impl Default for LineFit {
-    fn default() -> Self {
-        Self { slope: 3.0, intercept: 2.0, points: 64, noise: 0.0, spread: 1.0 }
+options! {
+    /// A straight line through points, the smallest model there is.
+    ///
+    /// ```text
+    /// prediction = w·x + b,  y = 3x + 2 + noise·N(0, 1),  x evenly on [−2, 2]
+    /// loss  = mean ℓ(prediction, y)
+    /// error = max(|w − 3|, |b − 2|)
+    /// start = spread·N(0, 1),  noise drawn for each seed
+    /// ```
+    pub struct LineFit {
+        /// The true slope.
+        pub slope: f64 = 3.0,
+        /// The true intercept.
+        pub intercept: f64 = 2.0,
+        /// The number of points.
+        pub points: usize = 64,
+        /// The standard deviation of the noise on y.
+        pub noise: f64 = 0.0,
+        /// The standard deviation of the start around (0, 0).
+        pub spread: f64 = 1.0,
     }
+    summary: "a straight line through points, y = 3x + 2, with noise if asked",
+    formula: "prediction = w·x + b;  error = max(|w − 3|, |b − 2|)",
+    source: "the line fit of optbench's own diagnosis figures",
 }
 
 impl LineFit {
@@ -50,16 +46,6 @@ impl LineFit {
 
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&[0.0, 0.0], self.spread, "line fit: start", seed)
-    }
-}
-
-impl Described for LineFit {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a straight line through points, y = 3x + 2, with noise if asked",
-            formula: "prediction = w·x + b;  error = max(|w − 3|, |b − 2|)",
-            source: "the line fit of optbench's own diagnosis figures",
-        }
     }
 }
 

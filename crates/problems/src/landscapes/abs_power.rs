@@ -1,55 +1,41 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
 use crate::require;
 
-/// A power of the distance along every axis: a flat minimum, a bowl, or a cusp.
-///
-/// ```text
-/// f(x) = Σ |xᵢ|^exponent
-/// minimiser 0, f* = 0
-/// error = √ mean xᵢ²
-/// start = 1 + spread·N(0, 1)   for each seed
-/// ```
-/// Above 2 the curvature vanishes towards the minimiser, and plain gradient descent slows down without end; below 2 it
-/// grows without bound; at 1 and below there is a kink, whose slope is taken as 0.
-///
-/// Source: the textbook model of a minimum of given order (Nesterov 2004, “Introductory Lectures on Convex
-/// Optimization”, on uniformly convex functions).
-///
-/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("abs_power").unwrap().minimisers(), [[0.0, 0.0]]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AbsPower {
-    /// The number of variables.
-    pub dim: usize,
-    /// The power, above 0.
-    pub exponent: f64,
-    /// The standard deviation of the start around (1, …, 1).
-    pub spread: f64,
-}
-
-impl Default for AbsPower {
-    fn default() -> Self {
-        Self { dim: 2, exponent: 4.0, spread: 0.3 }
+options! {
+    /// A power of the distance along every axis: a flat minimum, a bowl, or a cusp.
+    ///
+    /// ```text
+    /// f(x) = Σ |xᵢ|^exponent
+    /// minimiser 0, f* = 0
+    /// error = √ mean xᵢ²
+    /// start = 1 + spread·N(0, 1)   for each seed
+    /// ```
+    /// Above 2 the curvature vanishes towards the minimiser, and plain gradient descent slows down without end; below 2 it
+    /// grows without bound; at 1 and below there is a kink, whose slope is taken as 0.
+    ///
+    /// Source: the textbook model of a minimum of given order (Nesterov 2004, “Introductory Lectures on Convex
+    /// Optimization”, on uniformly convex functions).
+    ///
+    /// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("abs_power").unwrap().minimisers(), [[0.0, 0.0]]);
+    /// ```
+    pub struct AbsPower {
+        /// The number of variables.
+        pub dim: usize = 2,
+        /// The power, above 0.
+        pub exponent: f64 = 4.0,
+        /// The standard deviation of the start around (1, …, 1).
+        pub spread: f64 = 0.3,
     }
-}
-
-impl Described for AbsPower {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a power of the distance along every axis: flat minimum, bowl or cusp",
-            formula: "f = Σ |xᵢ|^exponent;  error = √ mean xᵢ²",
-            source: "the textbook model of a minimum of given order (Nesterov 2004, Introductory Lectures on Convex Optimization)",
-        }
-    }
+    summary: "a power of the distance along every axis: flat minimum, bowl or cusp",
+    formula: "f = Σ |xᵢ|^exponent;  error = √ mean xᵢ²",
+    source: "the textbook model of a minimum of given order (Nesterov 2004, Introductory Lectures on Convex Optimization)",
 }
 
 impl Landscape for AbsPower {

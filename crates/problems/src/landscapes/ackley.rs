@@ -1,53 +1,39 @@
 use std::f64::consts::{E, PI};
 
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
 
-/// A cone in a plain, both covered with ripples.
-///
-/// ```text
-/// f(x) = −20·exp(−0.2·√(mean xᵢ²)) − exp(mean cos 2πxᵢ) + 20 + e
-/// domain [−32.768, 32.768]^dim, minimiser 0, f* = 0
-/// error = √ mean xᵢ²
-/// start = spread·N(0, 1)   for each seed
-/// ```
-/// At the minimiser it has a cusp; the slope there is taken as 0. Computed by expm1 and 1 − cos 2πx = 2·sin² πx, which keep
-/// their digits near it.
-///
-/// Source: Ackley 1987, “A Connectionist Machine for Genetic Hillclimbing”.
-///
-/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("ackley").unwrap().minimisers(), [[0.0, 0.0]]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ackley {
-    /// The number of variables.
-    pub dim: usize,
-    /// The standard deviation of the start around the minimiser.
-    pub spread: f64,
-}
-
-impl Default for Ackley {
-    fn default() -> Self {
-        Self { dim: 2, spread: 1.0 }
+options! {
+    /// A cone in a plain, both covered with ripples.
+    ///
+    /// ```text
+    /// f(x) = −20·exp(−0.2·√(mean xᵢ²)) − exp(mean cos 2πxᵢ) + 20 + e
+    /// domain [−32.768, 32.768]^dim, minimiser 0, f* = 0
+    /// error = √ mean xᵢ²
+    /// start = spread·N(0, 1)   for each seed
+    /// ```
+    /// At the minimiser it has a cusp; the slope there is taken as 0. Computed by expm1 and 1 − cos 2πx = 2·sin² πx, which keep
+    /// their digits near it.
+    ///
+    /// Source: Ackley 1987, “A Connectionist Machine for Genetic Hillclimbing”.
+    ///
+    /// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("ackley").unwrap().minimisers(), [[0.0, 0.0]]);
+    /// ```
+    pub struct Ackley {
+        /// The number of variables.
+        pub dim: usize = 2,
+        /// The standard deviation of the start around the minimiser.
+        pub spread: f64 = 1.0,
     }
-}
-
-impl Described for Ackley {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a cone in a plain, both covered with ripples",
-            formula: "f = −20·exp(−0.2·√(mean xᵢ²)) − exp(mean cos 2πxᵢ) + 20 + e;  error = √ mean xᵢ²",
-            source: "Ackley 1987, A Connectionist Machine for Genetic Hillclimbing",
-        }
-    }
+    summary: "a cone in a plain, both covered with ripples",
+    formula: "f = −20·exp(−0.2·√(mean xᵢ²)) − exp(mean cos 2πxᵢ) + 20 + e;  error = √ mean xᵢ²",
+    source: "Ackley 1987, A Connectionist Machine for Genetic Hillclimbing",
 }
 
 impl Landscape for Ackley {

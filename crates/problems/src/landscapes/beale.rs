@@ -1,48 +1,34 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_spread};
 
-/// Beale's function of two variables: flat, with steep walls at the corners.
-///
-/// ```text
-/// f(x) = (1.5 − x₁ + x₁x₂)² + (2.25 − x₁ + x₁x₂²)² + (2.625 − x₁ + x₁x₂³)²
-/// domain [−4.5, 4.5]², minimiser (3, ½), f* = 0
-/// error = √ mean (xᵢ − x*ᵢ)²
-/// start = (1, 1) + spread·N(0, 1)   for each seed
-/// ```
-/// (1, 1) is the start of Moré, Garbow & Hillstrom 1981. Towards x₂ = −∞ there are valleys that lead nowhere.
-///
-/// Source: Beale 1958, “On an Iterative Method for Finding a Local Minimum of a Function of More Than One Variable”.
-///
-/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("beale").unwrap().minimisers(), [[3.0, 0.5]]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Beale {
-    /// The standard deviation of the start around (1, 1).
-    pub spread: f64,
-}
-
-impl Default for Beale {
-    fn default() -> Self {
-        Self { spread: 0.1 }
+options! {
+    /// Beale's function of two variables: flat, with steep walls at the corners.
+    ///
+    /// ```text
+    /// f(x) = (1.5 − x₁ + x₁x₂)² + (2.25 − x₁ + x₁x₂²)² + (2.625 − x₁ + x₁x₂³)²
+    /// domain [−4.5, 4.5]², minimiser (3, ½), f* = 0
+    /// error = √ mean (xᵢ − x*ᵢ)²
+    /// start = (1, 1) + spread·N(0, 1)   for each seed
+    /// ```
+    /// (1, 1) is the start of Moré, Garbow & Hillstrom 1981. Towards x₂ = −∞ there are valleys that lead nowhere.
+    ///
+    /// Source: Beale 1958, “On an Iterative Method for Finding a Local Minimum of a Function of More Than One Variable”.
+    ///
+    /// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("beale").unwrap().minimisers(), [[3.0, 0.5]]);
+    /// ```
+    pub struct Beale {
+        /// The standard deviation of the start around (1, 1).
+        pub spread: f64 = 0.1,
     }
-}
-
-impl Described for Beale {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Beale's function: flat, with steep walls",
-            formula: "f = (1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)²;  error = √ mean (xᵢ − x*ᵢ)²",
-            source: "Beale 1958, On an Iterative Method for Finding a Local Minimum",
-        }
-    }
+    summary: "Beale's function: flat, with steep walls",
+    formula: "f = (1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)²;  error = √ mean (xᵢ − x*ᵢ)²",
+    source: "Beale 1958, On an Iterative Method for Finding a Local Minimum",
 }
 
 impl Landscape for Beale {

@@ -1,48 +1,34 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_spread};
 
-/// Himmelblau's function: four minima of equal depth.
-///
-/// ```text
-/// f(x) = (x₁² + x₂ − 11)² + (x₁ + x₂² − 7)²
-/// domain [−5, 5]², minimisers (3, 2), (−2.805, 3.131), (−3.779, −3.283), (3.584, −1.848), f* = 0
-/// error = √ mean (xᵢ − x*ᵢ)², x* the nearest minimiser
-/// start = spread·N(0, 1)   for each seed
-/// ```
-/// Around the origin lies the maximum between them.
-///
-/// Source: Himmelblau 1972, “Applied Nonlinear Programming”.
-///
-/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("himmelblau").unwrap().minimisers()[0], [3.0, 2.0]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Himmelblau {
-    /// The standard deviation of the start around the origin.
-    pub spread: f64,
-}
-
-impl Default for Himmelblau {
-    fn default() -> Self {
-        Self { spread: 1.0 }
+options! {
+    /// Himmelblau's function: four minima of equal depth.
+    ///
+    /// ```text
+    /// f(x) = (x₁² + x₂ − 11)² + (x₁ + x₂² − 7)²
+    /// domain [−5, 5]², minimisers (3, 2), (−2.805, 3.131), (−3.779, −3.283), (3.584, −1.848), f* = 0
+    /// error = √ mean (xᵢ − x*ᵢ)², x* the nearest minimiser
+    /// start = spread·N(0, 1)   for each seed
+    /// ```
+    /// Around the origin lies the maximum between them.
+    ///
+    /// Source: Himmelblau 1972, “Applied Nonlinear Programming”.
+    ///
+    /// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("himmelblau").unwrap().minimisers()[0], [3.0, 2.0]);
+    /// ```
+    pub struct Himmelblau {
+        /// The standard deviation of the start around the origin.
+        pub spread: f64 = 1.0,
     }
-}
-
-impl Described for Himmelblau {
-    fn info(&self) -> Info {
-        Info {
-            summary: "four minima of equal depth around a maximum",
-            formula: "f = (x² + y − 11)² + (x + y² − 7)²;  error = distance from the nearest minimiser",
-            source: "Himmelblau 1972, Applied Nonlinear Programming",
-        }
-    }
+    summary: "four minima of equal depth around a maximum",
+    formula: "f = (x² + y − 11)² + (x + y² − 7)²;  error = distance from the nearest minimiser",
+    source: "Himmelblau 1972, Applied Nonlinear Programming",
 }
 
 impl Landscape for Himmelblau {

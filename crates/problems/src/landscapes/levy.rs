@@ -1,54 +1,41 @@
 use std::f64::consts::PI;
 
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_dim, check_spread};
 
-/// Ripples across a bowl, of another kind in the first and the last variable.
-///
-/// ```text
-/// uᵢ = (xᵢ − 1)/4
-/// f(x) = sin² πu₁ + Σ uᵢ²·(1 + 10·sin²(πuᵢ + π + 1)) + u_d²·(1 + sin² 2πu_d),  the sum over i = 1 … dim − 1
-/// domain [−10, 10]^dim, minimiser (1, …, 1), f* = 0
-/// error = √ mean (xᵢ − 1)²
-/// start = 1 + spread·N(0, 1)   for each seed
-/// ```
-/// Written with u = w − 1 for the usual w, which changes no value and keeps the digits near the minimiser.
-///
-/// Source: Levy & Montalvo 1985, “The Tunneling Algorithm for the Global Minimization of Functions”; in this form
-/// Laguna & Martí 2005, “Experimental Testing of Advanced Scatter Search Designs”.
-///
-/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("levy").unwrap().minimisers(), [[1.0, 1.0]]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Levy {
-    /// The number of variables.
-    pub dim: usize,
-    /// The standard deviation of the start around the minimiser.
-    pub spread: f64,
-}
-
-impl Default for Levy {
-    fn default() -> Self {
-        Self { dim: 2, spread: 2.0 }
+options! {
+    /// Ripples across a bowl, of another kind in the first and the last variable.
+    ///
+    /// ```text
+    /// uᵢ = (xᵢ − 1)/4
+    /// f(x) = sin² πu₁ + Σ uᵢ²·(1 + 10·sin²(πuᵢ + π + 1)) + u_d²·(1 + sin² 2πu_d),  the sum over i = 1 … dim − 1
+    /// domain [−10, 10]^dim, minimiser (1, …, 1), f* = 0
+    /// error = √ mean (xᵢ − 1)²
+    /// start = 1 + spread·N(0, 1)   for each seed
+    /// ```
+    /// Written with u = w − 1 for the usual w, which changes no value and keeps the digits near the minimiser.
+    ///
+    /// Source: Levy & Montalvo 1985, “The Tunneling Algorithm for the Global Minimization of Functions”; in this form
+    /// Laguna & Martí 2005, “Experimental Testing of Advanced Scatter Search Designs”.
+    ///
+    /// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("levy").unwrap().minimisers(), [[1.0, 1.0]]);
+    /// ```
+    pub struct Levy {
+        /// The number of variables.
+        pub dim: usize = 2,
+        /// The standard deviation of the start around the minimiser.
+        pub spread: f64 = 2.0,
     }
-}
-
-impl Described for Levy {
-    fn info(&self) -> Info {
-        Info {
-            summary: "ripples across a bowl",
-            formula: "f = sin² πw₁ + Σ (wᵢ − 1)²·(1 + 10·sin²(πwᵢ + 1)) + (w_d − 1)²·(1 + sin² 2πw_d),  w = 1 + (x − 1)/4;  error = √ mean (xᵢ − 1)²",
-            source: "Levy & Montalvo 1985; Laguna & Martí 2005, Experimental Testing of Advanced Scatter Search Designs",
-        }
-    }
+    summary: "ripples across a bowl",
+    formula: "f = sin² πw₁ + Σ (wᵢ − 1)²·(1 + 10·sin²(πwᵢ + 1)) + (w_d − 1)²·(1 + sin² 2πw_d),  w = 1 + (x − 1)/4;  error = √ mean (xᵢ − 1)²",
+    source:
+        "Levy & Montalvo 1985; Laguna & Martí 2005, Experimental Testing of Advanced Scatter Search Designs",
 }
 
 impl Landscape for Levy {

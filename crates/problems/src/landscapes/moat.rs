@@ -1,55 +1,41 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
 use crate::require;
 
-/// A hollow in a plain that is flat like a sigmoid’s tail.
-///
-/// ```text
-/// f(x) = σ(steepness·(‖x‖² − 1)),  σ the logistic function
-/// minimiser 0, f* = σ(−steepness)
-/// error = √ mean xᵢ²
-/// start = (2/√dim)·(1, …, 1) + spread·N(0, 1)   for each seed
-/// ```
-/// The start is at distance 2 from the minimiser, where the slope is about 4·steepness·exp(−3·steepness): 1.5e-3 by default.
-/// It is not 0, and its direction is right. The slope is computed without a difference from 1, and keeps its digits.
-///
-/// Source: the saturated sigmoid as in Glorot & Bengio 2010, “Understanding the Difficulty of Training Deep
-/// Feedforward Neural Networks”, made a landscape.
-///
-/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("moat").unwrap().minimisers(), [[0.0, 0.0]]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Moat {
-    /// The number of variables.
-    pub dim: usize,
-    /// How fast the plain gets flat (dimensionless).
-    pub steepness: f64,
-    /// The standard deviation of the start around a point at distance 2.
-    pub spread: f64,
-}
-
-impl Default for Moat {
-    fn default() -> Self {
-        Self { dim: 2, steepness: 3.0, spread: 0.1 }
+options! {
+    /// A hollow in a plain that is flat like a sigmoid’s tail.
+    ///
+    /// ```text
+    /// f(x) = σ(steepness·(‖x‖² − 1)),  σ the logistic function
+    /// minimiser 0, f* = σ(−steepness)
+    /// error = √ mean xᵢ²
+    /// start = (2/√dim)·(1, …, 1) + spread·N(0, 1)   for each seed
+    /// ```
+    /// The start is at distance 2 from the minimiser, where the slope is about 4·steepness·exp(−3·steepness): 1.5e-3 by default.
+    /// It is not 0, and its direction is right. The slope is computed without a difference from 1, and keeps its digits.
+    ///
+    /// Source: the saturated sigmoid as in Glorot & Bengio 2010, “Understanding the Difficulty of Training Deep
+    /// Feedforward Neural Networks”, made a landscape.
+    ///
+    /// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("moat").unwrap().minimisers(), [[0.0, 0.0]]);
+    /// ```
+    pub struct Moat {
+        /// The number of variables.
+        pub dim: usize = 2,
+        /// How fast the plain gets flat (dimensionless).
+        pub steepness: f64 = 3.0,
+        /// The standard deviation of the start around a point at distance 2.
+        pub spread: f64 = 0.1,
     }
-}
-
-impl Described for Moat {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a hollow in a plain that is flat like a sigmoid's tail",
-            formula: "f = σ(steepness·(‖x‖² − 1));  error = √ mean xᵢ²",
-            source: "after Glorot & Bengio 2010, Understanding the Difficulty of Training Deep Feedforward Neural Networks",
-        }
-    }
+    summary: "a hollow in a plain that is flat like a sigmoid's tail",
+    formula: "f = σ(steepness·(‖x‖² − 1));  error = √ mean xᵢ²",
+    source: "after Glorot & Bengio 2010, Understanding the Difficulty of Training Deep Feedforward Neural Networks",
 }
 
 impl Landscape for Moat {

@@ -1,49 +1,35 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_spread};
 
-/// A saddle with three ways down, bounded by a quartic.
-///
-/// ```text
-/// f(x) = x₁³ − 3·x₁x₂² + ¼·(x₁² + x₂²)² + 6.75
-/// minimisers (−3, 0), (3/2, ±3·√3/2), f* = 0;  saddle at 0, where the Hessian is 0
-/// error = √ mean (xᵢ − x*ᵢ)², x* the nearest minimiser
-/// start = spread·N(0, 1)   for each seed
-/// ```
-/// In polar coordinates r³·cos 3φ + ¼·r⁴ + 6.75. Near the saddle the gradient falls like r², so that the way out is slow,
-/// and no curvature points to it.
-///
-/// Source: Hilbert & Cohn-Vossen 1932, “Anschauliche Geometrie”; the quartic is ours.
-///
-/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("monkey_saddle").unwrap().minimisers()[0], [-3.0, 0.0]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MonkeySaddle {
-    /// The standard deviation of the start around the saddle.
-    pub spread: f64,
-}
-
-impl Default for MonkeySaddle {
-    fn default() -> Self {
-        Self { spread: 0.1 }
+options! {
+    /// A saddle with three ways down, bounded by a quartic.
+    ///
+    /// ```text
+    /// f(x) = x₁³ − 3·x₁x₂² + ¼·(x₁² + x₂²)² + 6.75
+    /// minimisers (−3, 0), (3/2, ±3·√3/2), f* = 0;  saddle at 0, where the Hessian is 0
+    /// error = √ mean (xᵢ − x*ᵢ)², x* the nearest minimiser
+    /// start = spread·N(0, 1)   for each seed
+    /// ```
+    /// In polar coordinates r³·cos 3φ + ¼·r⁴ + 6.75. Near the saddle the gradient falls like r², so that the way out is slow,
+    /// and no curvature points to it.
+    ///
+    /// Source: Hilbert & Cohn-Vossen 1932, “Anschauliche Geometrie”; the quartic is ours.
+    ///
+    /// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("monkey_saddle").unwrap().minimisers()[0], [-3.0, 0.0]);
+    /// ```
+    pub struct MonkeySaddle {
+        /// The standard deviation of the start around the saddle.
+        pub spread: f64 = 0.1,
     }
-}
-
-impl Described for MonkeySaddle {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a degenerate saddle with three ways down",
-            formula: "f = x³ − 3xy² + ¼·(x² + y²)² + 6.75;  error = distance from the nearest minimiser",
-            source: "Hilbert & Cohn-Vossen 1932, Anschauliche Geometrie; bounded by a quartic",
-        }
-    }
+    summary: "a degenerate saddle with three ways down",
+    formula: "f = x³ − 3xy² + ¼·(x² + y²)² + 6.75;  error = distance from the nearest minimiser",
+    source: "Hilbert & Cohn-Vossen 1932, Anschauliche Geometrie; bounded by a quartic",
 }
 
 impl Landscape for MonkeySaddle {

@@ -2,40 +2,36 @@ use std::cell::OnceCell;
 
 use losses::Loss;
 use numeric::{Float, LANES, Row, Stream, rows};
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::landscape::{Differentiate, Fused, OnTensors, around};
 use crate::{Batch, Block, Entry, Fuse, Losses, require};
 
-/// A quadratic bowl with a given condition number.
-///
-/// ```text
-/// f(x) = ½ (x − 1)ᵀ H (x − 1),  H = Qᵀ diag(λ) Q
-/// λ log-spaced from 1 down to 1/condition (1 alone for one variable);  Q = identity, or random orthogonal if rotated
-/// minimiser (1, …, 1), f* = 0
-/// error = √ mean (xᵢ − 1)²
-/// start = 1 + spread·N(0, 1)   for each seed
-/// ```
-/// Axis-aligned, a diagonal method such as Adam sees condition number 1; rotated, it doesn't.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Quadratic {
-    /// The number of variables.
-    pub dim: usize,
-    /// The largest eigenvalue over the smallest.
-    pub condition: f64,
-    /// Turns the axes by a random rotation, the same for every seed.
-    pub rotated: bool,
-    /// The standard deviation of the start around the minimiser.
-    pub spread: f64,
-}
-
-impl Default for Quadratic {
-    fn default() -> Self {
-        Self { dim: 10, condition: 100.0, rotated: false, spread: 1.0 }
+options! {
+    /// A quadratic bowl with a given condition number.
+    ///
+    /// ```text
+    /// f(x) = ½ (x − 1)ᵀ H (x − 1),  H = Qᵀ diag(λ) Q
+    /// λ log-spaced from 1 down to 1/condition (1 alone for one variable);  Q = identity, or random orthogonal if rotated
+    /// minimiser (1, …, 1), f* = 0
+    /// error = √ mean (xᵢ − 1)²
+    /// start = 1 + spread·N(0, 1)   for each seed
+    /// ```
+    /// Axis-aligned, a diagonal method such as Adam sees condition number 1; rotated, it doesn't.
+    pub struct Quadratic {
+        /// The number of variables.
+        pub dim: usize = 10,
+        /// The largest eigenvalue over the smallest.
+        pub condition: f64 = 100.0,
+        /// Turns the axes by a random rotation, the same for every seed.
+        pub rotated: bool = false,
+        /// The standard deviation of the start around the minimiser.
+        pub spread: f64 = 1.0,
     }
+    summary: "a quadratic bowl with a given condition number, axis-aligned or rotated",
+    formula: "f = ½ (x − 1)ᵀ H (x − 1), eigenvalues from 1 down to 1/condition;  error = √ mean (xᵢ − 1)²",
+    source: "the textbook model of ill-conditioning (Nocedal & Wright 2006, Numerical Optimization, §3.3)",
 }
 
 impl Quadratic {
@@ -69,16 +65,6 @@ impl Quadratic {
 
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&vec![1.0; self.dim], self.spread, "quadratic: start", seed)
-    }
-}
-
-impl Described for Quadratic {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a quadratic bowl with a given condition number, axis-aligned or rotated",
-            formula: "f = ½ (x − 1)ᵀ H (x − 1), eigenvalues from 1 down to 1/condition;  error = √ mean (xᵢ − 1)²",
-            source: "the textbook model of ill-conditioning (Nocedal & Wright 2006, Numerical Optimization, §3.3)",
-        }
     }
 }
 

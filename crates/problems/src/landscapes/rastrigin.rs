@@ -1,52 +1,38 @@
 use std::f64::consts::PI;
 
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
 
-/// A bowl with a cosine on it: minima on a lattice, of which one is the lowest.
-///
-/// ```text
-/// f(x) = Σ xᵢ² + 10·(1 − cos 2πxᵢ)
-/// domain [−5.12, 5.12]^dim, minimiser 0, f* = 0
-/// error = √ mean xᵢ²
-/// start = spread·N(0, 1)   for each seed
-/// ```
-/// Computed as 20·sin² πxᵢ, which keeps its digits near the minima.
-///
-/// Source: Rastrigin 1974, “Systems of Extremal Control”; in any dimension Mühlenbein, Schomisch & Born 1991, “The Parallel Genetic Algorithm as Function Optimizer”.
-///
-/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("rastrigin").unwrap().minimisers(), [[0.0, 0.0]]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Rastrigin {
-    /// The number of variables.
-    pub dim: usize,
-    /// The standard deviation of the start around the minimiser.
-    pub spread: f64,
-}
-
-impl Default for Rastrigin {
-    fn default() -> Self {
-        Self { dim: 2, spread: 1.0 }
+options! {
+    /// A bowl with a cosine on it: minima on a lattice, of which one is the lowest.
+    ///
+    /// ```text
+    /// f(x) = Σ xᵢ² + 10·(1 − cos 2πxᵢ)
+    /// domain [−5.12, 5.12]^dim, minimiser 0, f* = 0
+    /// error = √ mean xᵢ²
+    /// start = spread·N(0, 1)   for each seed
+    /// ```
+    /// Computed as 20·sin² πxᵢ, which keeps its digits near the minima.
+    ///
+    /// Source: Rastrigin 1974, “Systems of Extremal Control”; in any dimension Mühlenbein, Schomisch & Born 1991, “The Parallel Genetic Algorithm as Function Optimizer”.
+    ///
+    /// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("rastrigin").unwrap().minimisers(), [[0.0, 0.0]]);
+    /// ```
+    pub struct Rastrigin {
+        /// The number of variables.
+        pub dim: usize = 2,
+        /// The standard deviation of the start around the minimiser.
+        pub spread: f64 = 1.0,
     }
-}
-
-impl Described for Rastrigin {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a bowl with a cosine on it: minima on a lattice",
-            formula: "f = Σ xᵢ² + 10·(1 − cos 2πxᵢ);  error = √ mean xᵢ²",
-            source: "Rastrigin 1974; Mühlenbein, Schomisch & Born 1991, The Parallel Genetic Algorithm as Function Optimizer",
-        }
-    }
+    summary: "a bowl with a cosine on it: minima on a lattice",
+    formula: "f = Σ xᵢ² + 10·(1 − cos 2πxᵢ);  error = √ mean xᵢ²",
+    source: "Rastrigin 1974; Mühlenbein, Schomisch & Born 1991, The Parallel Genetic Algorithm as Function Optimizer",
 }
 
 impl Landscape for Rastrigin {

@@ -1,47 +1,33 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_dim, check_spread};
 
-/// Rosenbrock's curved valley.
-///
-/// ```text
-/// f(x) = Σ 100·(xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)²,  i = 1 … dim − 1
-/// minimiser (1, …, 1), f* = 0
-/// error = √ mean (xᵢ − 1)²
-/// start = (−1.2, 1, −1.2, 1, …) + spread·N(0, 1)   for each seed
-/// ```
-/// Rosenbrock 1960, “An automatic method for finding the greatest or least value of a function”. From
-/// dimension 4 on there is a local minimum near (−1, 1, …, 1).
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("rosenbrock").unwrap().targets(), [0.1, 0.01, 0.001]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Rosenbrock {
-    /// The number of variables.
-    pub dim: usize,
-    /// The standard deviation of the start around the classical one.
-    pub spread: f64,
-}
-
-impl Default for Rosenbrock {
-    fn default() -> Self {
-        Self { dim: 2, spread: 0.1 }
+options! {
+    /// Rosenbrock's curved valley.
+    ///
+    /// ```text
+    /// f(x) = Σ 100·(xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)²,  i = 1 … dim − 1
+    /// minimiser (1, …, 1), f* = 0
+    /// error = √ mean (xᵢ − 1)²
+    /// start = (−1.2, 1, −1.2, 1, …) + spread·N(0, 1)   for each seed
+    /// ```
+    /// Rosenbrock 1960, “An automatic method for finding the greatest or least value of a function”. From
+    /// dimension 4 on there is a local minimum near (−1, 1, …, 1).
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("rosenbrock").unwrap().targets(), [0.1, 0.01, 0.001]);
+    /// ```
+    pub struct Rosenbrock {
+        /// The number of variables.
+        pub dim: usize = 2,
+        /// The standard deviation of the start around the classical one.
+        pub spread: f64 = 0.1,
     }
-}
-
-impl Described for Rosenbrock {
-    fn info(&self) -> Info {
-        Info {
-            summary: "Rosenbrock's curved valley",
-            formula: "f = Σ 100·(xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)²;  error = √ mean (xᵢ − 1)²",
-            source: "Rosenbrock 1960, An automatic method for finding the greatest or least value of a function",
-        }
-    }
+    summary: "Rosenbrock's curved valley",
+    formula: "f = Σ 100·(xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)²;  error = √ mean (xᵢ − 1)²",
+    source: "Rosenbrock 1960, An automatic method for finding the greatest or least value of a function",
 }
 
 impl Landscape for Rosenbrock {

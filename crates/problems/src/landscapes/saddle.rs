@@ -1,52 +1,38 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_dim, check_spread};
 
-/// A saddle between two minima.
-///
-/// ```text
-/// f(x) = ¼·(x₁² − 1)² + ½·Σ xᵢ²,  i = 2 … dim
-/// minimisers (±1, 0, …, 0), f* = 0;  saddle at 0, with curvature −1 along x₁ and 1 across
-/// error = √ mean (xᵢ − x*ᵢ)², x* the nearest minimiser
-/// start = (0, 1, …, 1) + spread·N(0, 1)   for each seed
-/// ```
-/// A run slides down to the saddle and must find its way out: the smaller the spread, the longer. With spread 0 a
-/// gradient has no part along x₁, and only noise leads away.
-///
-/// Source: the normal form of a strict saddle (Lee, Simchowitz, Jordan & Recht 2016, “Gradient Descent Only Converges to
-/// Minimizers”), bounded by a quartic.
-///
-/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("saddle").unwrap().minimisers(), [[1.0, 0.0], [-1.0, 0.0]]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Saddle {
-    /// The number of variables.
-    pub dim: usize,
-    /// The standard deviation of the start around the ridge that leads to the saddle.
-    pub spread: f64,
-}
-
-impl Default for Saddle {
-    fn default() -> Self {
-        Self { dim: 2, spread: 0.001 }
+options! {
+    /// A saddle between two minima.
+    ///
+    /// ```text
+    /// f(x) = ¼·(x₁² − 1)² + ½·Σ xᵢ²,  i = 2 … dim
+    /// minimisers (±1, 0, …, 0), f* = 0;  saddle at 0, with curvature −1 along x₁ and 1 across
+    /// error = √ mean (xᵢ − x*ᵢ)², x* the nearest minimiser
+    /// start = (0, 1, …, 1) + spread·N(0, 1)   for each seed
+    /// ```
+    /// A run slides down to the saddle and must find its way out: the smaller the spread, the longer. With spread 0 a
+    /// gradient has no part along x₁, and only noise leads away.
+    ///
+    /// Source: the normal form of a strict saddle (Lee, Simchowitz, Jordan & Recht 2016, “Gradient Descent Only Converges to
+    /// Minimizers”), bounded by a quartic.
+    ///
+    /// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("saddle").unwrap().minimisers(), [[1.0, 0.0], [-1.0, 0.0]]);
+    /// ```
+    pub struct Saddle {
+        /// The number of variables.
+        pub dim: usize = 2,
+        /// The standard deviation of the start around the ridge that leads to the saddle.
+        pub spread: f64 = 0.001,
     }
-}
-
-impl Described for Saddle {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a saddle between two minima",
-            formula: "f = ¼·(x₁² − 1)² + ½·Σ xᵢ²,  i ≥ 2;  error = distance from the nearest minimiser",
-            source: "Lee, Simchowitz, Jordan & Recht 2016, Gradient Descent Only Converges to Minimizers",
-        }
-    }
+    summary: "a saddle between two minima",
+    formula: "f = ¼·(x₁² − 1)² + ½·Σ xᵢ²,  i ≥ 2;  error = distance from the nearest minimiser",
+    source: "Lee, Simchowitz, Jordan & Recht 2016, Gradient Descent Only Converges to Minimizers",
 }
 
 impl Landscape for Saddle {

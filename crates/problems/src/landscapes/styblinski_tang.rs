@@ -1,50 +1,36 @@
 use numeric::Real;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 
 use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
 
-/// A sum of tilted double wells: one global minimum among 2^dim.
-///
-/// ```text
-/// f(x) = ½·Σ (xᵢ⁴ − 16·xᵢ² + 5·xᵢ)
-/// domain [−5, 5]^dim, minimiser xᵢ = −2.903534, f* = −39.16616570377142·dim
-/// error = √ mean (xᵢ − x*ᵢ)²
-/// start = spread·N(0, 1)   for each seed
-/// ```
-/// A variable that starts to the right of 0.157 ends in the shallow well at 2.747, and the error stays large.
-///
-/// Source: Styblinski & Tang 1990, “Experiments in Nonconvex Optimization”.
-///
-/// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
-///
-/// ```
-/// use problems::Problem;
-/// assert_eq!(Problem::named("styblinski_tang").unwrap().minimisers(), [[-2.903534027771177; 2]]);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StyblinskiTang {
-    /// The number of variables.
-    pub dim: usize,
-    /// The standard deviation of the start around the origin.
-    pub spread: f64,
-}
-
-impl Default for StyblinskiTang {
-    fn default() -> Self {
-        Self { dim: 2, spread: 1.0 }
+options! {
+    /// A sum of tilted double wells: one global minimum among 2^dim.
+    ///
+    /// ```text
+    /// f(x) = ½·Σ (xᵢ⁴ − 16·xᵢ² + 5·xᵢ)
+    /// domain [−5, 5]^dim, minimiser xᵢ = −2.903534, f* = −39.16616570377142·dim
+    /// error = √ mean (xᵢ − x*ᵢ)²
+    /// start = spread·N(0, 1)   for each seed
+    /// ```
+    /// A variable that starts to the right of 0.157 ends in the shallow well at 2.747, and the error stays large.
+    ///
+    /// Source: Styblinski & Tang 1990, “Experiments in Nonconvex Optimization”.
+    ///
+    /// Checked against: the published formula in PyTorch 2.13, value and gradient, and double backward.
+    ///
+    /// ```
+    /// use problems::Problem;
+    /// assert_eq!(Problem::named("styblinski_tang").unwrap().minimisers(), [[-2.903534027771177; 2]]);
+    /// ```
+    pub struct StyblinskiTang {
+        /// The number of variables.
+        pub dim: usize = 2,
+        /// The standard deviation of the start around the origin.
+        pub spread: f64 = 1.0,
     }
-}
-
-impl Described for StyblinskiTang {
-    fn info(&self) -> Info {
-        Info {
-            summary: "tilted double wells, one a variable",
-            formula: "f = ½·Σ (xᵢ⁴ − 16·xᵢ² + 5·xᵢ);  error = √ mean (xᵢ − x*ᵢ)²",
-            source: "Styblinski & Tang 1990, Experiments in Nonconvex Optimization",
-        }
-    }
+    summary: "tilted double wells, one a variable",
+    formula: "f = ½·Σ (xᵢ⁴ − 16·xᵢ² + 5·xᵢ);  error = √ mean (xᵢ − x*ᵢ)²",
+    source: "Styblinski & Tang 1990, Experiments in Nonconvex Optimization",
 }
 
 impl Landscape for StyblinskiTang {

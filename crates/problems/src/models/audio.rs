@@ -1,69 +1,65 @@
 use losses::Loss;
 use numeric::{Float, Stream};
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Draw, Entry, Fuse, require};
+use crate::{Batch, Draw, Entry, Fuse, require};
 
-/// The partials of a decaying tone, to be found from its sound.
-///
-/// ```text
-/// x(t) = exp(−eᵈ·t) · Σₖ exp(aₖ)·sin(2π·k·f·t),  f = 220 Hz · 2^(p/12),  k = 1 … partials
-/// loss  = ℓ(x, sound of the true parameters), both [lanes, samples]
-/// error = √((p − p*)² + mean over k of (aₖ − a*ₖ)² + (d − d*)²)
-/// true: p* ~ U(−12, 12),  a*ₖ = −ln k + 0.3·N(0, 1),  d* ~ U(0, 2)   for each seed
-/// start: p* ± detune,  a*ₖ + spread·N(0, 1),  d* + spread·N(0, 1)    for each seed
-/// ```
-/// Parameters are the pitch `p` in semitones, the partials' levels `a` in nepers (8.7 dB) and the rate `d` of the
-/// decay, as the logarithm of 1/s; the error, which doesn't depend on the loss, is the distance in those units,
-/// with the levels counting as one. A semitone off is an error of 1, and so are levels 8.7 dB off.
-///
-/// This is the story of the question: a loss on synthesised audio that is put together of spectral and
-/// temporal terms, whose gradient says little over large regions. Levels and decay are easy for any loss.
-/// The pitch is not: `cargo run -p problems --example pitch` writes each loss and its slope over the pitch.
-/// Measured there over 40 sounds, with true levels and decay, is the share of sounds whose slope points towards
-/// the true pitch (half is chance) and the median size of the slope, as a share of the loss's largest:
-/// ```text
-/// semitones off                        0–0.1         0.1–0.3       0.3–1         1–3           3–12.5
-/// mse                                  100 % (0.82)   87 % (0.28)  67 % (0.04)   56 % (0.01)   49 % (0.02)
-/// spectral, linear, A-weighted         100 % (0.86)   99 % (0.52)  92 % (0.26)   65 % (0.11)   60 % (0.07)
-/// spectral (with logarithms)            78 % (0.70)   64 % (0.44)  56 % (0.37)   55 % (0.37)   55 % (0.34)
-/// linear spectral + envelope           100 % (0.82)   98 % (0.46)  90 % (0.20)   61 % (0.09)   58 % (0.08)
-/// linear spectral × envelope           100 % (0.54)   94 % (0.63)  72 % (0.37)   48 % (0.40)   53 % (0.64)
-/// tanh of spectral with logarithms      78 % (0.47)   64 % (0.07)  56 % (0.01)   55 % (0.00)   55 % (0.00)
-/// ```
-/// Beyond a semitone or two every slope is hardly better than chance. Multiplying the terms rather than adding them
-/// shortens the reach; squashing them makes it flat from a third of a semitone on.
-///
-/// Partials above half the sample rate alias. In float32 the phase of the highest partial is rounded
-/// to some 1e-4 of a cycle at the end of a long sound.
-///
-/// Source: additive synthesis as in Engel, Hantrakul, Gu & Roberts 2020, “DDSP”; its flatness in pitch: Turian & Henry
-/// 2020, “I'm Sorry for Your Loss: Spectrally-Based Audio Distances Are Bad at Pitch”.
-///
-/// Checked against: the same sum in PyTorch 2.13, loss and gradient.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Audio {
-    /// How many partials there are.
-    pub partials: usize,
-    /// How many samples the sound has.
-    pub samples: usize,
-    /// Samples per second.
-    pub sample_rate: f64,
-    /// How far the pitch starts from the true one, in semitones; up or down by the seed.
-    pub detune: f64,
-    /// The standard deviation of levels and decay at the start around the true ones.
-    pub spread: f64,
-}
-
-impl Default for Audio {
-    fn default() -> Self {
-        Self { partials: 6, samples: 2048, sample_rate: 8000.0, detune: 0.5, spread: 0.5 }
+options! {
+    /// The partials of a decaying tone, to be found from its sound.
+    ///
+    /// ```text
+    /// x(t) = exp(−eᵈ·t) · Σₖ exp(aₖ)·sin(2π·k·f·t),  f = 220 Hz · 2^(p/12),  k = 1 … partials
+    /// loss  = ℓ(x, sound of the true parameters), both [lanes, samples]
+    /// error = √((p − p*)² + mean over k of (aₖ − a*ₖ)² + (d − d*)²)
+    /// true: p* ~ U(−12, 12),  a*ₖ = −ln k + 0.3·N(0, 1),  d* ~ U(0, 2)   for each seed
+    /// start: p* ± detune,  a*ₖ + spread·N(0, 1),  d* + spread·N(0, 1)    for each seed
+    /// ```
+    /// Parameters are the pitch `p` in semitones, the partials' levels `a` in nepers (8.7 dB) and the rate `d` of the
+    /// decay, as the logarithm of 1/s; the error, which doesn't depend on the loss, is the distance in those units,
+    /// with the levels counting as one. A semitone off is an error of 1, and so are levels 8.7 dB off.
+    ///
+    /// This is the story of the question: a loss on synthesised audio that is put together of spectral and
+    /// temporal terms, whose gradient says little over large regions. Levels and decay are easy for any loss.
+    /// The pitch is not: `cargo run -p problems --example pitch` writes each loss and its slope over the pitch.
+    /// Measured there over 40 sounds, with true levels and decay, is the share of sounds whose slope points towards
+    /// the true pitch (half is chance) and the median size of the slope, as a share of the loss's largest:
+    /// ```text
+    /// semitones off                        0–0.1         0.1–0.3       0.3–1         1–3           3–12.5
+    /// mse                                  100 % (0.82)   87 % (0.28)  67 % (0.04)   56 % (0.01)   49 % (0.02)
+    /// spectral, linear, A-weighted         100 % (0.86)   99 % (0.52)  92 % (0.26)   65 % (0.11)   60 % (0.07)
+    /// spectral (with logarithms)            78 % (0.70)   64 % (0.44)  56 % (0.37)   55 % (0.37)   55 % (0.34)
+    /// linear spectral + envelope           100 % (0.82)   98 % (0.46)  90 % (0.20)   61 % (0.09)   58 % (0.08)
+    /// linear spectral × envelope           100 % (0.54)   94 % (0.63)  72 % (0.37)   48 % (0.40)   53 % (0.64)
+    /// tanh of spectral with logarithms      78 % (0.47)   64 % (0.07)  56 % (0.01)   55 % (0.00)   55 % (0.00)
+    /// ```
+    /// Beyond a semitone or two every slope is hardly better than chance. Multiplying the terms rather than adding them
+    /// shortens the reach; squashing them makes it flat from a third of a semitone on.
+    ///
+    /// Partials above half the sample rate alias. In float32 the phase of the highest partial is rounded
+    /// to some 1e-4 of a cycle at the end of a long sound.
+    ///
+    /// Source: additive synthesis as in Engel, Hantrakul, Gu & Roberts 2020, “DDSP”; its flatness in pitch: Turian & Henry
+    /// 2020, “I'm Sorry for Your Loss: Spectrally-Based Audio Distances Are Bad at Pitch”.
+    ///
+    /// Checked against: the same sum in PyTorch 2.13, loss and gradient.
+    pub struct Audio {
+        /// How many partials there are.
+        pub partials: usize = 6,
+        /// How many samples the sound has.
+        pub samples: usize = 2048,
+        /// Samples per second.
+        pub sample_rate: f64 = 8000.0,
+        /// How far the pitch starts from the true one, in semitones; up or down by the seed.
+        pub detune: f64 = 0.5,
+        /// The standard deviation of levels and decay at the start around the true ones.
+        pub spread: f64 = 0.5,
     }
+    summary: "pitch, levels and decay of a tone, to be found from its sound",
+    formula: "x(t) = exp(−eᵈ·t)·Σ exp(aₖ)·sin(2π·k·f·t);  error = √(Δpitch² + mean Δlevel² + Δdecay²)",
+    source: "Engel, Hantrakul, Gu & Roberts 2020, DDSP; Turian & Henry 2020, I’m Sorry for Your Loss",
 }
 
 /// The pitch of 0 semitones.
@@ -83,16 +79,6 @@ impl Audio {
         let mut start = vec![pitch + detune];
         start.extend(truth[1..].iter().map(around));
         [truth, start]
-    }
-}
-
-impl Described for Audio {
-    fn info(&self) -> Info {
-        Info {
-            summary: "pitch, levels and decay of a tone, to be found from its sound",
-            formula: "x(t) = exp(−eᵈ·t)·Σ exp(aₖ)·sin(2π·k·f·t);  error = √(Δpitch² + mean Δlevel² + Δdecay²)",
-            source: "Engel, Hantrakul, Gu & Roberts 2020, DDSP; Turian & Henry 2020, I’m Sorry for Your Loss",
-        }
     }
 }
 
@@ -143,11 +129,7 @@ impl Entry for Audio {
     }
 }
 
-impl<F: Float> Fuse<F> for Audio {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for Audio {}
 
 struct OnTensors {
     /// What each partial of the reference goes through until each sample, `[partials, samples]`.

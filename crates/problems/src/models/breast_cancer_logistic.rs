@@ -2,8 +2,7 @@ use std::sync::LazyLock;
 
 use losses::Loss;
 use numeric::{Float, Stream};
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::data::{Table, logistic_regression};
@@ -11,25 +10,28 @@ use crate::linear::{Linear, LinearOnTensors, Truth, draws, lane_rows};
 use crate::supervised::Supervised;
 use crate::{Batch, Block, Entry, Fuse};
 
-/// Logistic regression: is a tumour benign, by ten measurements of cell nuclei of 569 patients.
-///
-/// ```text
-/// logit = x·w + b,  every column standardised;  y = 1 for benign, 0 for malignant
-/// loss  = mean ℓ(logit, y), such as bce_with_logits, focal, hinge
-/// error = √ mean (logit − logit of maximum likelihood)²,  in nats
-/// start: w, b ~ U(−1/√10, 1/√10) for each seed, as `torch.nn.Linear` does
-/// ```
-/// Radius, perimeter and area say nearly the same: at the solution the Hessian of the cross-entropy has condition number
-/// 24 000, and the logits there spread by 9. The solution is found by Newton's method to 1e-12; under
-/// another loss than the cross-entropy the error keeps the distance of that loss's minimiser. (The data's
-/// other 20 columns would make the classes separable, and then there is no solution.)
-///
-/// Data: Wolberg, Mangasarian & Street 1995, “Breast Cancer Wisconsin (Diagnostic)”.
-///
-/// Checked against: PyTorch 2.13, loss and gradient; SciPy's minimiser, the solution.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BreastCancerLogistic {}
+options! {
+    /// Logistic regression: is a tumour benign, by ten measurements of cell nuclei of 569 patients.
+    ///
+    /// ```text
+    /// logit = x·w + b,  every column standardised;  y = 1 for benign, 0 for malignant
+    /// loss  = mean ℓ(logit, y), such as bce_with_logits, focal, hinge
+    /// error = √ mean (logit − logit of maximum likelihood)²,  in nats
+    /// start: w, b ~ U(−1/√10, 1/√10) for each seed, as `torch.nn.Linear` does
+    /// ```
+    /// Radius, perimeter and area say nearly the same: at the solution the Hessian of the cross-entropy has condition number
+    /// 24 000, and the logits there spread by 9. The solution is found by Newton's method to 1e-12; under
+    /// another loss than the cross-entropy the error keeps the distance of that loss's minimiser. (The data's
+    /// other 20 columns would make the classes separable, and then there is no solution.)
+    ///
+    /// Data: Wolberg, Mangasarian & Street 1995, “Breast Cancer Wisconsin (Diagnostic)”.
+    ///
+    /// Checked against: PyTorch 2.13, loss and gradient; SciPy's minimiser, the solution.
+    pub struct BreastCancerLogistic {}
+    summary: "logistic regression on the breast cancer data: 569 patients, ten correlated columns",
+    formula: "logit = x·w + b;  error = √ mean (logit − maximum likelihood's logit)²",
+    source: "Wolberg, Mangasarian & Street 1995, Breast Cancer Wisconsin (Diagnostic)",
+}
 
 const FEATURES: usize = 10;
 
@@ -58,16 +60,6 @@ fn start(seed: u64) -> Vec<f64> {
     let mut stream = Stream::new("breast cancer: start", &[seed]);
     let bound = 1.0 / (FEATURES as f64).sqrt();
     (0..=FEATURES).map(|_| bound * (2.0 * stream.uniform() - 1.0)).collect()
-}
-
-impl Described for BreastCancerLogistic {
-    fn info(&self) -> Info {
-        Info {
-            summary: "logistic regression on the breast cancer data: 569 patients, ten correlated columns",
-            formula: "logit = x·w + b;  error = √ mean (logit − maximum likelihood's logit)²",
-            source: "Wolberg, Mangasarian & Street 1995, Breast Cancer Wisconsin (Diagnostic)",
-        }
-    }
 }
 
 impl Entry for BreastCancerLogistic {

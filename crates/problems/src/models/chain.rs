@@ -1,53 +1,40 @@
 use losses::Loss;
 use numeric::{Float, Stream};
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Draw, Entry, Fuse, require};
+use crate::{Batch, Draw, Entry, Fuse, require};
 
-/// A product of weights that is to be 1: a deep linear network with one unit a layer.
-///
-/// ```text
-/// prediction = Π wᵢ,  i = 1 … depth
-/// loss  = ℓ(Π wᵢ, 1)
-/// error = |Π wᵢ − 1|
-/// start: wᵢ = gain·(1 + spread·N(0, 1))   for each seed
-/// ```
-/// The gradient by a weight is the product of the others: gain^(depth − 1), which vanishes for a gain below 1 (by
-/// default 0.02) and explodes above (1.5 gives 38, and a first step that lands far off).
-///
-/// Source: Bengio, Simard & Frasconi 1994, “Learning Long-Term Dependencies with Gradient Descent Is Difficult”; Saxe,
-/// McClelland & Ganguli 2014, “Exact Solutions to the Nonlinear Dynamics of Learning in Deep Linear Neural Networks”.
-///
-/// Checked against: `torch.prod` of PyTorch 2.13, loss and gradient.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Chain {
-    /// How many weights there are.
-    pub depth: usize,
-    /// What a weight is about at the start.
-    pub gain: f64,
-    /// By what share of that weights differ.
-    pub spread: f64,
-}
-
-impl Default for Chain {
-    fn default() -> Self {
-        Self { depth: 10, gain: 0.65, spread: 0.05 }
+options! {
+    /// A product of weights that is to be 1: a deep linear network with one unit a layer.
+    ///
+    /// ```text
+    /// prediction = Π wᵢ,  i = 1 … depth
+    /// loss  = ℓ(Π wᵢ, 1)
+    /// error = |Π wᵢ − 1|
+    /// start: wᵢ = gain·(1 + spread·N(0, 1))   for each seed
+    /// ```
+    /// The gradient by a weight is the product of the others: gain^(depth − 1), which vanishes for a gain below 1 (by
+    /// default 0.02) and explodes above (1.5 gives 38, and a first step that lands far off).
+    ///
+    /// Source: Bengio, Simard & Frasconi 1994, “Learning Long-Term Dependencies with Gradient Descent Is Difficult”; Saxe,
+    /// McClelland & Ganguli 2014, “Exact Solutions to the Nonlinear Dynamics of Learning in Deep Linear Neural Networks”.
+    ///
+    /// Checked against: `torch.prod` of PyTorch 2.13, loss and gradient.
+    pub struct Chain {
+        /// How many weights there are.
+        pub depth: usize = 10,
+        /// What a weight is about at the start.
+        pub gain: f64 = 0.65,
+        /// By what share of that weights differ.
+        pub spread: f64 = 0.05,
     }
-}
-
-impl Described for Chain {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a product of weights that is to be 1: gradients vanish or explode",
-            formula: "prediction = Π wᵢ, target 1;  error = |Π wᵢ − 1|",
-            source: "Bengio, Simard & Frasconi 1994, Learning Long-Term Dependencies with Gradient Descent Is Difficult",
-        }
-    }
+    summary: "a product of weights that is to be 1: gradients vanish or explode",
+    formula: "prediction = Π wᵢ, target 1;  error = |Π wᵢ − 1|",
+    source:
+        "Bengio, Simard & Frasconi 1994, Learning Long-Term Dependencies with Gradient Descent Is Difficult",
 }
 
 impl Entry for Chain {
@@ -74,11 +61,7 @@ impl Entry for Chain {
     }
 }
 
-impl<F: Float> Fuse<F> for Chain {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for Chain {}
 
 struct OnTensors {
     /// `[lanes, depth]`

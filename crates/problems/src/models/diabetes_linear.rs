@@ -2,8 +2,7 @@ use std::sync::LazyLock;
 
 use losses::Loss;
 use numeric::{Float, Stream};
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::data::{Table, least_squares};
@@ -11,22 +10,25 @@ use crate::linear::{Linear, LinearOnTensors, Truth, draws, lane_rows};
 use crate::supervised::Supervised;
 use crate::{Batch, Block, Entry, Fuse};
 
-/// Linear regression of the progression of diabetes on ten measurements of 442 patients.
-///
-/// ```text
-/// prediction = x·w + b,  every column and y standardised
-/// loss  = mean ℓ(prediction, y)
-/// error = √ mean (prediction − prediction of least squares)²,  in standard deviations of y
-/// start: w, b ~ U(−1/√10, 1/√10) for each seed, as `torch.nn.Linear` does
-/// ```
-/// The columns are correlated (the Hessian of the mean square has condition number about 470), which
-/// makes this small problem a slow one. A loss whose minimiser isn't the mean, such as L1, keeps an
-/// error above 0: that is its bias against least squares.
-///
-/// Data: Efron, Hastie, Johnstone & Tibshirani 2004, “Least Angle Regression”.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DiabetesLinear {}
+options! {
+    /// Linear regression of the progression of diabetes on ten measurements of 442 patients.
+    ///
+    /// ```text
+    /// prediction = x·w + b,  every column and y standardised
+    /// loss  = mean ℓ(prediction, y)
+    /// error = √ mean (prediction − prediction of least squares)²,  in standard deviations of y
+    /// start: w, b ~ U(−1/√10, 1/√10) for each seed, as `torch.nn.Linear` does
+    /// ```
+    /// The columns are correlated (the Hessian of the mean square has condition number about 470), which
+    /// makes this small problem a slow one. A loss whose minimiser isn't the mean, such as L1, keeps an
+    /// error above 0: that is its bias against least squares.
+    ///
+    /// Data: Efron, Hastie, Johnstone & Tibshirani 2004, “Least Angle Regression”.
+    pub struct DiabetesLinear {}
+    summary: "linear regression on the diabetes data: 442 patients, ten correlated columns",
+    formula: "prediction = x·w + b;  error = √ mean (prediction − least squares' prediction)²",
+    source: "Efron, Hastie, Johnstone & Tibshirani 2004, Least Angle Regression",
+}
 
 const FEATURES: usize = 10;
 
@@ -55,16 +57,6 @@ fn start(seed: u64) -> Vec<f64> {
     let mut stream = Stream::new("diabetes: start", &[seed]);
     let bound = 1.0 / (FEATURES as f64).sqrt();
     (0..=FEATURES).map(|_| bound * (2.0 * stream.uniform() - 1.0)).collect()
-}
-
-impl Described for DiabetesLinear {
-    fn info(&self) -> Info {
-        Info {
-            summary: "linear regression on the diabetes data: 442 patients, ten correlated columns",
-            formula: "prediction = x·w + b;  error = √ mean (prediction − least squares' prediction)²",
-            source: "Efron, Hastie, Johnstone & Tibshirani 2004, Least Angle Regression",
-        }
-    }
 }
 
 impl Entry for DiabetesLinear {

@@ -1,58 +1,44 @@
 use losses::Loss;
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::minibatches::Minibatches;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Block, Draw, Entry, Fuse, require};
+use crate::{Batch, Batching, Draw, Entry, Fuse, require};
 
-/// A network that is to give handwritten digits back through a narrow layer.
-///
-/// ```text
-/// prediction = W₂·σ(W₁·x + b₁) + b₂,  σ the activation,  x: 64 pixels scaled to [0, 1]
-/// loss  = mean over the minibatch and its pixels of ℓ(prediction, x)
-/// error = √(Σ (prediction − x)²/Σ (x − mean)²) over the 360 test images, mean of each pixel
-/// start: as `torch.nn.Linear`, U(−1/√fan-in, 1/√fan-in), for each seed
-/// ```
-/// The images, their split and the minibatches are those of `digits_mlp`. The error is 1 where every image is given
-/// back as the mean one, and is evaluated at every tenth step and at the last, so that steps to a target are counted in
-/// tens. Linear (`activation = "identity"`), it can't get below what
-/// the principal components leave.
-///
-/// Source: Hinton & Salakhutdinov 2006, “Reducing the Dimensionality of Data with Neural Networks”, in its shallowest
-/// form.
-///
-/// Checked against: the same network in PyTorch 2.13, loss and gradient; scikit-learn's errors of it and of the
-/// mean image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DigitsAutoencoder {
-    /// Units in the narrow layer.
-    pub hidden: usize,
-    /// Images in a minibatch.
-    pub batch: usize,
-    /// What the hidden units do.
-    pub activation: Activation,
-}
-
-impl Default for DigitsAutoencoder {
-    fn default() -> Self {
-        Self { hidden: 16, batch: 64, activation: Activation::Tanh }
+options! {
+    /// A network that is to give handwritten digits back through a narrow layer.
+    ///
+    /// ```text
+    /// prediction = W₂·σ(W₁·x + b₁) + b₂,  σ the activation,  x: 64 pixels scaled to [0, 1]
+    /// loss  = mean over the minibatch and its pixels of ℓ(prediction, x)
+    /// error = √(Σ (prediction − x)²/Σ (x − mean)²) over the 360 test images, mean of each pixel
+    /// start: as `torch.nn.Linear`, U(−1/√fan-in, 1/√fan-in), for each seed
+    /// ```
+    /// The images, their split and the minibatches are those of `digits_mlp`. The error is 1 where every image is given
+    /// back as the mean one, and is evaluated at every tenth step and at the last, so that steps to a target are counted in
+    /// tens. Linear (`activation = "identity"`), it can't get below what
+    /// the principal components leave.
+    ///
+    /// Source: Hinton & Salakhutdinov 2006, “Reducing the Dimensionality of Data with Neural Networks”, in its shallowest
+    /// form.
+    ///
+    /// Checked against: the same network in PyTorch 2.13, loss and gradient; scikit-learn's errors of it and of the
+    /// mean image.
+    pub struct DigitsAutoencoder {
+        /// Units in the narrow layer.
+        pub hidden: usize = 16,
+        /// Images in a minibatch.
+        pub batch: usize = 64,
+        /// What the hidden units do.
+        pub activation: Activation = Activation::Tanh,
     }
-}
-
-impl Described for DigitsAutoencoder {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a network that is to give handwritten digits back through a narrow layer",
-            formula: "prediction = W₂·activation(W₁·x + b₁) + b₂;  error = √(Σ (prediction − x)²/Σ (x − mean)²) on 360 test images,\n\
-                      at every tenth step: steps to a target are counted in tens",
-            source: "Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks",
-        }
-    }
+    summary: "a network that is to give handwritten digits back through a narrow layer",
+    formula: "prediction = W₂·activation(W₁·x + b₁) + b₂;  error = √(Σ (prediction − x)²/Σ (x − mean)²) on 360 test images,\n\
+              at every tenth step: steps to a target are counted in tens",
+    source: "Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks",
 }
 
 impl Entry for DigitsAutoencoder {
@@ -79,11 +65,7 @@ impl Entry for DigitsAutoencoder {
     }
 }
 
-impl<F: Float> Fuse<F> for DigitsAutoencoder {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for DigitsAutoencoder {}
 
 struct OnTensors {
     model: DigitsAutoencoder,

@@ -1,57 +1,43 @@
 use losses::{Loss, Targets};
 use numeric::Float;
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::minibatches::Minibatches;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Draw, Entry, Fuse, Losses, require};
 
-/// A multilayer perceptron that reads handwritten digits.
-///
-/// ```text
-/// logits = W₂·σ(W₁·x + b₁) + b₂,  σ the activation,  x: 64 pixels scaled to [0, 1]
-/// loss  = mean over the minibatch of ℓ(logits, class), or over the ten outputs of ℓ(logits, one-hot)
-/// error = share of the 360 test images in which another logit is as large as the class's
-/// start: as `torch.nn.Linear`, U(−1/√fan-in, 1/√fan-in), for each seed
-/// ```
-/// 1437 images to train on and 360 to test on, split once for all seeds. Minibatches go through a new
-/// permutation of the training images every epoch, drawn for each seed. The error is evaluated at every
-/// tenth step and at the last, so that steps to a target are counted in tens; curves have the error of every recorded
-/// step.
-///
-/// Data: Alpaydin & Kaynak 1998, “Optical Recognition of Handwritten Digits” (the test set of it).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DigitsMlp {
-    /// Units in the hidden layer.
-    pub hidden: usize,
-    /// Images in a minibatch.
-    pub batch: usize,
-    /// What the hidden units do; `identity` makes it a deep linear network.
-    pub activation: Activation,
-}
-
-impl Default for DigitsMlp {
-    fn default() -> Self {
-        Self { hidden: 32, batch: 64, activation: Activation::Relu }
+options! {
+    /// A multilayer perceptron that reads handwritten digits.
+    ///
+    /// ```text
+    /// logits = W₂·σ(W₁·x + b₁) + b₂,  σ the activation,  x: 64 pixels scaled to [0, 1]
+    /// loss  = mean over the minibatch of ℓ(logits, class), or over the ten outputs of ℓ(logits, one-hot)
+    /// error = share of the 360 test images in which another logit is as large as the class's
+    /// start: as `torch.nn.Linear`, U(−1/√fan-in, 1/√fan-in), for each seed
+    /// ```
+    /// 1437 images to train on and 360 to test on, split once for all seeds. Minibatches go through a new
+    /// permutation of the training images every epoch, drawn for each seed. The error is evaluated at every
+    /// tenth step and at the last, so that steps to a target are counted in tens; curves have the error of every recorded
+    /// step.
+    ///
+    /// Data: Alpaydin & Kaynak 1998, “Optical Recognition of Handwritten Digits” (the test set of it).
+    pub struct DigitsMlp {
+        /// Units in the hidden layer.
+        pub hidden: usize = 32,
+        /// Images in a minibatch.
+        pub batch: usize = 64,
+        /// What the hidden units do; `identity` makes it a deep linear network.
+        pub activation: Activation = Activation::Relu,
     }
+    summary: "a multilayer perceptron that reads handwritten digits, in minibatches",
+    formula: "logits = W₂·activation(W₁·x + b₁) + b₂;  error = error rate on 360 test images, at every tenth step:\n\
+              steps to a target are counted in tens",
+    source: "Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits",
 }
 
 const CLASSES: usize = 10;
-
-impl Described for DigitsMlp {
-    fn info(&self) -> Info {
-        Info {
-            summary: "a multilayer perceptron that reads handwritten digits, in minibatches",
-            formula: "logits = W₂·activation(W₁·x + b₁) + b₂;  error = error rate on 360 test images, at every tenth step:\n\
-                      steps to a target are counted in tens",
-            source: "Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits",
-        }
-    }
-}
 
 impl Entry for DigitsMlp {
     fn check(&self) -> Result<(), String> {
@@ -81,11 +67,7 @@ impl Entry for DigitsMlp {
     }
 }
 
-impl<F: Float> Fuse<F> for DigitsMlp {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for DigitsMlp {}
 
 struct OnTensors {
     model: DigitsMlp,

@@ -1,55 +1,41 @@
 use losses::Loss;
 use numeric::{Float, Stream};
-use registry::{Described, Info};
-use serde::{Deserialize, Serialize};
+use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Draw, Entry, Fuse, require};
+use crate::{Batch, Draw, Entry, Fuse, require};
 
-/// Two thin matrices whose product is to be a given one.
-///
-/// ```text
-/// prediction = U·Vᵀ,  U: rows × rank,  V: columns × rank
-/// loss  = mean over the entries of ℓ(U·Vᵀ, M)
-/// error = √ mean (U·Vᵀ − M)²
-/// M = A·Bᵀ/√rank with A, B ~ N(0, 1),  U, V start as spread·N(0, 1)   for each seed
-/// ```
-/// Not convex: 0 is a saddle, and any invertible matrix between U and V gives the same product. Under the mean
-/// square every minimum is a global one; a small spread makes a run dwell near the saddle.
-///
-/// Source: Srebro & Jaakkola 2003, “Weighted Low-Rank Approximations”; saddles: Ge, Lee & Ma 2016, “Matrix
-/// Completion Has No Spurious Local Minimum”.
-///
-/// Checked against: the same product in PyTorch 2.13, loss and gradient.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MatrixFactorisation {
-    /// Rows of the matrix.
-    pub rows: usize,
-    /// Columns of the matrix.
-    pub columns: usize,
-    /// Its rank.
-    pub rank: usize,
-    /// The standard deviation of the start.
-    pub spread: f64,
-}
-
-impl Default for MatrixFactorisation {
-    fn default() -> Self {
-        Self { rows: 20, columns: 15, rank: 3, spread: 0.1 }
+options! {
+    /// Two thin matrices whose product is to be a given one.
+    ///
+    /// ```text
+    /// prediction = U·Vᵀ,  U: rows × rank,  V: columns × rank
+    /// loss  = mean over the entries of ℓ(U·Vᵀ, M)
+    /// error = √ mean (U·Vᵀ − M)²
+    /// M = A·Bᵀ/√rank with A, B ~ N(0, 1),  U, V start as spread·N(0, 1)   for each seed
+    /// ```
+    /// Not convex: 0 is a saddle, and any invertible matrix between U and V gives the same product. Under the mean
+    /// square every minimum is a global one; a small spread makes a run dwell near the saddle.
+    ///
+    /// Source: Srebro & Jaakkola 2003, “Weighted Low-Rank Approximations”; saddles: Ge, Lee & Ma 2016, “Matrix
+    /// Completion Has No Spurious Local Minimum”.
+    ///
+    /// Checked against: the same product in PyTorch 2.13, loss and gradient.
+    pub struct MatrixFactorisation {
+        /// Rows of the matrix.
+        pub rows: usize = 20,
+        /// Columns of the matrix.
+        pub columns: usize = 15,
+        /// Its rank.
+        pub rank: usize = 3,
+        /// The standard deviation of the start.
+        pub spread: f64 = 0.1,
     }
-}
-
-impl Described for MatrixFactorisation {
-    fn info(&self) -> Info {
-        Info {
-            summary: "two thin matrices whose product is to be a given one",
-            formula: "prediction = U·Vᵀ;  error = √ mean (U·Vᵀ − M)²",
-            source: "Srebro & Jaakkola 2003, Weighted Low-Rank Approximations",
-        }
-    }
+    summary: "two thin matrices whose product is to be a given one",
+    formula: "prediction = U·Vᵀ;  error = √ mean (U·Vᵀ − M)²",
+    source: "Srebro & Jaakkola 2003, Weighted Low-Rank Approximations",
 }
 
 impl MatrixFactorisation {
@@ -92,11 +78,7 @@ impl Entry for MatrixFactorisation {
     }
 }
 
-impl<F: Float> Fuse<F> for MatrixFactorisation {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for MatrixFactorisation {}
 
 /// The products `[lanes, rows, columns]` of factors.
 fn product(factors: &[Tensor]) -> Tensor {

@@ -1,36 +1,40 @@
 use losses::{Loss, Targets};
 use numeric::{Float, Stream};
-use registry::{Described, Info};
+use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::{Table, softmax_regression};
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Draw, Entry, Fuse, Losses, require};
 
-/// Softmax regression with a ridge: which of three kinds is an iris, or a wine.
-///
-/// ```text
-/// logits = W·x + b,  every column of x standardised
-/// loss  = mean ℓ(logits, class), or over the three outputs of ℓ(logits, one-hot),  + ½·ridge·Σ W²
-/// error = √ mean (logits − logits of the solution)²,  both less their mean over the classes, in nats
-/// start: W, b ~ U(−1/√columns, 1/√columns) for each seed, as `torch.nn.Linear` does
-/// ```
-/// `iris` has 150 flowers and four columns, `wine` 178 wines and thirteen. Their classes can be told apart all but
-/// perfectly, so that without a ridge there is no solution, or one far out. That of the cross-entropy is found by
-/// Newton's method to rounding; under another loss the error keeps the distance of that loss's minimiser.
-/// The same number added to all logits changes no probability, and no error.
-///
-/// Data: Fisher 1936, “The use of multiple measurements in taxonomic problems”; Aeberhard & Forina 1992, “Wine”.
-///
-/// Checked against: PyTorch 2.13, loss and gradient; scikit-learn's `LogisticRegression`, the solution.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SoftmaxRegression {
-    /// What is told apart.
-    pub data: ThreeClasses,
-    /// The weight of the squares of W.
-    pub ridge: f64,
+options! {
+    /// Softmax regression with a ridge: which of three kinds is an iris, or a wine.
+    ///
+    /// ```text
+    /// logits = W·x + b,  every column of x standardised
+    /// loss  = mean ℓ(logits, class), or over the three outputs of ℓ(logits, one-hot),  + ½·ridge·Σ W²
+    /// error = √ mean (logits − logits of the solution)²,  both less their mean over the classes, in nats
+    /// start: W, b ~ U(−1/√columns, 1/√columns) for each seed, as `torch.nn.Linear` does
+    /// ```
+    /// `iris` has 150 flowers and four columns, `wine` 178 wines and thirteen. Their classes can be told apart all but
+    /// perfectly, so that without a ridge there is no solution, or one far out. That of the cross-entropy is found by
+    /// Newton's method to rounding; under another loss the error keeps the distance of that loss's minimiser.
+    /// The same number added to all logits changes no probability, and no error.
+    ///
+    /// Data: Fisher 1936, “The use of multiple measurements in taxonomic problems”; Aeberhard & Forina 1992, “Wine”.
+    ///
+    /// Checked against: PyTorch 2.13, loss and gradient; scikit-learn's `LogisticRegression`, the solution.
+    pub struct SoftmaxRegression {
+        /// What is told apart.
+        pub data: ThreeClasses = ThreeClasses::Iris,
+        /// The weight of the squares of W.
+        pub ridge: f64 = 0.01,
+    }
+    summary: "softmax regression with a ridge: which of three kinds is an iris, or a wine",
+    formula: "logits = W·x + b;  loss + ½·ridge·Σ W²;  error = √ mean (logits − logits of the solution)²",
+    source:
+        "Fisher 1936, The use of multiple measurements in taxonomic problems; Aeberhard & Forina 1992, Wine",
 }
 
 /// A data set of three classes.
@@ -44,23 +48,7 @@ pub enum ThreeClasses {
     Wine,
 }
 
-impl Default for SoftmaxRegression {
-    fn default() -> Self {
-        Self { data: ThreeClasses::Iris, ridge: 0.01 }
-    }
-}
-
 const CLASSES: usize = 3;
-
-impl Described for SoftmaxRegression {
-    fn info(&self) -> Info {
-        Info {
-            summary: "softmax regression with a ridge: which of three kinds is an iris, or a wine",
-            formula: "logits = W·x + b;  loss + ½·ridge·Σ W²;  error = √ mean (logits − logits of the solution)²",
-            source: "Fisher 1936, The use of multiple measurements in taxonomic problems; Aeberhard & Forina 1992, Wine",
-        }
-    }
-}
 
 impl Entry for SoftmaxRegression {
     fn check(&self) -> Result<(), String> {
@@ -81,11 +69,7 @@ impl Entry for SoftmaxRegression {
     }
 }
 
-impl<F: Float> Fuse<F> for SoftmaxRegression {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for SoftmaxRegression {}
 
 struct OnTensors {
     ridge: f64,

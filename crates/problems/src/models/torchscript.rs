@@ -9,7 +9,7 @@ use tch::{Device, Kind};
 use crate::dataset::{Dataset, FORMATS, Names, Source, format_of};
 use crate::module::{OnModules, Sources};
 use crate::supervised::Supervised;
-use crate::{Batch, Batching, Block, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Entry, Fuse, Losses, require};
 
 /// A model of your own, exported from PyTorch as a TorchScript module, on data of your own.
 ///
@@ -212,8 +212,4 @@ impl Entry for TorchScript {
     }
 }
 
-impl<F: Float> Fuse<F> for TorchScript {
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
-        None
-    }
-}
+impl<F: Float> Fuse<F> for TorchScript {}
