@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// The squared error, weighted where the prediction is above the target.
@@ -41,6 +41,6 @@ impl Elementwise for Asymmetric {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("scale", self.scale)
+        check::above_zero("scale", self.scale)
     }
 }

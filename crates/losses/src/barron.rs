@@ -2,7 +2,7 @@ use numeric::Real;
 use registry::options;
 
 use crate::stable::{FAR, Residual};
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// A family of robust losses with one shape parameter.
@@ -77,8 +77,8 @@ impl Elementwise for Barron {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::finite("alpha", self.alpha)?;
-        options::above_zero("c", self.c)
+        check::finite("alpha", self.alpha)?;
+        check::above_zero("c", self.c)
     }
 }
 

@@ -2,7 +2,7 @@ use numeric::Real;
 use registry::options;
 
 use crate::stable::Residual;
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// A loss that grows like a logarithm: outliers pull ever less.
@@ -43,6 +43,6 @@ impl Elementwise for Cauchy {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("c", self.c)
+        check::above_zero("c", self.c)
     }
 }

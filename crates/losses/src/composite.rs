@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
 use crate::{
-    Entry, File, Files, Fuse, Kernel, L1, Lanes, Loss, Mse, Replicas, Targets, Term, mean_of_lanes, options,
+    Entry, File, Files, Fuse, Kernel, L1, Lanes, Loss, Mse, Replicas, Targets, Term, check, mean_of_lanes,
 };
 
 options! {
@@ -93,7 +93,7 @@ impl Entry for Composite {
         }
         for (index, term) in self.terms.iter().enumerate() {
             let place = |message| format!("term {}: {message}", index + 1);
-            options::finite("weight", term.weight).map_err(place)?;
+            check::finite("weight", term.weight).map_err(place)?;
             term.loss.check().map_err(place)?;
             if term.loss.targets() != self.targets() {
                 let [own, first] = [&term.loss, &self.terms[0].loss].map(Loss::label);

@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Kind, Tensor};
 
-use crate::{Entry, Fuse, Targets, options};
+use crate::{Entry, Fuse, Targets, check};
 
 options! {
     /// The cross-entropy of class probabilities that are given as logits.
@@ -46,7 +46,7 @@ impl Entry for CrossEntropy {
         Targets::Classes
     }
     fn check(&self) -> Result<(), String> {
-        options::share("label_smoothing", self.label_smoothing)
+        check::share("label_smoothing", self.label_smoothing)
     }
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         let mut outer = prediction.size();

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options, stable::positive_part};
+use crate::{Elementwise, check, stable::positive_part};
 
 options! {
     /// The squared error beyond a zone in which nothing counts.
@@ -39,6 +39,6 @@ impl Elementwise for DeadZone {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::not_below_zero("width", self.width)
+        check::not_below_zero("width", self.width)
     }
 }

@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Lanes, Targets, options};
+use crate::{Entry, Fuse, Lanes, Targets, check};
 
 options! {
     /// How little two sets overlap, the one given by logits of membership.
@@ -44,7 +44,7 @@ impl Entry for Dice {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("smooth", self.smooth)
+        check::above_zero("smooth", self.smooth)
     }
 
     /// One number for all elements.

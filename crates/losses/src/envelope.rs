@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::spectral::{check_windows, hop_of};
-use crate::{Entry, Fuse, Targets, options};
+use crate::{Entry, Fuse, Targets, check};
 
 options! {
     /// The distance of two waveforms in their temporal envelopes.
@@ -52,7 +52,7 @@ impl Entry for Envelope {
 
     fn check(&self) -> Result<(), String> {
         check_windows(&self.windows, self.hop)?;
-        options::above_zero("eps", self.eps)
+        check::above_zero("eps", self.eps)
     }
 
     /// A value for each frame is averaged: what comes back has all dimensions but the last.

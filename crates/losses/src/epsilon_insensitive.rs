@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options, stable::positive_part};
+use crate::{Elementwise, check, stable::positive_part};
 
 options! {
     /// The absolute error beyond a margin; nothing within it.
@@ -39,6 +39,6 @@ impl Elementwise for EpsilonInsensitive {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::not_below_zero("epsilon", self.epsilon)
+        check::not_below_zero("epsilon", self.epsilon)
     }
 }

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// The squared error, weighted by its side.
@@ -42,6 +42,6 @@ impl Elementwise for Expectile {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::between_0_and_1("expectile", self.expectile)
+        check::between_0_and_1("expectile", self.expectile)
     }
 }

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// Binary cross-entropy that cares less for what is already told right.
@@ -48,7 +48,7 @@ impl Elementwise for Focal {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::between_0_and_1("alpha", self.alpha)?;
-        options::not_below_zero("gamma", self.gamma)
+        check::between_0_and_1("alpha", self.alpha)?;
+        check::not_below_zero("gamma", self.gamma)
     }
 }

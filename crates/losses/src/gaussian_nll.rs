@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// The negative log-likelihood of a normal distribution around the prediction.
@@ -41,6 +41,6 @@ impl Elementwise for GaussianNll {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("variance", self.variance)
+        check::above_zero("variance", self.variance)
     }
 }

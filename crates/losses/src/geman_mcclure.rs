@@ -2,7 +2,7 @@ use numeric::Real;
 use registry::options;
 
 use crate::stable::{FAR, Residual};
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// A loss that is bounded: outliers pull like 1/|d|³.
@@ -49,6 +49,6 @@ impl Elementwise for GemanMcclure {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("c", self.c)
+        check::above_zero("c", self.c)
     }
 }

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// The squared error near the target, the absolute error far from it.
@@ -39,6 +39,6 @@ impl Elementwise for Huber {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("delta", self.delta)
+        check::above_zero("delta", self.delta)
     }
 }

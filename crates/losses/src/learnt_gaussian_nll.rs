@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Lanes, Targets, mean_of_lanes, options};
+use crate::{Entry, Fuse, Lanes, Targets, check, mean_of_lanes};
 
 options! {
     /// The negative log-likelihood of a normal distribution whose variance is learnt from the residuals.
@@ -45,7 +45,7 @@ impl Entry for LearntGaussianNll {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("least", self.least)
+        check::above_zero("least", self.least)
     }
 
     /// One number for all elements.

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options, stable::exp_minus_line};
+use crate::{Elementwise, check, stable::exp_minus_line};
 
 options! {
     /// Linear on one side of the target, exponential on the other.
@@ -44,7 +44,7 @@ impl Elementwise for Linex {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::not_zero("a", self.a)?;
-        options::above_zero("b", self.b)
+        check::not_zero("a", self.a)?;
+        check::above_zero("b", self.b)
     }
 }

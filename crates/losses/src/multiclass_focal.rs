@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::{Entry, Fuse, Targets, options};
+use crate::{Entry, Fuse, Targets, check};
 
 options! {
     /// Cross-entropy of many classes that cares less for what is already told right.
@@ -46,7 +46,7 @@ impl Entry for MulticlassFocal {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::not_below_zero("gamma", self.gamma)
+        check::not_below_zero("gamma", self.gamma)
     }
 
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// The absolute error, with a slope a thousand times smaller beyond a threshold.
@@ -43,8 +43,8 @@ impl Elementwise for Plateau {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("edge", self.edge)?;
-        options::finite("slope", self.slope)?;
-        options::finite("level", self.level)
+        check::above_zero("edge", self.edge)?;
+        check::finite("slope", self.slope)?;
+        check::finite("level", self.level)
     }
 }

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// A weak squared error plus a signed linear term.
@@ -42,7 +42,7 @@ impl Elementwise for PoorlyConditioned {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::finite("quadratic", self.quadratic)?;
-        options::finite("linear", self.linear)
+        check::finite("quadratic", self.quadratic)?;
+        check::finite("linear", self.linear)
     }
 }

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options, stable::guarded};
+use crate::{Elementwise, check, stable::guarded};
 
 options! {
     /// The absolute error to a power.
@@ -41,6 +41,6 @@ impl Elementwise for Power {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("exponent", self.exponent)
+        check::above_zero("exponent", self.exponent)
     }
 }

@@ -2,7 +2,7 @@ use numeric::Real;
 use registry::options;
 
 use crate::stable::Residual;
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// A smooth Huber loss: a parabola that bends into two straight lines.
@@ -47,7 +47,7 @@ impl Elementwise for PseudoHuber {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("delta", self.delta)
+        check::above_zero("delta", self.delta)
     }
 }
 

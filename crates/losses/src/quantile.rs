@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// The quantile loss, also called pinball loss: the absolute error, weighted by its side.
@@ -44,6 +44,6 @@ impl Elementwise for Quantile {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::between_0_and_1("quantile", self.quantile)
+        check::between_0_and_1("quantile", self.quantile)
     }
 }

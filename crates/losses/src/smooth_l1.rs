@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// The squared error near the target, the absolute error far from it, with slope 1 there.
@@ -41,6 +41,6 @@ impl Elementwise for SmoothL1 {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("beta", self.beta)
+        check::above_zero("beta", self.beta)
     }
 }

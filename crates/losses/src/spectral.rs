@@ -3,7 +3,7 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Lanes, Targets, options};
+use crate::{Entry, Fuse, Lanes, Targets, check};
 
 options! {
     /// The distance of two waveforms in the magnitudes of their spectra, at several resolutions.
@@ -77,7 +77,7 @@ pub(crate) fn check_windows(windows: &[i64], hop: f64) -> Result<(), String> {
     if let Some(window) = windows.iter().find(|window| !(2..=MOST).contains(*window)) {
         return Err(format!("`windows` must be from 2 to {MOST} samples, and one is {window}"));
     }
-    options::above_zero("hop", hop)?;
+    check::above_zero("hop", hop)?;
     if hop > 1.0 { Err(format!("`hop` must be at most 1, and is {hop}")) } else { Ok(()) }
 }
 
@@ -93,9 +93,9 @@ impl Entry for Spectral {
 
     fn check(&self) -> Result<(), String> {
         check_windows(&self.windows, self.hop)?;
-        options::finite("log_weight", self.log_weight)?;
-        options::above_zero("eps", self.eps)?;
-        options::above_zero("sample_rate", self.sample_rate)
+        check::finite("log_weight", self.log_weight)?;
+        check::above_zero("eps", self.eps)?;
+        check::above_zero("sample_rate", self.sample_rate)
     }
 
     /// A value for each waveform: all dimensions but the last.

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
 use crate::stable::guarded;
-use crate::{Entry, File, Files, Fuse, Kernel, Lanes, Loss, Mse, Replicas, Targets, options};
+use crate::{Entry, File, Files, Fuse, Kernel, Lanes, Loss, Mse, Replicas, Targets, check};
 
 options! {
     /// Any loss, transformed: on a logarithmic scale, its root, its power.
@@ -110,9 +110,9 @@ impl Entry for Transformed {
 
     fn check(&self) -> Result<(), String> {
         match self.by {
-            Transform::Scale(factor) => options::finite("scale", factor)?,
-            Transform::Power(exponent) => options::above_zero("power", exponent)?,
-            Transform::Shift(shift) => options::finite("shift", shift)?,
+            Transform::Scale(factor) => check::finite("scale", factor)?,
+            Transform::Power(exponent) => check::above_zero("power", exponent)?,
+            Transform::Shift(shift) => check::finite("shift", shift)?,
             Transform::Even | Transform::Folded if self.targets() == Targets::Classes => {
                 return Err("`by` even or folded needs a loss of values: classes have no residual".into());
             }

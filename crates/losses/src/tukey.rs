@@ -2,7 +2,7 @@ use numeric::Real;
 use registry::options;
 
 use crate::stable::Residual;
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// A loss that is constant beyond a distance: outliers have no pull at all (the biweight).
@@ -47,6 +47,6 @@ impl Elementwise for Tukey {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("c", self.c)
+        check::above_zero("c", self.c)
     }
 }

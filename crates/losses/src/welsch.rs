@@ -2,7 +2,7 @@ use numeric::Real;
 use registry::options;
 
 use crate::stable::Residual;
-use crate::{Elementwise, options};
+use crate::{Elementwise, check};
 
 options! {
     /// A loss whose pull on outliers dies away like a Gaussian.
@@ -47,6 +47,6 @@ impl Elementwise for Welsch {
     }
 
     fn check(&self) -> Result<(), String> {
-        options::above_zero("c", self.c)
+        check::above_zero("c", self.c)
     }
 }
