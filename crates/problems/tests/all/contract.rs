@@ -19,7 +19,7 @@ fn read(toml: &str) -> Problem {
 }
 
 /// Problem, option, values out of its range, values at the ends of it.
-const RANGES: [(&str, &str, &[&str], &[&str]); 51] = [
+const RANGES: [(&str, &str, &[&str], &[&str]); 52] = [
     ("direct_fit", "dim", &["0", "1000001"], &["1", "1000000"]),
     ("direct_fit", "spread", &["0.0", "-1.0", "nan", "inf"], &["1e-300"]),
     ("line_fit", "slope", &["nan", "inf", "-inf"], &["0", "-1e10"]),
@@ -56,6 +56,7 @@ const RANGES: [(&str, &str, &[&str], &[&str]); 51] = [
     ("digits_autoencoder", "hidden", &["0", "4097"], &["1", "4096"]),
     ("digits_autoencoder", "batch", &["0", "1438"], &["1", "1437"]),
     ("softmax_regression", "ridge", &["0.00009", "101", "nan"], &["1e-4", "100"]),
+    ("free_fit", "noise", &["-0.1", "nan", "inf"], &["0"]),
     ("noisy", "gaussian", &["-0.1", "nan", "inf"], &["0"]),
     ("noisy", "heavy_tailed", &["-0.1", "nan", "inf"], &["0"]),
     ("noisy", "sparse", &["-0.1", "nan", "inf"], &["0"]),
@@ -91,6 +92,23 @@ fn options_out_of_range_are_refused_by_name_and_value() {
 }
 
 #[test]
+fn numbers_of_a_free_fit_are_checked() {
+    for (options, message) in [
+        ("start = []", "`start`: the list is empty"),
+        ("target = { normal = { std = -1 } }", "`target`: `std` must be 0 or above, and is -1"),
+        ("target = { uniform = { from = 2, to = 1 } }", "`target`: `from` is 2 and `to` is 1"),
+        (
+            "start = { array = { values = [1, 2], shape = [3] } }",
+            "`start`: `shape` [3] holds 3 numbers, and there are 2",
+        ),
+        ("start = { offset = { offset = 1 } }", "`start`: an offset must be numbers of its own"),
+    ] {
+        let said = read(&format!("problem = {{ free_fit = {{ {options} }} }}")).check().unwrap_err();
+        assert!(said.starts_with(message), "{said}");
+    }
+}
+
+#[test]
 fn noise_can_not_be_had_twice_or_in_a_module() {
     for (inner, message) in [
         ("{ noisy = {} }", "`problem` is noisy itself"),
@@ -108,7 +126,10 @@ fn every_option_has_a_range_or_is_a_switch() {
         for (option, value) in problem.options().as_object().unwrap() {
             let known = RANGES.iter().any(|(name, range, ..)| *name == problem.name() && range == option);
             assert!(
-                known || value.is_boolean() || ["problem", "activation", "data"].contains(&option.as_str()),
+                known
+                    || value.is_boolean()
+                    || ["problem", "activation", "data", "start", "target", "readout", "sees"]
+                        .contains(&option.as_str()),
                 "{} says nothing about {option}",
                 problem.name()
             );

@@ -118,7 +118,7 @@ fn the_questions_losses_have_their_published_figures() {
 
     let asymmetric = answer("diagnose-asymmetric");
     let evidence = asymmetric["findings"][0]["evidence"].as_str().unwrap();
-    for figure in ["5 times", "off by -0.636 σ", "is fitted with 1.35, by squares with 2.11"] {
+    for figure in ["5 times", "off by -0.636 σ", "is fitted with 1.52, by squares with 2.08"] {
         assert!(evidence.contains(figure), "{evidence}");
     }
     assert_eq!(asymmetric["slows_descent"], false);
