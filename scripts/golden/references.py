@@ -280,7 +280,7 @@ class WeakWolfe:
     graph, problems, rising, constant, tolerance = False, None, False, False, None
 
     def __init__(self, history=100, **search):
-        self.label = call("the published algorithms in NumPy", {"history": history} | search if search else {})
+        self.label = "the published algorithms in NumPy"
         self.history, self.search = history, search
 
     def make(self, parameters, rate):

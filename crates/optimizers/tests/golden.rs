@@ -244,6 +244,7 @@ fn optimizers_follow_their_references_in_single_precision() {
             "soap" if case.problem == "quadratic" => f64::INFINITY,
             // And a search ends where the loss has fallen enough, which rounding may tell otherwise.
             "soap" | "nonlinear_cg" => 0.2,
+            "lbfgs" if case.options.get("line_search").is_some() => 0.2,
             _ => 1e-3,
         }
     }
