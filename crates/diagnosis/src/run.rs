@@ -6,6 +6,7 @@ use optimizers::{Lbfgs, LineSearch, Optimizer, Schedule};
 use records::{Dtype, Engine, Role};
 use tch::Kind;
 
+use crate::spectrum::dot;
 use config::plan::{Lane, Settings};
 use engine::{Evaluator, Fast, LaneResult, Observed, Observer, Training, Until};
 
@@ -82,7 +83,7 @@ fn on_engine(
         optimizer: &way.optimizer,
         schedule: &way.schedule,
         lanes: &lanes,
-        start: &|_, element| Some(way.start[element]),
+        start: Some(&|_, element| Some(way.start[element])),
         settings,
         engine: if fused { Engine::Fused } else { Engine::Libtorch },
         frozen,
@@ -151,7 +152,6 @@ impl Trajectory {
     fn turn(&mut self, point: &[f64]) {
         let update: Vec<f64> = point.iter().zip(&self.last).map(|(p, b)| p - b).collect();
         self.last = point.to_vec();
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         if !self.before.is_empty() {
             let size = (dot(&update, &update) * dot(&self.before, &self.before)).sqrt();
             let cosine = dot(&update, &self.before) / size;

@@ -1,5 +1,15 @@
 //! Eigenvalues of a matrix that is known by its products alone.
 
+/// ⟨a, b⟩
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// ‖a‖
+pub(crate) fn norm(a: &[f64]) -> f64 {
+    dot(a, a).sqrt()
+}
+
 /// Ritz values, each with its share of the vector that the iteration started with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spectrum {
@@ -21,8 +31,6 @@ pub fn lanczos(
     steps: usize,
     mut product: impl FnMut(&[f64]) -> Option<Vec<f64>>,
 ) -> Option<Spectrum> {
-    let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
     let length = norm(start);
     if !(length > 0.0 && length.is_finite()) {
         return Some(Spectrum::default());

@@ -107,10 +107,12 @@ fn run_block<F: Float>(
     let mut block = block_of::<F>(training.objective, lanes);
     let (elements, chunks) = (block.elements(), rows::chunks(lanes.len()));
     let mut start = block.start();
-    for lane in 0..lanes.len() {
-        for element in 0..elements {
-            if let Some(value) = (training.start)(first + lane, element) {
-                start[lane / LANES * elements + element][lane % LANES] = F::from_f64(value);
+    if let Some(elsewhere) = training.start {
+        for lane in 0..lanes.len() {
+            for element in 0..elements {
+                if let Some(value) = elsewhere(first + lane, element) {
+                    start[lane / LANES * elements + element][lane % LANES] = F::from_f64(value);
+                }
             }
         }
     }

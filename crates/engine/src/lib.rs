@@ -31,6 +31,9 @@ pub use terms::Share;
 /// used.
 pub const BUILD: &str = env!("OPTBENCH_BUILD");
 
+/// Where lanes start, by lane and element; `None` leaves an element where the lane's seed says.
+pub type Start<'a> = dyn Fn(usize, usize) -> Option<f64> + Sync + 'a;
+
 /// What is trained, by what, from where, and until when.
 #[derive(Clone, Copy)]
 pub struct Training<'a> {
@@ -42,8 +45,8 @@ pub struct Training<'a> {
     pub schedule: &'a Schedule,
     /// Learning rates and seeds.
     pub lanes: &'a [Lane],
-    /// Where lanes start, by lane and element, if not where their seeds say.
-    pub start: &'a (dyn Fn(usize, usize) -> Option<f64> + Sync),
+    /// Where lanes start, if not where their seeds say.
+    pub start: Option<&'a Start<'a>>,
     /// Budget, targets and recording.
     pub settings: &'a Settings,
     /// What runs it.
@@ -128,7 +131,7 @@ fn train<T>(batch: &Batch, with: impl FnOnce(Training) -> T) -> T {
         optimizer: &batch.optimizer,
         schedule: &batch.schedule,
         lanes: &batch.lanes,
-        start: &|_, _| None,
+        start: None,
         settings: &batch.settings,
         engine: batch.engine,
         frozen: false,
@@ -159,8 +162,8 @@ pub fn follow(batch: &Batch, watch: &mut dyn FnMut(&[f64])) {
 /// Runs a batch with lanes that start, by lane and element, where `start` says, or, if it doesn't, where their seeds say;
 /// with the parameters that every lane ended at.
 #[must_use]
-pub fn run_from(batch: &Batch, start: &(dyn Fn(usize, usize) -> Option<f64> + Sync)) -> Vec<LaneResult> {
-    train(batch, |training| Training { start, ends: true, ..training }.run(None))
+pub fn run_from(batch: &Batch, start: &Start) -> Vec<LaneResult> {
+    train(batch, |training| Training { start: Some(start), ends: true, ..training }.run(None))
 }
 
 /// The learning rates of a block of lanes, step by step.

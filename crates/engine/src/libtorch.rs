@@ -50,7 +50,10 @@ fn run_group<F: Float>(training: &Training, first: usize, mut observer: Observer
     let mut problem = training.objective.tensors(&seeds, F::KIND);
     let mut parameters: Vec<Tensor> =
         problem.start().into_iter().map(|start| start.set_requires_grad(true)).collect();
-    move_to::<F>(&mut parameters, lanes, |lane, element| (training.start)(first + lane, element));
+    if let Some(start) = training.start {
+        move_to::<F>(&mut parameters, lanes, |lane, element| start(first + lane, element));
+    }
+    problem.set_training(true);
     let start: Vec<Tensor> = parameters.iter().map(|p| p.detach().copy()).collect();
     let mut update = Update::<F>::new(optimizer, lanes, &parameters);
     let base = training.lanes.iter().map(|lane| lane.lr).collect();
@@ -68,7 +71,6 @@ fn run_group<F: Float>(training: &Training, first: usize, mut observer: Observer
     let mut loss_rows;
     loop {
         let draw = training.draw(step);
-        problem.set_training(true);
         let loss = problem.loss(draw, &parameters);
         let losses: Vec<f64> = Vec::try_from(loss.to_kind(Kind::Double)).expect("a loss for each lane");
         assert_eq!(losses.len(), lanes, "the loss must be one number for each lane");
@@ -171,10 +173,12 @@ fn error_rows<F: Float>(
     parameters: &[Tensor],
 ) -> Vec<Row<F>> {
     problem.set_training(false);
-    to_rows(&match update.answer(parameters) {
+    let errors = match update.answer(parameters) {
         Some(answer) => problem.error(&answer),
         None => problem.error(parameters),
-    })
+    };
+    problem.set_training(true);
+    to_rows(&errors)
 }
 
 /// The parameters of a lane, one tensor after the other.

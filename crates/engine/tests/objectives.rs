@@ -29,7 +29,7 @@ fn train(objective: &dyn Objective, optimizer: &str, rates: &[f64], steps: u64) 
         optimizer: &Optimizer::named(optimizer).unwrap(),
         schedule: &Schedule::named("constant").unwrap(),
         lanes: &lanes,
-        start: &|_, _| None,
+        start: None,
         settings: &settings,
         engine: Engine::Libtorch,
         frozen: false,

@@ -9,6 +9,7 @@ use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::config::limits::MOST_JOBS;
 use crate::config::{self, Config};
 use crate::plan::Plan;
 use crate::terminal::wrong;
@@ -39,9 +40,6 @@ pub(crate) struct NoJobs {
     value: String,
 }
 
-/// The most worker threads.
-const MOST_JOBS: u16 = 1024;
-
 impl Place {
     /// How many threads to work with, where the config asks for so many.
     pub(crate) fn jobs(&self, config: Option<usize>) -> Result<usize, NoJobs> {
@@ -51,11 +49,11 @@ impl Place {
         for variable in ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"] {
             let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else { continue };
             let cores = value.to_str().and_then(|value| value.trim().parse::<u16>().ok());
-            return match cores.filter(|cores| (1..=MOST_JOBS).contains(cores)) {
+            return match cores.filter(|cores| (1..=MOST_JOBS).contains(&u64::from(*cores))) {
                 Some(cores) => Ok(cores.into()),
                 None => Err(NoJobs { variable, value: value.to_string_lossy().into_owned() }),
             };
         }
-        Ok(available_parallelism().map_or(1, NonZero::get).min(MOST_JOBS.into()))
+        Ok(available_parallelism().map_or(1, NonZero::get).min(MOST_JOBS as usize))
     }
 }

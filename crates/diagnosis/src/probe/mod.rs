@@ -17,6 +17,7 @@ use problems::Draw;
 use super::line::line_fit;
 use super::run::{Rules, Trajectory};
 use super::setup::{Setup, own_way};
+use super::spectrum::{dot, norm};
 use config::diagnose::Case;
 use engine::{LaneResult, Until};
 
@@ -116,14 +117,6 @@ pub(super) fn along(setup: &Setup, share: f64) -> Vec<f64> {
 
 fn displacement(setup: &Setup) -> Vec<f64> {
     setup.exact.start.iter().zip(&setup.star.point).map(|(s, p)| s - p).collect()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn norm(a: &[f64]) -> f64 {
-    dot(a, a).sqrt()
 }
 
 /// At most so many parameters, evenly among all.

@@ -137,8 +137,9 @@ impl<F: Float> Block<F> for Fused<F> {
     }
 }
 
+/// Σ (a − b)² over the elements of each chunk, for every lane.
 #[inline(always)]
-fn squares<F: Float>(elements: usize, a: &[Row<F>], b: &[Row<F>], sums: &mut [Row<F>]) {
+pub(super) fn squares<F: Float>(elements: usize, a: &[Row<F>], b: &[Row<F>], sums: &mut [Row<F>]) {
     for (chunk, sum) in sums.iter_mut().enumerate() {
         let own = chunk * elements..(chunk + 1) * elements;
         let (a, b) = (&a[own.clone()], &b[own]);

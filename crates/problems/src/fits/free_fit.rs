@@ -1,11 +1,12 @@
 use std::rc::Rc;
 
 use losses::{File, Files, Kernel, Loss, Replicas, Targets};
-use numeric::{Float, LANES, Row, Rows, Stream, rows, vectorize};
+use numeric::{Float, LANES, Row, Rows, Stream, vectorize};
 use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use crate::fits::direct_fit::squares;
 use crate::linear::{draws, lane_rows};
 use crate::supervised::{Model, Supervised};
 use crate::values::{Array, Draws, Normal, Values};
@@ -150,9 +151,14 @@ struct Drawn {
 }
 
 impl FreeFit {
-    fn draw(&self, seed: u64, kind: Kind) -> Result<Drawn, String> {
+    /// Start and target of a seed.
+    fn numbers(&self, seed: u64) -> Result<[Array; 2], String> {
         let target = self.target.target(seed)?;
-        let start = self.start.start(&target, seed)?;
+        Ok([self.start.start(&target, seed)?, target])
+    }
+
+    fn draw(&self, seed: u64, kind: Kind) -> Result<Drawn, String> {
+        let [start, target] = self.numbers(seed)?;
         let readout = match &self.readout {
             Readout::Product | Readout::First => start.shape[..start.shape.len().max(1) - 1].to_vec(),
             Readout::TorchScript(exported) => {
@@ -192,23 +198,22 @@ impl FreeFit {
         numbers.map_err(|error| error.to_string())
     }
 
-    /// What is added to the targets at a step.
-    fn noise(&self, seed: u64, step: u64, count: usize) -> Vec<f64> {
-        let mut stream = Stream::new("diagnose: noise", &[seed, step]);
-        (0..count).map(|_| self.noise * stream.normal()).collect()
-    }
-
-    /// The noise of a draw, if it has any.
-    fn noise_of(&self, seed: u64, draw: Draw, count: usize) -> Option<Vec<f64>> {
-        match draw {
-            Draw::Step(step) if self.noise > 0.0 => Some(self.noise(seed, step, count)),
-            _ => None,
-        }
+    /// What a draw adds to the targets of several seeds, if anything; each seed's is drawn once.
+    fn noise(&self, seeds: &[u64], draw: Draw, count: usize) -> Option<Vec<Rc<Vec<f64>>>> {
+        let Draw::Step(step) = draw else { return None };
+        let of = |seed| {
+            let mut stream = Stream::new("diagnose: noise", &[seed, step]);
+            (0..count).map(|_| self.noise * stream.normal()).collect()
+        };
+        (self.noise > 0.0).then(|| draws(seeds, of))
     }
 }
 
 impl Entry for FreeFit {
     fn check(&self) -> Result<(), String> {
+        if matches!(self.target, Values::Draws(Draws::Offset(_))) {
+            return Err("`target` can't be an offset from itself: give `start` the offset".into());
+        }
         for (name, values) in [("start", &self.start), ("target", &self.target)] {
             if let Some(fault) = values.fault() {
                 return Err(format!("`{name}`: {fault}"));
@@ -241,7 +246,7 @@ impl Entry for FreeFit {
     }
 
     fn solutions(&self, seed: u64) -> Vec<Vec<f64>> {
-        let Ok(Drawn { start, target, .. }) = self.draw(seed, Kind::Double) else { return Vec::new() };
+        let Ok([start, target]) = self.numbers(seed) else { return Vec::new() };
         let outputs = *start.shape.last().unwrap_or(&1) as usize;
         let point = match self.readout {
             // What else a loss is told stays as it starts.
@@ -309,20 +314,15 @@ impl OnTensors {
         told: Targets,
         (kind, device): (Kind, Device),
     ) -> Result<Self, String> {
-        let drawn = draws(seeds, |seed| fit.draw(seed, kind));
-        let all = |part: fn(&Drawn) -> &Array, kind: Kind| -> Result<Tensor, String> {
-            let lane = |drawn: &Rc<Result<Drawn, String>>| match &**drawn {
-                Ok(drawn) => Ok(part(drawn).tensor(kind)),
-                Err(message) => Err(message.clone()),
-            };
-            let lanes = drawn.iter().map(lane).collect::<Result<Vec<Tensor>, String>>()?;
-            Ok(Tensor::stack(&lanes, 0).to_device(device))
+        let drawn = draws(seeds, |seed| fit.numbers(seed));
+        let drawn = drawn.iter().map(|lane| Result::as_ref(lane).map_err(Clone::clone));
+        let drawn: Vec<&[Array; 2]> = drawn.collect::<Result<_, String>>()?;
+        let all = |part: usize, kind: Kind| {
+            let lanes: Vec<Tensor> = drawn.iter().map(|numbers| numbers[part].tensor(kind)).collect();
+            Tensor::stack(&lanes, 0).to_device(device)
         };
         let classes = told == Targets::Classes;
-        let (start, target) = (
-            all(|drawn| &drawn.start, kind)?,
-            all(|drawn| &drawn.target, if classes { Kind::Int64 } else { kind })?,
-        );
+        let (start, target) = (all(0, kind), all(1, if classes { Kind::Int64 } else { kind }));
         let module = match &fit.readout {
             Readout::TorchScript(exported) => Some(Replicas::load(&exported.file, 1, (kind, device))?),
             _ => None,
@@ -366,10 +366,9 @@ impl Model for OnTensors {
         let seen =
             if self.fit.sees == Sees::Readout { self.read(prediction) } else { prediction.shallow_clone() };
         let count = self.target.numel() / self.seeds.len();
-        let noise = draws(&self.seeds, |seed| self.fit.noise_of(seed, draw, count).unwrap_or_default());
-        if noise[0].is_empty() {
+        let Some(noise) = self.fit.noise(&self.seeds, draw, count) else {
             return (seen, self.target.shallow_clone());
-        }
+        };
         let noise: Vec<f64> = noise.iter().flat_map(|noise| noise.to_vec()).collect();
         let noise = Tensor::from_slice(&noise).reshape(self.target.size()).to_kind(self.target.kind());
         (seen, &self.target + noise)
@@ -462,21 +461,18 @@ impl<F: Float> Fused<F> {
         }
     }
 
-    /// Puts the targets of a chunk, with the noise of the draw, where the loss is told them.
-    fn tell(&mut self, chunk: usize, draw: Draw) {
+    /// Puts the targets of a chunk with the noise of the draw where the loss is told them; whether there is noise.
+    fn disturb(&mut self, chunk: usize, draw: Draw) -> bool {
         let elements = self.told.len();
+        let own = chunk * LANES..self.seeds.len().min((chunk + 1) * LANES);
+        let Some(noise) = self.fit.noise(&self.seeds[own], draw, elements) else { return false };
         self.told.copy_from_slice(&self.target[chunk * elements..(chunk + 1) * elements]);
-        if self.fit.noise == 0.0 || !matches!(draw, Draw::Step(_)) {
-            return;
-        }
-        let own =
-            &self.seeds[(chunk * LANES).min(self.seeds.len())..((chunk + 1) * LANES).min(self.seeds.len())];
-        let noise = draws(own, |seed| self.fit.noise_of(seed, draw, elements).unwrap_or_default());
         for (lane, noise) in noise.iter().enumerate() {
             for (row, noise) in self.told.iter_mut().zip(&**noise) {
                 row[lane] = F::from_f64(row[lane].to_f64() + noise);
             }
         }
+        true
     }
 }
 
@@ -500,15 +496,16 @@ impl<F: Float> Block<F> for Fused<F> {
         let (elements, width) = (self.told.len(), self.width);
         let size = elements * width;
         for (chunk, p) in parameters.chunks_exact(size).enumerate() {
-            self.tell(chunk, draw);
+            let disturbed = self.disturb(chunk, draw);
             self.read(p);
             let truth = &self.target[chunk * elements..(chunk + 1) * elements];
+            let told = if disturbed { &*self.told } else { truth };
             let g = &mut gradient[chunk * size..(chunk + 1) * size];
             let value = std::slice::from_mut(&mut loss[chunk]);
             if self.fit.sees == Sees::Prediction {
-                self.loss.mean(elements, p, &self.told, g, value);
+                self.loss.mean(elements, p, told, g, value);
             } else {
-                self.loss.mean(elements, &self.seen, &self.told, &mut self.slope, value);
+                self.loss.mean(elements, &self.seen, told, &mut self.slope, value);
                 vectorize(
                     #[inline(always)]
                     || pull_back(width, &self.slope, &self.link, g),
@@ -516,7 +513,7 @@ impl<F: Float> Block<F> for Fused<F> {
             }
             vectorize(
                 #[inline(always)]
-                || measure[chunk] = squares(&self.seen, truth),
+                || squares(elements, &self.seen, truth, &mut measure[chunk..=chunk]),
             );
         }
     }
@@ -539,17 +536,4 @@ fn pull_back<F: Float>(width: usize, slope: &[Row<F>], link: &[Row<F>], gradient
             g[lane] = slope[lane] * link[lane];
         }
     }
-}
-
-/// Σ (a − b)², for every lane.
-#[inline(always)]
-fn squares<F: Float>(a: &[Row<F>], b: &[Row<F>]) -> Row<F> {
-    let mut total = rows::zero::<F>();
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            let d = a[lane] - b[lane];
-            total[lane] += d * d;
-        }
-    }
-    total
 }

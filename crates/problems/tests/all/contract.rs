@@ -102,6 +102,7 @@ fn numbers_of_a_free_fit_are_checked() {
             "`start`: `shape` [3] holds 3 numbers, and there are 2",
         ),
         ("start = { offset = { offset = 1 } }", "`start`: an offset must be numbers of its own"),
+        ("target = { offset = 1 }", "`target` can't be an offset from itself"),
     ] {
         let said = read(&format!("problem = {{ free_fit = {{ {options} }} }}")).check().unwrap_err();
         assert!(said.starts_with(message), "{said}");
