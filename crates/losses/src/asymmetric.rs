@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check};
+use crate::Elementwise;
 
 options! {
     /// The squared error, weighted where the prediction is above the target.
@@ -25,7 +25,7 @@ options! {
     /// ```
     pub struct Asymmetric {
         /// The weight of the squared error where the prediction is above the target.
-        pub scale: f64 = 5.0,
+        pub scale: f64 = 5.0 => above(0.0),
     }
     summary: "squared error, weighted where the prediction is too high",
     formula: "scale·d² for d > 0, d² for d ≤ 0",
@@ -38,9 +38,5 @@ impl Elementwise for Asymmetric {
         let d = prediction - target;
         let squared = d.clone().square();
         R::select(&d.at_most(0.0), squared.clone(), squared * self.scale)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("scale", self.scale)
     }
 }

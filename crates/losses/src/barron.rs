@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
+use crate::Elementwise;
 use crate::stable::{FAR, Residual};
-use crate::{Elementwise, check};
 
 options! {
     /// A family of robust losses with one shape parameter.
@@ -31,9 +31,9 @@ options! {
     /// ```
     pub struct Barron {
         /// The shape: how little outliers pull (dimensionless).
-        pub alpha: f64 = 1.0,
+        pub alpha: f64 = 1.0 => ..,
         /// The |d| around which the parabola bends, in units of the prediction.
-        pub c: f64 = 1.0,
+        pub c: f64 = 1.0 => above(0.0),
     }
     summary: "a family of robust losses, from squared error to Welsch",
     formula: "|alpha − 2|/alpha·(((d/c)²/|alpha − 2| + 1)^(alpha/2) − 1)",
@@ -74,11 +74,6 @@ impl Elementwise for Barron {
             x.exp()
         };
         R::select(&near, small.exp_m1(), power - 1.0) * (b / self.alpha)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::finite("alpha", self.alpha)?;
-        check::above_zero("c", self.c)
     }
 }
 

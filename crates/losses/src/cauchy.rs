@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
+use crate::Elementwise;
 use crate::stable::Residual;
-use crate::{Elementwise, check};
 
 options! {
     /// A loss that grows like a logarithm: outliers pull ever less.
@@ -27,7 +27,7 @@ options! {
     /// ```
     pub struct Cauchy {
         /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
-        pub c: f64 = 2.385,
+        pub c: f64 = 2.385 => above(0.0),
     }
     summary: "loss that grows like a logarithm (Lorentzian)",
     formula: "c²/2·ln(1 + (d/c)²)",
@@ -40,9 +40,5 @@ impl Elementwise for Cauchy {
         let residual = Residual::new(prediction - target, self.c);
         let squared = residual.near.clone().square();
         residual.ln_1p_square(squared) * (0.5 * self.c * self.c)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("c", self.c)
     }
 }

@@ -1,14 +1,12 @@
 //! Losses put together of others.
 
 use numeric::{Float, LANES, Row, Rows, rows, vectorize};
-use registry::options;
+use registry::{options, range};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
-use crate::{
-    Entry, File, Files, Fuse, Kernel, L1, Lanes, Loss, Mse, Replicas, Targets, Term, check, mean_of_lanes,
-};
+use crate::{Entry, File, Files, Fuse, Kernel, L1, Lanes, Loss, Mse, Replicas, Targets, Term, mean_of_lanes};
 
 options! {
     /// A weighted sum or product of losses.
@@ -46,6 +44,7 @@ options! {
     formula: "sum: Σ wₖ·mean ℓₖ;  product: Π (mean ℓₖ)^wₖ\n\
               { composite = { terms = [{ loss = \"mse\" }, { loss = \"l1\", weight = 0.1 }] } }",
     source: "the question’s losses that “incorporate a composite of several factors”",
+    check: Self::fitting,
 }
 
 /// The most terms of a composite: each is computed by itself where a step is recorded, and compared with each other.
@@ -77,12 +76,8 @@ pub enum Combine {
     Product,
 }
 
-impl Entry for Composite {
-    fn targets(&self) -> Targets {
-        self.terms.first().map_or(Targets::Values, |term| term.loss.targets())
-    }
-
-    fn check(&self) -> Result<(), String> {
+impl Composite {
+    fn fitting(&self) -> Result<(), String> {
         if self.terms.is_empty() {
             return Err(
                 "`terms` is empty: name at least one loss, such as terms = [{ loss = \"mse\" }]".into()
@@ -93,7 +88,7 @@ impl Entry for Composite {
         }
         for (index, term) in self.terms.iter().enumerate() {
             let place = |message| format!("term {}: {message}", index + 1);
-            check::finite("weight", term.weight).map_err(place)?;
+            range::check("weight", term.weight, &..).map_err(place)?;
             term.loss.check().map_err(place)?;
             if term.loss.targets() != self.targets() {
                 let [own, first] = [&term.loss, &self.terms[0].loss].map(Loss::label);
@@ -104,7 +99,12 @@ impl Entry for Composite {
         }
         Ok(())
     }
+}
 
+impl Entry for Composite {
+    fn targets(&self) -> Targets {
+        self.terms.first().map_or(Targets::Values, |term| term.loss.targets())
+    }
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
         let place = |(index, term): (usize, &mut Weighted)| {
             term.loss.load(files).map_err(|message| format!("term {}: {message}", index + 1))

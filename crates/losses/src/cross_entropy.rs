@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Kind, Tensor};
 
-use crate::{Entry, Fuse, Targets, check};
+use crate::{Entry, Fuse, Targets};
 
 options! {
     /// The cross-entropy of class probabilities that are given as logits.
@@ -32,7 +32,7 @@ options! {
     /// ```
     pub struct CrossEntropy {
         /// The share of a target that is spread over all classes, from 0 to 1.
-        pub label_smoothing: f64 = 0.0,
+        pub label_smoothing: f64 = 0.0 => 0.0..=1.0,
     }
     summary: "cross-entropy of a vector of logits and the true class",
     formula: "ln Σⱼ exp(xⱼ) − (1 − label_smoothing)·xₖ − label_smoothing·mean xⱼ",
@@ -44,9 +44,6 @@ impl<F: Float> Fuse<F> for CrossEntropy {}
 impl Entry for CrossEntropy {
     fn targets(&self) -> Targets {
         Targets::Classes
-    }
-    fn check(&self) -> Result<(), String> {
-        check::share("label_smoothing", self.label_smoothing)
     }
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         let mut outer = prediction.size();

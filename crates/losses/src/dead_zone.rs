@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check, stable::positive_part};
+use crate::{Elementwise, stable::positive_part};
 
 options! {
     /// The squared error beyond a zone in which nothing counts.
@@ -25,7 +25,7 @@ options! {
     /// ```
     pub struct DeadZone {
         /// The |d| up to which nothing counts, in units of the prediction.
-        pub width: f64 = 0.1,
+        pub width: f64 = 0.1 => 0.0..,
     }
     summary: "squared error beyond a zone in which nothing counts",
     formula: "½·max(0, |d| − width)²",
@@ -36,9 +36,5 @@ impl Elementwise for DeadZone {
     #[inline(always)]
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
         positive_part((prediction - target).abs() - self.width).square() * 0.5
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::not_below_zero("width", self.width)
     }
 }

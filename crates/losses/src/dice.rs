@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Lanes, Targets, check};
+use crate::{Entry, Fuse, Lanes, Targets};
 
 options! {
     /// How little two sets overlap, the one given by logits of membership.
@@ -29,7 +29,7 @@ options! {
     /// ```
     pub struct Dice {
         /// What is added above and below, in elements.
-        pub smooth: f64 = 1.0,
+        pub smooth: f64 = 1.0 => above(0.0),
     }
     summary: "how little two sets overlap, the one given by logits",
     formula: "1 − (2·Σ p·y + smooth) / (Σ p + Σ y + smooth),  p = σ(x)",
@@ -41,10 +41,6 @@ impl<F: Float> Fuse<F> for Dice {}
 impl Entry for Dice {
     fn targets(&self) -> Targets {
         Targets::Values
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("smooth", self.smooth)
     }
 
     /// One number for all elements.

@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::spectral::{check_windows, hop_of};
-use crate::{Entry, Fuse, Targets, check};
+use crate::{Entry, Fuse, Targets};
 
 options! {
     /// The distance of two waveforms in their temporal envelopes.
@@ -34,13 +34,14 @@ options! {
         /// The lengths of the frames, in samples.
         pub windows: Vec<i64> = vec![256],
         /// How far a frame lies from the next, as a share of its length.
-        pub hop: f64 = 0.25,
+        pub hop: f64 = 0.25 => up_to(1.0),
         /// The amplitude that is added to every frame, in squares.
-        pub eps: f64 = 1e-5,
+        pub eps: f64 = 1e-5 => above(0.0),
     }
     summary: "distance of two waveforms in their envelopes, frame by frame",
     formula: "Σ over windows of mean over frames of |e − e*|,  e = √(mean x² + eps²)",
     source: "the temporal term of the question’s audio story",
+    check: |envelope| check_windows(&envelope.windows),
 }
 
 impl<F: Float> Fuse<F> for Envelope {}
@@ -49,12 +50,6 @@ impl Entry for Envelope {
     fn targets(&self) -> Targets {
         Targets::Values
     }
-
-    fn check(&self) -> Result<(), String> {
-        check_windows(&self.windows, self.hop)?;
-        check::above_zero("eps", self.eps)
-    }
-
     /// A value for each frame is averaged: what comes back has all dimensions but the last.
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         let term = |window: &i64| {

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check, stable::positive_part};
+use crate::{Elementwise, stable::positive_part};
 
 options! {
     /// The absolute error beyond a margin; nothing within it.
@@ -25,7 +25,7 @@ options! {
     /// ```
     pub struct EpsilonInsensitive {
         /// The |d| up to which nothing counts, in units of the prediction.
-        pub epsilon: f64 = 0.1,
+        pub epsilon: f64 = 0.1 => 0.0..,
     }
     summary: "absolute error beyond a margin, nothing within it",
     formula: "max(0, |d| − epsilon)",
@@ -36,9 +36,5 @@ impl Elementwise for EpsilonInsensitive {
     #[inline(always)]
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
         positive_part((prediction - target).abs() - self.epsilon)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::not_below_zero("epsilon", self.epsilon)
     }
 }

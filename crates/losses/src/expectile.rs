@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check};
+use crate::Elementwise;
 
 options! {
     /// The squared error, weighted by its side.
@@ -26,7 +26,7 @@ options! {
     /// ```
     pub struct Expectile {
         /// The expectile to estimate, between 0 and 1 (dimensionless).
-        pub expectile: f64 = 0.5,
+        pub expectile: f64 = 0.5 => INSIDE_0_1,
     }
     summary: "squared error, weighted by its side",
     formula: "u = target − prediction: expectile·u² for u ≥ 0, (1 − expectile)·u² for u < 0",
@@ -39,9 +39,5 @@ impl Elementwise for Expectile {
         let u = target - prediction;
         let weight = R::select(&u.below(0.0), u.constant(1.0 - self.expectile), u.constant(self.expectile));
         weight * u.square()
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::between_0_and_1("expectile", self.expectile)
     }
 }

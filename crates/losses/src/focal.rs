@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check};
+use crate::Elementwise;
 
 options! {
     /// Binary cross-entropy that cares less for what is already told right.
@@ -27,9 +27,9 @@ options! {
     /// ```
     pub struct Focal {
         /// The weight of class 1; class 0 has the rest of 1.
-        pub alpha: f64 = 0.25,
+        pub alpha: f64 = 0.25 => INSIDE_0_1,
         /// How much less what is told right counts (dimensionless).
-        pub gamma: f64 = 2.0,
+        pub gamma: f64 = 2.0 => 0.0..,
     }
     summary: "binary cross-entropy that cares less for what is already told right",
     formula: "−alpha·y·σ(−x)^gamma·ln σ(x) − (1 − alpha)·(1 − y)·σ(x)^gamma·ln σ(−x)",
@@ -45,10 +45,5 @@ impl Elementwise for Focal {
         let one = y.clone() * self.alpha * (of_zero.clone() * -self.gamma).exp() * of_one.clone();
         let zero = (-y + 1.0) * (1.0 - self.alpha) * (of_one * -self.gamma).exp() * of_zero;
         one + zero
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::between_0_and_1("alpha", self.alpha)?;
-        check::not_below_zero("gamma", self.gamma)
     }
 }

@@ -96,6 +96,10 @@ impl Described for Formula {
             source: "yours",
         }
     }
+
+    fn check(&self) -> Result<(), String> {
+        self.compile().map(|_| ())
+    }
 }
 
 impl Formula {
@@ -140,9 +144,6 @@ impl<F: Float> Kernel<F> for Loops<F> {
 impl Entry for Formula {
     fn targets(&self) -> Targets {
         Targets::Values
-    }
-    fn check(&self) -> Result<(), String> {
-        self.compile().map(|_| ())
     }
     fn load(&mut self, _files: &mut Files) -> Result<(), String> {
         self.compiled = Some(self.compile()?);

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check};
+use crate::Elementwise;
 
 options! {
     /// The negative log-likelihood of a normal distribution around the prediction.
@@ -26,7 +26,7 @@ options! {
     /// ```
     pub struct GaussianNll {
         /// The variance, in squared units of the prediction.
-        pub variance: f64 = 1.0,
+        pub variance: f64 = 1.0 => above(0.0),
     }
     summary: "negative log-likelihood of a normal distribution of given variance",
     formula: "½·(ln variance + d²/variance)",
@@ -38,9 +38,5 @@ impl Elementwise for GaussianNll {
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
         let squared = (prediction - target).square();
         squared * (0.5 / self.variance) + 0.5 * libm::log(self.variance)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("variance", self.variance)
     }
 }

@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
+use crate::Elementwise;
 use crate::stable::{FAR, Residual};
-use crate::{Elementwise, check};
 
 options! {
     /// A loss that is bounded: outliers pull like 1/|d|³.
@@ -26,7 +26,7 @@ options! {
     /// ```
     pub struct GemanMcclure {
         /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
-        pub c: f64 = 1.0,
+        pub c: f64 = 1.0 => above(0.0),
     }
     summary: "bounded loss, whose outliers pull like 1/|d|³",
     formula: "½·d² / (1 + (d/c)²)",
@@ -46,9 +46,5 @@ impl Elementwise for GemanMcclure {
         // 1 − 1/u², which is the same number where u² overflows.
         let level = -(far.constant(1.0 / FAR) / far).square() + 1.0;
         R::select(&is_far, level, bent) * (0.5 * self.c * self.c)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("c", self.c)
     }
 }

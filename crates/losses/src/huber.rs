@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check};
+use crate::Elementwise;
 
 options! {
     /// The squared error near the target, the absolute error far from it.
@@ -23,7 +23,7 @@ options! {
     /// ```
     pub struct Huber {
         /// The |d| at which the parabola ends, in units of the prediction.
-        pub delta: f64 = 1.0,
+        pub delta: f64 = 1.0 => above(0.0),
     }
     summary: "squared error near the target, absolute error far from it",
     formula: "½·d² for |d| ≤ delta, delta·(|d| − ½·delta) beyond",
@@ -36,9 +36,5 @@ impl Elementwise for Huber {
         let d = (prediction - target).abs();
         let near = d.clone().square() * 0.5;
         R::select(&d.at_most(self.delta), near, (d - 0.5 * self.delta) * self.delta)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("delta", self.delta)
     }
 }

@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Lanes, Targets, check, mean_of_lanes};
+use crate::{Entry, Fuse, Lanes, Targets, mean_of_lanes};
 
 options! {
     /// The negative log-likelihood of a normal distribution whose variance is learnt from the residuals.
@@ -30,7 +30,7 @@ options! {
     /// ```
     pub struct LearntGaussianNll {
         /// The least variance, in squared units of the prediction.
-        pub least: f64 = 1e-6,
+        pub least: f64 = 1e-6 => above(0.0),
     }
     summary: "negative log-likelihood of a normal distribution whose variance is learnt",
     formula: "½·(ln variance + mean d²/variance),  variance = max(mean d², least)",
@@ -42,10 +42,6 @@ impl<F: Float> Fuse<F> for LearntGaussianNll {}
 impl Entry for LearntGaussianNll {
     fn targets(&self) -> Targets {
         Targets::Values
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("least", self.least)
     }
 
     /// One number for all elements.

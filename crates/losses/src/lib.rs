@@ -18,7 +18,6 @@ mod asymmetric;
 mod barron;
 mod bce_with_logits;
 mod cauchy;
-mod check;
 mod composite;
 mod cross_entropy;
 mod dead_zone;
@@ -164,29 +163,12 @@ pub enum Targets {
 pub trait Elementwise: Described + Clone + Send + Sync + 'static {
     /// The loss of one element.
     fn value<R: Real>(&self, prediction: R, target: R) -> R;
-
-    /// See [`Entry::check`].
-    ///
-    /// # Errors
-    /// If an option is out of its range.
-    fn check(&self) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 /// What every loss can do.
 pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     /// The kind of target it needs.
     fn targets(&self) -> Targets;
-
-    /// Whether the options are in their ranges. A loss with options that are not is still a formula
-    /// and computes something, so a config is checked before it runs.
-    ///
-    /// # Errors
-    /// If an option is out of its range: its name, the range and the value.
-    fn check(&self) -> Result<(), String> {
-        Ok(())
-    }
 
     /// Reads the files that it names and compiles its formulas, so that nothing does later. The reader of a config
     /// calls it, once for each entry; one that is loaded stays as it is.
@@ -256,9 +238,6 @@ impl<L: Elementwise, F: Float> Fuse<F> for L {
 impl<L: Elementwise> Entry for L {
     fn targets(&self) -> Targets {
         Targets::Values
-    }
-    fn check(&self) -> Result<(), String> {
-        Elementwise::check(self)
     }
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         self.value(Traced(prediction.shallow_clone()), Traced(target.shallow_clone())).0

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check, stable::exp_minus_line};
+use crate::{Elementwise, stable::exp_minus_line};
 
 options! {
     /// Linear on one side of the target, exponential on the other.
@@ -28,23 +28,19 @@ options! {
     /// ```
     pub struct Linex {
         /// How asymmetric it is, and to which side, in units of 1/prediction; not 0.
-        pub a: f64 = 1.0,
+        pub a: f64 = 1.0 => ..,
         /// Its scale.
-        pub b: f64 = 1.0,
+        pub b: f64 = 1.0 => above(0.0),
     }
     summary: "linear where the prediction is too low, exponential where it is too high (LINEX)",
     formula: "b·(exp(a·d) − a·d − 1)",
     source: "Varian 1975; Zellner 1986, Bayesian Estimation and Prediction Using Asymmetric Loss Functions",
+    check: |linex| if linex.a == 0.0 { Err("`a` must be other than 0, and is 0".into()) } else { Ok(()) },
 }
 
 impl Elementwise for Linex {
     #[inline(always)]
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
         exp_minus_line((prediction - target) * self.a) * self.b
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::not_zero("a", self.a)?;
-        check::above_zero("b", self.b)
     }
 }

@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::{Entry, Fuse, Targets, check};
+use crate::{Entry, Fuse, Targets};
 
 options! {
     /// Cross-entropy of many classes that cares less for what is already told right.
@@ -31,7 +31,7 @@ options! {
     /// ```
     pub struct MulticlassFocal {
         /// How much less what is told right counts (dimensionless).
-        pub gamma: f64 = 2.0,
+        pub gamma: f64 = 2.0 => 0.0..,
     }
     summary: "cross-entropy of many classes that cares less for what is already told right",
     formula: "−(1 − p)^gamma·ln p,  p = softmax(x)ₖ",
@@ -43,10 +43,6 @@ impl<F: Float> Fuse<F> for MulticlassFocal {}
 impl Entry for MulticlassFocal {
     fn targets(&self) -> Targets {
         Targets::Classes
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::not_below_zero("gamma", self.gamma)
     }
 
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check};
+use crate::Elementwise;
 
 options! {
     /// The absolute error, with a slope a thousand times smaller beyond a threshold.
@@ -24,11 +24,11 @@ options! {
     /// ```
     pub struct Plateau {
         /// The |d| up to which the slope is 1, in units of the prediction.
-        pub edge: f64 = 0.5,
+        pub edge: f64 = 0.5 => above(0.0),
         /// The slope beyond it (dimensionless).
-        pub slope: f64 = 0.001,
+        pub slope: f64 = 0.001 => ..,
         /// What is added beyond it, in units of the prediction.
-        pub level: f64 = 0.4995,
+        pub level: f64 = 0.4995 => ..,
     }
     summary: "absolute error that is almost flat beyond a threshold",
     formula: "|d| for |d| ≤ edge, slope·|d| + level beyond",
@@ -40,11 +40,5 @@ impl Elementwise for Plateau {
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
         let d = (prediction - target).abs();
         R::select(&d.at_most(self.edge), d.clone(), d * self.slope + self.level)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("edge", self.edge)?;
-        check::finite("slope", self.slope)?;
-        check::finite("level", self.level)
     }
 }

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check};
+use crate::Elementwise;
 
 options! {
     /// A weak squared error plus a signed linear term.
@@ -25,9 +25,9 @@ options! {
     /// ```
     pub struct PoorlyConditioned {
         /// The weight of d².
-        pub quadratic: f64 = 0.01,
+        pub quadratic: f64 = 0.01 => ..,
         /// The weight of d.
-        pub linear: f64 = 1.0,
+        pub linear: f64 = 1.0 => ..,
     }
     summary: "weak squared error plus a signed linear term, lowest far from the target",
     formula: "quadratic·d² + linear·d",
@@ -39,10 +39,5 @@ impl Elementwise for PoorlyConditioned {
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
         let d = prediction - target;
         d.clone().square() * self.quadratic + d * self.linear
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::finite("quadratic", self.quadratic)?;
-        check::finite("linear", self.linear)
     }
 }

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check, stable::guarded};
+use crate::{Elementwise, stable::guarded};
 
 options! {
     /// The absolute error to a power.
@@ -26,7 +26,7 @@ options! {
     /// ```
     pub struct Power {
         /// The power, above 0.
-        pub exponent: f64 = 1.5,
+        pub exponent: f64 = 1.5 => above(0.0),
     }
     summary: "absolute error to a power",
     formula: "|d|^exponent",
@@ -38,9 +38,5 @@ impl Elementwise for Power {
     fn value<R: Real>(&self, prediction: R, target: R) -> R {
         let size = (prediction - target).abs();
         guarded(size, |size| size.pow(self.exponent))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("exponent", self.exponent)
     }
 }

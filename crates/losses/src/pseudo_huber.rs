@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
+use crate::Elementwise;
 use crate::stable::Residual;
-use crate::{Elementwise, check};
 
 options! {
     /// A smooth Huber loss: a parabola that bends into two straight lines.
@@ -29,7 +29,7 @@ options! {
     /// ```
     pub struct PseudoHuber {
         /// The |d| around which the parabola bends into a line, in units of the prediction.
-        pub delta: f64 = 1.0,
+        pub delta: f64 = 1.0 => above(0.0),
     }
     summary: "smooth Huber loss",
     formula: "delta²·(√(1 + (d/delta)²) − 1)",
@@ -44,10 +44,6 @@ impl Elementwise for PseudoHuber {
         let root = (squared.clone() + 1.0).sqrt();
         let bent = squared / (root + 1.0) * (self.delta * self.delta);
         R::select(&is_far, (size - self.delta) * self.delta, bent)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("delta", self.delta)
     }
 }
 

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check};
+use crate::Elementwise;
 
 options! {
     /// The quantile loss, also called pinball loss: the absolute error, weighted by its side.
@@ -27,7 +27,7 @@ options! {
     /// ```
     pub struct Quantile {
         /// The quantile to estimate, between 0 and 1 (dimensionless).
-        pub quantile: f64 = 0.5,
+        pub quantile: f64 = 0.5 => INSIDE_0_1,
     }
     summary: "absolute error, weighted by its side (pinball loss)",
     formula: "u = target − prediction: max(quantile·u, (quantile − 1)·u)",
@@ -41,9 +41,5 @@ impl Elementwise for Quantile {
         let middle = R::select(&u.at_most(0.0), u.constant(self.quantile - 0.5), u.constant(self.quantile));
         let weight = R::select(&u.below(0.0), u.constant(self.quantile - 1.0), middle);
         weight * u
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::between_0_and_1("quantile", self.quantile)
     }
 }

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::{Elementwise, check};
+use crate::Elementwise;
 
 options! {
     /// The squared error near the target, the absolute error far from it, with slope 1 there.
@@ -25,7 +25,7 @@ options! {
     /// ```
     pub struct SmoothL1 {
         /// The |d| at which the parabola ends, in units of the prediction.
-        pub beta: f64 = 1.0,
+        pub beta: f64 = 1.0 => above(0.0),
     }
     summary: "squared error near the target, absolute error of slope 1 far from it",
     formula: "½·d²/beta for |d| < beta, |d| − ½·beta beyond",
@@ -38,9 +38,5 @@ impl Elementwise for SmoothL1 {
         let d = (prediction - target).abs();
         let near = d.clone().square() * (0.5 / self.beta);
         R::select(&d.below(self.beta), near, d - 0.5 * self.beta)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("beta", self.beta)
     }
 }

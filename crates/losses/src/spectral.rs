@@ -3,7 +3,7 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Entry, Fuse, Lanes, Targets, check};
+use crate::{Entry, Fuse, Lanes, Targets};
 
 options! {
     /// The distance of two waveforms in the magnitudes of their spectra, at several resolutions.
@@ -40,19 +40,20 @@ options! {
         /// The lengths of the windows, in samples.
         pub windows: Vec<i64> = vec![1024, 512, 256, 128, 64],
         /// How far a window lies from the next, as a share of its length.
-        pub hop: f64 = 0.25,
+        pub hop: f64 = 0.25 => up_to(1.0),
         /// The weight of the logarithms' distance.
-        pub log_weight: f64 = 1.0,
+        pub log_weight: f64 = 1.0 => ..,
         /// What is added to a magnitude before its logarithm.
-        pub eps: f64 = 1e-5,
+        pub eps: f64 = 1e-5 => above(0.0),
         /// How much each frequency counts.
         pub weighting: Weighting = Weighting::None,
         /// Samples per second, for the weighting.
-        pub sample_rate: f64 = 8000.0,
+        pub sample_rate: f64 = 8000.0 => above(0.0),
     }
     summary: "distance of two waveforms in their spectra, at several resolutions",
     formula: "Σ over windows of mean g(f)·(|S − S*| + log_weight·|ln(S + eps) − ln(S* + eps)|),  S = |STFT|",
     source: "Engel, Hantrakul, Gu & Roberts 2020, DDSP; A-weighting: IEC 61672-1",
+    check: |spectral| check_windows(&spectral.windows),
 }
 
 /// How much each frequency counts.
@@ -69,16 +70,15 @@ pub enum Weighting {
 impl<F: Float> Fuse<F> for Spectral {}
 
 /// Whether lengths of windows are usable.
-pub(crate) fn check_windows(windows: &[i64], hop: f64) -> Result<(), String> {
+pub(crate) fn check_windows(windows: &[i64]) -> Result<(), String> {
     const MOST: i64 = 65536;
     if windows.is_empty() {
         return Err("`windows` is empty: name at least one length in samples, such as windows = [512]".into());
     }
-    if let Some(window) = windows.iter().find(|window| !(2..=MOST).contains(*window)) {
-        return Err(format!("`windows` must be from 2 to {MOST} samples, and one is {window}"));
+    match windows.iter().find(|window| !(2..=MOST).contains(*window)) {
+        Some(window) => Err(format!("`windows` must be from 2 to {MOST} samples, and one is {window}")),
+        None => Ok(()),
     }
-    check::above_zero("hop", hop)?;
-    if hop > 1.0 { Err(format!("`hop` must be at most 1, and is {hop}")) } else { Ok(()) }
 }
 
 /// How many samples a window lies from the next.
@@ -90,14 +90,6 @@ impl Entry for Spectral {
     fn targets(&self) -> Targets {
         Targets::Values
     }
-
-    fn check(&self) -> Result<(), String> {
-        check_windows(&self.windows, self.hop)?;
-        check::finite("log_weight", self.log_weight)?;
-        check::above_zero("eps", self.eps)?;
-        check::above_zero("sample_rate", self.sample_rate)
-    }
-
     /// A value for each waveform: all dimensions but the last.
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         self.resolutions(prediction.kind(), prediction.device()).distance(prediction, target)

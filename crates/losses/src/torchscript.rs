@@ -46,6 +46,7 @@ options! {
     formula: "forward(prediction, target): one number, or values whose mean is taken\n\
               { torchscript = { file = \"my_loss.pt\" } }; scripts/export_loss.py writes one",
     source: "yours",
+    check: |script| script.file.check(),
 }
 
 impl<F: Float> Fuse<F> for TorchScript {}
@@ -54,11 +55,6 @@ impl Entry for TorchScript {
     fn targets(&self) -> Targets {
         self.targets
     }
-
-    fn check(&self) -> Result<(), String> {
-        self.file.check()
-    }
-
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
         self.file.load_module(files)
     }

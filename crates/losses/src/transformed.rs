@@ -1,13 +1,13 @@
 //! A loss seen through a function.
 
 use numeric::{Dual, Float, LANES, Real, Row, Traced, rows, vectorize};
-use registry::options;
+use registry::{options, range};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
 use crate::stable::guarded;
-use crate::{Entry, File, Files, Fuse, Kernel, Lanes, Loss, Mse, Replicas, Targets, check};
+use crate::{Entry, File, Files, Fuse, Kernel, Lanes, Loss, Mse, Replicas, Targets};
 
 options! {
     /// Any loss, transformed: on a logarithmic scale, its root, its power.
@@ -43,6 +43,7 @@ options! {
     summary: "any loss through a function: log1p, sqrt, tanh, even, folded, { scale = a }, { shift = b }, { power = q }",
     formula: "f(ℓ);  { transformed = { loss = \"plateau\", by = \"log1p\" } }",
     source: "the question’s “log-scale on certain components, squaring or square-rooting other components”",
+    check: Self::fitting,
 }
 
 /// A function of a loss.
@@ -103,16 +104,12 @@ impl Transform {
     }
 }
 
-impl Entry for Transformed {
-    fn targets(&self) -> Targets {
-        self.loss.targets()
-    }
-
-    fn check(&self) -> Result<(), String> {
+impl Transformed {
+    fn fitting(&self) -> Result<(), String> {
         match self.by {
-            Transform::Scale(factor) => check::finite("scale", factor)?,
-            Transform::Power(exponent) => check::above_zero("power", exponent)?,
-            Transform::Shift(shift) => check::finite("shift", shift)?,
+            Transform::Scale(factor) => range::check("scale", factor, &..)?,
+            Transform::Power(exponent) => range::check("power", exponent, &range::above(0.0))?,
+            Transform::Shift(shift) => range::check("shift", shift, &..)?,
             Transform::Even | Transform::Folded if self.targets() == Targets::Classes => {
                 return Err("`by` even or folded needs a loss of values: classes have no residual".into());
             }
@@ -120,7 +117,12 @@ impl Entry for Transformed {
         }
         self.loss.check()
     }
+}
 
+impl Entry for Transformed {
+    fn targets(&self) -> Targets {
+        self.loss.targets()
+    }
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
         self.loss.load(files)
     }

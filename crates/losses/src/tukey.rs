@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
+use crate::Elementwise;
 use crate::stable::Residual;
-use crate::{Elementwise, check};
 
 options! {
     /// A loss that is constant beyond a distance: outliers have no pull at all (the biweight).
@@ -28,7 +28,7 @@ options! {
     /// ```
     pub struct Tukey {
         /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
-        pub c: f64 = 4.685,
+        pub c: f64 = 4.685 => above(0.0),
     }
     summary: "loss without pull from outliers (Tukey's biweight)",
     formula: "c²/6·(1 − (1 − (d/c)²)³) for |d| ≤ c, c²/6 beyond",
@@ -44,9 +44,5 @@ impl Elementwise for Tukey {
         let v = R::select(&is_far, v.constant(1.0), v);
         // 1 − (1 − v)³, without the difference that has no digits left where v is small.
         v.clone() * (v.clone() * (v - 3.0) + 3.0) * (self.c * self.c / 6.0)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("c", self.c)
     }
 }

@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
+use crate::Elementwise;
 use crate::stable::Residual;
-use crate::{Elementwise, check};
 
 options! {
     /// A loss whose pull on outliers dies away like a Gaussian.
@@ -26,7 +26,7 @@ options! {
     /// ```
     pub struct Welsch {
         /// The |d| beyond which a residual counts as an outlier, in units of the prediction.
-        pub c: f64 = 2.985,
+        pub c: f64 = 2.985 => above(0.0),
     }
     summary: "loss whose pull on outliers dies away like a Gaussian",
     formula: "c²/2·(1 − exp(−(d/c)²))",
@@ -44,9 +44,5 @@ impl Elementwise for Welsch {
         let (value, slope) = (-(-small).exp_m1(), -(-v).exp() + 1.0);
         let bent = R::select(&is_small, value, slope);
         R::select(&is_far, bent.constant(1.0), bent) * (0.5 * self.c * self.c)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::above_zero("c", self.c)
     }
 }

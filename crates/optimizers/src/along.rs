@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 
 use crate::lanes::{joined, parted};
 use crate::wolfe::{Conditions, Next, Point, Search};
-use crate::{Oracle, TensorStepper, check};
+use crate::{Oracle, TensorStepper};
 
 /// How a lane chooses where to go. Vectors are all its parameters in a row, in double precision.
 pub(crate) trait Heading {
@@ -39,12 +39,8 @@ impl<H: Heading, M: Fn() -> H> Along<H, M> {
     }
 }
 
-/// The options that these optimizers have in common.
-pub(crate) fn searched(c1: f64, c2: f64, max_evaluations: u64, tolerance: f64) -> Result<(), String> {
-    check::positive("c1", c1)?;
-    check::decay("c2", c2)?;
-    check::at_least_one("max_evaluations", Some(max_evaluations))?;
-    check::not_negative("tolerance", tolerance)?;
+/// Whether the shares of the two Wolfe conditions are in order.
+pub(crate) fn in_order(c1: f64, c2: f64) -> Result<(), String> {
     if c1 < c2 { Ok(()) } else { Err(format!("`c1` must be below `c2`, and they are {c1} and {c2}")) }
 }
 

@@ -26,7 +26,6 @@
 mod algorithms;
 mod along;
 mod averaged;
-mod check;
 mod clip;
 mod each;
 mod hutchinson;
@@ -130,14 +129,6 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     fn memory(&self, shape: &[u64]) -> u64 {
         numbers(shape).saturating_mul(6)
     }
-
-    /// What is wrong with the options, if anything.
-    ///
-    /// # Errors
-    /// A message that names the option, what it may be, and what it is.
-    fn check(&self) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 /// How many numbers a tensor of this shape holds.
@@ -167,9 +158,6 @@ pub trait Fuse<F: Float> {
 impl<E: Elementwise> Entry for E {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         self.rule(tensor::Build)
-    }
-    fn check(&self) -> Result<(), String> {
-        Elementwise::check(self)
     }
 }
 

@@ -87,6 +87,10 @@ impl<O: Twin> Described for Libtorch<O> {
     fn info(&self) -> Info {
         Info { summary: O::SUMMARY, ..self.0.info() }
     }
+
+    fn check(&self) -> Result<(), String> {
+        self.0.check()
+    }
 }
 
 impl<O: Twin, F: Float> Fuse<F> for Libtorch<O> {}
@@ -94,10 +98,6 @@ impl<O: Twin, F: Float> Fuse<F> for Libtorch<O> {}
 impl<O: Twin> Entry for Libtorch<O> {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(LaneByLane { optimizer: self.0.clone(), lanes: Vec::new() })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        Elementwise::check(&self.0)
     }
 }
 

@@ -33,14 +33,6 @@ pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
 pub trait Elementwise: Described + Send + Sync {
     /// Hands the rule for these options to `visitor`.
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output;
-
-    /// What is wrong with the options, as [`Entry::check`](crate::Entry::check) reports it.
-    ///
-    /// # Errors
-    /// A message that names the option, what it may be, and what it is.
-    fn check(&self) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 /// Something that is done with a rule, whatever its type: it becomes a fused stepper, or one on tensors.

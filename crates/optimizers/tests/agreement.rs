@@ -4,9 +4,7 @@ mod common;
 
 use common::{lane_of, normal_rows, numbers, stepper, tensor_of, variants};
 use numeric::{Float, LANES, Row, Stream};
-use optimizers::{
-    Adam, AdamW, Amsgrad, Elementwise, Entry, Fuse, Libtorch, Optimizer, RmsProp, Sgd, TensorStepper, Twin,
-};
+use optimizers::{Adam, AdamW, Amsgrad, Entry, Fuse, Libtorch, Optimizer, RmsProp, Sgd, TensorStepper, Twin};
 use proptest::prelude::*;
 use tch::Tensor;
 
@@ -133,7 +131,7 @@ where
     Libtorch<O>: Entry,
 {
     tch::set_num_threads(1);
-    prop_assert_eq!(Elementwise::check(&options), Ok(()));
+    prop_assert_eq!(options.check(), Ok(()));
     let run = |mut stepper: Box<dyn TensorStepper>| {
         let mut stream = Stream::new("oracle", &[]);
         let mut draw = |shape: &[i64]| {

@@ -256,8 +256,8 @@ fn every_optimizer_is_described_and_its_config_is_read_back() {
 #[test]
 fn bad_options_are_refused() {
     for (json, message) in [
-        (r#"{"sgd": {"momentum": -0.1}}"#, "`momentum` must be 0 or more, and is -0.1"),
-        (r#"{"sgd": {"l2": -1.0}}"#, "`l2` must be 0 or more, and is -1"),
+        (r#"{"sgd": {"momentum": -0.1}}"#, "`momentum` must be 0 or above, and is -0.1"),
+        (r#"{"sgd": {"l2": -1.0}}"#, "`l2` must be 0 or above, and is -1"),
         (
             r#"{"sgd": {"nesterov": true}}"#,
             "`nesterov` needs a `momentum` above 0 and no `dampening`, and they are 0 and 0",
@@ -266,29 +266,32 @@ fn bad_options_are_refused() {
             r#"{"libtorch_sgd": {"nesterov": true, "momentum": 0.9, "dampening": 0.1}}"#,
             "`nesterov` needs a `momentum` above 0 and no `dampening`, and they are 0.9 and 0.1",
         ),
-        (r#"{"heavy_ball": {"momentum": -1.0}}"#, "`momentum` must be 0 or more, and is -1"),
-        (r#"{"nesterov": {"momentum": 0.0}}"#, "`momentum` must be more than 0, and is 0"),
-        (r#"{"adagrad": {"lr_decay": -1.0}}"#, "`lr_decay` must be 0 or more, and is -1"),
+        (r#"{"heavy_ball": {"momentum": -1.0}}"#, "`momentum` must be 0 or above, and is -1"),
+        (r#"{"nesterov": {"momentum": 0.0}}"#, "`momentum` must be above 0, and is 0"),
+        (r#"{"adagrad": {"lr_decay": -1.0}}"#, "`lr_decay` must be 0 or above, and is -1"),
         (
             r#"{"adagrad": {"initial_accumulator_value": -1.0}}"#,
-            "`initial_accumulator_value` must be 0 or more, and is -1",
+            "`initial_accumulator_value` must be 0 or above, and is -1",
         ),
-        (r#"{"rmsprop": {"alpha": -1.0}}"#, "`alpha` must be from 0 up to, but not including, 1, and is -1"),
-        (r#"{"adam": {"beta1": 1.5}}"#, "`beta1` must be from 0 up to, but not including, 1, and is 1.5"),
-        (r#"{"amsgrad": {"beta2": 1.0}}"#, "`beta2` must be from 0 up to, but not including, 1, and is 1"),
-        (r#"{"adamw": {"eps": -1e-8}}"#, "`eps` must be 0 or more, and is -0.00000001"),
-        (r#"{"libtorch_adamw": {"weight_decay": -1.0}}"#, "`weight_decay` must be 0 or more, and is -1"),
+        (r#"{"rmsprop": {"alpha": -1.0}}"#, "`alpha` must be from 0, and below 1, and is -1"),
+        (r#"{"adam": {"beta1": 1.5}}"#, "`beta1` must be from 0, and below 1, and is 1.5"),
+        (r#"{"amsgrad": {"beta2": 1.0}}"#, "`beta2` must be from 0, and below 1, and is 1"),
+        (r#"{"adamw": {"eps": -1e-8}}"#, "`eps` must be 0 or above, and is -1e-8"),
+        (r#"{"libtorch_adamw": {"weight_decay": -1.0}}"#, "`weight_decay` must be 0 or above, and is -1"),
         (r#"{"nonlinear_cg": {"c1": 0.5}}"#, "`c1` must be below `c2`, and they are 0.5 and 0.4"),
-        (r#"{"psgd_kron": {"precondition_lr": 1.5}}"#, "`precondition_lr` must be from 0 to 1, and is 1.5"),
-        (r#"{"clipped": {"norm": 0.0}}"#, "`norm` must be more than 0, and is 0"),
-        (r#"{"clipped": {"value": -1.0}}"#, "`value` must be more than 0, and is -1"),
+        (
+            r#"{"psgd_kron": {"precondition_lr": 1.5}}"#,
+            "`precondition_lr` must be above 0, and at most 1, and is 1.5",
+        ),
+        (r#"{"clipped": {"norm": 0.0}}"#, "`norm` must be above 0, and is 0"),
+        (r#"{"clipped": {"value": -1.0}}"#, "`value` must be above 0, and is -1"),
         (
             r#"{"clipped": {"optimizer": "clipped"}}"#,
             "`clipped` can't hold `clipped`, which clips already: give `norm` and `value` together",
         ),
         (
             r#"{"clipped": {"optimizer": {"adam": {"beta1": 1.0}}}}"#,
-            "`beta1` must be from 0 up to, but not including, 1, and is 1",
+            "`beta1` must be from 0, and below 1, and is 1",
         ),
     ] {
         assert_eq!(entry(json).check().unwrap_err(), message, "{json}");

@@ -6,7 +6,7 @@ use registry::Described;
 use tch::{Device, Kind, Tensor};
 
 use crate::linear::{draws, lane_rows};
-use crate::{Batch, Block, Draw, Entry, Fuse, Losses, require};
+use crate::{Batch, Block, Draw, Entry, Fuse, Losses};
 
 /// A function over points, written once: all that a file of a landscape has to say.
 pub trait Landscape: Described + Clone + Send + Sync + 'static {
@@ -16,11 +16,6 @@ pub trait Landscape: Described + Clone + Send + Sync + 'static {
     fn minimisers(&self) -> Vec<Vec<f64>>;
     /// Where a seed starts.
     fn start(&self, seed: u64) -> Vec<f64>;
-    /// See [`Entry::check`].
-    ///
-    /// # Errors
-    /// If an option is out of its range.
-    fn check(&self) -> Result<(), String>;
     /// See [`Entry::depends_on_seed`].
     fn depends_on_seed(&self) -> bool {
         true
@@ -28,9 +23,6 @@ pub trait Landscape: Described + Clone + Send + Sync + 'static {
 }
 
 impl<L: Landscape> Entry for L {
-    fn check(&self) -> Result<(), String> {
-        Landscape::check(self)
-    }
     fn losses(&self) -> Losses {
         Losses::Own
     }
@@ -51,16 +43,6 @@ impl<L: Landscape, F: Float> Fuse<F> for L {
         let start = |seed| self.start(seed);
         Fused::boxed(|| Forward(self.clone()), &Landscape::minimisers(self), seeds, start)
     }
-}
-
-/// Checks the number of variables.
-pub(crate) fn check_dim(dim: usize, least: usize) -> Result<(), String> {
-    require((least..=10_000).contains(&dim), "dim", &format!("from {least} to 10000"), dim)
-}
-
-/// Checks the standard deviation of the start.
-pub(crate) fn check_spread(spread: f64) -> Result<(), String> {
-    require(spread >= 0.0 && spread.is_finite(), "spread", "0 or above", spread)
 }
 
 /// Σ term(xᵢ)

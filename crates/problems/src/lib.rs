@@ -78,14 +78,6 @@ pub enum Losses {
 
 /// What every problem can do.
 pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
-    /// Says what is wrong with the options, and what would be right.
-    ///
-    /// # Errors
-    /// If an option is out of its range.
-    fn check(&self) -> Result<(), String> {
-        Ok(())
-    }
-
     /// Reads the files that it names and the data in them, so that nothing does later. The reader of a config calls it,
     /// once for each entry; one that is loaded stays as it is.
     ///
@@ -275,11 +267,6 @@ pub(crate) fn autograd<T: Borrow<Tensor>>(loss: &Tensor, parameters: &[T], graph
         if gradient.defined() { gradient.contiguous() } else { parameter.borrow().zeros_like().detach() }
     };
     found.into_iter().zip(parameters).map(fill).collect()
-}
-
-/// What an option out of its range is answered.
-fn require(holds: bool, option: &str, range: &str, value: impl std::fmt::Display) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(format!("`{option}` must be {range}, and is {value}")) }
 }
 
 impl Problem {

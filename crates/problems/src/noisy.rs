@@ -3,7 +3,7 @@ use numeric::{Float, LANES, Row, Rows, Stream};
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Graph, Losses, Problem, Rosenbrock, require};
+use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Graph, Losses, Problem, Rosenbrock};
 
 options! {
     /// Any problem, with noise in its gradient.
@@ -30,16 +30,22 @@ options! {
         /// The problem.
         pub problem: Box<Problem> = Box::new(Problem::Rosenbrock(Rosenbrock::default())),
         /// The standard deviation of normal noise, in units of the gradient.
-        pub gaussian: f64 = 1.0,
+        pub gaussian: f64 = 1.0 => 0.0..,
         /// The scale of heavy-tailed noise: half of it lies within 0.82 of this.
-        pub heavy_tailed: f64 = 0.0,
+        pub heavy_tailed: f64 = 0.0 => 0.0..,
         /// The standard deviation of noise that is mostly 0 and rarely large.
-        pub sparse: f64 = 0.0,
+        pub sparse: f64 = 0.0 => 0.0..,
     }
     summary: "any problem, with normal, heavy-tailed or sparse noise in its gradient",
     formula: "∇loss + gaussian·N(0, 1) + heavy_tailed·t₂ + sparse·(10·N(0, 1) one time in 100)\n\
               { noisy = { problem = \"rosenbrock\", gaussian = 1.0 } }",
     source: "Robbins & Monro 1951, A Stochastic Approximation Method; Zhang et al. 2020, Why Are Adaptive Methods Good for Attention Models?",
+    check: |noisy| match &*noisy.problem {
+        Problem::Noisy(_) => Err("`problem` is noisy itself: give all noise in one place".into()),
+        // Its graph ends in the module's own parameters.
+        Problem::TorchScript(_) => Err("`problem` can't be torchscript: add noise in the module".into()),
+        inner => inner.check(),
+    },
 }
 
 /// How often sparse noise isn't 0; its size there makes the variance 1.
@@ -77,19 +83,6 @@ impl Noisy {
 }
 
 impl Entry for Noisy {
-    fn check(&self) -> Result<(), String> {
-        let scales =
-            [("gaussian", self.gaussian), ("heavy_tailed", self.heavy_tailed), ("sparse", self.sparse)];
-        for (name, scale) in scales {
-            require(scale >= 0.0 && scale.is_finite(), name, "0 or above", scale)?;
-        }
-        match *self.problem {
-            Problem::Noisy(_) => Err("`problem` is noisy itself: give all noise in one place".into()),
-            // Its graph ends in the module's own parameters.
-            Problem::TorchScript(_) => Err("`problem` can't be torchscript: add noise in the module".into()),
-            _ => self.problem.check(),
-        }
-    }
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
         self.problem.load(files)
     }

@@ -4,6 +4,8 @@
 //! the results, what `runner list` prints, and the entries that the contract tests go through.
 //! Adding a thing is one file and one line in the list.
 
+pub mod range;
+
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
@@ -27,10 +29,17 @@ pub struct Info {
     pub source: &'static str,
 }
 
-/// An entry that can say what it is.
+/// An entry that can say what it is, and what its options may be.
 pub trait Described {
     /// Summary, formula and source.
     fn info(&self) -> Info;
+
+    /// Whether the options are in their ranges and fit together. An entry whose options don't still computes
+    /// something, so a config is checked before it runs.
+    ///
+    /// # Errors
+    /// What is wrong: the name of the option, what it may be, and what it is.
+    fn check(&self) -> Result<(), String>;
 }
 
 /// The nearest of `names` to a misspelt `name`, if one is near enough to be meant.
@@ -139,34 +148,42 @@ impl Visitor<'_> for Name {
 
 /// Makes the struct that holds the options of an entry, with their defaults and what `runner list` shows.
 ///
-/// The options are read from a table that may leave any of them out and has no others.
+/// The options are read from a table that may leave any of them out and has no others. Behind the default of a number
+/// stands its range: any range of Rust, or one of [`range`], whose items are in scope there. `check` is a function for
+/// what ranges can't say.
 ///
 /// ```
 /// use registry::{Described, options};
 ///
 /// options! {
-///     /// A circle.
-///     pub struct Circle {
+///     /// A ring.
+///     pub struct Ring {
+///         /// How far the hole reaches.
+///         pub inner: f64 = 1.0 => 0.0..,
 ///         /// How far it reaches.
-///         pub radius: f64 = 1.0,
+///         pub outer: f64 = 2.0 => above(0.0),
 ///     }
-///     summary: "a circle",
-///     formula: "π·radius²",
+///     summary: "a ring",
+///     formula: "π·(outer² − inner²)",
 ///     source: "Euclid",
+///     check: |ring| if ring.inner < ring.outer { Ok(()) } else { Err("`inner` must be below `outer`".into()) },
 /// }
-/// assert_eq!(Circle::default().radius, 1.0);
-/// assert_eq!(Circle::default().info().source, "Euclid");
+/// assert_eq!(Ring::default().info().source, "Euclid");
+/// assert_eq!(Ring::default().check(), Ok(()));
+/// assert_eq!(Ring { inner: 1.0, outer: 0.0 }.check().unwrap_err(), "`outer` must be above 0, and is 0");
+/// assert_eq!(Ring { inner: 3.0, outer: 2.0 }.check().unwrap_err(), "`inner` must be below `outer`");
 /// ```
 #[macro_export]
 macro_rules! options {
     (
         $(#[$doc:meta])*
         $vis:vis struct $Type:ident {
-            $($(#[$attribute:meta])* $field_vis:vis $field:ident: $Field:ty = $value:expr,)*
+            $($(#[$attribute:meta])* $field_vis:vis $field:ident: $Field:ty = $value:expr $(=> $range:expr)?,)*
         }
         summary: $summary:expr,
         formula: $formula:expr,
         source: $source:expr,
+        $(check: $check:expr,)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, $crate::serde::Serialize, $crate::serde::Deserialize)]
@@ -184,6 +201,17 @@ macro_rules! options {
         impl $crate::Described for $Type {
             fn info(&self) -> $crate::Info {
                 $crate::Info { summary: $summary, formula: $formula, source: $source }
+            }
+
+            fn check(&self) -> ::std::result::Result<(), ::std::string::String> {
+                #[allow(unused_imports)]
+                use $crate::range::*;
+                $($(check(stringify!($field), self.$field, &$range)?;)?)*
+                $({
+                    let check: fn(&Self) -> ::std::result::Result<(), ::std::string::String> = $check;
+                    check(self)?;
+                })?
+                Ok(())
             }
         }
     };

@@ -174,8 +174,8 @@ fn options_out_of_range_are_refused() {
             json!({"spectral": {"windows": [512, 1]}}),
             "`windows` must be from 2 to 65536 samples, and one is 1",
         ),
-        (json!({"spectral": {"hop": 0}}), "`hop` must be above 0, and is 0"),
-        (json!({"envelope": {"hop": 1.5}}), "`hop` must be at most 1, and is 1.5"),
+        (json!({"spectral": {"hop": 0}}), "`hop` must be above 0, and at most 1, and is 0"),
+        (json!({"envelope": {"hop": 1.5}}), "`hop` must be above 0, and at most 1, and is 1.5"),
         (json!({"envelope": {"eps": 0}}), "`eps` must be above 0, and is 0"),
         (json!({"spectral": {"sample_rate": -1}}), "`sample_rate` must be above 0, and is -1"),
     ] {

@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
-use crate::{AdamW, Elementwise, Rule, Visitor};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Adam, divided by how far gradients are from their mean instead of by how large they are.
@@ -32,13 +32,13 @@ options! {
     /// ```
     pub struct AdaBelief {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second central moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the second moment at every step, and to the denominator.
-        pub eps: f64 = 1e-16,
+        pub eps: f64 = 1e-16 => 0.0..,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "Adam, divided by how far gradients are from their mean instead of by how large they are",
     formula: "m ← β₁·m + (1 − β₁)·g;  s ← β₂·s + (1 − β₂)·(g − m)² + eps;  p ← p − lr·m̂/(√ŝ + eps)",
@@ -48,11 +48,6 @@ options! {
 impl Elementwise for AdaBelief {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_weight_decay(self.weight_decay, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay } = *self;
-        AdamW { beta1, beta2, eps, weight_decay, amsgrad: false }.check()
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::moments::average;
 use crate::rule::with_l2;
-use crate::{Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// The gradient, scaled by the ratio of the usual step to the usual gradient.
@@ -31,11 +31,11 @@ options! {
     /// ```
     pub struct Adadelta {
         /// Decay of the averages.
-        pub rho: f64 = 0.9,
+        pub rho: f64 = 0.9 => 0.0..1.0,
         /// Added under both roots; its root is the size of the first steps.
-        pub eps: f64 = 1e-6,
+        pub eps: f64 = 1e-6 => above(0.0),
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "the gradient, scaled by the ratio of the usual step to the usual gradient",
     formula:
@@ -46,12 +46,6 @@ options! {
 impl Elementwise for Adadelta {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_l2(self.l2, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("rho", self.rho)?;
-        check::positive("eps", self.eps)?;
-        check::not_negative("l2", self.l2)
     }
 }
 

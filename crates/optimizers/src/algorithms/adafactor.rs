@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use crate::each::{Now, TensorRule, average, each, is_matrix};
 use crate::lanes::{norm, size, spread};
-use crate::{Entry, Fuse, TensorStepper, check};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// The gradient, divided by a root mean square of which a matrix keeps only that of its rows and columns.
@@ -34,16 +34,16 @@ options! {
     /// ```
     pub struct Adafactor {
         /// The power of the step that 1 − β falls with.
-        pub beta2_decay: f64 = -0.8,
+        pub beta2_decay: f64 = -0.8 => ..=0.0,
         /// The least root mean square; the type's machine epsilon, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub eps1: Option<f64> = None,
+        pub eps1: Option<f64> = None => above(0.0),
         /// The least size of a parameter.
-        pub eps2: f64 = 1e-3,
+        pub eps2: f64 = 1e-3 => 0.0..,
         /// The largest root mean square of a step, in parameter sizes and rates.
-        pub d: f64 = 1.0,
+        pub d: f64 = 1.0 => above(0.0),
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "the gradient, divided by a root mean square of which a matrix keeps only rows and columns",
     formula: "V = R·C/mean(R);  U = G/√V;  P ← P − max(eps2, rms(P))·min(lr, 1/√k)·U/max(1, rms(U)/d)",
@@ -55,16 +55,6 @@ impl<F: Float> Fuse<F> for Adafactor {}
 impl Entry for Adafactor {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         each(self.clone())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if !(self.beta2_decay <= 0.0 && self.beta2_decay.is_finite()) {
-            return Err(format!("`beta2_decay` must be 0 or less, and is {}", self.beta2_decay));
-        }
-        self.eps1.map_or(Ok(()), |eps1| check::positive("eps1", eps1))?;
-        check::not_negative("eps2", self.eps2)?;
-        check::positive("d", self.d)?;
-        check::not_negative("weight_decay", self.weight_decay)
     }
 }
 

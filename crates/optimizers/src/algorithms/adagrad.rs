@@ -2,7 +2,7 @@ use numeric::Real;
 use registry::options;
 
 use crate::rule::with_l2;
-use crate::{Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// The gradient, divided by the root of the sum of its squares so far.
@@ -31,13 +31,13 @@ options! {
     /// ```
     pub struct Adagrad {
         /// How fast the rate falls with the steps, on top of the schedule.
-        pub lr_decay: f64 = 0.0,
+        pub lr_decay: f64 = 0.0 => 0.0..,
         /// The sum of squares before the first step.
-        pub initial_accumulator_value: f64 = 0.0,
+        pub initial_accumulator_value: f64 = 0.0 => 0.0..,
         /// Added to the denominator.
-        pub eps: f64 = 1e-10,
+        pub eps: f64 = 1e-10 => 0.0..,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "the gradient, divided by the root of the sum of its squares so far",
     formula: "s ← s + g²;  p ← p − lr·g/(√s + eps)",
@@ -47,13 +47,6 @@ options! {
 impl Elementwise for Adagrad {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_l2(self.l2, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::not_negative("lr_decay", self.lr_decay)?;
-        check::not_negative("initial_accumulator_value", self.initial_accumulator_value)?;
-        check::not_negative("eps", self.eps)?;
-        check::not_negative("l2", self.l2)
     }
 }
 

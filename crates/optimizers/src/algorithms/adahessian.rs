@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::each::{average, unbiased};
 use crate::hutchinson::diagonal;
 use crate::lanes::{spread, zeros};
-use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// Adam, with the curvature in the place of the gradient's size.
@@ -33,17 +33,17 @@ options! {
     /// ```
     pub struct AdaHessian {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the squared curvature.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
         /// The power of the curvature: 1 is Newton's, 0 the gradient's.
-        pub hessian_power: f64 = 1.0,
+        pub hessian_power: f64 = 1.0 => 0.0..=1.0,
         /// The steps from one estimate of the curvature to the next.
-        pub every: u64 = 1,
+        pub every: u64 = 1 => STEPS,
     }
     summary: "Adam, with the curvature in the place of the gradient's size",
     formula: "v ← β₂·v + (1 − β₂)·(z·Hz)²;  p ← p − lr·m̂/((√v̂)^hessian_power + eps)",
@@ -55,13 +55,6 @@ impl<F: Float> Fuse<F> for AdaHessian {}
 impl Entry for AdaHessian {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), step: 0, moments: Vec::new() })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        Elementwise::check(&AdamW { beta1, beta2, eps, weight_decay, amsgrad: false })?;
-        check::share("hessian_power", self.hessian_power)?;
-        check::at_least_one("every", Some(self.every))
     }
 }
 

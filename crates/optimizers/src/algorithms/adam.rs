@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
-use crate::{Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Steps along the mean gradient, divided by its root mean square.
@@ -31,13 +31,13 @@ options! {
     /// ```
     pub struct Adam {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "steps along the mean gradient, divided by its root mean square",
     formula: "m ← β₁·m + (1 − β₁)·g;  v ← β₂·v + (1 − β₂)·g²;  p ← p − lr·m̂/(√v̂ + eps)",
@@ -47,13 +47,6 @@ options! {
 impl Elementwise for Adam {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_l2(self.l2, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("beta1", self.beta1)?;
-        check::decay("beta2", self.beta2)?;
-        check::not_negative("eps", self.eps)?;
-        check::not_negative("l2", self.l2)
     }
 }
 

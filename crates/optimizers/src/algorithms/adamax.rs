@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
-use crate::{Adam, Elementwise, Rule, Visitor};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Adam, with a decaying maximum in the place of the root mean square.
@@ -31,13 +31,13 @@ options! {
     /// ```
     pub struct Adamax {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the maximum.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the gradient's size.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "Adam, with a decaying maximum in the place of the root mean square",
     formula: "m ← β₁·m + (1 − β₁)·g;  u ← max(β₂·u, |g| + eps);  p ← p − lr/(1 − β₁ᵏ)·m/u",
@@ -47,11 +47,6 @@ options! {
 impl Elementwise for Adamax {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_l2(self.l2, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, l2 } = *self;
-        Adam { beta1, beta2, eps, l2 }.check()
     }
 }
 

@@ -1,7 +1,7 @@
 use registry::options;
 
 use crate::rule::with_weight_decay;
-use crate::{Adam, Amsgrad, Elementwise, Visitor, check};
+use crate::{Adam, Amsgrad, Elementwise, Visitor};
 
 options! {
     /// Adam, with weight decay beside the step instead of in the gradient.
@@ -26,13 +26,13 @@ options! {
     /// ```
     pub struct AdamW {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.01,
+        pub weight_decay: f64 = 0.01 => 0.0..,
         /// With a denominator that never shrinks.
         pub amsgrad: bool = false,
     }
@@ -50,11 +50,5 @@ impl Elementwise for AdamW {
         } else {
             with_weight_decay(weight_decay, Adam { beta1, beta2, eps, l2 }, visitor)
         }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, .. } = *self;
-        Adam { beta1, beta2, eps, l2: 0.0 }.check()?;
-        check::not_negative("weight_decay", self.weight_decay)
     }
 }

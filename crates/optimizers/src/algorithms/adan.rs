@@ -2,7 +2,7 @@ use numeric::Real;
 use registry::options;
 
 use crate::moments::average;
-use crate::{AdamW, Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Nesterov's momentum from the gradient and its differences, divided by their root mean square.
@@ -31,15 +31,15 @@ options! {
     /// ```
     pub struct Adan {
         /// Decay of the mean gradient.
-        pub beta1: f64 = 0.98,
+        pub beta1: f64 = 0.98 => 0.0..1.0,
         /// Decay of the mean difference.
-        pub beta2: f64 = 0.92,
+        pub beta2: f64 = 0.92 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta3: f64 = 0.99,
+        pub beta3: f64 = 0.99 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// How strongly a step of rate 1 pulls to 0.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "Nesterov's momentum from the gradient and its differences, divided by their root mean square",
     formula: "d = g − g_previous;  p ← (p − lr·(m̂ + β₂·v̂)/(√n̂ + eps))/(1 + lr·weight_decay)",
@@ -53,12 +53,6 @@ impl Elementwise for Adan {
         } else {
             visitor.visit(Step::<true>(self.clone()))
         }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, beta3, eps, weight_decay } = *self;
-        AdamW { beta1, beta2, eps, weight_decay, amsgrad: false }.check()?;
-        check::decay("beta3", beta3)
     }
 }
 

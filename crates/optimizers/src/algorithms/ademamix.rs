@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
-use crate::{AdamW, Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Adam, with a second, much slower mean of the gradient.
@@ -34,44 +34,35 @@ options! {
     /// ```
     pub struct AdEMAMix {
         /// Decay of the fast mean.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Decay of the slow mean.
-        pub beta3: f64 = 0.9999,
+        pub beta3: f64 = 0.9999 => 0.0..1.0,
         /// The weight of the slow mean.
-        pub alpha: f64 = 5.0,
+        pub alpha: f64 = 5.0 => 0.0..,
         /// The steps in which alpha rises from 0, and β₃ from β₁.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub warmup: Option<u64> = None,
+        pub warmup: Option<u64> = None => STEPS,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "Adam, with a second, much slower mean of the gradient",
     formula: "m₁, v as in Adam;  m₂ ← β₃·m₂ + (1 − β₃)·g;  p ← p − lr·(m̂₁ + alpha·m₂)/(√v̂ + eps)",
     source: "Pagliardini, Ablin & Grangier 2024, The AdEMAMix optimizer: better, faster, older",
+    check: |ademamix| match *ademamix {
+        Self { warmup: Some(_), beta1, beta3, .. } if beta1 == 0.0 || beta3 == 0.0 => {
+            Err(format!("`warmup` needs `beta1` and `beta3` above 0, and they are {beta1} and {beta3}"))
+        }
+        _ => Ok(()),
+    },
 }
 
 impl Elementwise for AdEMAMix {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_weight_decay(self.weight_decay, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        AdamW { beta1, beta2, eps, weight_decay, amsgrad: false }.check()?;
-        check::decay("beta3", self.beta3)?;
-        check::not_negative("alpha", self.alpha)?;
-        check::at_least_one("warmup", self.warmup)?;
-        if self.warmup.is_some() && (beta1 == 0.0 || self.beta3 == 0.0) {
-            return Err(format!(
-                "`warmup` needs `beta1` and `beta3` above 0, and they are {beta1} and {}",
-                self.beta3
-            ));
-        }
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use registry::options;
 use crate::moments::average;
 use crate::rule::with_weight_decay;
 use crate::signs::clamp;
-use crate::{AdamW, Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Adam, with every gradient divided by a second moment that it isn't part of, and then averaged.
@@ -34,15 +34,15 @@ options! {
     /// ```
     pub struct Adopt {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.9999,
+        pub beta2: f64 = 0.9999 => 0.0..1.0,
         /// The least denominator.
-        pub eps: f64 = 1e-6,
+        pub eps: f64 = 1e-6 => above(0.0),
         /// Clips the divided gradient to ±k^¼.
         pub clip: bool = true,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "Adam, with every gradient divided by a second moment that it isn't part of, and then averaged",
     formula: "m ← β₁·m + (1 − β₁)·clip(g/max(√v, eps), ±k^¼);  p ← p − lr·m;  v ← β₂·v + (1 − β₂)·g²",
@@ -56,12 +56,6 @@ impl Elementwise for Adopt {
         } else {
             with_weight_decay(self.weight_decay, Step::<false>(self.clone()), visitor)
         }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        AdamW { beta1, beta2, eps, weight_decay, amsgrad: false }.check()?;
-        check::positive("eps", eps)
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
-use crate::{Adam, Elementwise, Rule, Visitor};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Adam with a denominator that never shrinks.
@@ -31,13 +31,13 @@ options! {
     /// ```
     pub struct Amsgrad {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "Adam with a denominator that never shrinks",
     formula: "m, v as in Adam;  v_max ← max(v_max, v);  p ← p − lr·m̂/(√v̂_max + eps)",
@@ -47,11 +47,6 @@ options! {
 impl Elementwise for Amsgrad {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_l2(self.l2, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, l2 } = *self;
-        Adam { beta1, beta2, eps, l2 }.check()
     }
 }
 

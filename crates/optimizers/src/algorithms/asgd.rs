@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::each::{Now, TensorRule, each};
-use crate::{Entry, Fuse, TensorStepper, check};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// Stochastic gradient descent with a falling rate, whose answer is the mean of its points.
@@ -37,13 +37,13 @@ options! {
     /// ```
     pub struct Asgd {
         /// Decay, and how fast the rate falls.
-        pub lambd: f64 = 1e-4,
+        pub lambd: f64 = 1e-4 => 0.0..,
         /// The power the rate falls with.
-        pub alpha: f64 = 0.75,
+        pub alpha: f64 = 0.75 => 0.0..,
         /// The step after which averaging begins.
         pub t0: u64 = 0,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "stochastic gradient descent with a falling rate, whose answer is the mean of its points",
     formula: "η = lr/(1 + lambd·lr·(k − 1))^alpha;  p ← p − η·(g + lambd·p);  a ← a + (p − a)/max(1, k − t0)",
@@ -55,12 +55,6 @@ impl<F: Float> Fuse<F> for Asgd {}
 impl Entry for Asgd {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         each(self.clone())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::not_negative("lambd", self.lambd)?;
-        check::not_negative("alpha", self.alpha)?;
-        check::not_negative("l2", self.l2)
     }
 }
 

@@ -40,6 +40,7 @@ options! {
     summary: "any optimizer, without the part of its step that goes up the gradient",
     formula: "u = the optimizer's step;  φ = [u·g > 0];  p ← p − u·φ·n/(Σφ + 1)",
     source: "Liang et al. 2024, Cautious optimizers: improving training with one line of code",
+    check: |cautious| cautious.optimizer.check(),
 }
 
 impl<F: Float> Fuse<F> for Cautious {}
@@ -55,10 +56,6 @@ impl Entry for Cautious {
 
     fn memory(&self, shape: &[u64]) -> u64 {
         self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        self.optimizer.check()
     }
 }
 

@@ -1,6 +1,6 @@
 use registry::options;
 
-use crate::{Clip, Entry, Fuse, Optimizer, Sgd, Stepper, TensorStepper, check};
+use crate::{Clip, Entry, Fuse, Optimizer, Sgd, Stepper, TensorStepper};
 
 options! {
     /// Any optimizer, with its gradient clipped before each step.
@@ -29,14 +29,21 @@ options! {
         pub optimizer: Box<Optimizer> = Box::new(Optimizer::Sgd(Sgd::default())),
         /// The largest norm; 1 if neither `norm` nor `value` is given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub norm: Option<f64> = None,
+        pub norm: Option<f64> = None => above(0.0),
         /// The largest absolute value of an element.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub value: Option<f64> = None,
+        pub value: Option<f64> = None => above(0.0),
     }
     summary: "any optimizer, with its gradient clipped before each step",
     formula: "g ← min(max(g, −value), value);  g ← g · min(1, norm/(‖g‖ + 1e-6))",
     source: "Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks",
+    check: |clipped| match &clipped.optimizer {
+        inner if inner.clip().is_some() => Err(format!(
+            "`clipped` can't hold `{}`, which clips already: give `norm` and `value` together",
+            inner.name()
+        )),
+        inner => inner.check(),
+    },
 }
 
 impl Fuse<f32> for Clipped {
@@ -63,17 +70,5 @@ impl Entry for Clipped {
 
     fn memory(&self, shape: &[u64]) -> u64 {
         self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        self.norm.map_or(Ok(()), |norm| check::positive("norm", norm))?;
-        self.value.map_or(Ok(()), |value| check::positive("value", value))?;
-        if self.optimizer.clip().is_some() {
-            return Err(format!(
-                "`clipped` can't hold `{}`, which clips already: give `norm` and `value` together",
-                self.optimizer.name()
-            ));
-        }
-        self.optimizer.check()
     }
 }

@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::each::{Now, TensorRule, each};
-use crate::{Entry, Fuse, TensorStepper, check};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// A bet on the sign of each gradient, with the money won so far; it has no rate.
@@ -31,9 +31,9 @@ options! {
     /// ```
     pub struct Cocob {
         /// How cautious the first bets are.
-        pub alpha: f64 = 100.0,
+        pub alpha: f64 = 100.0 => above(0.0),
         /// The largest gradient before the first step.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => above(0.0),
     }
     summary: "a bet on the sign of each gradient, with the money won so far",
     formula: "p ← p₀ + C/(L·max(G + L, alpha·L))·(L + R), C = −Σg, G = Σ|g|, L = max |g|, R = the reward",
@@ -45,11 +45,6 @@ impl<F: Float> Fuse<F> for Cocob {}
 impl Entry for Cocob {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         each(self.clone())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::positive("alpha", self.alpha)?;
-        check::positive("eps", self.eps)
     }
 }
 

@@ -2,10 +2,9 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::algorithms::prodigy::at_least_1;
 use crate::each::average;
 use crate::lanes::{spread, sum, zeros};
-use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// Adam, with a rate that follows a lower bound of the distance to the solution.
@@ -35,18 +34,18 @@ options! {
     /// ```
     pub struct DAdaptation {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => above(0.0),
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
         /// The first bound.
-        pub d0: f64 = 1e-6,
+        pub d0: f64 = 1e-6 => above(0.0),
         /// How many times larger a bound may be than the one before; any, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub growth_rate: Option<f64> = None,
+        pub growth_rate: Option<f64> = None => 1.0..,
     }
     summary: "Adam, with a rate that follows a lower bound of the distance to the solution",
     formula: "d ← max(d, Σ lr·d·⟨g, s/(√v + eps)⟩/‖s‖₁), s = Σ lr·d·g;  p ← p − m/(√v + eps), m of lr·d·g",
@@ -58,14 +57,6 @@ impl<F: Float> Fuse<F> for DAdaptation {}
 impl Entry for DAdaptation {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), state: None })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        Elementwise::check(&AdamW { beta1, beta2, eps, weight_decay, amsgrad: false })?;
-        check::positive("eps", eps)?;
-        check::positive("d0", self.d0)?;
-        at_least_1("growth_rate", self.growth_rate)
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::lanes::{copies, dot, spread};
-use crate::{Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// Gradient descent, with the distance travelled over the norm of all gradients as its rate.
@@ -32,11 +32,11 @@ options! {
     /// ```
     pub struct Dog {
         /// The first distance, as a share of 1 + ‖p₀‖.
-        pub reps_rel: f64 = 1e-6,
+        pub reps_rel: f64 = 1e-6 => above(0.0),
         /// The sum of squared norms before the first step.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "gradient descent, with the distance travelled over the norm of all gradients as its rate",
     formula: "r = max ‖p − p₀‖;  G ← G + ‖g‖²;  p ← p − lr·r/√G·g",
@@ -49,12 +49,6 @@ impl<F: Float> Fuse<F> for Dog {}
 impl Entry for Dog {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), state: None })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::positive("reps_rel", self.reps_rel)?;
-        check::not_negative("eps", self.eps)?;
-        check::not_negative("l2", self.l2)
     }
 }
 

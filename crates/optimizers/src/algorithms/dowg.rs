@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::algorithms::dog::{descend, distances};
 use crate::lanes::{copies, dot};
-use crate::{Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// Gradient descent like DoG's, with gradients weighted by the distance at their time.
@@ -33,9 +33,9 @@ options! {
     /// ```
     pub struct Dowg {
         /// The first distance.
-        pub initial_distance: f64 = 1e-2,
+        pub initial_distance: f64 = 1e-2 => above(0.0),
         /// Added to the denominator.
-        pub eps: f64 = 1e-4,
+        pub eps: f64 = 1e-4 => 0.0..,
     }
     summary: "gradient descent like DoG's, with gradients weighted by the distance at their time",
     formula: "r = max ‖p − p₀‖;  v ← v + r²·‖g‖²;  p ← p − lr·r²/(√v + eps)·g",
@@ -47,11 +47,6 @@ impl<F: Float> Fuse<F> for Dowg {}
 impl Entry for Dowg {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), state: None })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::positive("initial_distance", self.initial_distance)?;
-        check::not_negative("eps", self.eps)
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::lanes::{dot, spread};
-use crate::{Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// Gradient descent, with steps that shrink until the loss falls enough.
@@ -28,11 +28,11 @@ options! {
     /// ```
     pub struct GradientDescent {
         /// The least fall of the loss, as a share of its slope.
-        pub c1: f64 = 1e-4,
+        pub c1: f64 = 1e-4 => INSIDE_0_1,
         /// What a step that was too long is multiplied by.
-        pub shrink: f64 = 0.5,
+        pub shrink: f64 = 0.5 => INSIDE_0_1,
         /// The most steps to try.
-        pub max_evaluations: u64 = 30,
+        pub max_evaluations: u64 = 30 => 1..=10_000,
     }
     summary: "gradient descent, with steps that shrink until the loss falls enough",
     formula: "t = lr·shrinkⁿ, the first with f(p − t·g) ≤ f(p) − c1·t·‖g‖²;  p ← p − t·g",
@@ -44,15 +44,6 @@ impl<F: Float> Fuse<F> for GradientDescent {}
 impl Entry for GradientDescent {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper(self.clone()))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::positive("c1", self.c1)?;
-        check::decay("c1", self.c1)?;
-        check::positive("shrink", self.shrink)?;
-        check::decay("shrink", self.shrink)?;
-        check::at_least_one("max_evaluations", Some(self.max_evaluations))?;
-        check::at_most("max_evaluations", self.max_evaluations, 10_000)
     }
 }
 

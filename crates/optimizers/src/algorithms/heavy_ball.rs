@@ -27,9 +27,9 @@ options! {
     /// ```
     pub struct HeavyBall {
         /// The share of the last step that is kept.
-        pub momentum: f64 = 0.9,
+        pub momentum: f64 = 0.9 => 0.0..,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "gradient descent that keeps a share of its last step",
     formula: "b ← momentum·b + g;  p ← p − lr·b",
@@ -46,9 +46,5 @@ impl HeavyBall {
 impl Elementwise for HeavyBall {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         self.sgd().rule(visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        self.sgd().check()
     }
 }

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::each::{Now, TensorRule, average, each, unbiased};
 use crate::lanes::{norm, spread};
-use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// Adam's direction, as long as a share lr of the tensor's norm.
@@ -31,13 +31,13 @@ options! {
     /// ```
     pub struct Lamb {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-6,
+        pub eps: f64 = 1e-6 => 0.0..,
         /// The share of the parameter in the direction.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "Adam's direction, as long as a share lr of the tensor's norm",
     formula: "u = m̂/(√v̂ + eps) + weight_decay·p;  p ← p − lr·‖p‖/‖u‖·u",
@@ -49,11 +49,6 @@ impl<F: Float> Fuse<F> for Lamb {}
 impl Entry for Lamb {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         each(self.clone())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay } = *self;
-        Elementwise::check(&AdamW { beta1, beta2, eps, weight_decay, amsgrad: false })
     }
 }
 

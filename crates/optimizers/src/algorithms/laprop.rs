@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
-use crate::{AdamW, Elementwise, Rule, Visitor};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// The mean of gradients that have each been divided by the root mean square of their time.
@@ -33,13 +33,13 @@ options! {
     /// ```
     pub struct LaProp {
         /// Decay of the mean.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-15,
+        pub eps: f64 = 1e-15 => above(0.0),
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "the mean of gradients that have each been divided by the root mean square of their time",
     formula: "n ← β₂·n + (1 − β₂)·g²;  m ← β₁·m + (1 − β₁)·g/(√n̂ + eps);  p ← p − lr·m/(1 − β₁ᵏ)",
@@ -49,12 +49,6 @@ options! {
 impl Elementwise for LaProp {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_weight_decay(self.weight_decay, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay } = *self;
-        AdamW { beta1, beta2, eps, weight_decay, amsgrad: false }.check()?;
-        crate::check::positive("eps", eps)
     }
 }
 

@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::algorithms::lamb::trust_ratio;
 use crate::each::{Now, TensorRule, each};
 use crate::lanes::norm;
-use crate::{Entry, Fuse, TensorStepper, check};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// Momentum, with steps as long as a share of the tensor's norm.
@@ -35,11 +35,11 @@ options! {
     /// ```
     pub struct Lars {
         /// The share of the last step that is kept.
-        pub momentum: f64 = 0.9,
+        pub momentum: f64 = 0.9 => 0.0..1.0,
         /// The length of a step of rate 1, in norms of the tensor.
-        pub trust_coefficient: f64 = 1e-3,
+        pub trust_coefficient: f64 = 1e-3 => above(0.0),
         /// Decay added to the gradient, and to the norm it is divided by.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "momentum, with steps as long as a share of the tensor's norm",
     formula: "λ = trust_coefficient·‖p‖/(‖g‖ + weight_decay·‖p‖);  b ← momentum·b + lr·λ·(g + weight_decay·p);  p ← p − b",
@@ -51,12 +51,6 @@ impl<F: Float> Fuse<F> for Lars {}
 impl Entry for Lars {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         each(self.clone())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("momentum", self.momentum)?;
-        check::positive("trust_coefficient", self.trust_coefficient)?;
-        check::not_negative("weight_decay", self.weight_decay)
     }
 }
 

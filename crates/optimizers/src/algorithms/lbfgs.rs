@@ -5,9 +5,9 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::along::{Along, Heading, Line, dot, searched};
+use crate::along::{Along, Heading, Line, dot, in_order};
 use crate::wolfe::Conditions;
-use crate::{Entry, Fuse, TensorStepper, check};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// Newton's direction with a curvature learnt from the last steps, and a search for how far to go along it.
@@ -41,19 +41,20 @@ options! {
         /// What is asked of a step.
         pub line_search: LineSearch = LineSearch::StrongWolfe,
         /// The steps that the curvature is learnt from.
-        pub history: u64 = 100,
+        pub history: u64 = 100 => 1..=10_000,
         /// The least fall of the loss, as a share of its slope.
-        pub c1: f64 = 1e-4,
+        pub c1: f64 = 1e-4 => above(0.0),
         /// The largest slope after a step, as a share of that before.
-        pub c2: f64 = 0.9,
+        pub c2: f64 = 0.9 => 0.0..1.0,
         /// The most evaluations of a search, after its first.
-        pub max_evaluations: u64 = 25,
+        pub max_evaluations: u64 = 25 => STEPS,
         /// Does nothing where no element of the gradient is larger.
-        pub tolerance: f64 = 1e-7,
+        pub tolerance: f64 = 1e-7 => 0.0..,
     }
     summary: "Newton's direction with a curvature learnt from the last steps, and a search along it",
     formula: "d = −H·g by the two-loop recursion;  t by the strong Wolfe conditions;  p ← p + t·d",
     source: "Liu & Nocedal 1989, On the limited memory BFGS method for large scale optimization",
+    check: |lbfgs| in_order(lbfgs.c1, lbfgs.c2),
 }
 
 /// What a search along a line looks for.
@@ -81,12 +82,6 @@ impl Entry for Lbfgs {
     fn memory(&self, shape: &[u64]) -> u64 {
         // Pairs of vectors in double precision.
         crate::numbers(shape).saturating_mul(self.history.saturating_mul(4).saturating_add(20))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::at_least_one("history", Some(self.history))?;
-        check::at_most("history", self.history, 10_000)?;
-        searched(self.c1, self.c2, self.max_evaluations, self.tolerance)
     }
 }
 

@@ -4,7 +4,7 @@ use registry::options;
 use crate::moments::average;
 use crate::rule::with_weight_decay;
 use crate::signs::sign;
-use crate::{Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Steps of one size, along the sign of the mean gradient.
@@ -29,11 +29,11 @@ options! {
     /// ```
     pub struct Lion {
         /// The share of the past in the step.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the mean.
-        pub beta2: f64 = 0.99,
+        pub beta2: f64 = 0.99 => 0.0..1.0,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "steps of one size, along the sign of the mean gradient",
     formula: "p ← p − lr·sign(β₁·m + (1 − β₁)·g);  m ← β₂·m + (1 − β₂)·g",
@@ -43,12 +43,6 @@ options! {
 impl Elementwise for Lion {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_weight_decay(self.weight_decay, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("beta1", self.beta1)?;
-        check::decay("beta2", self.beta2)?;
-        check::not_negative("weight_decay", self.weight_decay)
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::lanes::copies;
-use crate::{Adam, Clip, Entry, Fuse, Optimizer, Oracle, TensorStepper, check};
+use crate::{Adam, Clip, Entry, Fuse, Optimizer, Oracle, TensorStepper};
 
 options! {
     /// Any optimizer, from whose way a slower copy goes a part every few steps.
@@ -33,13 +33,14 @@ options! {
         /// What makes the fast steps.
         pub optimizer: Box<Optimizer> = Box::new(Optimizer::Adam(Adam::default())),
         /// The fast steps to a slow one.
-        pub k: u64 = 5,
+        pub k: u64 = 5 => STEPS,
         /// The share of their way that a slow step goes.
-        pub alpha: f64 = 0.5,
+        pub alpha: f64 = 0.5 => up_to(1.0),
     }
     summary: "any optimizer, from whose way a slower copy goes a part every few steps",
     formula: "after every k steps of the optimizer:  s ← s + alpha·(p − s);  p ← s",
     source: "Zhang et al. 2019, Lookahead optimizer: k steps forward, 1 step back",
+    check: |lookahead| lookahead.optimizer.check(),
 }
 
 impl<F: Float> Fuse<F> for Lookahead {}
@@ -56,13 +57,6 @@ impl Entry for Lookahead {
 
     fn memory(&self, shape: &[u64]) -> u64 {
         self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::at_least_one("k", Some(self.k))?;
-        check::positive("alpha", self.alpha)?;
-        check::share("alpha", self.alpha)?;
-        self.optimizer.check()
     }
 }
 

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::each::{Now, TensorRule, average, each, unbiased};
 use crate::lanes::{norm, spread};
-use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper, check};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// AdamW of a gradient that is carried on along its last change, to take out its noise.
@@ -34,15 +34,15 @@ options! {
     /// ```
     pub struct Mars {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.95,
+        pub beta1: f64 = 0.95 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.99,
+        pub beta2: f64 = 0.99 => 0.0..1.0,
         /// How far the gradient is carried on.
-        pub gamma: f64 = 0.025,
+        pub gamma: f64 = 0.025 => 0.0..,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "AdamW of a gradient that is carried on along its last change, to take out its noise",
     formula: "c = g + gamma·β₁/(1 − β₁)·(g − g_previous);  c ← c/max(1, ‖c‖);  then AdamW's step along c",
@@ -54,12 +54,6 @@ impl<F: Float> Fuse<F> for Mars {}
 impl Entry for Mars {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         each(self.clone())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        Elementwise::check(&AdamW { beta1, beta2, eps, weight_decay, amsgrad: false })?;
-        check::not_negative("gamma", self.gamma)
     }
 }
 

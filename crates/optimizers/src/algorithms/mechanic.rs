@@ -3,7 +3,7 @@ use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::lanes::{copies, dot, spread};
-use crate::{Clip, Entry, Fuse, Optimizer, Oracle, Sgd, TensorStepper, check};
+use crate::{Clip, Entry, Fuse, Optimizer, Oracle, Sgd, TensorStepper};
 
 /// Betas of the six tuners: 1 − 10⁻ⁱ.
 const BETAS: [f64; 6] = [0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999_999];
@@ -35,15 +35,16 @@ options! {
         /// Whose steps are scaled.
         pub optimizer: Box<Optimizer> = Box::new(Optimizer::Sgd(Sgd::default())),
         /// Decay in what the tuners see.
-        pub weight_decay: f64 = 0.01,
+        pub weight_decay: f64 = 0.01 => 0.0..,
         /// Added to denominators.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => above(0.0),
         /// The first scale.
-        pub s_init: f64 = 1e-6,
+        pub s_init: f64 = 1e-6 => above(0.0),
     }
     summary: "any optimizer, with its way from the start scaled by what would have been best so far",
     formula: "Δ ← Δ + the optimizer's step;  h = ⟨g, Δ⟩;  s ← (s_init/6·m + max(Σβ·h·s, 0))/√(Σβ²·h²);  p ← p₀ − Σs·Δ",
     source: "Cutkosky, Defazio & Mehta 2023, Mechanic: a learning rate tuner",
+    check: |mechanic| mechanic.optimizer.check(),
 }
 
 impl<F: Float> Fuse<F> for Mechanic {}
@@ -59,13 +60,6 @@ impl Entry for Mechanic {
 
     fn memory(&self, shape: &[u64]) -> u64 {
         self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::not_negative("weight_decay", self.weight_decay)?;
-        check::positive("eps", self.eps)?;
-        check::positive("s_init", self.s_init)?;
-        self.optimizer.check()
     }
 }
 

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::each::average;
 use crate::lanes::{dot, spread, zeros};
-use crate::{Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// Momentum, with the step to where a model of the mean loss would reach its lower bound.
@@ -30,11 +30,11 @@ options! {
     /// ```
     pub struct Momo {
         /// Decay of the means.
-        pub beta: f64 = 0.9,
+        pub beta: f64 = 0.9 => 0.0..1.0,
         /// The least loss, or a bound below it.
-        pub lower_bound: f64 = 0.0,
+        pub lower_bound: f64 = 0.0 => ..,
         /// How strongly a step of rate 1 pulls to 0.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "momentum, with the step to where a model of the mean loss would reach its lower bound",
     formula: "τ = min(lr, max(f̄ − lower_bound − γ + ⟨d, p⟩, 0)/‖d‖²);  p ← p − τ·d",
@@ -46,12 +46,6 @@ impl<F: Float> Fuse<F> for Momo {}
 impl Entry for Momo {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), state: None })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("beta", self.beta)?;
-        check::finite("lower_bound", self.lower_bound)?;
-        check::not_negative("weight_decay", self.weight_decay)
     }
 }
 

@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use crate::each::{Now, TensorRule, average, each, is_matrix, matrix};
 use crate::lanes::{norm, spread};
-use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper, check};
+use crate::{AdamW, Entry, Fuse, TensorStepper};
 
 options! {
     /// Momentum whose matrix is made orthogonal, so that every direction moves equally far; AdamW for the rest.
@@ -41,25 +41,26 @@ options! {
     /// ```
     pub struct Muon {
         /// Decay of the momentum.
-        pub momentum: f64 = 0.95,
+        pub momentum: f64 = 0.95 => 0.0..1.0,
         /// Looks ahead along the momentum.
         pub nesterov: bool = true,
         /// The share of a matrix that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.1,
+        pub weight_decay: f64 = 0.1 => 0.0..,
         /// Iterations of Newton and Schulz.
-        pub ns_steps: u64 = 5,
+        pub ns_steps: u64 = 5 => 1..=1000,
         /// The least norm to divide by.
-        pub eps: f64 = 1e-7,
+        pub eps: f64 = 1e-7 => above(0.0),
         /// What the shape of a matrix does to its rate.
         pub adjust: Adjust = Adjust::Original,
         /// The rate of AdamW, as a multiple of the matrices'.
-        pub adamw_lr: f64 = 1.0,
+        pub adamw_lr: f64 = 1.0 => above(0.0),
         /// What vectors and scalars are stepped by.
         pub adamw: AdamW = AdamW::default(),
     }
     summary: "momentum whose matrix is made orthogonal; AdamW for what isn't a matrix",
     formula: "B ← momentum·B + (1 − momentum)·G;  P ← P − lr·weight_decay·P − lr·scale·NewtonSchulz(B)",
     source: "Jordan et al. 2024, Muon: an optimizer for hidden layers in neural networks",
+    check: |muon| muon.adamw.check(),
 }
 
 /// What the shape of a matrix does to its rate.
@@ -78,16 +79,6 @@ impl<F: Float> Fuse<F> for Muon {}
 impl Entry for Muon {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         each(self.clone())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("momentum", self.momentum)?;
-        check::not_negative("weight_decay", self.weight_decay)?;
-        check::positive("eps", self.eps)?;
-        check::at_least_one("ns_steps", Some(self.ns_steps))?;
-        check::at_most("ns_steps", self.ns_steps, 1000)?;
-        check::positive("adamw_lr", self.adamw_lr)?;
-        Elementwise::check(&self.adamw)
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
-use crate::{Adam, Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Adam, with Nesterov's momentum in the place of the plain one.
@@ -31,15 +31,15 @@ options! {
     /// ```
     pub struct NAdam {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// How fast μ rises from near β₁/2 to β₁.
-        pub momentum_decay: f64 = 4e-3,
+        pub momentum_decay: f64 = 4e-3 => 0.0..,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "Adam, with Nesterov's momentum in the place of the plain one",
     formula: "m, v as in Adam;  m̂ = μₖ₊₁·m/(1 − Πμ) + (1 − μₖ)·g/(1 − Πμ);  p ← p − lr·m̂/(√v̂ + eps)",
@@ -49,12 +49,6 @@ options! {
 impl Elementwise for NAdam {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_l2(self.l2, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, l2, .. } = *self;
-        Adam { beta1, beta2, eps, l2 }.check()?;
-        check::not_negative("momentum_decay", self.momentum_decay)
     }
 }
 

@@ -27,9 +27,9 @@ options! {
     /// ```
     pub struct Nesterov {
         /// The share of the last step that is kept; above 0.
-        pub momentum: f64 = 0.9,
+        pub momentum: f64 = 0.9 => above(0.0),
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "momentum whose gradient is taken where the momentum leads",
     formula: "b ← momentum·b + g;  p ← p − lr·(g + momentum·b)",
@@ -46,10 +46,5 @@ impl Nesterov {
 impl Elementwise for Nesterov {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         self.sgd().rule(visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        crate::check::positive("momentum", self.momentum)?;
-        self.sgd().check()
     }
 }

@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::along::{Along, Heading, Line, dot, searched};
+use crate::along::{Along, Heading, Line, dot, in_order};
 use crate::wolfe::Conditions;
 use crate::{Entry, Fuse, TensorStepper};
 
@@ -36,17 +36,18 @@ options! {
     /// ```
     pub struct NonlinearCg {
         /// The least fall of the loss, as a share of its slope.
-        pub c1: f64 = 1e-4,
+        pub c1: f64 = 1e-4 => above(0.0),
         /// The largest slope after a step, as a share of that before.
-        pub c2: f64 = 0.4,
+        pub c2: f64 = 0.4 => 0.0..1.0,
         /// The most evaluations of a search, after its first.
-        pub max_evaluations: u64 = 25,
+        pub max_evaluations: u64 = 25 => STEPS,
         /// Does nothing where no element of the gradient is larger.
-        pub tolerance: f64 = 1e-7,
+        pub tolerance: f64 = 1e-7 => 0.0..,
     }
     summary: "conjugate gradients: each direction keeps a share of the last one, and is searched",
     formula: "β = max(0, ⟨g − g₋, g⟩/‖g₋‖²);  d = −g + β·d₋;  t by the strong Wolfe conditions;  p ← p + t·d",
     source: "Polak & Ribière 1969, Note sur la convergence de méthodes de directions conjuguées",
+    check: |cg| in_order(cg.c1, cg.c2),
 }
 
 impl<F: Float> Fuse<F> for NonlinearCg {}
@@ -56,10 +57,6 @@ impl Entry for NonlinearCg {
         let Self { c1, c2, max_evaluations, tolerance } = *self;
         let conditions = Conditions { weak: false, c1, c2, most: max_evaluations, shortest: 1e-9 };
         Box::new(Along::new(conditions, tolerance, || Lane(None)))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        searched(self.c1, self.c2, self.max_evaluations, self.tolerance)
     }
 }
 

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::each::{Now, TensorRule, average, each};
 use crate::lanes::{norm, spread};
-use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// Momentum of gradients that have each been divided by the norm of their tensor.
@@ -32,13 +32,13 @@ options! {
     /// ```
     pub struct NovoGrad {
         /// The share of the last step that is kept.
-        pub beta1: f64 = 0.95,
+        pub beta1: f64 = 0.95 => 0.0..1.0,
         /// Decay of the squared norm.
-        pub beta2: f64 = 0.98,
+        pub beta2: f64 = 0.98 => 0.0..1.0,
         /// Added to the norm.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => above(0.0),
         /// The share of the parameter in the direction.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "momentum of gradients that have each been divided by the norm of their tensor",
     formula: "v ← β₂·v + (1 − β₂)·‖g‖²;  m ← β₁·m + g/(√v + eps) + weight_decay·p;  p ← p − lr·m",
@@ -50,12 +50,6 @@ impl<F: Float> Fuse<F> for NovoGrad {}
 impl Entry for NovoGrad {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         each(self.clone())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay } = *self;
-        Elementwise::check(&AdamW { beta1, beta2, eps, weight_decay, amsgrad: false })?;
-        crate::check::positive("eps", eps)
     }
 }
 

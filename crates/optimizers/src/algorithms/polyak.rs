@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::algorithms::dog::descend;
 use crate::lanes::dot;
-use crate::{Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// Gradient descent, with the step to where a straight slope would reach the least loss.
@@ -28,9 +28,9 @@ options! {
     /// ```
     pub struct Polyak {
         /// The least loss, or a bound below it.
-        pub f_min: f64 = 0.0,
+        pub f_min: f64 = 0.0 => ..,
         /// How many times shorter steps are; ½ is right for convex losses of minibatches.
-        pub c: f64 = 1.0,
+        pub c: f64 = 1.0 => above(0.0),
     }
     summary: "gradient descent, with the step to where a straight slope would reach the least loss",
     formula: "p ← p − min((f(p) − f_min)/(c·‖g‖²), lr)·g",
@@ -42,11 +42,6 @@ impl<F: Float> Fuse<F> for Polyak {}
 impl Entry for Polyak {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper(self.clone()))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::finite("f_min", self.f_min)?;
-        check::positive("c", self.c)
     }
 }
 

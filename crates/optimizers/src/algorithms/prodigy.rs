@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::each::average;
 use crate::lanes::{copies, dot, spread, sum, zeros};
-use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// Adam, with a rate that follows an estimate of the distance to the solution.
@@ -34,23 +34,23 @@ options! {
     /// ```
     pub struct Prodigy {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Decay of r and s; √β₂, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub beta3: Option<f64> = None,
+        pub beta3: Option<f64> = None => 0.0..1.0,
         /// Added to the denominator, times d.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
         /// The first estimate.
-        pub d0: f64 = 1e-6,
+        pub d0: f64 = 1e-6 => above(0.0),
         /// What estimates are multiplied by.
-        pub d_coef: f64 = 1.0,
+        pub d_coef: f64 = 1.0 => above(0.0),
         /// How many times larger an estimate may be than the one before; any, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub growth_rate: Option<f64> = None,
+        pub growth_rate: Option<f64> = None => 1.0..,
     }
     summary: "Adam, with a rate that follows an estimate of the distance to the solution",
     formula: "d = max of d_coef·Σ lr·d²·⟨g, p₀ − p⟩/‖Σ lr·d²·g‖₁;  p ← p − lr·d·m/(√v + d·eps)",
@@ -62,25 +62,6 @@ impl<F: Float> Fuse<F> for Prodigy {}
 impl Entry for Prodigy {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), state: None })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        Elementwise::check(&AdamW { beta1, beta2, eps, weight_decay, amsgrad: false })?;
-        self.beta3.map_or(Ok(()), |beta3| check::decay("beta3", beta3))?;
-        check::positive("d0", self.d0)?;
-        check::positive("d_coef", self.d_coef)?;
-        at_least_1("growth_rate", self.growth_rate)
-    }
-}
-
-/// A factor of growth, if it is given.
-pub(crate) fn at_least_1(name: &str, value: Option<f64>) -> Result<(), String> {
-    match value {
-        Some(value) if !(value >= 1.0 && value.is_finite()) => {
-            Err(format!("`{name}` must be 1 or more, and is {value}"))
-        }
-        _ => Ok(()),
     }
 }
 

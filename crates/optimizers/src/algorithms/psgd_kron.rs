@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use crate::each::{Now, TensorRule, average, each, is_matrix, matrix, unbiased};
 use crate::lanes::{norm, spread};
-use crate::{Entry, Fuse, TensorStepper, check};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// A preconditioner in two triangular factors, learnt by its own gradient descent from random probes.
@@ -36,19 +36,19 @@ options! {
     /// ```
     pub struct PsgdKron {
         /// Decay of the momentum.
-        pub momentum: f64 = 0.9,
+        pub momentum: f64 = 0.9 => 0.0..1.0,
         /// The share of a matrix that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
         /// The rate of the factors.
-        pub precondition_lr: f64 = 0.1,
+        pub precondition_lr: f64 = 0.1 => up_to(1.0),
         /// The steps at which the factors are learnt without a pause.
         pub flat: u64 = 500,
         /// How soon they are learnt more rarely after that.
-        pub decay: f64 = 0.001,
+        pub decay: f64 = 0.001 => 0.0..,
         /// The least share of steps at which they are learnt.
-        pub least: f64 = 0.03,
+        pub least: f64 = 0.03 => up_to(1.0),
         /// The longest side that has a triangular factor.
-        pub max_dim: u64 = 8192,
+        pub max_dim: u64 = 8192 => STEPS,
     }
     summary:
         "a preconditioner in two triangular factors, learnt by its own gradient descent from random probes",
@@ -66,17 +66,6 @@ impl Entry for PsgdKron {
     fn memory(&self, shape: &[u64]) -> u64 {
         // In double precision.
         crate::matrices(shape, self.max_dim).saturating_mul(2)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("momentum", self.momentum)?;
-        check::not_negative("weight_decay", self.weight_decay)?;
-        check::positive("precondition_lr", self.precondition_lr)?;
-        check::share("precondition_lr", self.precondition_lr)?;
-        check::not_negative("decay", self.decay)?;
-        check::positive("least", self.least)?;
-        check::share("least", self.least)?;
-        check::at_least_one("max_dim", Some(self.max_dim))
     }
 }
 

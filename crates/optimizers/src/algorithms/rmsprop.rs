@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::moments::average;
 use crate::rule::with_l2;
-use crate::{Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// The gradient, divided by its root mean square.
@@ -34,15 +34,15 @@ options! {
     /// ```
     pub struct RmsProp {
         /// Decay of the averages.
-        pub alpha: f64 = 0.99,
+        pub alpha: f64 = 0.99 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// The share of the last step that is kept.
-        pub momentum: f64 = 0.0,
+        pub momentum: f64 = 0.0 => 0.0..,
         /// Divides by the standard deviation instead.
         pub centered: bool = false,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "the gradient, divided by its root mean square",
     formula: "v ← alpha·v + (1 − alpha)·g²;  p ← p − lr·g/(√v + eps)",
@@ -58,13 +58,6 @@ impl Elementwise for RmsProp {
             (true, false) => with_l2(l2, Root::<true, 2> { alpha, eps, momentum }, visitor),
             (true, true) => with_l2(l2, Root::<true, 3> { alpha, eps, momentum }, visitor),
         }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("alpha", self.alpha)?;
-        check::not_negative("eps", self.eps)?;
-        check::not_negative("momentum", self.momentum)?;
-        check::not_negative("l2", self.l2)
     }
 }
 

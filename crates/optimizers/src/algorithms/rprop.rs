@@ -2,7 +2,7 @@ use numeric::Real;
 use registry::options;
 
 use crate::signs::{clamp, sign};
-use crate::{Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Steps whose size grows while the gradient keeps its sign, and shrinks when that changes.
@@ -33,39 +33,27 @@ options! {
     /// ```
     pub struct Rprop {
         /// What a step shrinks by.
-        pub eta_minus: f64 = 0.5,
+        pub eta_minus: f64 = 0.5 => INSIDE_0_1,
         /// What a step grows by.
-        pub eta_plus: f64 = 1.2,
+        pub eta_plus: f64 = 1.2 => above(1.0),
         /// The smallest step.
-        pub step_size_min: f64 = 1e-6,
+        pub step_size_min: f64 = 1e-6 => 0.0..,
         /// The largest step.
-        pub step_size_max: f64 = 50.0,
+        pub step_size_max: f64 = 50.0 => above(0.0),
     }
     summary: "steps whose size grows while the gradient keeps its sign, and shrinks when that changes",
     formula: "Δ ← Δ·eta_plus or Δ·eta_minus as g·g_previous > 0 or < 0;  p ← p − Δ·sign(g), Δ = lr at first",
     source: "Riedmiller & Braun 1993, A direct adaptive method for faster backpropagation learning: the RPROP algorithm",
+    check: |rprop| {
+        let Self { step_size_min: min, step_size_max: max, .. } = *rprop;
+        let said = || format!("`step_size_min` must be at most `step_size_max`, and they are {min} and {max}");
+        if min <= max { Ok(()) } else { Err(said()) }
+    },
 }
 
 impl Elementwise for Rprop {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         visitor.visit(self.clone())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("eta_minus", self.eta_minus)?;
-        check::positive("eta_minus", self.eta_minus)?;
-        check::not_negative("step_size_min", self.step_size_min)?;
-        check::positive("step_size_max", self.step_size_max)?;
-        if !(self.eta_plus > 1.0 && self.eta_plus.is_finite()) {
-            return Err(format!("`eta_plus` must be more than 1, and is {}", self.eta_plus));
-        }
-        if self.step_size_min > self.step_size_max {
-            return Err(format!(
-                "`step_size_min` must be at most `step_size_max`, and they are {} and {}",
-                self.step_size_min, self.step_size_max
-            ));
-        }
-        Ok(())
     }
 }
 

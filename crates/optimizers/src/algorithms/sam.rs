@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::lanes::{dot, spread};
-use crate::{Clip, Entry, Fuse, Optimizer, Oracle, Sgd, TensorStepper, check};
+use crate::{Clip, Entry, Fuse, Optimizer, Oracle, Sgd, TensorStepper};
 
 options! {
     /// Any optimizer, with its gradient taken where the loss is largest nearby.
@@ -31,13 +31,14 @@ options! {
         /// What steps along the gradient found.
         pub optimizer: Box<Optimizer> = Box::new(Optimizer::Sgd(Sgd::default())),
         /// How far to look.
-        pub rho: f64 = 0.05,
+        pub rho: f64 = 0.05 => above(0.0),
         /// Looks farther along large parameters.
         pub adaptive: bool = false,
     }
     summary: "any optimizer, with its gradient taken where the loss is largest nearby",
     formula: "e = rho·g/‖g‖;  then the optimizer's step at p, with the gradient at p + e",
     source: "Foret et al. 2021, Sharpness-aware minimization for efficiently improving generalization",
+    check: |sam| sam.optimizer.check(),
 }
 
 impl<F: Float> Fuse<F> for Sam {}
@@ -53,11 +54,6 @@ impl Entry for Sam {
 
     fn memory(&self, shape: &[u64]) -> u64 {
         self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::positive("rho", self.rho)?;
-        self.optimizer.check()
     }
 }
 

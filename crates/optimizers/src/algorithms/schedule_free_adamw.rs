@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::averaged::Averaged;
 use crate::each::{average, unbiased};
 use crate::lanes::{spread, zeros};
-use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// AdamW at a constant rate whose answer is a mean of its points, as good as a schedule's end.
@@ -34,17 +34,17 @@ options! {
     /// ```
     pub struct ScheduleFreeAdamW {
         /// How near to the mean gradients are taken.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => INSIDE_0_1,
         /// Decay of the second moment.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// The share of y that a step of rate 1 would remove from z.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
         /// The power of the step in the weights.
-        pub r: f64 = 0.0,
+        pub r: f64 = 0.0 => 0.0..,
         /// The power of the rate in the weights.
-        pub weight_lr_power: f64 = 2.0,
+        pub weight_lr_power: f64 = 2.0 => 0.0..,
     }
     summary: "AdamW at a constant rate whose answer is a mean of its points",
     formula: "y = (1 − β₁)·z + β₁·x;  z ← z − lr·g(y)/(√v̂ + eps);  x ← weighted mean of z",
@@ -56,14 +56,6 @@ impl<F: Float> Fuse<F> for ScheduleFreeAdamW {}
 impl Entry for ScheduleFreeAdamW {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), step: 0, moments: Vec::new(), averaged: None })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        Elementwise::check(&AdamW { beta1, beta2, eps, weight_decay, amsgrad: false })?;
-        check::positive("beta1", beta1)?;
-        check::not_negative("r", self.r)?;
-        check::not_negative("weight_lr_power", self.weight_lr_power)
     }
 }
 

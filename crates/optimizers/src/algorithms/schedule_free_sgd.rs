@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::averaged::Averaged;
 use crate::lanes::spread;
-use crate::{Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// Gradient descent at a constant rate whose answer is a mean of its points, as good as a schedule's end.
@@ -35,13 +35,13 @@ options! {
     /// ```
     pub struct ScheduleFreeSgd {
         /// How near to the mean gradients are taken (β).
-        pub momentum: f64 = 0.9,
+        pub momentum: f64 = 0.9 => INSIDE_0_1,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
         /// The power of the step in the weights.
-        pub r: f64 = 0.0,
+        pub r: f64 = 0.0 => 0.0..,
         /// The power of the rate in the weights.
-        pub weight_lr_power: f64 = 2.0,
+        pub weight_lr_power: f64 = 2.0 => 0.0..,
     }
     summary: "gradient descent at a constant rate whose answer is a mean of its points",
     formula: "y = (1 − momentum)·z + momentum·x;  z ← z − lr·∇f(y);  x ← weighted mean of z",
@@ -53,14 +53,6 @@ impl<F: Float> Fuse<F> for ScheduleFreeSgd {}
 impl Entry for ScheduleFreeSgd {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), averaged: None })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("momentum", self.momentum)?;
-        check::positive("momentum", self.momentum)?;
-        check::not_negative("l2", self.l2)?;
-        check::not_negative("r", self.r)?;
-        check::not_negative("weight_lr_power", self.weight_lr_power)
     }
 }
 

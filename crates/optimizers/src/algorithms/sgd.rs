@@ -2,7 +2,7 @@ use numeric::Real;
 use registry::options;
 
 use crate::rule::with_l2;
-use crate::{Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Stochastic gradient descent, with PyTorch's options.
@@ -29,17 +29,23 @@ options! {
     /// ```
     pub struct Sgd {
         /// The share of the last step that is kept.
-        pub momentum: f64 = 0.0,
+        pub momentum: f64 = 0.0 => 0.0..,
         /// The share of the gradient that momentum leaves out.
-        pub dampening: f64 = 0.0,
+        pub dampening: f64 = 0.0 => ..,
         /// Looks ahead along the momentum.
         pub nesterov: bool = false,
         /// Decay added to the gradient.
-        pub l2: f64 = 0.0,
+        pub l2: f64 = 0.0 => 0.0..,
     }
     summary: "stochastic gradient descent, with momentum if asked",
     formula: "g ← g + l2·p;  b ← momentum·b + (1 − dampening)·g;  p ← p − lr·b",
     source: "Robbins & Monro 1951, A stochastic approximation method",
+    check: |sgd| match *sgd {
+        Self { nesterov: true, momentum, dampening, .. } if momentum == 0.0 || dampening != 0.0 => Err(format!(
+            "`nesterov` needs a `momentum` above 0 and no `dampening`, and they are {momentum} and {dampening}"
+        )),
+        _ => Ok(()),
+    },
 }
 
 impl Elementwise for Sgd {
@@ -50,19 +56,6 @@ impl Elementwise for Sgd {
             (false, false) => with_l2(l2, Momentum::<false> { momentum, dampening }, visitor),
             (false, true) => with_l2(l2, Momentum::<true> { momentum, dampening }, visitor),
         }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::not_negative("momentum", self.momentum)?;
-        check::finite("dampening", self.dampening)?;
-        check::not_negative("l2", self.l2)?;
-        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
-            return Err(format!(
-                "`nesterov` needs a `momentum` above 0 and no `dampening`, and they are {} and {}",
-                self.momentum, self.dampening
-            ));
-        }
-        Ok(())
     }
 }
 

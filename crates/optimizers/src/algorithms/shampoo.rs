@@ -3,7 +3,7 @@ use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::each::{Now, TensorRule, each, eigen, finite_lanes, is_matrix, matrix};
-use crate::{Entry, Fuse, TensorStepper, check};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// Adagrad with matrices: the gradient between roots of the sums of its products with itself.
@@ -34,9 +34,9 @@ options! {
     /// ```
     pub struct Shampoo {
         /// What the sums start from, times the identity.
-        pub eps: f64 = 1e-6,
+        pub eps: f64 = 1e-6 => above(0.0),
         /// The longest side that a whole matrix is kept of.
-        pub max_dim: u64 = 1024,
+        pub max_dim: u64 = 1024 => STEPS,
     }
     summary: "Adagrad with matrices: the gradient between roots of the sums of its products with itself",
     formula: "L ← L + G·Gᵀ;  R ← R + Gᵀ·G;  P ← P − lr·L^(−¼)·G·R^(−¼)",
@@ -52,11 +52,6 @@ impl Entry for Shampoo {
 
     fn memory(&self, shape: &[u64]) -> u64 {
         crate::matrices(shape, self.max_dim)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::positive("eps", self.eps)?;
-        check::at_least_one("max_dim", Some(self.max_dim))
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::rule::with_weight_decay;
 use crate::signs::sign;
-use crate::{Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Steps of one size, along the sign of the gradient.
@@ -26,7 +26,7 @@ options! {
     /// ```
     pub struct SignSgd {
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "steps of one size, along the sign of the gradient",
     formula: "p ← p − lr·sign(g)",
@@ -36,10 +36,6 @@ options! {
 impl Elementwise for SignSgd {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_weight_decay(self.weight_decay, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::not_negative("weight_decay", self.weight_decay)
     }
 }
 

@@ -4,7 +4,7 @@ use registry::options;
 use crate::moments::average;
 use crate::rule::with_weight_decay;
 use crate::signs::sign;
-use crate::{Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Steps of one size, along the sign of the momentum.
@@ -30,9 +30,9 @@ options! {
     /// ```
     pub struct Signum {
         /// Decay of the mean.
-        pub momentum: f64 = 0.9,
+        pub momentum: f64 = 0.9 => 0.0..1.0,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "steps of one size, along the sign of the momentum",
     formula: "m ← momentum·m + (1 − momentum)·g;  p ← p − lr·sign(m)",
@@ -42,11 +42,6 @@ options! {
 impl Elementwise for Signum {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_weight_decay(self.weight_decay, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("momentum", self.momentum)?;
-        check::not_negative("weight_decay", self.weight_decay)
     }
 }
 

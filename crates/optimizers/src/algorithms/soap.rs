@@ -3,7 +3,7 @@ use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::each::{Now, TensorRule, average, each, eigen, finite_lanes, is_matrix, matrix, unbiased};
-use crate::{AdamW, Elementwise, Entry, Fuse, TensorStepper, check};
+use crate::{Entry, Fuse, TensorStepper};
 
 options! {
     /// Adam in the eigenvectors of Shampoo's matrices.
@@ -40,17 +40,17 @@ options! {
     /// ```
     pub struct Soap {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.95,
+        pub beta1: f64 = 0.95 => 0.0..1.0,
         /// Decay of the second moment, and of Shampoo's matrices.
-        pub beta2: f64 = 0.95,
+        pub beta2: f64 = 0.95 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.01,
+        pub weight_decay: f64 = 0.01 => 0.0..,
         /// The steps from one renewal of the eigenvectors to the next.
-        pub every: u64 = 10,
+        pub every: u64 = 10 => STEPS,
         /// The longest side that is rotated.
-        pub max_dim: u64 = 10_000,
+        pub max_dim: u64 = 10_000 => STEPS,
     }
     summary: "Adam in the eigenvectors of Shampoo's matrices",
     formula: "G′ = Q_Lᵀ·G·Q_R;  M, V as Adam's of G and G′;  P ← P − lr·Q_L·(Q_Lᵀ·M̂·Q_R/(√V̂ + eps))·Q_Rᵀ",
@@ -66,13 +66,6 @@ impl Entry for Soap {
 
     fn memory(&self, shape: &[u64]) -> u64 {
         crate::matrices(shape, self.max_dim)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        Elementwise::check(&AdamW { beta1, beta2, eps, weight_decay, amsgrad: false })?;
-        check::at_least_one("every", Some(self.every))?;
-        check::at_least_one("max_dim", Some(self.max_dim))
     }
 }
 

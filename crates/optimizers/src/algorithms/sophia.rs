@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::each::average;
 use crate::hutchinson::diagonal;
 use crate::lanes::{spread, zeros};
-use crate::{AdamW, Elementwise, Entry, Fuse, Oracle, TensorStepper, check};
+use crate::{Entry, Fuse, Oracle, TensorStepper};
 
 options! {
     /// The mean gradient over the curvature, clipped to steps of lr.
@@ -33,17 +33,17 @@ options! {
     /// ```
     pub struct Sophia {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.96,
+        pub beta1: f64 = 0.96 => 0.0..1.0,
         /// Decay of the curvature.
-        pub beta2: f64 = 0.99,
+        pub beta2: f64 = 0.99 => 0.0..1.0,
         /// The least denominator.
-        pub eps: f64 = 1e-12,
+        pub eps: f64 = 1e-12 => above(0.0),
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
         /// What the curvature is multiplied by.
-        pub gamma: f64 = 0.01,
+        pub gamma: f64 = 0.01 => above(0.0),
         /// The steps from one estimate of the curvature to the next.
-        pub every: u64 = 10,
+        pub every: u64 = 10 => STEPS,
     }
     summary: "the mean gradient over the curvature, clipped to steps of lr",
     formula: "h ← β₂·h + (1 − β₂)·z·Hz;  p ← p − lr·clip(m/max(gamma·h, eps), ±1)",
@@ -55,14 +55,6 @@ impl<F: Float> Fuse<F> for Sophia {}
 impl Entry for Sophia {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), step: 0, moments: Vec::new() })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        Elementwise::check(&AdamW { beta1, beta2, eps, weight_decay, amsgrad: false })?;
-        check::positive("eps", eps)?;
-        check::positive("gamma", self.gamma)?;
-        check::at_least_one("every", Some(self.every))
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 
 use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
-use crate::{AdamW, Elementwise, Rule, Visitor, check};
+use crate::{Elementwise, Rule, Visitor};
 
 options! {
     /// Adam, with a second moment that changes by no more than a share of the squared gradient.
@@ -32,15 +32,15 @@ options! {
     /// ```
     pub struct Yogi {
         /// Decay of the first moment.
-        pub beta1: f64 = 0.9,
+        pub beta1: f64 = 0.9 => 0.0..1.0,
         /// 1 − β₂ is the share of the squared gradient.
-        pub beta2: f64 = 0.999,
+        pub beta2: f64 = 0.999 => 0.0..1.0,
         /// Added to the denominator.
-        pub eps: f64 = 1e-3,
+        pub eps: f64 = 1e-3 => 0.0..,
         /// The second moment before the first step.
-        pub initial_accumulator_value: f64 = 1e-6,
+        pub initial_accumulator_value: f64 = 1e-6 => 0.0..,
         /// The share of a parameter that a step of rate 1 would remove.
-        pub weight_decay: f64 = 0.0,
+        pub weight_decay: f64 = 0.0 => 0.0..,
     }
     summary: "Adam, with a second moment that changes by no more than a share of the squared gradient",
     formula: "m ← β₁·m + (1 − β₁)·g;  v ← v − (1 − β₂)·sign(v − g²)·g²;  p ← p − lr·m̂/(√v̂ + eps)",
@@ -50,12 +50,6 @@ options! {
 impl Elementwise for Yogi {
     fn rule<V: Visitor>(&self, visitor: V) -> V::Output {
         with_weight_decay(self.weight_decay, self.clone(), visitor)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        AdamW { beta1, beta2, eps, weight_decay, amsgrad: false }.check()?;
-        check::not_negative("initial_accumulator_value", self.initial_accumulator_value)
     }
 }
 

@@ -3,7 +3,6 @@ use std::f64::consts::PI;
 use registry::options;
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The best rates for gradient descent on quadratics of a known condition, in an order that stays stable.
@@ -30,10 +29,10 @@ options! {
     /// ```
     pub struct Chebyshev {
         /// The highest curvature over the lowest.
-        pub condition: f64 = 20.0,
+        pub condition: f64 = 20.0 => 1.0..,
         /// The length of the schedule, which is repeated; the budget, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub steps: Option<u64> = None,
+        pub steps: Option<u64> = None => STEPS,
     }
     summary: "the best rates for gradient descent on quadratics of a known condition, in a stable order",
     formula: "1/(c − r·cos((σ(k) + ½)·π/T))/condition, c, r = (1 ± 1/condition)/2",
@@ -61,14 +60,6 @@ impl Entry for Chebyshev {
             1.0 / (centre - radius * libm::cos(angle)) / condition
         };
         Box::new((0..budget).map(move |k| node(order(k % steps, length))))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::at_least_one("steps", self.steps)?;
-        if self.condition >= 1.0 && self.condition.is_finite() {
-            return Ok(());
-        }
-        Err(format!("`condition` must be 1 or more, and is {}", self.condition))
     }
 }
 

@@ -3,7 +3,6 @@ use std::f64::consts::PI;
 use registry::options;
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The learning rate along half a cosine, down to a last factor.
@@ -27,10 +26,10 @@ options! {
     /// ```
     pub struct Cosine {
         /// The factor at step `steps` and after it.
-        pub end_factor: f64 = 0.0,
+        pub end_factor: f64 = 0.0 => 0.0..=1.0,
         /// The length of the half wave; the budget, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub steps: Option<u64> = None,
+        pub steps: Option<u64> = None => STEPS,
     }
     summary: "the learning rate along half a cosine, down to a last factor",
     formula: "end_factor + (1 − end_factor)·(1 + cos(π·min(k, steps)/steps))/2",
@@ -45,10 +44,5 @@ impl Entry for Cosine {
             let wave = 0.5 * (1.0 + libm::cos(PI * k.min(steps) as f64 / steps as f64));
             end + (1.0 - end) * wave
         }))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::share("end_factor", self.end_factor)?;
-        check::at_least_one("steps", self.steps)
     }
 }

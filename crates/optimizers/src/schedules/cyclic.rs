@@ -2,7 +2,6 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, Factors, powers};
-use crate::check;
 
 options! {
     /// The learning rate up and down on straight lines, again and again.
@@ -28,17 +27,17 @@ options! {
     /// ```
     pub struct Cyclic {
         /// The factor that a cycle starts from.
-        pub base_factor: f64 = 0.25,
+        pub base_factor: f64 = 0.25 => 0.0..=1.0,
         /// The steps up; an eighth of the budget, rounded up, if not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub up: Option<u64> = None,
+        pub up: Option<u64> = None => STEPS,
         /// The steps down; as many as up, if not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub down: Option<u64> = None,
+        pub down: Option<u64> = None => STEPS,
         /// How the peaks fall.
         pub mode: Mode = Mode::Triangular,
         /// The ratio of a step's height to that of the step before, in the mode `exp_range`.
-        pub gamma: f64 = 1.0,
+        pub gamma: f64 = 1.0 => 0.0..=1.0,
     }
     summary: "the learning rate up and down on straight lines, again and again",
     formula: "base_factor + (1 − base_factor)·x(k)·s, x from 0 to 1 in up steps and back in down",
@@ -73,12 +72,5 @@ impl Entry for Cyclic {
             };
             base + (1.0 - base) * way * height
         }))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::share("base_factor", self.base_factor)?;
-        check::share("gamma", self.gamma)?;
-        check::at_least_one("up", self.up)?;
-        check::at_least_one("down", self.down)
     }
 }

@@ -1,7 +1,6 @@
 use registry::options;
 
 use super::{Entry, Factors, powers};
-use crate::check;
 
 /// What the factor ends at if `gamma` is not given.
 const END: f64 = 0.01;
@@ -26,7 +25,7 @@ options! {
     pub struct Exponential {
         /// The ratio of a step's rate to that of the step before.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub gamma: Option<f64> = None,
+        pub gamma: Option<f64> = None => 0.0..,
     }
     summary: "the learning rate, falling by the same ratio every step",
     formula: "gammaᵏ",
@@ -38,9 +37,5 @@ impl Entry for Exponential {
         let last = budget.saturating_sub(1).max(1) as f64;
         let gamma = self.gamma.unwrap_or_else(|| libm::pow(END, 1.0 / last));
         Box::new(powers(gamma).take(budget as usize))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        self.gamma.map_or(Ok(()), |gamma| check::not_negative("gamma", gamma))
     }
 }

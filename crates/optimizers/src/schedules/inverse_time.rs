@@ -1,7 +1,6 @@
 use registry::options;
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The learning rate, falling with the steps.
@@ -22,7 +21,7 @@ options! {
     pub struct InverseTime {
         /// The steps after which the rate is a half; a tenth of the budget, rounded up, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub timescale: Option<u64> = None,
+        pub timescale: Option<u64> = None => STEPS,
     }
     summary: "the learning rate, falling with the steps",
     formula: "timescale/(timescale + k)",
@@ -33,9 +32,5 @@ impl Entry for InverseTime {
     fn iter(&self, budget: u64) -> Factors {
         let timescale = self.timescale.unwrap_or(budget.div_ceil(10)) as f64;
         Box::new((0..budget).map(move |k| timescale / (timescale + k as f64)))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::at_least_one("timescale", self.timescale)
     }
 }

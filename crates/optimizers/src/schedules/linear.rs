@@ -1,7 +1,6 @@
 use registry::options;
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The learning rate on a straight line from one factor to another.
@@ -23,12 +22,12 @@ options! {
     /// ```
     pub struct Linear {
         /// The factor at step 0.
-        pub start_factor: f64 = 1.0,
+        pub start_factor: f64 = 1.0 => 0.0..=1.0,
         /// The factor at step `steps` and after it.
-        pub end_factor: f64 = 0.0,
+        pub end_factor: f64 = 0.0 => 0.0..=1.0,
         /// The length of the line; the budget, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub steps: Option<u64> = None,
+        pub steps: Option<u64> = None => STEPS,
     }
     summary: "the learning rate on a straight line from one factor to another",
     formula: "start_factor + (end_factor − start_factor)·min(k, steps)/steps",
@@ -40,11 +39,5 @@ impl Entry for Linear {
         let steps = self.steps.unwrap_or(budget);
         let (start, rise) = (self.start_factor, self.end_factor - self.start_factor);
         Box::new((0..budget).map(move |k| start + rise * k.min(steps) as f64 / steps as f64))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::share("start_factor", self.start_factor)?;
-        check::share("end_factor", self.end_factor)?;
-        check::at_least_one("steps", self.steps)
     }
 }

@@ -89,14 +89,6 @@ pub trait Entry: Described + Send + Sync {
     fn feedback(&self) -> Option<ReduceOnPlateau> {
         None
     }
-
-    /// What is wrong with the options, if anything.
-    ///
-    /// # Errors
-    /// A message that names the option, what it may be, and what it is.
-    fn check(&self) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 /// 1, `ratio`, `ratio`², …, multiplied up, so that the bits are the same on every machine.

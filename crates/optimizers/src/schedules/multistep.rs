@@ -1,7 +1,6 @@
 use registry::options;
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The learning rate, cut to a tenth at given steps.
@@ -25,11 +24,18 @@ options! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub milestones: Option<Vec<u64>> = None,
         /// What a cut multiplies the rate by.
-        pub gamma: f64 = 0.1,
+        pub gamma: f64 = 0.1 => 0.0..,
     }
     summary: "the learning rate, cut to a tenth at given steps",
     formula: "gamma^(how many milestones are ≤ k)",
     source: "He et al. 2016, Deep residual learning for image recognition; MultiStepLR of PyTorch",
+    check: |multistep| match multistep.milestones.as_deref() {
+        Some(steps) if steps.len() > 1000 => {
+            Err(format!("the number of milestones must be at most 1000, and is {}", steps.len()))
+        }
+        Some(steps) if !steps.is_sorted() => Err(format!("`milestones` must be in order, and are {steps:?}")),
+        _ => Ok(()),
+    },
 }
 
 impl Entry for Multistep {
@@ -47,18 +53,5 @@ impl Entry for Multistep {
             }
             factor
         }))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::not_negative("gamma", self.gamma)?;
-        let count = self.milestones.as_ref().map_or(0, Vec::len);
-        check::at_most("the number of milestones", count as u64, 1000)
-            .map_err(|error| error.replace('`', ""))?;
-        match &self.milestones {
-            Some(milestones) if !milestones.is_sorted() => {
-                Err(format!("`milestones` must be in order, and are {milestones:?}"))
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -4,7 +4,6 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The learning rate once up, and down to far below where it began.
@@ -30,11 +29,11 @@ options! {
     /// ```
     pub struct OneCycle {
         /// The share of the budget in which the rate rises.
-        pub rise: f64 = 0.3,
+        pub rise: f64 = 0.3 => 0.0..=1.0,
         /// The learning rate over the rate at step 0.
-        pub div_factor: f64 = 25.0,
+        pub div_factor: f64 = 25.0 => 1.0..,
         /// The rate at step 0 over that of the last step.
-        pub final_div_factor: f64 = 1e4,
+        pub final_div_factor: f64 = 1e4 => 1.0..,
         /// The curve up and down.
         pub anneal: Anneal = Anneal::Cosine,
     }
@@ -79,15 +78,5 @@ impl Entry for OneCycle {
             }
         };
         Box::new((0..budget).map(move |k| factor(k as f64).min(1.0)))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::share("rise", self.rise)?;
-        for (name, value) in [("div_factor", self.div_factor), ("final_div_factor", self.final_div_factor)] {
-            if !(value >= 1.0 && value.is_finite()) {
-                return Err(format!("`{name}` must be 1 or more, and is {value}"));
-            }
-        }
-        Ok(())
     }
 }

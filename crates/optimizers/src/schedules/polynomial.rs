@@ -1,7 +1,6 @@
 use registry::options;
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The learning rate, falling with a power of the steps that are left.
@@ -22,12 +21,12 @@ options! {
     /// ```
     pub struct Polynomial {
         /// The power of the steps that are left.
-        pub power: f64 = 2.0,
+        pub power: f64 = 2.0 => above(0.0),
         /// The factor at step `steps` and after it.
-        pub end_factor: f64 = 0.0,
+        pub end_factor: f64 = 0.0 => 0.0..=1.0,
         /// The length of the curve; the budget, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub steps: Option<u64> = None,
+        pub steps: Option<u64> = None => STEPS,
     }
     summary: "the learning rate, falling with a power of the steps that are left",
     formula: "end_factor + (1 − end_factor)·(1 − min(k, steps)/steps)^power",
@@ -40,11 +39,5 @@ impl Entry for Polynomial {
         let (power, end) = (self.power, self.end_factor);
         let left = move |k: u64| 1.0 - k.min(steps) as f64 / steps as f64;
         Box::new((0..budget).map(move |k| end + (1.0 - end) * libm::pow(left(k), power)))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::positive("power", self.power)?;
-        check::share("end_factor", self.end_factor)?;
-        check::at_least_one("steps", self.steps)
     }
 }

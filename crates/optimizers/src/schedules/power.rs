@@ -1,7 +1,6 @@
 use registry::options;
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The learning rate, falling with a power of the steps.
@@ -24,9 +23,9 @@ options! {
     pub struct Power {
         /// The steps after which the rate is 1/2^exponent; a tenth of the budget, rounded up, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub timescale: Option<u64> = None,
+        pub timescale: Option<u64> = None => STEPS,
         /// The power of the steps.
-        pub exponent: f64 = 0.75,
+        pub exponent: f64 = 0.75 => 0.0..,
     }
     summary: "the learning rate, falling with a power of the steps",
     formula: "(timescale/(timescale + k))^exponent",
@@ -38,10 +37,5 @@ impl Entry for Power {
         let timescale = self.timescale.unwrap_or(budget.div_ceil(10)) as f64;
         let exponent = self.exponent;
         Box::new((0..budget).map(move |k| libm::pow(timescale / (timescale + k as f64), exponent)))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::at_least_one("timescale", self.timescale)?;
-        check::not_negative("exponent", self.exponent)
     }
 }

@@ -2,7 +2,6 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The learning rate, cut whenever the loss has stopped falling.
@@ -29,19 +28,19 @@ options! {
     /// ```
     pub struct ReduceOnPlateau {
         /// What a cut multiplies the rate by.
-        pub factor: f64 = 0.1,
+        pub factor: f64 = 0.1 => 0.0..1.0,
         /// How many losses in a row may be no better before a cut.
         pub patience: u64 = 10,
         /// How much lower a loss must be to be better.
-        pub threshold: f64 = 1e-4,
+        pub threshold: f64 = 1e-4 => 0.0..,
         /// Whether `threshold` is a share of the best loss or a difference from it.
         pub threshold_mode: ThresholdMode = ThresholdMode::Rel,
         /// How many losses after a cut are not counted.
         pub cooldown: u64 = 0,
         /// The lowest rate; a rate, not a factor.
-        pub min_lr: f64 = 0.0,
+        pub min_lr: f64 = 0.0 => 0.0..,
         /// A cut that takes no more than this off the rate is not made.
-        pub eps: f64 = 1e-8,
+        pub eps: f64 = 1e-8 => 0.0..,
     }
     summary: "the learning rate, cut whenever the loss has stopped falling",
     formula: "lr ← max(factor·lr, min_lr) after more than patience losses not below best·(1 − threshold)",
@@ -66,13 +65,6 @@ impl Entry for ReduceOnPlateau {
 
     fn feedback(&self) -> Option<ReduceOnPlateau> {
         Some(self.clone())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::decay("factor", self.factor)?;
-        check::not_negative("threshold", self.threshold)?;
-        check::not_negative("min_lr", self.min_lr)?;
-        check::not_negative("eps", self.eps)
     }
 }
 

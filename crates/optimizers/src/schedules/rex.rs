@@ -1,7 +1,6 @@
 use registry::options;
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The learning rate, falling late: between a line and a constant.
@@ -21,7 +20,7 @@ options! {
     /// ```
     pub struct Rex {
         /// The factor at the end of the budget.
-        pub end_factor: f64 = 0.0,
+        pub end_factor: f64 = 0.0 => 0.0..=1.0,
     }
     summary: "the learning rate, falling late: between a line and a constant",
     formula: "end_factor + (1 − end_factor)·z/(½ + ½·z), z = 1 − k/budget",
@@ -35,9 +34,5 @@ impl Entry for Rex {
             let left = 1.0 - k as f64 / budget as f64;
             end + (1.0 - end) * left / (0.5 + 0.5 * left)
         }))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::share("end_factor", self.end_factor)
     }
 }

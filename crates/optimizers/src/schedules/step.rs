@@ -1,7 +1,6 @@
 use registry::options;
 
 use super::{Entry, Factors, powers};
-use crate::check;
 
 options! {
     /// The learning rate, cut to a tenth at regular intervals.
@@ -23,9 +22,9 @@ options! {
     pub struct Step {
         /// Steps from one cut to the next; a third of the budget, rounded up, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub step_size: Option<u64> = None,
+        pub step_size: Option<u64> = None => STEPS,
         /// What a cut multiplies the rate by.
-        pub gamma: f64 = 0.1,
+        pub gamma: f64 = 0.1 => 0.0..,
     }
     summary: "the learning rate, cut to a tenth at regular intervals",
     formula: "gamma^⌊k/step_size⌋",
@@ -38,10 +37,5 @@ impl Entry for Step {
         let stairs =
             powers(self.gamma).flat_map(move |factor| std::iter::repeat_n(factor, step_size as usize));
         Box::new(stairs.take(budget as usize))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::at_least_one("step_size", self.step_size)?;
-        check::not_negative("gamma", self.gamma)
     }
 }

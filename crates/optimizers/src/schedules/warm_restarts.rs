@@ -3,7 +3,6 @@ use std::f64::consts::PI;
 use registry::options;
 
 use super::{Entry, Factors};
-use crate::check;
 
 options! {
     /// The learning rate along half cosines, each longer than the one before.
@@ -28,11 +27,11 @@ options! {
     pub struct WarmRestarts {
         /// The steps of the first period; a seventh of the budget, rounded up, if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub first: Option<u64> = None,
+        pub first: Option<u64> = None => STEPS,
         /// How many times longer a period is than the one before.
-        pub growth: u64 = 2,
+        pub growth: u64 = 2 => STEPS,
         /// What a period would end at.
-        pub end_factor: f64 = 0.0,
+        pub end_factor: f64 = 0.0 => 0.0..=1.0,
     }
     summary: "the learning rate along half cosines, each longer than the one before",
     formula: "end_factor + (1 − end_factor)·(1 + cos(π·t/Tᵢ))/2 at step t of period i, Tᵢ = first·growthⁱ",
@@ -49,11 +48,5 @@ impl Entry for WarmRestarts {
         };
         let factor = move |wave: f64| end + (1.0 - end) * wave;
         Box::new(periods.flat_map(wave).map(factor).take(budget as usize))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::at_least_one("first", self.first)?;
-        check::at_least_one("growth", Some(self.growth))?;
-        check::share("end_factor", self.end_factor)
     }
 }

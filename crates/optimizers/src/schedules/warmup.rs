@@ -1,7 +1,6 @@
 use registry::options;
 
 use super::{Constant, Entry, Factors, ReduceOnPlateau, Schedule};
-use crate::check;
 
 options! {
     /// A straight rise to the learning rate, and then any other schedule.
@@ -25,16 +24,20 @@ options! {
     pub struct Warmup {
         /// The steps until the rate is the learning rate; a tenth of the budget, rounded up, if not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub steps: Option<u64> = None,
+        pub steps: Option<u64> = None => STEPS,
         /// The factor at step 0; 1/(steps + 1), if it is not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub start_factor: Option<f64> = None,
+        pub start_factor: Option<f64> = None => 0.0..=1.0,
         /// What follows.
         pub schedule: Box<Schedule> = Box::new(Schedule::Constant(Constant {})),
     }
     summary: "a straight rise to the learning rate, and then any other schedule",
     formula: "start_factor + (1 − start_factor)·k/steps for k < steps, then schedule(k − steps)",
     source: "Goyal et al. 2017, Accurate, large minibatch SGD: training ImageNet in 1 hour",
+    check: |warmup| match &*warmup.schedule {
+        Schedule::Warmup(_) => Err("`warmup` can't hold another `warmup`: one rise is enough".into()),
+        inner => inner.check(),
+    },
 }
 
 impl Entry for Warmup {
@@ -47,14 +50,5 @@ impl Entry for Warmup {
 
     fn feedback(&self) -> Option<ReduceOnPlateau> {
         self.schedule.feedback()
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::at_least_one("steps", self.steps)?;
-        self.start_factor.map_or(Ok(()), |start| check::share("start_factor", start))?;
-        if let Schedule::Warmup(_) = *self.schedule {
-            return Err("`warmup` can't hold another `warmup`: one rise is enough".into());
-        }
-        self.schedule.check()
     }
 }

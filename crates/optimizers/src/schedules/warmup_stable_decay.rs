@@ -4,7 +4,6 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 
 use super::{Constant, Entry, Factors, Schedule, Warmup};
-use crate::check;
 
 options! {
     /// The learning rate after a rise, constant until a short decay at the end.
@@ -33,14 +32,14 @@ options! {
     pub struct WarmupStableDecay {
         /// The steps until the rate is the learning rate; a tenth of the budget, rounded up, if not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub warmup: Option<u64> = None,
+        pub warmup: Option<u64> = None => STEPS,
         /// The steps of the decay; a fifth of the budget, rounded up, if not given.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub decay: Option<u64> = None,
+        pub decay: Option<u64> = None => STEPS,
         /// The curve of the decay.
         pub shape: Shape = Shape::Linear,
         /// What the decay would come to at the end of the budget.
-        pub end_factor: f64 = 0.0,
+        pub end_factor: f64 = 0.0 => 0.0..=1.0,
     }
     summary: "the learning rate after a rise, constant until a short decay at the end",
     formula:
@@ -86,11 +85,5 @@ impl Entry for WarmupStableDecay {
             let t = (decay - left) as f64 / decay as f64;
             factor * (end + (1.0 - end) * shape.at(t))
         }))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        check::at_least_one("warmup", self.warmup)?;
-        check::at_least_one("decay", self.decay)?;
-        check::share("end_factor", self.end_factor)
     }
 }

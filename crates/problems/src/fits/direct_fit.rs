@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::{draws, lane_rows};
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Draw, Entry, Fuse, require};
+use crate::{Batch, Block, Draw, Entry, Fuse};
 
 options! {
     /// The prediction is the parameter: nothing stands between the loss and the optimizer.
@@ -18,9 +18,9 @@ options! {
     /// The setting of the question's examples. A free fit flatters a loss: no model couples its elements.
     pub struct DirectFit {
         /// The number of parameters.
-        pub dim: usize = 16,
+        pub dim: usize = 16 => 1..=1_000_000,
         /// The standard deviation of the start around the target.
-        pub spread: f64 = 1.0,
+        pub spread: f64 = 1.0 => above(0.0),
     }
     summary: "the prediction is the parameter; target and start drawn per seed",
     formula: "loss = mean ℓ(p, target);  error = √ mean (p − target)²",
@@ -39,11 +39,6 @@ impl DirectFit {
 }
 
 impl Entry for DirectFit {
-    fn check(&self) -> Result<(), String> {
-        require((1..=1_000_000).contains(&self.dim), "dim", "from 1 to 1000000", self.dim)?;
-        require(self.spread > 0.0 && self.spread.is_finite(), "spread", "above 0", self.spread)
-    }
-
     fn solutions(&self, seed: u64) -> Vec<Vec<f64>> {
         vec![self.draw(seed).0]
     }

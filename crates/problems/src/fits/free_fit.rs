@@ -10,7 +10,7 @@ use crate::fits::direct_fit::squares;
 use crate::linear::{draws, lane_rows};
 use crate::supervised::{Model, Supervised};
 use crate::values::{Array, Draws, Normal, Values};
-use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses};
 
 options! {
     /// Free predictions against a target of your own.
@@ -37,12 +37,13 @@ options! {
         /// What the loss is told.
         pub sees: Sees = Sees::Readout,
         /// The standard deviation of the noise on the target.
-        pub noise: f64 = 0.0,
+        pub noise: f64 = 0.0 => 0.0..,
     }
     summary: "free predictions against a target of your own, through a readout",
     formula: "loss = mean ℓ(r(p), target);  error = √ mean (r(p) − target)²\n\
               { free_fit = { start = -2, target = 0, readout = \"sigmoid\" } }",
     source: "the free fit of the diagnosis",
+    check: Self::fitting,
 }
 
 /// How a prediction becomes what the target is given as.
@@ -209,8 +210,8 @@ impl FreeFit {
     }
 }
 
-impl Entry for FreeFit {
-    fn check(&self) -> Result<(), String> {
+impl FreeFit {
+    fn fitting(&self) -> Result<(), String> {
         if matches!(self.target, Values::Draws(Draws::Offset(_))) {
             return Err("`target` can't be an offset from itself: give `start` the offset".into());
         }
@@ -219,9 +220,11 @@ impl Entry for FreeFit {
                 return Err(format!("`{name}`: {fault}"));
             }
         }
-        require(self.noise >= 0.0 && self.noise.is_finite(), "noise", "0 or above", self.noise)
+        Ok(())
     }
+}
 
+impl Entry for FreeFit {
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
         for (name, values) in [("start", &mut self.start), ("target", &mut self.target)] {
             if let Some(file) = values.file_mut() {

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 use crate::landscape::around;
 use crate::linear::{Linear, LinearOnTensors, Truth, draws, lane_rows};
 use crate::supervised::Supervised;
-use crate::{Batch, Block, Entry, Fuse, require};
+use crate::{Batch, Block, Entry, Fuse};
 
 options! {
     /// A straight line through points, the smallest model there is.
@@ -19,15 +19,15 @@ options! {
     /// ```
     pub struct LineFit {
         /// The true slope.
-        pub slope: f64 = 3.0,
+        pub slope: f64 = 3.0 => ..,
         /// The true intercept.
-        pub intercept: f64 = 2.0,
+        pub intercept: f64 = 2.0 => ..,
         /// The number of points.
-        pub points: usize = 64,
+        pub points: usize = 64 => 2..=100_000,
         /// The standard deviation of the noise on y.
-        pub noise: f64 = 0.0,
+        pub noise: f64 = 0.0 => 0.0..,
         /// The standard deviation of the start around (0, 0).
-        pub spread: f64 = 1.0,
+        pub spread: f64 = 1.0 => 0.0..,
     }
     summary: "a straight line through points, y = 3x + 2, with noise if asked",
     formula: "prediction = w·x + b;  error = max(|w − 3|, |b − 2|)",
@@ -50,14 +50,6 @@ impl LineFit {
 }
 
 impl Entry for LineFit {
-    fn check(&self) -> Result<(), String> {
-        require((2..=100_000).contains(&self.points), "points", "from 2 to 100000", self.points)?;
-        require(self.noise >= 0.0 && self.noise.is_finite(), "noise", "0 or above", self.noise)?;
-        require(self.spread >= 0.0 && self.spread.is_finite(), "spread", "0 or above", self.spread)?;
-        require(self.slope.is_finite(), "slope", "finite", self.slope)?;
-        require(self.intercept.is_finite(), "intercept", "finite", self.intercept)
-    }
-
     fn depends_on_seed(&self) -> bool {
         self.noise > 0.0 || self.spread > 0.0
     }

@@ -1,8 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
-use crate::require;
+use crate::landscape::{Landscape, around, sum};
 
 options! {
     /// A power of the distance along every axis: a flat minimum, a bowl, or a cusp.
@@ -27,11 +26,11 @@ options! {
     /// ```
     pub struct AbsPower {
         /// The number of variables.
-        pub dim: usize = 2,
+        pub dim: usize = 2 => 1..=10_000,
         /// The power, above 0.
-        pub exponent: f64 = 4.0,
+        pub exponent: f64 = 4.0 => up_to(100.0),
         /// The standard deviation of the start around (1, …, 1).
-        pub spread: f64 = 0.3,
+        pub spread: f64 = 0.3 => 0.0..,
     }
     summary: "a power of the distance along every axis: flat minimum, bowl or cusp",
     formula: "f = Σ |xᵢ|^exponent;  error = √ mean xᵢ²",
@@ -53,12 +52,6 @@ impl Landscape for AbsPower {
     }
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&vec![1.0; self.dim], self.spread, "abs power: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_dim(self.dim, 1)?;
-        let sensible = self.exponent > 0.0 && self.exponent <= 100.0;
-        require(sensible, "exponent", "above 0, and at most 100", self.exponent)?;
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

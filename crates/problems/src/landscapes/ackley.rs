@@ -3,7 +3,7 @@ use std::f64::consts::{E, PI};
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
+use crate::landscape::{Landscape, around, sum};
 
 options! {
     /// A cone in a plain, both covered with ripples.
@@ -27,9 +27,9 @@ options! {
     /// ```
     pub struct Ackley {
         /// The number of variables.
-        pub dim: usize = 2,
+        pub dim: usize = 2 => 1..=10_000,
         /// The standard deviation of the start around the minimiser.
-        pub spread: f64 = 1.0,
+        pub spread: f64 = 1.0 => 0.0..,
     }
     summary: "a cone in a plain, both covered with ripples",
     formula: "f = −20·exp(−0.2·√(mean xᵢ²)) − exp(mean cos 2πxᵢ) + 20 + e;  error = √ mean xᵢ²",
@@ -52,10 +52,6 @@ impl Landscape for Ackley {
     }
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&vec![0.0; self.dim], self.spread, "ackley: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_dim(self.dim, 1)?;
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

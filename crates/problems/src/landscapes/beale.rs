@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_spread};
+use crate::landscape::{Landscape, around};
 
 options! {
     /// Beale's function of two variables: flat, with steep walls at the corners.
@@ -24,7 +24,7 @@ options! {
     /// ```
     pub struct Beale {
         /// The standard deviation of the start around (1, 1).
-        pub spread: f64 = 0.1,
+        pub spread: f64 = 0.1 => 0.0..,
     }
     summary: "Beale's function: flat, with steep walls",
     formula: "f = (1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)²;  error = √ mean (xᵢ − x*ᵢ)²",
@@ -44,9 +44,6 @@ impl Landscape for Beale {
     }
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&[1.0, 1.0], self.spread, "beale: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

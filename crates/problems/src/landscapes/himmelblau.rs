@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_spread};
+use crate::landscape::{Landscape, around};
 
 options! {
     /// Himmelblau's function: four minima of equal depth.
@@ -24,7 +24,7 @@ options! {
     /// ```
     pub struct Himmelblau {
         /// The standard deviation of the start around the origin.
-        pub spread: f64 = 1.0,
+        pub spread: f64 = 1.0 => 0.0..,
     }
     summary: "four minima of equal depth around a maximum",
     formula: "f = (x² + y − 11)² + (x + y² − 7)²;  error = distance from the nearest minimiser",
@@ -42,9 +42,6 @@ impl Landscape for Himmelblau {
     }
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&[0.0, 0.0], self.spread, "himmelblau: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

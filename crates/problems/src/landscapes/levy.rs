@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_dim, check_spread};
+use crate::landscape::{Landscape, around};
 
 options! {
     /// Ripples across a bowl, of another kind in the first and the last variable.
@@ -28,9 +28,9 @@ options! {
     /// ```
     pub struct Levy {
         /// The number of variables.
-        pub dim: usize = 2,
+        pub dim: usize = 2 => 1..=10_000,
         /// The standard deviation of the start around the minimiser.
-        pub spread: f64 = 2.0,
+        pub spread: f64 = 2.0 => 0.0..,
     }
     summary: "ripples across a bowl",
     formula: "f = sin² πw₁ + Σ (wᵢ − 1)²·(1 + 10·sin²(πwᵢ + 1)) + (w_d − 1)²·(1 + sin² 2πw_d),  w = 1 + (x − 1)/4;  error = √ mean (xᵢ − 1)²",
@@ -57,10 +57,6 @@ impl Landscape for Levy {
     }
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&vec![1.0; self.dim], self.spread, "levy: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_dim(self.dim, 1)?;
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

@@ -1,8 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
-use crate::require;
+use crate::landscape::{Landscape, around, sum};
 
 options! {
     /// A hollow in a plain that is flat like a sigmoid’s tail.
@@ -27,11 +26,11 @@ options! {
     /// ```
     pub struct Moat {
         /// The number of variables.
-        pub dim: usize = 2,
+        pub dim: usize = 2 => 1..=10_000,
         /// How fast the plain gets flat (dimensionless).
-        pub steepness: f64 = 3.0,
+        pub steepness: f64 = 3.0 => up_to(100.0),
         /// The standard deviation of the start around a point at distance 2.
-        pub spread: f64 = 0.1,
+        pub spread: f64 = 0.1 => 0.0..,
     }
     summary: "a hollow in a plain that is flat like a sigmoid's tail",
     formula: "f = σ(steepness·(‖x‖² − 1));  error = √ mean xᵢ²",
@@ -50,12 +49,6 @@ impl Landscape for Moat {
     fn start(&self, seed: u64) -> Vec<f64> {
         let centre = vec![2.0 / (self.dim as f64).sqrt(); self.dim];
         around(&centre, self.spread, "moat: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_dim(self.dim, 1)?;
-        let sensible = self.steepness > 0.0 && self.steepness <= 100.0;
-        require(sensible, "steepness", "above 0, and at most 100", self.steepness)?;
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_spread};
+use crate::landscape::{Landscape, around};
 
 options! {
     /// A saddle with three ways down, bounded by a quartic.
@@ -25,7 +25,7 @@ options! {
     /// ```
     pub struct MonkeySaddle {
         /// The standard deviation of the start around the saddle.
-        pub spread: f64 = 0.1,
+        pub spread: f64 = 0.1 => 0.0..,
     }
     summary: "a degenerate saddle with three ways down",
     formula: "f = x³ − 3xy² + ¼·(x² + y²)² + 6.75;  error = distance from the nearest minimiser",
@@ -45,9 +45,6 @@ impl Landscape for MonkeySaddle {
     }
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&[0.0, 0.0], self.spread, "monkey saddle: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

@@ -6,7 +6,7 @@ use registry::options;
 use tch::{Device, Kind, Tensor};
 
 use crate::landscape::{Differentiate, Fused, OnTensors, around};
-use crate::{Batch, Block, Entry, Fuse, Losses, require};
+use crate::{Batch, Block, Entry, Fuse, Losses};
 
 options! {
     /// A quadratic bowl with a given condition number.
@@ -23,15 +23,19 @@ options! {
         /// The number of variables.
         pub dim: usize = 10,
         /// The largest eigenvalue over the smallest.
-        pub condition: f64 = 100.0,
+        pub condition: f64 = 100.0 => 1.0..=1e16,
         /// Turns the axes by a random rotation, the same for every seed.
         pub rotated: bool = false,
         /// The standard deviation of the start around the minimiser.
-        pub spread: f64 = 1.0,
+        pub spread: f64 = 1.0 => above(0.0),
     }
     summary: "a quadratic bowl with a given condition number, axis-aligned or rotated",
     formula: "f = ½ (x − 1)ᵀ H (x − 1), eigenvalues from 1 down to 1/condition;  error = √ mean (xᵢ − 1)²",
     source: "the textbook model of ill-conditioning (Nocedal & Wright 2006, Numerical Optimization, §3.3)",
+    check: |quadratic| {
+        // Making a rotation takes time with the cube of the dimension.
+        check("dim", quadratic.dim, &(1..=if quadratic.rotated { 1000 } else { 2000 }))
+    },
 }
 
 impl Quadratic {
@@ -69,14 +73,6 @@ impl Quadratic {
 }
 
 impl Entry for Quadratic {
-    fn check(&self) -> Result<(), String> {
-        // Making a rotation takes time with the cube of the dimension.
-        let (most, range) = if self.rotated { (1000, "from 1 to 1000") } else { (2000, "from 1 to 2000") };
-        require((1..=most).contains(&self.dim), "dim", range, self.dim)?;
-        let sensible = self.condition >= 1.0 && self.condition <= 1e16;
-        require(sensible, "condition", "from 1 to 1e16", self.condition)?;
-        require(self.spread > 0.0 && self.spread.is_finite(), "spread", "above 0", self.spread)
-    }
     fn losses(&self) -> Losses {
         Losses::Own
     }

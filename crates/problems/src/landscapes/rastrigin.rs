@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
+use crate::landscape::{Landscape, around, sum};
 
 options! {
     /// A bowl with a cosine on it: minima on a lattice, of which one is the lowest.
@@ -26,9 +26,9 @@ options! {
     /// ```
     pub struct Rastrigin {
         /// The number of variables.
-        pub dim: usize = 2,
+        pub dim: usize = 2 => 1..=10_000,
         /// The standard deviation of the start around the minimiser.
-        pub spread: f64 = 1.0,
+        pub spread: f64 = 1.0 => 0.0..,
     }
     summary: "a bowl with a cosine on it: minima on a lattice",
     formula: "f = Σ xᵢ² + 10·(1 − cos 2πxᵢ);  error = √ mean xᵢ²",
@@ -45,10 +45,6 @@ impl Landscape for Rastrigin {
     }
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&vec![0.0; self.dim], self.spread, "rastrigin: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_dim(self.dim, 1)?;
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_dim, check_spread};
+use crate::landscape::{Landscape, around};
 
 options! {
     /// Rosenbrock's curved valley.
@@ -21,9 +21,9 @@ options! {
     /// ```
     pub struct Rosenbrock {
         /// The number of variables.
-        pub dim: usize = 2,
+        pub dim: usize = 2 => 2..=10_000,
         /// The standard deviation of the start around the classical one.
-        pub spread: f64 = 0.1,
+        pub spread: f64 = 0.1 => 0.0..,
     }
     summary: "Rosenbrock's curved valley",
     formula: "f = Σ 100·(xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)²;  error = √ mean (xᵢ − 1)²",
@@ -49,10 +49,6 @@ impl Landscape for Rosenbrock {
     fn start(&self, seed: u64) -> Vec<f64> {
         let classical: Vec<f64> = (0..self.dim).map(|i| if i % 2 == 0 { -1.2 } else { 1.0 }).collect();
         around(&classical, self.spread, "rosenbrock: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_dim(self.dim, 2)?;
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_dim, check_spread};
+use crate::landscape::{Landscape, around};
 
 options! {
     /// A saddle between two minima.
@@ -26,9 +26,9 @@ options! {
     /// ```
     pub struct Saddle {
         /// The number of variables.
-        pub dim: usize = 2,
+        pub dim: usize = 2 => 1..=10_000,
         /// The standard deviation of the start around the ridge that leads to the saddle.
-        pub spread: f64 = 0.001,
+        pub spread: f64 = 0.001 => 0.0..,
     }
     summary: "a saddle between two minima",
     formula: "f = ¼·(x₁² − 1)² + ½·Σ xᵢ²,  i ≥ 2;  error = distance from the nearest minimiser",
@@ -50,10 +50,6 @@ impl Landscape for Saddle {
         let mut ridge = vec![1.0; self.dim];
         ridge[0] = 0.0;
         around(&ridge, self.spread, "saddle: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_dim(self.dim, 1)?;
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

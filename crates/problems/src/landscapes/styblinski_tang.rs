@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, check_dim, check_spread, sum};
+use crate::landscape::{Landscape, around, sum};
 
 options! {
     /// A sum of tilted double wells: one global minimum among 2^dim.
@@ -24,9 +24,9 @@ options! {
     /// ```
     pub struct StyblinskiTang {
         /// The number of variables.
-        pub dim: usize = 2,
+        pub dim: usize = 2 => 1..=10_000,
         /// The standard deviation of the start around the origin.
-        pub spread: f64 = 1.0,
+        pub spread: f64 = 1.0 => 0.0..,
     }
     summary: "tilted double wells, one a variable",
     formula: "f = ½·Σ (xᵢ⁴ − 16·xᵢ² + 5·xᵢ);  error = √ mean (xᵢ − x*ᵢ)²",
@@ -47,10 +47,6 @@ impl Landscape for StyblinskiTang {
     }
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&vec![0.0; self.dim], self.spread, "styblinski tang: start", seed)
-    }
-    fn check(&self) -> Result<(), String> {
-        check_dim(self.dim, 1)?;
-        check_spread(self.spread)
     }
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Draw, Entry, Fuse, require};
+use crate::{Batch, Draw, Entry, Fuse};
 
 options! {
     /// The partials of a decaying tone, to be found from its sound.
@@ -47,15 +47,15 @@ options! {
     /// Checked against: the same sum in PyTorch 2.13, loss and gradient.
     pub struct Audio {
         /// How many partials there are.
-        pub partials: usize = 6,
+        pub partials: usize = 6 => 1..=64,
         /// How many samples the sound has.
-        pub samples: usize = 2048,
+        pub samples: usize = 2048 => 2..=1_000_000,
         /// Samples per second.
-        pub sample_rate: f64 = 8000.0,
+        pub sample_rate: f64 = 8000.0 => 1000.0..=192_000.0,
         /// How far the pitch starts from the true one, in semitones; up or down by the seed.
-        pub detune: f64 = 0.5,
+        pub detune: f64 = 0.5 => 0.0..=48.0,
         /// The standard deviation of levels and decay at the start around the true ones.
-        pub spread: f64 = 0.5,
+        pub spread: f64 = 0.5 => 0.0..,
     }
     summary: "pitch, levels and decay of a tone, to be found from its sound",
     formula: "x(t) = exp(−eᵈ·t)·Σ exp(aₖ)·sin(2π·k·f·t);  error = √(Δpitch² + mean Δlevel² + Δdecay²)",
@@ -83,15 +83,6 @@ impl Audio {
 }
 
 impl Entry for Audio {
-    fn check(&self) -> Result<(), String> {
-        require((1..=64).contains(&self.partials), "partials", "from 1 to 64", self.partials)?;
-        require((2..=1_000_000).contains(&self.samples), "samples", "from 2 to 1000000", self.samples)?;
-        let rate = self.sample_rate;
-        require((1000.0..=192_000.0).contains(&rate), "sample_rate", "from 1000 to 192000", rate)?;
-        require((0.0..=48.0).contains(&self.detune), "detune", "from 0 to 48", self.detune)?;
-        require(self.spread >= 0.0 && self.spread.is_finite(), "spread", "0 or above", self.spread)
-    }
-
     fn targets(&self) -> &'static [f64] {
         &[0.3, 0.1, 0.03]
     }

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Draw, Entry, Fuse, require};
+use crate::{Batch, Draw, Entry, Fuse};
 
 options! {
     /// A product of weights that is to be 1: a deep linear network with one unit a layer.
@@ -25,11 +25,11 @@ options! {
     /// Checked against: `torch.prod` of PyTorch 2.13, loss and gradient.
     pub struct Chain {
         /// How many weights there are.
-        pub depth: usize = 10,
+        pub depth: usize = 10 => 1..=1000,
         /// What a weight is about at the start.
-        pub gain: f64 = 0.65,
+        pub gain: f64 = 0.65 => up_to(100.0),
         /// By what share of that weights differ.
-        pub spread: f64 = 0.05,
+        pub spread: f64 = 0.05 => 0.0..=1.0,
     }
     summary: "a product of weights that is to be 1: gradients vanish or explode",
     formula: "prediction = Π wᵢ, target 1;  error = |Π wᵢ − 1|",
@@ -38,12 +38,6 @@ options! {
 }
 
 impl Entry for Chain {
-    fn check(&self) -> Result<(), String> {
-        require((1..=1000).contains(&self.depth), "depth", "from 1 to 1000", self.depth)?;
-        require(self.gain > 0.0 && self.gain <= 100.0, "gain", "above 0, and at most 100", self.gain)?;
-        require((0.0..=1.0).contains(&self.spread), "spread", "from 0 to 1", self.spread)
-    }
-
     fn depends_on_seed(&self) -> bool {
         self.spread > 0.0
     }

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 use crate::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::minibatches::Minibatches;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Draw, Entry, Fuse, require};
+use crate::{Batch, Batching, Draw, Entry, Fuse};
 
 options! {
     /// A network that is to give handwritten digits back through a narrow layer.
@@ -29,9 +29,9 @@ options! {
     /// mean image.
     pub struct DigitsAutoencoder {
         /// Units in the narrow layer.
-        pub hidden: usize = 16,
+        pub hidden: usize = 16 => 1..=4096,
         /// Images in a minibatch.
-        pub batch: usize = 64,
+        pub batch: usize = 64 => 1..=DATA.classes.len() - TEST,
         /// What the hidden units do.
         pub activation: Activation = Activation::Tanh,
     }
@@ -42,11 +42,6 @@ options! {
 }
 
 impl Entry for DigitsAutoencoder {
-    fn check(&self) -> Result<(), String> {
-        require((1..=4096).contains(&self.hidden), "hidden", "from 1 to 4096", self.hidden)?;
-        let most = DATA.classes.len() - TEST;
-        require((1..=most).contains(&self.batch), "batch", &format!("from 1 to {most}"), self.batch)
-    }
     fn targets(&self) -> &'static [f64] {
         &[0.8, 0.6, 0.5]
     }

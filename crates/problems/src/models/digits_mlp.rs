@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 use crate::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::minibatches::Minibatches;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Draw, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Draw, Entry, Fuse, Losses};
 
 options! {
     /// A multilayer perceptron that reads handwritten digits.
@@ -25,9 +25,9 @@ options! {
     /// Data: Alpaydin & Kaynak 1998, “Optical Recognition of Handwritten Digits” (the test set of it).
     pub struct DigitsMlp {
         /// Units in the hidden layer.
-        pub hidden: usize = 32,
+        pub hidden: usize = 32 => 1..=4096,
         /// Images in a minibatch.
-        pub batch: usize = 64,
+        pub batch: usize = 64 => 1..=DATA.classes.len() - TEST,
         /// What the hidden units do; `identity` makes it a deep linear network.
         pub activation: Activation = Activation::Relu,
     }
@@ -40,11 +40,6 @@ options! {
 const CLASSES: usize = 10;
 
 impl Entry for DigitsMlp {
-    fn check(&self) -> Result<(), String> {
-        require((1..=4096).contains(&self.hidden), "hidden", "from 1 to 4096", self.hidden)?;
-        let most = DATA.classes.len() - TEST;
-        require((1..=most).contains(&self.batch), "batch", &format!("from 1 to {most}"), self.batch)
-    }
     fn losses(&self) -> Losses {
         Losses::ValuesOrClasses
     }

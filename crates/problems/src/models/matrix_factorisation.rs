@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Draw, Entry, Fuse, require};
+use crate::{Batch, Draw, Entry, Fuse};
 
 options! {
     /// Two thin matrices whose product is to be a given one.
@@ -25,13 +25,13 @@ options! {
     /// Checked against: the same product in PyTorch 2.13, loss and gradient.
     pub struct MatrixFactorisation {
         /// Rows of the matrix.
-        pub rows: usize = 20,
+        pub rows: usize = 20 => 1..=1000,
         /// Columns of the matrix.
-        pub columns: usize = 15,
+        pub columns: usize = 15 => 1..=1000,
         /// Its rank.
-        pub rank: usize = 3,
+        pub rank: usize = 3 => 1..=100,
         /// The standard deviation of the start.
-        pub spread: f64 = 0.1,
+        pub spread: f64 = 0.1 => above(0.0),
     }
     summary: "two thin matrices whose product is to be a given one",
     formula: "prediction = U·Vᵀ;  error = √ mean (U·Vᵀ − M)²",
@@ -47,14 +47,6 @@ impl MatrixFactorisation {
 }
 
 impl Entry for MatrixFactorisation {
-    fn check(&self) -> Result<(), String> {
-        require((1..=1000).contains(&self.rows), "rows", "from 1 to 1000", self.rows)?;
-        require((1..=1000).contains(&self.columns), "columns", "from 1 to 1000", self.columns)?;
-        require((1..=100).contains(&self.rank), "rank", "from 1 to 100", self.rank)?;
-        // From 0 no gradient leads away.
-        require(self.spread > 0.0 && self.spread.is_finite(), "spread", "above 0", self.spread)
-    }
-
     fn batching(&self) -> crate::Batching {
         crate::Batching { lanes: 64, one_seed: false }
     }

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::data::{Table, softmax_regression};
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Draw, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Draw, Entry, Fuse, Losses};
 
 options! {
     /// Softmax regression with a ridge: which of three kinds is an iris, or a wine.
@@ -29,7 +29,7 @@ options! {
         /// What is told apart.
         pub data: ThreeClasses = ThreeClasses::Iris,
         /// The weight of the squares of W.
-        pub ridge: f64 = 0.01,
+        pub ridge: f64 = 0.01 => 1e-4..=100.0,
     }
     summary: "softmax regression with a ridge: which of three kinds is an iris, or a wine",
     formula: "logits = W·x + b;  loss + ½·ridge·Σ W²;  error = √ mean (logits − logits of the solution)²",
@@ -51,9 +51,6 @@ pub enum ThreeClasses {
 const CLASSES: usize = 3;
 
 impl Entry for SoftmaxRegression {
-    fn check(&self) -> Result<(), String> {
-        require((1e-4..=100.0).contains(&self.ridge), "ridge", "from 0.0001 to 100", self.ridge)
-    }
     fn losses(&self) -> Losses {
         Losses::ValuesOrClasses
     }

@@ -2,14 +2,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use losses::{File, Files, Loss, Targets};
 use numeric::Float;
-use registry::{Described, Info};
+use registry::{Described, Info, range};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
 use crate::dataset::{Dataset, FORMATS, Names, Source, format_of};
 use crate::module::{OnModules, Sources};
 use crate::supervised::Supervised;
-use crate::{Batch, Batching, Entry, Fuse, Losses, require};
+use crate::{Batch, Batching, Entry, Fuse, Losses};
 
 /// A model of your own, exported from PyTorch as a TorchScript module, on data of your own.
 ///
@@ -125,9 +125,7 @@ impl Described for TorchScript {
             source: "yours",
         }
     }
-}
 
-impl Entry for TorchScript {
     fn check(&self) -> Result<(), String> {
         if !self.model.is_named() || !self.data.is_named() {
             return Err("`model` and `data` are needed: name a TorchScript module and a file of inputs and \
@@ -140,9 +138,11 @@ impl Entry for TorchScript {
                 return Err(format!("`{option}` must end in .{known}, and is `{}`", file.name()));
             }
         }
-        require((0.0..1.0).contains(&self.test), "test", "from 0, and below 1", self.test)
+        range::check("test", self.test, &(0.0..1.0))
     }
+}
 
+impl Entry for TorchScript {
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
         for (option, file, is_module) in [
             ("model", &mut self.model, true),

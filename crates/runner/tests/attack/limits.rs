@@ -163,7 +163,7 @@ refusals! {
         ["5,000,0", "in float32", "at most 4,294,967,296"];
     a_history_without_end:
         with("").replace("\"sgd\"", "{ lbfgs = { history = 1000000000000 } }"),
-        ["`history` must be at most 10000, and is 1000000000000"];
+        ["`history` must be from 1 to 10000, and is 1000000000000"];
 }
 
 /// Large, and not absurd: the seeds were chosen in quadratic time, and factors of all steps were listed.
