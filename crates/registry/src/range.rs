@@ -51,7 +51,7 @@ impl Number for f64 {
 }
 
 /// What can be the type of an option with a range: a number, or a number that may be left out.
-pub trait Ranged {
+pub trait Ranged: Copy {
     /// The type of the number.
     type Number: Number;
     /// The number, if one is given.

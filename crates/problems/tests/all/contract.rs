@@ -81,8 +81,7 @@ fn options_out_of_range_are_refused_by_name_and_value() {
         for value in bad {
             let message = with(value).check().expect_err(&format!("{problem} with {option} = {value}"));
             assert!(message.starts_with(&format!("`{option}` must be ")), "{message}");
-            let shown =
-                value.trim_end_matches(".0").replace("nan", "NaN").replace("1.1e16", "11000000000000000");
+            let shown = value.trim_end_matches(".0").replace("nan", "NaN");
             assert!(message.ends_with(&format!("and is {shown}")), "{message}");
         }
         for value in good {
