@@ -204,9 +204,10 @@ macro_rules! options {
             }
 
             fn check(&self) -> ::std::result::Result<(), ::std::string::String> {
-                #[allow(unused_imports)]
-                use $crate::range::*;
-                $($(check(stringify!($field), self.$field, &$range)?;)?)*
+                $($({
+                    use $crate::range::*;
+                    check(stringify!($field), self.$field, &$range)?;
+                })?)*
                 $({
                     let check: fn(&Self) -> ::std::result::Result<(), ::std::string::String> = $check;
                     check(self)?;

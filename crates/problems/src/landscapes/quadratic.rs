@@ -2,7 +2,7 @@ use std::cell::OnceCell;
 
 use losses::Loss;
 use numeric::{Float, LANES, Row, Stream, rows};
-use registry::options;
+use registry::{options, range};
 use tch::{Device, Kind, Tensor};
 
 use crate::landscape::{Differentiate, Fused, OnTensors, around};
@@ -34,7 +34,7 @@ options! {
     source: "the textbook model of ill-conditioning (Nocedal & Wright 2006, Numerical Optimization, §3.3)",
     check: |quadratic| {
         // Making a rotation takes time with the cube of the dimension.
-        check("dim", quadratic.dim, &(1..=if quadratic.rotated { 1000 } else { 2000 }))
+        range::check("dim", quadratic.dim, &(1..=if quadratic.rotated { 1000 } else { 2000 }))
     },
 }
 
