@@ -6,6 +6,7 @@ use losses::{Loss, Targets};
 use optimizers::{Optimizer, Schedule};
 use problems::{Classes, Draws, FreeFit, Normal, Problem, Readout, Sees, Values};
 use records::Dtype;
+use registry::range::above;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -147,9 +148,9 @@ fn check(source: &Source, entry: &Entry, suite: Option<&[&str]>) -> Result<Case,
         subject,
         optimizer: optimizer.unwrap_or_else(|| Optimizer::named("sgd").expect("the registry has it")),
         schedule: schedule.unwrap_or_else(|| Schedule::named("constant").expect("the registry has it")),
-        lr: source.above(0.0, entry.lr.as_ref(), "lr")?.unwrap_or(0.1),
-        steps: source.count(LONGEST_OF_MANY, entry.steps.as_ref(), "steps")?.unwrap_or(2000),
-        tolerance: source.above(0.0, entry.tolerance.as_ref(), "tolerance")?,
+        lr: source.within(&above(0.0), entry.lr.as_ref(), "lr")?.unwrap_or(0.1),
+        steps: source.within(&(1..=LONGEST_OF_MANY), entry.steps.as_ref(), "steps")?.unwrap_or(2000),
+        tolerance: source.within(&above(0.0), entry.tolerance.as_ref(), "tolerance")?,
         dtype: entry.dtype.into(),
         seed: entry.seed,
         planted: entry.cause.as_ref().map(|cause| cause.as_ref().clone()),
@@ -193,20 +194,12 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         read.map_err(|message| source.at(values.span(), &message, ""))?;
         Ok(Some(loaded))
     };
-    if let Some(target) = &entry.target {
-        let is_offset = matches!(target.as_ref(), Values::Draws(Draws::Offset(_)));
-        source.require(
-            target,
-            !is_offset,
-            "a target can't be an offset from itself",
-            "give `start` the offset",
-        )?;
+    let is_offset = |target: &&Spanned<Values>| matches!(target.as_ref(), Values::Draws(Draws::Offset(_)));
+    if let Some(target) = entry.target.as_ref().filter(is_offset) {
+        let message = "a target can't be an offset from itself";
+        return Err(source.at(target.span(), message, "give `start` the offset"));
     }
-    let noise = entry.noise.as_ref().map_or(0.0, |noise| *noise.as_ref());
-    if let Some(place) = &entry.noise {
-        let message = format!("`noise` must be 0 or above, and is {noise}");
-        source.require(place, noise >= 0.0 && noise.is_finite(), &message, "it is a standard deviation")?;
-    }
+    let noise = source.within(&(0.0..), entry.noise.as_ref(), "noise")?.unwrap_or(0.0);
     let target = generator(&entry.target)?;
     let mut default = Fit::new(loss);
     if default.loss.targets() == Targets::Classes {

@@ -1,11 +1,12 @@
 //! Mistakes in a config, with the place and the remedy.
 
 use std::cell::RefCell;
-use std::ops::Range;
+use std::ops::{Range, RangeBounds};
 use std::path::{Path, PathBuf};
 
 use losses::Files;
 use miette::{Diagnostic, NamedSource, SourceSpan};
+use registry::range;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use toml::Spanned;
@@ -125,30 +126,16 @@ impl<'a> Source<'a> {
         if holds { Ok(()) } else { Err(self.at(value.span(), message, help)) }
     }
 
-    /// A finite number above another, if there is one.
-    pub(crate) fn above(
+    /// A number in its range, if there is one.
+    pub(crate) fn within<N: range::Number>(
         &self,
-        least: f64,
-        value: Option<&Spanned<f64>>,
+        range: &impl RangeBounds<N>,
+        value: Option<&Spanned<N>>,
         what: &str,
-    ) -> Result<Option<f64>, ConfigError> {
+    ) -> Result<Option<N>, ConfigError> {
         let Some(value) = value else { return Ok(None) };
-        let number = *value.as_ref();
-        let message = format!("`{what}` must be above {least} and finite, and is {number}");
-        self.require(value, number > least && number.is_finite(), &message, "").map(|()| Some(number))
-    }
-
-    /// A number from 1 to the most, if there is one.
-    pub(crate) fn count(
-        &self,
-        most: u64,
-        value: Option<&Spanned<u64>>,
-        what: &str,
-    ) -> Result<Option<u64>, ConfigError> {
-        let Some(value) = value else { return Ok(None) };
-        let count = *value.as_ref();
-        let message = format!("`{what}` must be from 1 to {most}, and is {count}");
-        self.require(value, (1..=most).contains(&count), &message, "").map(|()| Some(count))
+        range::check(what, *value.as_ref(), range).map_err(|message| self.at(value.span(), &message, ""))?;
+        Ok(Some(*value.as_ref()))
     }
 
     /// Checked numbers, ascending.

@@ -161,7 +161,7 @@ pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Config, ConfigError> 
     let source = Source::new(file, text);
     let read: File = source.read()?;
     let name = check_name(&source, &read.name)?;
-    let jobs = source.count(limits::MOST_JOBS, read.jobs.as_ref(), "jobs")?.map(|jobs| jobs as usize);
+    let jobs = source.within(&(1..=limits::MOST_JOBS), read.jobs.as_ref(), "jobs")?.map(|jobs| jobs as usize);
     let divergence = read.divergence.as_ref().map_or(1e6, |factor| *factor.get_ref());
     if let Some(factor) = &read.divergence {
         let message = "`divergence` must be above 1: it is a multiple of the error at the start";
@@ -255,7 +255,7 @@ fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Gr
     }
 
     let steps = block.steps.as_ref().or(file.steps.as_ref());
-    let steps = source.count(limits::LONGEST_RUN, steps, "steps")?.unwrap_or(1000);
+    let steps = source.within(&(1..=limits::LONGEST_RUN), steps, "steps")?.unwrap_or(1000);
     let hold = source.hold(block.hold.as_ref().or(file.hold.as_ref()), steps)?;
     let lr = match block.lr.as_ref().or(file.lr.as_ref()) {
         Some(rates) => source.numbers(rates, "a learning rate")?,

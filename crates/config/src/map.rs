@@ -7,6 +7,7 @@ use losses::{Files, Loss};
 use optimizers::{Optimizer, Schedule};
 use problems::Problem;
 use records::Dtype;
+use registry::range::above;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -319,19 +320,19 @@ pub fn parse(file: impl AsRef<Path>, text: String) -> Result<Map, ConfigError> {
             "use show = \"steps\", or a landscape such as himmelblau",
         )?;
     }
-    let steps = source.count(LONGEST_OF_MANY, entry.steps.as_ref(), "steps")?.unwrap_or(500);
+    let steps = source.within(&(1..=LONGEST_OF_MANY), entry.steps.as_ref(), "steps")?.unwrap_or(500);
     let hold = source.hold(entry.hold.as_ref(), steps)?;
     check_size(&source, &entry, [x.pixels, y.pixels], steps)?;
     check_memory(&source, &entry, &setting, x.pixels.max(y.pixels) as u64)?;
     let hardest = setting.problem.targets().last().copied().unwrap_or(1e-3);
     Ok(Map {
         name,
-        lr: source.above(0.0, entry.lr.as_ref(), "lr")?.unwrap_or(1.0),
+        lr: source.within(&above(0.0), entry.lr.as_ref(), "lr")?.unwrap_or(1.0),
         seed: entry.seed,
         steps,
-        target: source.above(0.0, entry.target.as_ref(), "target")?.unwrap_or(hardest),
+        target: source.within(&above(0.0), entry.target.as_ref(), "target")?.unwrap_or(hardest),
         hold,
-        divergence: source.above(1.0, entry.divergence.as_ref(), "divergence")?.unwrap_or(1e6),
+        divergence: source.within(&above(1.0), entry.divergence.as_ref(), "divergence")?.unwrap_or(1e6),
         dtype: entry.dtype.into(),
         show,
         csv: entry.csv,

@@ -16,10 +16,6 @@ pub trait Landscape: Described + Clone + Send + Sync + 'static {
     fn minimisers(&self) -> Vec<Vec<f64>>;
     /// Where a seed starts.
     fn start(&self, seed: u64) -> Vec<f64>;
-    /// See [`Entry::depends_on_seed`].
-    fn depends_on_seed(&self) -> bool {
-        true
-    }
 }
 
 impl<L: Landscape> Entry for L {
@@ -27,7 +23,7 @@ impl<L: Landscape> Entry for L {
         Losses::Own
     }
     fn depends_on_seed(&self) -> bool {
-        Landscape::depends_on_seed(self)
+        self.start(0) != self.start(1)
     }
     fn minimisers(&self) -> Vec<Vec<f64>> {
         Landscape::minimisers(self)

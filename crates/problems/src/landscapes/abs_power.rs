@@ -53,7 +53,4 @@ impl Landscape for AbsPower {
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&vec![1.0; self.dim], self.spread, "abs power: start", seed)
     }
-    fn depends_on_seed(&self) -> bool {
-        self.spread > 0.0
-    }
 }

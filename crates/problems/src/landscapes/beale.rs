@@ -45,7 +45,4 @@ impl Landscape for Beale {
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&[1.0, 1.0], self.spread, "beale: start", seed)
     }
-    fn depends_on_seed(&self) -> bool {
-        self.spread > 0.0
-    }
 }

@@ -43,9 +43,6 @@ impl Landscape for Himmelblau {
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&[0.0, 0.0], self.spread, "himmelblau: start", seed)
     }
-    fn depends_on_seed(&self) -> bool {
-        self.spread > 0.0
-    }
 }
 
 const MINIMISERS: [[f64; 2]; 4] = [

@@ -58,7 +58,4 @@ impl Landscape for Levy {
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&vec![1.0; self.dim], self.spread, "levy: start", seed)
     }
-    fn depends_on_seed(&self) -> bool {
-        self.spread > 0.0
-    }
 }

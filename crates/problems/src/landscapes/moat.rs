@@ -50,7 +50,4 @@ impl Landscape for Moat {
         let centre = vec![2.0 / (self.dim as f64).sqrt(); self.dim];
         around(&centre, self.spread, "moat: start", seed)
     }
-    fn depends_on_seed(&self) -> bool {
-        self.spread > 0.0
-    }
 }

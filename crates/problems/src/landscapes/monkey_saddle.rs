@@ -46,7 +46,4 @@ impl Landscape for MonkeySaddle {
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&[0.0, 0.0], self.spread, "monkey saddle: start", seed)
     }
-    fn depends_on_seed(&self) -> bool {
-        self.spread > 0.0
-    }
 }

@@ -50,9 +50,6 @@ impl Landscape for Rosenbrock {
         let classical: Vec<f64> = (0..self.dim).map(|i| if i % 2 == 0 { -1.2 } else { 1.0 }).collect();
         around(&classical, self.spread, "rosenbrock: start", seed)
     }
-    fn depends_on_seed(&self) -> bool {
-        self.spread > 0.0
-    }
 }
 
 #[cfg(test)]

@@ -51,7 +51,4 @@ impl Landscape for Saddle {
         ridge[0] = 0.0;
         around(&ridge, self.spread, "saddle: start", seed)
     }
-    fn depends_on_seed(&self) -> bool {
-        self.spread > 0.0
-    }
 }

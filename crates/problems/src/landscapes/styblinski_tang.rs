@@ -48,7 +48,4 @@ impl Landscape for StyblinskiTang {
     fn start(&self, seed: u64) -> Vec<f64> {
         around(&vec![0.0; self.dim], self.spread, "styblinski tang: start", seed)
     }
-    fn depends_on_seed(&self) -> bool {
-        self.spread > 0.0
-    }
 }

@@ -7,6 +7,7 @@ mod diabetes_linear;
 mod digits_autoencoder;
 mod digits_mlp;
 mod matrix_factorisation;
+mod regression;
 mod softmax_regression;
 mod torchscript;
 
