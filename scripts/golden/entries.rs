@@ -2,6 +2,7 @@
 //! `docs/entries.md`, which they measure.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 use serde::de::DeserializeOwned;
@@ -65,6 +66,9 @@ fn rounded_up(x: f64) -> String {
 /// Holds a section of `docs/entries.md` to what was measured: all cells must be the same, but a difference may be up to
 /// ten times what is written, or `rounding`, since CPUs round differently. With `OPTBENCH_UPDATE=1` it is written.
 pub fn hold(title: &str, rows: &[Row], rounding: f64) {
+    // Tests of one program each write a section of the file.
+    static FILE: Mutex<()> = Mutex::new(());
+    let _alone = FILE.lock().unwrap_or_else(PoisonError::into_inner);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/entries.md");
     let text = fs::read_to_string(path).expect("docs/entries.md");
     let start = format!("## {title}\n");

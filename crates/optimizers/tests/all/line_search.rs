@@ -1,8 +1,6 @@
 //! What optimizers ask for besides their gradients, and what it costs.
 
-mod common;
-
-use common::{Asked, Problem, entry, numbers, problem};
+use crate::common::{Asked, Problem, entry, numbers, problem};
 use optimizers::{Clip, Optimizer};
 use serde::Deserialize;
 use serde_json::json;
@@ -98,7 +96,7 @@ fn every_search_goes_where_others_go_and_ends_when_they_do() {
     struct Golden {
         cases: Vec<Search>,
     }
-    let Golden { cases } = serde_json::from_str(include_str!("golden/searches.json")).expect("the searches");
+    let Golden { cases } = serde_json::from_str(include_str!("../golden/searches.json")).expect("the searches");
     assert!(cases.len() > 80);
     for Search { name, kinks, start, lr, optimizer, point, evaluations } in cases {
         let (ours, asked) = step(&optimizer, &kinked(kinks), start, lr);

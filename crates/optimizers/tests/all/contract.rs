@@ -1,8 +1,6 @@
 //! What must hold for every optimizer in the registry.
 
-mod common;
-
-use common::{Asked, Problem, entry, lane_of, normal_rows, numbers, splat, stepper, variants};
+use crate::common::{Asked, Problem, entry, lane_of, normal_rows, numbers, splat, stepper, variants};
 use numeric::{Float, LANES, Row, Stream};
 use optimizers::{Entry, Fuse, Optimizer};
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,7 @@
 //! `runner compare` as a person meets it: in repositories and folders of its own, judged by answer,
 //! message and exit code.
 
-#[path = "../cli/place.rs"]
-mod place;
 
-#[path = "../attack/limit.rs"]
-mod limit;
 
 mod benches;
 mod gate;
@@ -18,8 +14,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use limit::Ended;
-use place::{Place, text};
+use crate::limit::Ended;
+use crate::place::{Place, text};
 
 /// What stands before the rows of a `cells.csv`.
 const HEADER: &str = "key,problem,loss,optimizer,schedule,lr,seed,role,engine,dtype,outcome,budget,steps,\
@@ -84,7 +80,7 @@ impl Repository {
 }
 
 fn compare(place: &Place, arguments: &[&str]) -> (i32, String, String) {
-    let Ended { code, stdout, stderr } = limit::run(place, &[&["compare"], arguments].concat(), |_| ());
+    let Ended { code, stdout, stderr } = crate::limit::run(place, &[&["compare"], arguments].concat(), |_| ());
     assert!(!stderr.contains("panicked"), "{stderr}");
     (code, stdout, stderr)
 }

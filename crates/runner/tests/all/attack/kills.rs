@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::Instant;
 
 use crate::place::Place;
-use crate::{ended, said};
+use crate::attack::{ended, said};
 
 const GRID: &str = "name = 'x'\nsteps = 200\nlr = { from = 0.001, to = 1, count = 20 }\n\
     seeds = { tuning = 3, reporting = 5 }\n[[grid]]\nproblems = ['line_fit', { direct_fit = { dim = 8 } }]\n\

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::browser::Browser;
+use crate::cli::browser::Browser;
 use crate::place::{Place, text};
 
 /// Twelve optimizers, so that some aren't shown at first; names and texts that would be markup if they weren't escaped.

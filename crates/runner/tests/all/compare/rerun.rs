@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::Repository;
+use crate::compare::Repository;
 use crate::limit::{code, signal, until, wait};
 
 const CONFIG: &str = "name = \"x\"\nsteps = 200\nseeds = { tuning = 1, reporting = 8 }\nlr = [0.1]\n\

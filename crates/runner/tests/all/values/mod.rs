@@ -1,10 +1,6 @@
 //! What the program writes, held to values that were computed by hand: from a config to `cells.csv`, `curves.csv`, a
 //! map or a verdict.
 
-#[path = "../cli/npy.rs"]
-mod npy;
-#[path = "../cli/place.rs"]
-mod place;
 
 mod cells;
 mod defaults;
@@ -17,7 +13,7 @@ use std::path::Path;
 
 use records::{Cell, Cells, Key, Point, Points};
 
-use place::{Place, text};
+use crate::place::{Place, text};
 
 /// Runs a config to its end in a place.
 fn run(place: &Place, config: &str) {

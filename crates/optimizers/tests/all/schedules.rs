@@ -1,14 +1,10 @@
 //! Every schedule against tables of `torch.optim.lr_scheduler` and others (written by `scripts/golden/schedules.py`),
 //! and what must hold for all of them.
 
-mod common;
-#[path = "../../../scripts/golden/entries.rs"]
-mod entries;
-
 use std::collections::HashMap;
 
-use common::redrawn;
-use entries::{Row, option_names, unseen};
+use crate::common::redrawn;
+use crate::entries::{Row, option_names, unseen};
 use numeric::Stream;
 use optimizers::Schedule;
 use optimizers::schedules::{InverseSqrt, ReduceOnPlateau, Warmup};
@@ -38,7 +34,7 @@ struct Plateau {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/schedules.json")).expect("the golden tables")
+    serde_json::from_str(include_str!("../golden/schedules.json")).expect("the golden tables")
 }
 
 fn entry(json: &str) -> Schedule {
@@ -89,7 +85,7 @@ fn every_factor_is_the_references() {
             ..row
         }
     };
-    entries::hold("Schedules", &Schedule::NAMES.iter().map(row).collect::<Vec<_>>(), TOLERANCE / 10.0);
+    crate::entries::hold("Schedules", &Schedule::NAMES.iter().map(row).collect::<Vec<_>>(), TOLERANCE / 10.0);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::compare;
+use crate::compare::compare;
 
-use super::place::Place;
+use crate::place::Place;
 
 fn bench(place: &Place, side: &str, name: &str, estimates: &str) {
     let folder = place.path().join(side).join(name).join("new");

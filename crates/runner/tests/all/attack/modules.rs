@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::ended;
+use crate::attack::ended;
 use crate::place::{Place, result_files, text};
 
 /// What a module does that is told a prediction and a target, or inputs.

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::{Repository, cells, compare};
+use crate::compare::{Repository, cells, compare};
 
-use super::place::{Place, result_files, text};
+use crate::place::{Place, result_files, text};
 
 #[test]
 fn the_working_tree_is_compared_with_the_last_commit() {

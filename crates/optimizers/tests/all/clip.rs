@@ -1,8 +1,6 @@
 //! Gradient clipping, for rows and for tensors, against `torch.nn.utils` as its source has it.
 
-mod common;
-
-use common::{lane_of, normal_rows, numbers, tensor_of};
+use crate::common::{lane_of, normal_rows, numbers, tensor_of};
 use numeric::{Float, LANES, Row, Stream};
 use optimizers::Clip;
 use tch::Tensor;

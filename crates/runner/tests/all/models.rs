@@ -39,7 +39,7 @@ const HEAD: &str = "steps = 50\nrecord = { every = 1 }\nseeds = { tuning = [], r
 
 #[test]
 fn training_is_pytorchs() {
-    let file = include_str!("../../problems/tests/golden/training.json");
+    let file = include_str!("../../../problems/tests/golden/training.json");
     let golden: Value = serde_json::from_str(file).unwrap();
     assert_eq!(golden["torch"], "2.13.0");
     let cases = golden["cases"].as_array().unwrap();

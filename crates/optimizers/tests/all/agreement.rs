@@ -1,8 +1,6 @@
 //! The forms of one rule against each other, and our rules against libtorch's C++ optimizers.
 
-mod common;
-
-use common::{lane_of, normal_rows, numbers, stepper, tensor_of, variants};
+use crate::common::{lane_of, normal_rows, numbers, stepper, tensor_of, variants};
 use numeric::{Float, LANES, Row, Stream};
 use optimizers::{Adam, AdamW, Amsgrad, Entry, Fuse, Libtorch, Optimizer, RmsProp, Sgd, TensorStepper, Twin};
 use proptest::prelude::*;

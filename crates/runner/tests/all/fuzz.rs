@@ -1,14 +1,12 @@
 //! Readers of files that people edit, copy and damage: whatever is in them, they answer, and end.
 
-mod readers;
-
 use std::env;
 use std::num::NonZero;
 use std::panic::{catch_unwind, resume_unwind};
 use std::process::Command;
 use std::thread::{available_parallelism, scope};
 
-use readers::{READERS, kept};
+use crate::readers::{READERS, kept};
 
 /// Runs a test in another process: commands print what nobody wants to read, and might take the process with them.
 fn apart(test: &str, body: impl FnOnce()) {
@@ -16,7 +14,7 @@ fn apart(test: &str, body: impl FnOnce()) {
         return body();
     }
     let mut again = Command::new(env::current_exe().unwrap());
-    let output = again.args(["--exact", test, "--nocapture"]).env("OPTBENCH_APART", "1").output().unwrap();
+    let output = again.args(["--exact", &format!("fuzz::{test}"), "--nocapture"]).env("OPTBENCH_APART", "1").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::{HEADER, Repository, cells, compare};
+use crate::compare::{HEADER, Repository, cells, compare};
 
-use super::place::{Place, text};
+use crate::place::{Place, text};
 
 fn refused(repository: &Repository, arguments: &[&str], words: &[&str]) {
     let (code, answer, message) = repository.compare(arguments);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::{Repository, cells};
+use crate::compare::{Repository, cells};
 
 const CONFIG: &str = "name = \"x\"\nsteps = 100\nseeds = { tuning = 1, reporting = 4 }\nlr = [0.1]\n\
                       [[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\"]\noptimizers = [\"sgd\", \"adam\"]\n";

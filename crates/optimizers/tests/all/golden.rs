@@ -1,15 +1,11 @@
 //! Every optimizer against trajectories of published implementations (written by `scripts/golden/optimizers.py`),
 //! in its fused form for rows, or on tensors where there is none.
 
-mod common;
-#[path = "../../../scripts/golden/entries.rs"]
-mod entries;
-
 use std::fs;
 use std::path::Path;
 
-use common::{Asked, lane_of, numbers, problem, rows_of, splat, stepper, tensor_of};
-use entries::{Row, option_names, unseen};
+use crate::common::{Asked, lane_of, numbers, problem, rows_of, splat, stepper, tensor_of};
+use crate::entries::{Row, option_names, unseen};
 use numeric::{Float, LANES};
 use optimizers::{Entry, Fuse, Optimizer};
 use rayon::prelude::*;
@@ -202,7 +198,7 @@ fn optimizers_follow_their_references_in_double_precision() {
             options: option_names::<Optimizer>(name),
         }
     };
-    entries::hold("Optimizers", &Optimizer::NAMES.iter().zip(most).map(row).collect::<Vec<_>>(), 1e-10);
+    crate::entries::hold("Optimizers", &Optimizer::NAMES.iter().zip(most).map(row).collect::<Vec<_>>(), 1e-10);
 }
 
 #[test]

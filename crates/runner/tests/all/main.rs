@@ -1,0 +1,20 @@
+//! The program, its library and its files, in one binary: each links libtorch, which takes longer than most tests.
+
+mod agreement;
+mod attack;
+mod cli;
+mod compare;
+mod evaluations;
+mod figures;
+mod formula;
+mod fuzz;
+mod hold;
+mod limit;
+mod models;
+mod npy;
+mod place;
+mod planted;
+#[path = "../readers/mod.rs"]
+mod readers;
+mod torchscript;
+mod values;
