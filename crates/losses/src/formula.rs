@@ -39,7 +39,7 @@ use crate::{Entry, Files, Fuse, Kernel, Targets};
 /// Checked against: PyTorch 2.13 on the same texts, value and gradient.
 ///
 /// # Errors
-/// [`check`](Entry::check) refuses a formula that can't be read, or doesn't depend on the prediction, with
+/// [`check`](Described::check) refuses a formula that can't be read, or doesn't depend on the prediction, with
 /// the place of the mistake. A kernel or a tensor of such a formula panics with the same message.
 ///
 /// ```

@@ -198,7 +198,11 @@ fn optimizers_follow_their_references_in_double_precision() {
             options: option_names::<Optimizer>(name),
         }
     };
-    crate::entries::hold("Optimizers", &Optimizer::NAMES.iter().zip(most).map(row).collect::<Vec<_>>(), 1e-10);
+    crate::entries::hold(
+        "Optimizers",
+        &Optimizer::NAMES.iter().zip(most).map(row).collect::<Vec<_>>(),
+        1e-10,
+    );
 }
 
 #[test]

@@ -96,7 +96,8 @@ fn every_search_goes_where_others_go_and_ends_when_they_do() {
     struct Golden {
         cases: Vec<Search>,
     }
-    let Golden { cases } = serde_json::from_str(include_str!("../golden/searches.json")).expect("the searches");
+    let Golden { cases } =
+        serde_json::from_str(include_str!("../golden/searches.json")).expect("the searches");
     assert!(cases.len() > 80);
     for Search { name, kinks, start, lr, optimizer, point, evaluations } in cases {
         let (ours, asked) = step(&optimizer, &kinked(kinks), start, lr);

@@ -14,7 +14,11 @@ fn apart(test: &str, body: impl FnOnce()) {
         return body();
     }
     let mut again = Command::new(env::current_exe().unwrap());
-    let output = again.args(["--exact", &format!("fuzz::{test}"), "--nocapture"]).env("OPTBENCH_APART", "1").output().unwrap();
+    let output = again
+        .args(["--exact", &format!("fuzz::{test}"), "--nocapture"])
+        .env("OPTBENCH_APART", "1")
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

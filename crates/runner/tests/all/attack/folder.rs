@@ -8,8 +8,8 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-use crate::place::{Place, result_files};
 use crate::attack::{ended, said};
+use crate::place::{Place, result_files};
 
 const GRID: &str = "name = 'x'\nsteps = 30\nlr = [0.01, 0.1]\nseeds = { tuning = 1, reporting = 2 }\n\
     [[grid]]\nproblems = ['line_fit']\nlosses = ['mse', 'l1']\noptimizers = ['sgd', 'adam']\n";

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Instant;
 
-use crate::place::Place;
 use crate::attack::{ended, said};
+use crate::place::Place;
 
 const GRID: &str = "name = 'x'\nsteps = 200\nlr = { from = 0.001, to = 1, count = 20 }\n\
     seeds = { tuning = 3, reporting = 5 }\n[[grid]]\nproblems = ['line_fit', { direct_fit = { dim = 8 } }]\n\

@@ -1,8 +1,6 @@
 //! `runner compare` as a person meets it: in repositories and folders of its own, judged by answer,
 //! message and exit code.
 
-
-
 mod benches;
 mod gate;
 mod history;
@@ -80,7 +78,8 @@ impl Repository {
 }
 
 fn compare(place: &Place, arguments: &[&str]) -> (i32, String, String) {
-    let Ended { code, stdout, stderr } = crate::limit::run(place, &[&["compare"], arguments].concat(), |_| ());
+    let Ended { code, stdout, stderr } =
+        crate::limit::run(place, &[&["compare"], arguments].concat(), |_| ());
     assert!(!stderr.contains("panicked"), "{stderr}");
     (code, stdout, stderr)
 }

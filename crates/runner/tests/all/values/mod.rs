@@ -1,7 +1,6 @@
 //! What the program writes, held to values that were computed by hand: from a config to `cells.csv`, `curves.csv`, a
 //! map or a verdict.
 
-
 mod cells;
 mod defaults;
 mod diagnoses;
