@@ -55,7 +55,7 @@ const RANGES: [(&str, &str, &[&str], &[&str]); 52] = [
     ("digits_mlp", "batch", &["0", "1438"], &["1", "1437"]),
     ("digits_autoencoder", "hidden", &["0", "4097"], &["1", "4096"]),
     ("digits_autoencoder", "batch", &["0", "1438"], &["1", "1437"]),
-    ("softmax_regression", "ridge", &["0.00009", "101", "nan"], &["1e-4", "100"]),
+    ("softmax_regression", "ridge", &["9e-5", "101", "nan"], &["1e-4", "100"]),
     ("free_fit", "noise", &["-0.1", "nan", "inf"], &["0"]),
     ("noisy", "gaussian", &["-0.1", "nan", "inf"], &["0"]),
     ("noisy", "heavy_tailed", &["-0.1", "nan", "inf"], &["0"]),
