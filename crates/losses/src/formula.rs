@@ -43,7 +43,9 @@ use crate::{Entry, Files, Fuse, Kernel, Targets};
 /// the place of the mistake. A kernel or a tensor of such a formula panics with the same message.
 ///
 /// ```
-/// use losses::{Entry, Formula, Fuse};
+/// use losses::{Formula, Fuse};
+/// use registry::Described;
+///
 /// let text = "where(abs(d) <= edge, 0.5*d**2, edge*(abs(d) - 0.5*edge))";
 /// let huber = Formula::new(text, [("edge", 2.0)]);
 /// let (mut slope, mut value) = ([[0.0; 16]], [[0.0; 16]]);
