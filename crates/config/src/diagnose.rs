@@ -194,8 +194,7 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         read.map_err(|message| source.at(values.span(), &message, ""))?;
         Ok(Some(loaded))
     };
-    let is_offset = |target: &&Spanned<Values>| matches!(target.as_ref(), Values::Draws(Draws::Offset(_)));
-    if let Some(target) = entry.target.as_ref().filter(is_offset) {
+    if let Some(target) = entry.target.as_ref().filter(|target| target.as_ref().is_offset()) {
         let message = "a target can't be an offset from itself";
         return Err(source.at(target.span(), message, "give `start` the offset"));
     }

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use numeric::Float;
+use registry::range;
 use tch::Tensor;
 
 pub use error::Error;
@@ -68,7 +69,7 @@ fn check_constant(name: &str, value: f64) -> Result<(), String> {
     if is_known(name) {
         return Err(format!("`constants` has `{name}`, which means something already: choose another name"));
     }
-    if value.is_finite() { Ok(()) } else { Err(format!("`{name}` must be finite, and is {value}")) }
+    range::check(name, value, &..)
 }
 
 impl Compiled {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Table;
+use crate::linear::as_nn_linear;
 
 pub(crate) const PIXELS: usize = 64;
 /// How many images are held out.
@@ -78,8 +79,7 @@ pub(crate) fn start(
         ([outputs, 1], hidden),
     ];
     let mut draw = |([rows, columns], fan_in): ([usize; 2], usize)| {
-        let bound = 1.0 / (fan_in as f64).sqrt();
-        let values: Vec<f64> = (0..rows * columns).map(|_| bound * (2.0 * stream.uniform() - 1.0)).collect();
+        let values = as_nn_linear(&mut stream, fan_in, rows * columns);
         let (rows, columns) = (rows as i64, columns as i64);
         let one = Tensor::from_slice(&values).reshape([1, rows, columns]).to_kind(kind).to_device(device);
         one.expand([lanes, rows, columns], false).contiguous()

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use losses::{Kernel, Loss};
-use numeric::{Float, LANES, Row, Rows, rows, vectorize};
+use numeric::{Float, LANES, Row, Rows, Stream, rows, vectorize};
 use tch::{Kind, Tensor};
 
 use crate::supervised::Model;
@@ -23,6 +23,12 @@ pub(crate) fn lane_rows<F: Float>(
         })
     };
     (0..rows::chunks(lanes)).flat_map(chunk_rows).collect()
+}
+
+/// The next numbers, uniform from `−1/√fan_in` to `1/√fan_in`, as `torch.nn.Linear` starts.
+pub(crate) fn as_nn_linear(stream: &mut Stream, fan_in: usize, count: usize) -> Vec<f64> {
+    let bound = 1.0 / (fan_in as f64).sqrt();
+    (0..count).map(|_| bound * (2.0 * stream.uniform() - 1.0)).collect()
 }
 
 /// What is drawn for each lane; lanes of one seed share one draw.

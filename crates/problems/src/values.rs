@@ -4,7 +4,7 @@ use std::fmt;
 
 use losses::File;
 use numeric::Stream;
-use registry::grouped;
+use registry::{grouped, range};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -219,12 +219,16 @@ impl Values {
         }
     }
 
+    /// Whether they are told from a target, and can't be one.
+    #[must_use]
+    pub fn is_offset(&self) -> bool {
+        matches!(self, Self::Draws(Draws::Offset(_)))
+    }
+
     /// What is wrong with the numbers themselves, if anything.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
-        let finite = |name: &str, value: f64| {
-            (!value.is_finite()).then(|| format!("`{name}` must be finite, and is {value}"))
-        };
+        let finite = |name: &str, value: f64| range::check(name, value, &..).err();
         let sized = |shape: &Option<Vec<i64>>| {
             let shape = shape.as_ref()?;
             let count = shape.iter().fold(1, |product: i128, n| product.saturating_mul(i128::from(*n)));

@@ -152,6 +152,18 @@ struct Drawn {
 }
 
 impl FreeFit {
+    fn fitting(&self) -> Result<(), String> {
+        if self.target.is_offset() {
+            return Err("`target` can't be an offset from itself: give `start` the offset".into());
+        }
+        for (name, values) in [("start", &self.start), ("target", &self.target)] {
+            if let Some(fault) = values.fault() {
+                return Err(format!("`{name}`: {fault}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Start and target of a seed.
     fn numbers(&self, seed: u64) -> Result<[Array; 2], String> {
         let target = self.target.target(seed)?;
@@ -207,20 +219,6 @@ impl FreeFit {
             (0..count).map(|_| self.noise * stream.normal()).collect()
         };
         (self.noise > 0.0).then(|| draws(seeds, of))
-    }
-}
-
-impl FreeFit {
-    fn fitting(&self) -> Result<(), String> {
-        if matches!(self.target, Values::Draws(Draws::Offset(_))) {
-            return Err("`target` can't be an offset from itself: give `start` the offset".into());
-        }
-        for (name, values) in [("start", &self.start), ("target", &self.target)] {
-            if let Some(fault) = values.fault() {
-                return Err(format!("`{name}`: {fault}"));
-            }
-        }
-        Ok(())
     }
 }
 

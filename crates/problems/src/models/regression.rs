@@ -5,7 +5,7 @@ use numeric::{Float, Stream};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Table;
-use crate::linear::{Linear, LinearOnTensors, Truth, draws, lane_rows};
+use crate::linear::{Linear, LinearOnTensors, Truth, as_nn_linear, draws, lane_rows};
 use crate::supervised::Supervised;
 use crate::{Batch, Block};
 
@@ -41,9 +41,7 @@ impl Regression {
 
     /// w and b, each from U(−1/√features, 1/√features).
     fn start(&self, seed: u64) -> Vec<f64> {
-        let mut stream = Stream::new(self.purpose, &[seed]);
-        let bound = 1.0 / (FEATURES as f64).sqrt();
-        (0..=FEATURES).map(|_| bound * (2.0 * stream.uniform() - 1.0)).collect()
+        as_nn_linear(&mut Stream::new(self.purpose, &[seed]), FEATURES, FEATURES + 1)
     }
 
     pub(super) fn batch(

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::{Table, softmax_regression};
+use crate::linear::as_nn_linear;
 use crate::supervised::{Model, Supervised};
 use crate::{Batch, Batching, Draw, Entry, Fuse, Losses};
 
@@ -99,8 +100,7 @@ impl OnTensors {
         let to = |tensor: Tensor| tensor.to_kind(kind).to_device(device);
         let start = |seed: &u64| {
             let mut stream = Stream::new("softmax regression: start", &[*seed]);
-            let bound = 1.0 / (columns as f64).sqrt();
-            (0..CLASSES * (columns + 1)).map(|_| bound * (2.0 * stream.uniform() - 1.0)).collect::<Vec<_>>()
+            as_nn_linear(&mut stream, columns, CLASSES * (columns + 1))
         };
         let start: Vec<f64> = seeds.iter().flat_map(start).collect();
         let start = to(Tensor::from_slice(&start).reshape([seeds.len() as i64, -1]));
