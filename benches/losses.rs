@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
-use losses::{Loss, Targets};
+use losses::{Loss, TargetKind};
 use numeric::{Float, LANES, Row, Stream, rows};
 use tch::{Device, Kind, Tensor};
 
@@ -62,8 +62,8 @@ fn row(purpose: &str, size: usize) -> Vec<Row<f32>> {
 fn tensors(loss: &Loss, size: usize) -> (Tensor, Tensor) {
     let prediction = Tensor::from_slice(&draw("prediction", size));
     let (prediction, target) = match loss.targets() {
-        Targets::Values => (prediction, Tensor::from_slice(&draw("target", size))),
-        Targets::Classes => {
+        TargetKind::Values => (prediction, Tensor::from_slice(&draw("target", size))),
+        TargetKind::Classes => {
             let rows = i64::try_from(size).expect("sizes are small") / CLASSES;
             let classes = Tensor::arange(rows, (Kind::Int64, Device::Cpu)).remainder(CLASSES);
             (prediction.reshape([rows, CLASSES]), classes)

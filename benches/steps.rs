@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use numeric::{Float, Stream, rows, slices};
-use optimizers::{Libtorch, Optimizer, Oracle, Twin};
+use optimizers::{Libtorch, Optimizer, Oracle, TorchCounterpart};
 use tch::nn::{self, OptimizerConfig, VarStore};
 use tch::{Device, Kind, Tensor};
 
@@ -78,7 +78,7 @@ fn tensors(group: &mut BenchmarkGroup<WallTime>, form: &str, optimizer: &Optimiz
     let draw = |purpose: &str| draw(purpose, size).reshape(&shape);
     let mut stepper = optimizer.tensor();
     let mut parameters = [draw("parameter")];
-    // Every second gradient points back, so that there is a curvature to learn, and no end to come to.
+    // Every second gradient points back, so that there is a curvature to learn and the run doesn't converge.
     let gradients = [[draw("gradient")], [draw("gradient") * -0.5]];
     let lr = Tensor::from_slice(&[1e-3_f32]);
     let mut answers = Answers { loss: lr.ones_like(), gradients: gradients[0][0].zeros_like() };
@@ -119,7 +119,7 @@ fn cpp(optimizer: &Optimizer, size: usize) -> Option<nn::Optimizer> {
     }
 }
 
-fn build<O: Twin>(Libtorch(options): &Libtorch<O>, size: usize) -> nn::Optimizer {
+fn build<O: TorchCounterpart>(Libtorch(options): &Libtorch<O>, size: usize) -> nn::Optimizer {
     let store = VarStore::new(Device::Cpu);
     let parameter = store.root().add("parameter", draw("parameter", size), true);
     // tch has no way to set a gradient: this loss has the one that is wanted.

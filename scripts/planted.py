@@ -175,7 +175,7 @@ class Nll(nn.Module):
 
 
 class Weighted(nn.Module):
-    """A weight that is learnt, as in Kendall, Gal & Cipolla 2018."""
+    """A weight that is learned, as in Kendall, Gal & Cipolla 2018."""
 
     def __init__(self, floor: float):
         super().__init__()

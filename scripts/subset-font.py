@@ -1,4 +1,4 @@
-"""Makes the font that figures are labelled with: a subset of DejaVu Sans under another name, as its licence asks.
+"""Makes the font that figures are labeled with: a subset of DejaVu Sans under another name, as its licence asks.
 
     python scripts/subset-font.py /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 

@@ -1,7 +1,7 @@
 """The peer of our engines in PyTorch: the eager loop, one run after the other, as it is usually written.
 
 It is measured on fewer steps and compared per lane-step: one step takes as long as the next. Left out
-of the direct fit, in PyTorch's favour: best values, the error and steps to targets. The MLP computes the
+of the direct fit, in PyTorch's favor: best values, the error and steps to targets. The MLP computes the
 error every ten steps, as ours does, and keeps nothing.
 
 Every work is timed with torch's default number of threads and with one, and with the default and the

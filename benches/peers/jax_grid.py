@@ -1,4 +1,4 @@
-"""A whole grid in one process, as `runner` does it: import, compile, train, write cells.csv.
+"""A whole grid in one process, as `optbench` does it: import, compile, train, write cells.csv.
 
     python jax_grid.py cells.csv
 """

@@ -2,7 +2,7 @@
 
 Every lane keeps what a row of our cells.csv holds: final and best loss and error, and the first step at
 which each of three targets was reached. Compile time is not counted, and neither is drawing the starts.
-Left out, in JAX's favour: divergence is not looked for.
+Left out, in JAX's favor: divergence is not looked for.
 
 Each work comes twice: as `jit(vmap(scan))`, and under `/fastest` as the fastest of the forms that a
 careful user might write, found while warming up.
@@ -133,7 +133,7 @@ FIT_FORMS = {
 def pixel(unroll):
     """One run of the map: a function of its start."""
     books = Books([2 * shapes.MAP_TARGET**2])
-    minimisers = jnp.asarray(shapes.MINIMISERS, jnp.float32)
+    minimizers = jnp.asarray(shapes.MINIMIZERS, jnp.float32)
     rule = optax.sgd(shapes.MAP_LR, momentum=shapes.MAP_MOMENTUM)
 
     def evaluate(p):
@@ -141,7 +141,7 @@ def pixel(unroll):
         return jnp.square(x * x + y - 11) + jnp.square(x + y * y - 7)
 
     def square_error(p):
-        return jnp.min(jnp.sum(jnp.square(minimisers - p), axis=1))
+        return jnp.min(jnp.sum(jnp.square(minimizers - p), axis=1))
 
     def run(start):
         def step(carry, i):
@@ -154,7 +154,7 @@ def pixel(unroll):
         carry = start, rule.init(start), books.open()
         (p, _, kept), _ = jax.lax.scan(step, carry, jnp.arange(shapes.MAP_STEPS), unroll=unroll)
         _, _, hits = books.note(kept, shapes.MAP_STEPS, evaluate(p), square_error(p))
-        nearest = jnp.argmin(jnp.sum(jnp.square(minimisers - p), axis=1))
+        nearest = jnp.argmin(jnp.sum(jnp.square(minimizers - p), axis=1))
         return jnp.sqrt(square_error(p) / 2), nearest, hits
 
     return run

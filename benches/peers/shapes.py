@@ -17,7 +17,7 @@ MLP_TARGETS = (0.2, 0.1, 0.05)
 
 # Map: heavy ball on Himmelblau's function from every point of a square, as in configs/map-himmelblau.toml.
 MAP_SIDE, MAP_PIXELS, MAP_STEPS, MAP_LR, MAP_MOMENTUM, MAP_TARGET = 6, 512, 500, 0.005, 0.9, 0.01
-MINIMISERS = ((3, 2), (-2.805118, 3.131313), (-3.779310, -3.283186), (3.584428, -1.848127))
+MINIMIZERS = ((3, 2), (-2.805118, 3.131313), (-3.779310, -3.283186), (3.584428, -1.848127))
 
 
 def digits():

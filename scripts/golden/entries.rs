@@ -1,5 +1,5 @@
 //! What the golden tests of all crates share: which options two cases show by themselves, and the table of
-//! `docs/entries.md`, which they measure.
+//! `docs/src/entries.md`, which they measure.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -63,16 +63,16 @@ fn rounded_up(x: f64) -> String {
     }
 }
 
-/// Holds a section of `docs/entries.md` to what was measured: all cells must be the same, but a difference may be up to
+/// Holds a section of `docs/src/entries.md` to what was measured: all cells must be the same, but a difference may be up to
 /// ten times what is written, or `rounding`, since CPUs round differently. With `OPTBENCH_UPDATE=1` it is written.
 pub fn hold(title: &str, rows: &[Row], rounding: f64) {
     // Tests of one program each write a section of the file.
     static FILE: Mutex<()> = Mutex::new(());
     let _alone = FILE.lock().unwrap_or_else(PoisonError::into_inner);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/entries.md");
-    let text = fs::read_to_string(path).expect("docs/entries.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/entries.md");
+    let text = fs::read_to_string(path).expect("docs/src/entries.md");
     let start = format!("## {title}\n");
-    let from = text.find(&start).unwrap_or_else(|| panic!("docs/entries.md has no section {title}"));
+    let from = text.find(&start).unwrap_or_else(|| panic!("docs/src/entries.md has no section {title}"));
     let table = from + text[from..].find("\n| `").expect("a table") + 1;
     let end = text[table..].find("\n\n").map_or(text.len(), |end| table + end + 1);
     let line = |row: &Row| {
@@ -82,13 +82,14 @@ pub fn hold(title: &str, rows: &[Row], rounding: f64) {
     };
     if env::var_os("OPTBENCH_UPDATE").is_some() {
         let lines: String = rows.iter().map(line).collect();
-        fs::write(path, [&text[..table], &lines, &text[end..]].concat()).expect("docs/entries.md is written");
+        fs::write(path, [&text[..table], &lines, &text[end..]].concat())
+            .expect("docs/src/entries.md is written");
         return;
     }
     let written: Vec<Vec<&str>> =
         text[table..end].lines().map(|line| line.trim_matches(['|', ' ']).split(" | ").collect()).collect();
     let remedy = "OPTBENCH_UPDATE=1 writes the table anew";
-    assert_eq!(written.len(), rows.len(), "rows of {title} in docs/entries.md; {remedy}");
+    assert_eq!(written.len(), rows.len(), "rows of {title} in docs/src/entries.md; {remedy}");
     for (written, row) in written.iter().zip(rows) {
         let [entry, references, cases, compared, difference, options] = written[..] else {
             panic!("six cells, not {written:?}")
@@ -100,6 +101,10 @@ pub fn hold(title: &str, rows: &[Row], rounding: f64) {
         );
         let stated: f64 = difference.parse().expect("a number");
         let near = row.difference <= (10.0 * stated).max(rounding);
-        assert!(near, "{entry}: {:e} off, and docs/entries.md says {difference}; {remedy}", row.difference);
+        assert!(
+            near,
+            "{entry}: {:e} off, and docs/src/entries.md says {difference}; {remedy}",
+            row.difference
+        );
     }
 }

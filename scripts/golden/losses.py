@@ -28,7 +28,7 @@ RESIDUES = [(sign * d, 0.0) for d in SOME for sign in (-1, 1)] + [(0.3, 0.8), (-
 TAME = [(p, t) for p, t in RESIDUES if abs(p) <= 10]
 SCORES = [(x, y) for x in (-80.0, -3.0, -1.0, -1e-3, 0.0, 0.7, 1.0, 3.0, 20.0) for y in (0.0, 0.3, 1.0)]
 # A mean of both classes' slopes cancels where they are alike: not there.
-LABELLED = [(x, y) for x, y in SCORES if y != 0.3] + [(3.0, 0.3), (-3.0, 0.3)]
+LABELED = [(x, y) for x, y in SCORES if y != 0.3] + [(3.0, 0.3), (-3.0, 0.3)]
 COUNTS = [(x, t) for x in (-30.0, -2.0, -1.0, 0.0, 0.5, 1.0, 3.0, 20.0) for t in (0.0, 0.25, 1.0, 5.0, 40.0)]
 CLASSES = [
     ([0.0, 0.0, 0.0, 0.0], 2),
@@ -43,11 +43,11 @@ CLASSES = [
 
 def by(function):
     """Says that the numbers are PyTorch's function's; those of others are of a formula in PyTorch."""
-    def labelled(ours):
+    def labeled(ours):
         ours.label = f"torch.nn.functional.{function.__name__}"
         return ours
 
-    return labelled
+    return labeled
 
 
 def plateau(p, t, edge=0.5, slope=0.001, level=0.4995):
@@ -199,7 +199,7 @@ def gaussian_nll(p, t, variance=1.0):
 
 
 @by(F.gaussian_nll_loss)
-def learnt_gaussian_nll(p, t, least=1e-6):
+def learned_gaussian_nll(p, t, least=1e-6):
     # One element a lane, whose likeliest variance is its square.
     variance = (p - t).detach().square().clamp(min=least)
     return F.gaussian_nll_loss(p, t, variance, eps=least, reduction="none")
@@ -286,12 +286,12 @@ LOSSES = [
     ("dead_zone", dead_zone, RESIDUES, [{}, {"width": 0.5}]),
     ("cross_entropy", unreduced(F.cross_entropy), CLASSES, [{}, {"label_smoothing": 0.1}]),
     ("multiclass_focal", multiclass_focal, CLASSES, [{}, {"gamma": 0.5}]),
-    ("focal", focal, LABELLED, [{}, {"alpha": 0.5, "gamma": 0.0}, {"gamma": 1.5}]),
+    ("focal", focal, LABELED, [{}, {"alpha": 0.5, "gamma": 0.0}, {"gamma": 1.5}]),
     ("hinge", hinge, SCORES, [{}]),
     ("squared_hinge", squared_hinge, SCORES, [{}]),
     ("dice", dice, [(x, y) for x, y in SCORES if abs(x) <= 3], [{}, {"smooth": 0.1}]),
     ("gaussian_nll", gaussian_nll, RESIDUES, [{}, {"variance": 0.25}]),
-    ("learnt_gaussian_nll", learnt_gaussian_nll, RESIDUES, [{}, {"least": 0.25}]),
+    ("learned_gaussian_nll", learned_gaussian_nll, RESIDUES, [{}, {"least": 0.25}]),
     ("poisson_nll", unreduced(F.poisson_nll_loss), COUNTS, [{}]),
     ("kl", kl, COUNTS, [{}]),
     ("bce_with_logits", unreduced(F.binary_cross_entropy_with_logits), PROBABILITIES, [{}]),
@@ -307,7 +307,7 @@ LOSSES = [
     ("poorly_conditioned", poorly_conditioned, VALUES, [{"quadratic": 0.7}, {"linear": -0.3}]),
     ("linex", linex, TAME, [{"a": -0.5}, {"b": 3.0}]),
     ("barron", barron, RESIDUES, [{"c": 3.0}]),
-    ("focal", focal, LABELLED, [{"alpha": 0.5}]),
+    ("focal", focal, LABELED, [{"alpha": 0.5}]),
     ("composite", composite, ABOVE_0, [{"terms": WEIGHTED}]),
     ("composite", composite, VALUES, [{"terms": [{"loss": "mse"}, {"loss": "l1", "weight": 0.5}]}]),
     ("transformed", transformed, VALUES, [{"loss": "l1"}]),

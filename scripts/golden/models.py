@@ -211,13 +211,13 @@ def main():
     scale = ((b[held_out] - b[held_out].mean()) ** 2).mean().sqrt()
     rmse = lambda module: (F.mse_loss(module(a[held_out]).squeeze(1), b[held_out]).sqrt() / scale).item()
     columns = {"inputs": diabetes.feature_names, "targets": "progression"}
-    problem = {"model": "line.pt", "data": "diabetes.csv", **columns, "test": 0.25, "batch": 16, "standardise": True}
+    problem = {"model": "line.pt", "data": "diabetes.csv", **columns, "test": 0.25, "batch": 16, "standardize": True}
     case(problem, "mse", "sgd", 0.05, line, minibatches(a[rows], b[rows], 5, 16), rmse)
 
     severe = torch.tensor(diabetes.target[:80] > 150).float()
     mistaken = lambda module: ((module(a[held_out]) > 0) != (severe[held_out] > 0)).double().mean().item()
     columns = {"inputs": diabetes.feature_names, "targets": "severe", "classes": True}
-    problem = {"model": "one_logit.pt", "data": "diabetes.csv", **columns, "test": 0.25, "batch": 0, "standardise": True}
+    problem = {"model": "one_logit.pt", "data": "diabetes.csv", **columns, "test": 0.25, "batch": 0, "standardize": True}
     case(problem, "bce_with_logits", "adam", 0.05, logit, lambda _: (a[rows], severe[rows]), mistaken)
 
     head = {"generator": "scripts/golden/models.py", "torch": "2.13.0"}

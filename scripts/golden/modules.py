@@ -23,7 +23,7 @@ FOLDER = ROOT / "crates/losses/tests/modules"
 
 
 class Learned(nn.Module):
-    """Two terms weighted by learnt uncertainties (Kendall, Gal & Cipolla 2018), one parameter of them frozen."""
+    """Two terms weighted by learned uncertainties (Kendall, Gal & Cipolla 2018), one parameter of them frozen."""
 
     def __init__(self):
         super().__init__()

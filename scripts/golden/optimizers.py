@@ -42,8 +42,8 @@ def tensor(values):
 def quadratic(w):
     """Condition number 300, a matrix of parameters."""
     curvature = tensor([[1.0, 3.0, 10.0], [30.0, 100.0, 300.0]])
-    minimiser = tensor([[0.5, -0.5, 1.0], [-1.0, 0.25, 0.0]])
-    return 0.5 * (curvature * (w - minimiser) ** 2).sum()
+    minimizer = tensor([[0.5, -0.5, 1.0], [-1.0, 0.25, 0.0]])
+    return 0.5 * (curvature * (w - minimizer) ** 2).sum()
 
 
 def rosenbrock(p):
@@ -437,7 +437,7 @@ OPTIMIZERS = {
          Torch(Scaled, named="pytorch_optimizer.SophiaH", of=po.SophiaH, by=0.1, betas=(0.8, 0.9), p=0.1, eps=1e-2,
                update_period=3, hessian_distribution="rademacher", foreach=False, graph=True)),
     ]),
-    "gradient_descent": (rates((1.0, 0.05), (1.0, 0.01), (10.0, 1.0), (10.0, 1.0)), [
+    "backtracking_gd": (rates((1.0, 0.05), (1.0, 0.01), (10.0, 1.0), (10.0, 1.0)), [
         ({}, backtracking(1e-4, 0.5, 29)),
         ({"c1": 0.1, "shrink": 0.8, "max_evaluations": 100}, backtracking(0.1, 0.8, 99)),
     ]),
@@ -682,9 +682,9 @@ ALONE = [
          weight_decay=weight_decay * gamma, update_period=every, hessian_distribution="rademacher", foreach=False,
          graph=True),
      each(beta1=0.8, beta2=0.9, eps=1.0, weight_decay=0.1, gamma=0.1, every=3)),
-    ("gradient_descent", ("rosenbrock", 0.01), lambda c1=1e-4, shrink=0.5, max_evaluations=30: backtracking(
+    ("backtracking_gd", ("rosenbrock", 0.01), lambda c1=1e-4, shrink=0.5, max_evaluations=30: backtracking(
         c1, shrink, max_evaluations - 1), each(c1=0.5, shrink=0.8)),
-    ("gradient_descent", ("network", 2.0), lambda max_evaluations=30: backtracking(1e-4, 0.5, max_evaluations - 1),
+    ("backtracking_gd", ("network", 2.0), lambda max_evaluations=30: backtracking(1e-4, 0.5, max_evaluations - 1),
      [{}, {"max_evaluations": 2}]),
     ("lbfgs", "rosenbrock", lbfgs, each(c1=0.4, tolerance=1.0)),
     ("lbfgs", "rosenbrock", kinked, each(line_search="weak_wolfe")),

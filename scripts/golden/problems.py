@@ -172,7 +172,7 @@ def free_fit(loss, seeds, step=0, shape=(16,), **options):
     noise = [scale * Stream("diagnose: noise", seed, step).normals(len(y)) for seed, y in zip(seeds, targets)]
 
     def value(lane, q):
-        seen = q.reshape(shape) if options.get("sees") == "prediction" else read(q.reshape(shape))
+        seen = q.reshape(shape) if options.get("loss_input") == "prediction" else read(q.reshape(shape))
         return loss_of(loss)(seen, torch.tensor(targets[lane] + noise[lane]).reshape(seen.shape))
 
     def at(lane, p):
@@ -187,7 +187,7 @@ def free_fits(seeds):
     rows = {"target": [0.2, 0.3, 0.5, 0.6, 0.3, 0.1], "start": {"array": {**pairs["array"], "shape": [2, 3]}}}
     cases = [free_fit(loss, seeds) for loss in ("mse", "plateau")]
     cases += [free_fit("mse", seeds, readout=name) for name in ("sigmoid", "relu", "tanh", "exp")]
-    cases += [free_fit("bce_with_logits", seeds, readout="sigmoid", sees=sees, target=[0.1] * 16) for sees in ("readout", "prediction")]
+    cases += [free_fit("bce_with_logits", seeds, readout="sigmoid", loss_input=seen, target=[0.1] * 16) for seen in ("readout", "prediction")]
     cases += [free_fit("mse", seeds, shape=(2,), target=[1.0, -2.0])]
     cases += [free_fit("mse", seeds, start={"array": {"values": [0.5 * i for i in range(16)], "shape": [16]}})]
     cases += [free_fit("mse", seeds[:2], step=step, noise=0.5) for step in (0, 3)]
@@ -255,11 +255,11 @@ def monkey_saddle(q):
 
 ROOTS = [root.real for root in np.roots([4.0, 0.0, -32.0, 5.0])]
 THIRD_TURNS = [np.array([3 * math.cos(a), 3 * math.sin(a)]) for a in (math.pi, math.pi / 3, -math.pi / 3)]
-# Himmelblau's other three minimisers, as published.
+# Himmelblau's other three minimizers, as published.
 OTHERS = [np.array(x) for x in ([-2.805118086952745, 3.131312518250573], [-3.779310253377747, -3.283185991286170])]
 OTHERS += [np.array([3.584428340330492, -1.848126526964404])]
 
-# Name, function, minimisers, centre of the start, options of the function with their defaults.
+# Name, function, minimizers, center of the start, options of the function with their defaults.
 LANDSCAPES = {
     "beale": (beale, lambda n: [np.array([3.0, 0.5])], lambda n: np.ones(n), {}),
     "himmelblau": (himmelblau, lambda n: [np.array([3.0, 2.0]), *OTHERS], np.zeros, {}),
@@ -297,14 +297,14 @@ SPREADS = {"beale": 0.1, "levy": 2.0, "saddle": 0.001, "monkey_saddle": 0.1, "mo
 
 def landscape(name, seeds, dim=2, spread=None, **options):
     """Without options it is at its defaults."""
-    function, minimisers, centre, defaults = LANDSCAPES[name]
+    function, minimizers, center, defaults = LANDSCAPES[name]
     changed = dict(options) | ({"dim": dim} if dim != 2 else {}) | ({"spread": spread} if spread is not None else {})
     options, spread = defaults | options, SPREADS.get(name, 1.0) if spread is None else spread
     stream = lambda seed: Stream(name.replace("_", " ") + ": start", seed)
-    starts = [centre(dim) + spread * stream(seed).normals(dim) for seed in seeds]
+    starts = [center(dim) + spread * stream(seed).normals(dim) for seed in seeds]
     at = lambda _, p: (
         *differentiate(lambda q: function(q, **options), p),
-        min(rms(p, minimiser) for minimiser in minimisers(dim)),
+        min(rms(p, minimizer) for minimizer in minimizers(dim)),
     )
     problem = {name: changed} if changed else name
     return case(problem, None, seeds, starts, at)
@@ -391,10 +391,10 @@ def chain(loss, seeds, **options):
         *differentiate(lambda q: loss_of(loss)(q.prod(), torch.tensor(1.0)), p),
         abs(float(np.prod(p)) - 1),
     )
-    return case({"chain": options} if options else "chain", loss, seeds, starts, at)
+    return case({"deep_linear_chain": options} if options else "deep_linear_chain", loss, seeds, starts, at)
 
 
-def matrix_factorisation(loss, seeds, rows=20, columns=15, rank=3, spread=0.1):
+def matrix_factorization(loss, seeds, rows=20, columns=15, rank=3, spread=0.1):
     normals = lambda purpose, seed: Stream(f"matrix factorisation: {purpose}", seed).normals((rows + columns) * rank)
     starts = [spread * normals("start", seed) for seed in seeds]
 
@@ -408,7 +408,7 @@ def matrix_factorisation(loss, seeds, rows=20, columns=15, rank=3, spread=0.1):
         math.sqrt(np.mean((product(p) - targets[lane]) ** 2)),
     )
     options = {"rows": rows, "columns": columns, "rank": rank, "spread": spread}
-    return case({"matrix_factorisation": options}, loss, seeds, starts, at)
+    return case({"matrix_factorization": options}, loss, seeds, starts, at)
 
 
 ACTIVATIONS = {
@@ -483,14 +483,14 @@ def softmax_regression(loss, seeds, data="iris", ridge=0.01, at_solution=False):
     model = sklearn.linear_model.LogisticRegression(
         C=1 / (ridge * rows), tol=1e-14, max_iter=1000, solver="newton-cholesky"
     ).fit(x, table.target)
-    centred = lambda z: z - z.mean(1, keepdims=True)
-    reference = centred(x @ model.coef_.T + model.intercept_)
+    centered = lambda z: z - z.mean(1, keepdims=True)
+    reference = centered(x @ model.coef_.T + model.intercept_)
     targets = classes if loss == "cross_entropy" else F.one_hot(classes, 3).double()
     uniform = lambda stream: np.array([(2 * stream.uniform() - 1) / math.sqrt(columns) for _ in range(3 * columns + 3)])
     starts = [uniform(Stream("softmax regression: start", seed)) for seed in seeds]
     logits = lambda q: torch.tensor(x) @ q[: 3 * columns].reshape(3, columns).T + q[3 * columns :]
     total = lambda q: loss_of(loss)(logits(q), targets) + ridge / 2 * q[: 3 * columns].square().sum()
-    at = lambda _, p: (*differentiate(total, p), rms(centred(logits(torch.tensor(p)).numpy()), reference))
+    at = lambda _, p: (*differentiate(total, p), rms(centered(logits(torch.tensor(p)).numpy()), reference))
     points = [np.concatenate([model.coef_.ravel(), model.intercept_]) for _ in seeds] if at_solution else None
     problem = {"softmax_regression": {"data": data, "ridge": ridge}}
     return case(problem, loss, seeds, starts, at, points=points)
@@ -543,7 +543,7 @@ def other_rows():
 def torchscript(loss="mse", step=2, seed=5, at_zero=False, **options):
     """A module that models.py exported, on the tables of diabetes."""
     named = {"model": "line.pt", "data": "diabetes.csv", "inputs": FEATURES, "targets": "progression"} | options
-    o = {"test": 0.2, "batch": 64, "standardise": False, "classes": False, "test_data": None, "metric": None} | named
+    o = {"test": 0.2, "batch": 64, "standardize": False, "classes": False, "test_data": None, "metric": None} | named
 
     def read(file):
         lines = (MODELS / file).read_text().splitlines()
@@ -561,7 +561,7 @@ def torchscript(loss="mse", step=2, seed=5, at_zero=False, **options):
         held_out = max(1, round(o["test"] * len(x)))
         train, test = order[held_out:], order[:held_out]
         x, y, test_x, test_y = x[train], y[train], x[test], y[test]
-    if o["standardise"]:
+    if o["standardize"]:
         scaled = sklearn.preprocessing.StandardScaler().fit(x)
         x, test_x = scaled.transform(x), scaled.transform(test_x)
         y, test_y = ((part - y.mean()) / y.std() for part in (y, test_y))
@@ -606,10 +606,10 @@ def models():
     yield torchscript(test=0.31)
     yield torchscript(test=0.0)
     yield torchscript(batch=16)
-    yield torchscript(standardise=True)
+    yield torchscript(standardize=True)
     # One row at least is held out; a column that never changes becomes 0; a logit of 0 is class 0.
     yield torchscript(test=0.001, metric="../../../losses/tests/modules/asymmetric.pt")
-    yield torchscript(data="diabetes-others.csv", inputs=[*FEATURES[1:], "same"], standardise=True)
+    yield torchscript(data="diabetes-others.csv", inputs=[*FEATURES[1:], "same"], standardize=True)
     yield torchscript("bce_with_logits", model="one_logit.pt", targets="severe", classes=True, at_zero=True)
 
 
@@ -632,7 +632,7 @@ def alone(seeds):
     for options in ({"depth": 3}, {"gain": 1.5}, {"spread": 0.2}):
         yield chain("mse", [1], **options)
     for options in ({"rows": 5}, {"columns": 4}, {"rank": 1}, {"spread": 0.5}):
-        yield matrix_factorisation("l1", [1], **{"rows": 4, "columns": 3, "rank": 2, "spread": 1.0} | options)
+        yield matrix_factorization("l1", [1], **{"rows": 4, "columns": 3, "rank": 2, "spread": 1.0} | options)
     yield digits_mlp("cross_entropy", 9, 1, 2, hidden=2, batch=64)
     yield digits_mlp("cross_entropy", 9, 1, 2, hidden=1, batch=100)
     for options in ({"hidden": 2}, {"batch": 64}, {"activation": "sigmoid"}):
@@ -689,7 +689,7 @@ def main():
     cases += [softmax_regression("cross_entropy", [1], at_solution=True)]
     cases += [softmax_regression("cross_entropy", [1], "wine", 0.001, at_solution=at) for at in (False, True)]
     cases += [chain("mse", seeds), chain("l1", seeds[:2], depth=3, gain=1.5, spread=0.2)]
-    cases += [matrix_factorisation("mse", [1]), matrix_factorisation("l1", seeds[:2], 4, 3, 2, 1.0)]
+    cases += [matrix_factorization("mse", [1]), matrix_factorization("l1", seeds[:2], 4, 3, 2, 1.0)]
     cases += [audio(loss, seeds, samples=100) for loss in ("mse", "l1")]
     cases += [audio("mse", [1], partials=3, samples=200, sample_rate=16000.0, detune=3.0, spread=0.1)]
     cases += [*alone(seeds), *models()]

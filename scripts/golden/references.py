@@ -180,7 +180,7 @@ def mars(k, lr, p, g, state, _, beta1=0.95, beta2=0.99, gamma=0.025, eps=1e-8):
 
 
 def momo(k, lr, p, g, state, loss, beta=0.9, weight_decay=0.0):
-    """The minimiser of max(f̄ + ⟨d, y⟩ − γ, 0) + ‖y − p‖²/(2·lr) + weight_decay·‖y‖²/2, from its dual."""
+    """The minimizer of max(f̄ + ⟨d, y⟩ − γ, 0) + ‖y − p‖²/(2·lr) + weight_decay·‖y‖²/2, from its dual."""
     beta = beta if k > 1 else 0.0
     d, f = average(state, "d", beta, g), average(state, "f", beta, loss)
     product = average(state, "product", beta, g.ravel() @ p.ravel())

@@ -43,10 +43,10 @@ def values(o, table, label):
     """The factors of a table; the last one is asked for once more than it is used."""
     o.param_groups[0].pop("initial_lr", None)
     o.param_groups[0]["lr"] = 1.0
-    return labelled(lr_scheduler.LambdaLR(o, lambda k: table[min(k, len(table) - 1)]), label)
+    return labeled(lr_scheduler.LambdaLR(o, lambda k: table[min(k, len(table) - 1)]), label)
 
 
-def labelled(scheduler, label):
+def labeled(scheduler, label):
     scheduler.label = label
     return scheduler
 
@@ -63,7 +63,7 @@ def chebyshev(o, steps, condition):
     nodes = np.polynomial.chebyshev.chebpts1(length)[::-1]
     rates = 1 / ((1 + 1 / condition) / 2 - (1 - 1 / condition) / 2 * nodes)
     ordered = rates[get_chebyshev_permutation(length)][:steps] / condition
-    return labelled(lr_scheduler.LambdaLR(o, lambda k: float(ordered[k % steps])), "numpy.polynomial.chebyshev.chebpts1")
+    return labeled(lr_scheduler.LambdaLR(o, lambda k: float(ordered[k % steps])), "numpy.polynomial.chebyshev.chebpts1")
 
 
 def after(o, steps, start, make, horizon):

@@ -126,7 +126,7 @@ def main():
         ("by a fifth", [[1.0, 0.0]], 1.0, {"shrink": 0.8}, 8.0),
     ]:
         case = {"name": name, "kinks": kinks, "start": start, "lr": lr}
-        searches.append({**case, "optimizer": {"gradient_descent": options}, **descent(kinks, start, lr, **options)})
+        searches.append({**case, "optimizer": {"backtracking_gd": options}, **descent(kinks, start, lr, **options)})
     file = FOLDER / "searches.json"
     of = lambda case: json.dumps([case[key] for key in ("kinks", "start", "lr", "optimizer")])
     there = known(file, of)

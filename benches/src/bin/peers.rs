@@ -1,7 +1,7 @@
 //! Our side of the comparison in `benches/peers`, which starts this program and asks it for one work
 //! after the other: a name and the least seconds a line in, a line of JSON out.
 //!
-//! `peers config` prints the grid of the whole-process comparison, which `runner` then runs.
+//! `peers config` prints the grid of the whole-process comparison, which `optbench` then runs.
 
 use std::io::{self, BufRead, Write};
 use std::thread::available_parallelism;
@@ -72,7 +72,7 @@ fn main() {
         print!("{}", direct_fit(&[one_dim("1"), one_dim("64")].join(", "), &built_in()));
         return;
     }
-    // As `runner` does: a worker a core, and libtorch with one thread in each.
+    // As `optbench` does: a worker a core, and libtorch with one thread in each.
     let cores = available_parallelism().map_or(1, std::num::NonZero::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(cores).start_handler(|_| tch::set_num_threads(1));
     pool.build_global().expect("the pool is built once");
@@ -84,12 +84,12 @@ fn main() {
     for line in io::stdin().lock().lines() {
         let line = line.expect("`run` is speaking");
         let (work, least_s) = line.split_once(' ').expect("a work and the least seconds");
-        answer(&measure(work, least_s.parse().expect("seconds are a number")));
+        answer(&raw_error(work, least_s.parse().expect("seconds are a number")));
     }
 }
 
 /// Runs a work until `least_s` seconds have gone.
-fn measure(work: &str, least_s: f64) -> Value {
+fn raw_error(work: &str, least_s: f64) -> Value {
     match work.split('/').collect::<Vec<_>>()[..] {
         ["direct_fit", dim] => grid(work, &direct_fit(&one_dim(dim), &built_in()), least_s),
         ["torchscript", form] => {

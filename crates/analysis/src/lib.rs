@@ -4,8 +4,8 @@
 //! [`scores`] optimizers over many problems, and [`compare`](mod@compare) tells two sets of results apart.
 
 pub mod compare;
-mod layout;
 mod places;
 pub mod scores;
 pub mod statistics;
 pub mod table;
+pub mod text_table;

@@ -431,23 +431,29 @@ fn a_run_that_stands_twice_is_an_error() {
 #[test]
 fn filters_take_parts_of_labels() {
     let cells = [around(ADAM, 50), around(SGD, 50)].concat();
-    let count = |optimizer: &str| {
-        let filter = Filter { optimizer: Some(optimizer.into()), ..Filter::default() };
-        read(&cells, &filter).unwrap().cells()
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let count = |optimizers: &[&str]| {
+        read(&cells, &Filter { optimizer: texts(optimizers), ..Filter::default() }).unwrap().cells()
     };
-    assert_eq!(["ada", "d", "rms"].map(count), [10, 20, 0]);
+    assert_eq!([&["ada"][..], &["d"], &["rms"], &["rms", "ada"]].map(count), [10, 20, 0, 10]);
     let cells = [
         around(ADAM, 50),
         around(["fit", "l1", "adam", "constant"], 50),
-        around(["fat", "mse", "sgd", "constant"], 50),
+        around(["fat", "mse", "sgd", "cosine"], 50),
     ];
-    let count = |problem: Option<&str>, loss: Option<&str>| {
-        let [problem, loss] = [problem, loss].map(|part| part.map(str::to_owned));
-        read(&cells.concat(), &Filter { problem, loss, optimizer: None }).unwrap().cells()
+    let count = |[problem, loss, schedule]: [&[&str]; 3]| {
+        let [problem, loss, schedule] = [problem, loss, schedule].map(texts);
+        read(&cells.concat(), &Filter { problem, loss, schedule, ..Filter::default() }).unwrap().cells()
     };
-    let counts =
-        [count(Some("fi"), None), count(None, Some("ms")), count(Some("fi"), Some("ms")), count(None, None)];
-    assert_eq!(counts, [20, 20, 10, 30]);
+    let filters: [[&[&str]; 3]; 6] = [
+        [&["fi"], &[], &[]],
+        [&[], &["ms"], &[]],
+        [&["fi"], &["ms"], &[]],
+        [&[], &[], &[]],
+        [&[], &["ms"], &["cos"]],
+        [&["fit", "fat"], &[], &["const", "cos"]],
+    ];
+    assert_eq!(filters.map(count), [20, 20, 10, 30, 10, 30]);
 }
 
 #[test]
@@ -477,7 +483,7 @@ fn with(alpha: f64) -> Options {
 }
 
 /// Runs that all reach 0.1 at step 10, and so many of them 0.01 at step 100.
-fn towards(seeds: usize, hard: usize, slower: u64) -> Vec<Cell> {
+fn toward(seeds: usize, hard: usize, slower: u64) -> Vec<Cell> {
     let mut cells = ends(ADAM, &[(hard, Reached(100 * slower)), (seeds - hard, Budget(0.05))]);
     for cell in &mut cells {
         let step = Some(10 * slower);
@@ -488,7 +494,7 @@ fn towards(seeds: usize, hard: usize, slower: u64) -> Vec<Cell> {
 
 #[test]
 fn the_hardest_target_that_half_of_a_side_reached_is_compared() {
-    let target = |seeds, left, right| only(&towards(seeds, left, 1), &towards(seeds, right, 2)).measure;
+    let target = |seeds, left, right| only(&toward(seeds, left, 1), &toward(seeds, right, 2)).measure;
     let (easy, hard) = (Measure::Steps(0.1), Measure::Steps(0.01));
     let cases = [
         (10, 4, 4, easy),
@@ -503,7 +509,7 @@ fn the_hardest_target_that_half_of_a_side_reached_is_compared() {
     }
     // Where half reached none, that which most reached, and of as many the hardest.
     let few = |easy: usize, hard: usize, step| {
-        let mut cells = towards(10, hard, step);
+        let mut cells = toward(10, hard, step);
         for cell in &mut cells[easy..] {
             (cell.hits[0].step, cell.hits[0].evaluations) = (None, None);
         }
@@ -511,10 +517,10 @@ fn the_hardest_target_that_half_of_a_side_reached_is_compared() {
     };
     assert_eq!(only(&few(3, 2, 1), &few(4, 2, 2)).measure, easy);
     assert_eq!(only(&few(3, 3, 1), &few(3, 3, 2)).measure, hard);
-    // Who diverged afterwards hasn't arrived.
-    let mut broken = towards(10, 5, 2);
+    // Who diverged afterward hasn't arrived.
+    let mut broken = toward(10, 5, 2);
     broken[0].outcome = Outcome::Diverged;
-    assert_eq!(only(&towards(10, 4, 1), &broken).measure, easy);
+    assert_eq!(only(&toward(10, 4, 1), &broken).measure, easy);
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn a_small_benchmark_by_hand() {
     // Of nine pairs sgd reaches three within 110 of 1000 steps and one at 500.
     assert_eq!([0.1, 0.11, 1.0].map(|x| sgd.ecdf.share(x)), [2.0, 3.0, 4.0].map(|n| n / 9.0));
     assert_eq!(adam.ecdf_at[2], (0.1, 3.0 / 9.0));
-    // Two workloads differ, both in favour of adam: p = 2 · ¼.
+    // Two workloads differ, both in favor of adam: p = 2 · ¼.
     let [pair] = &scores.pairs[..] else { panic!("one pair") };
     assert_eq!((pair.faster, pair.slower, pair.workloads, pair.wins, pair.losses), (1, 0, 3, 2, 0));
     assert_eq!((pair.p, pair.p_holm), (0.5, 0.5));
@@ -384,7 +384,7 @@ fn tuning_and_reporting_seeds_have_their_own_columns() {
         ("steps_q75", "inf".into()),
         ("evaluations_median", "1800".into()),
         ("ert", ert.to_string()),
-        ("final_error", "0.009".into()),
+        ("final_error_median", "0.009".into()),
         ("diverged_rate", "0.2".into()),
         ("failed", "0".into()),
         ("basin_decades", "0".into()),

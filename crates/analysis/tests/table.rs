@@ -65,7 +65,7 @@ fn what_is_reported_by_hand() {
     assert_eq!(row.success_rate, 0.6);
     assert_eq!(row.ert, f64::from(30 + 50 + 1000 + 1000 + 70) / 3.0);
     // 0.009, 0.009, 0.009, 0.02, inf.
-    assert_eq!(row.final_error, 0.009);
+    assert_eq!(row.final_error_median, 0.009);
     assert_eq!((row.diverged_rate, row.failed), (0.2, 0));
 }
 
@@ -76,7 +76,7 @@ fn a_run_that_reached_its_target_and_then_diverged_is_no_success() {
     run.steps = 90;
     let row = table(&[run, cell(FIT, 0.1, Role::Reporting, 2, Reached(50))]).rows.remove(0);
     assert_eq!((row.success_rate, row.ert), (0.5, 1050.0));
-    assert_eq!((row.steps_median, row.final_error, row.diverged_rate), (INF, INF, 0.5));
+    assert_eq!((row.steps_median, row.final_error_median, row.diverged_rate), (INF, INF, 0.5));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn without_a_success_the_nearest_end_is_chosen() {
     );
     assert_eq!((row.lr, row.edge), (0.1, Edge::Inside));
     assert_eq!((row.success_rate, row.ert, row.steps_median), (0.0, INF, INF));
-    assert_eq!((row.final_error, row.failed), (INF, 1));
+    assert_eq!((row.final_error_median, row.failed), (INF, 1));
     // 0.5 is within twice 0.3.
     assert_eq!(row.basin_decades, 1.0);
 }
@@ -104,14 +104,14 @@ fn without_a_success_the_nearest_end_is_chosen() {
 #[test]
 fn an_error_that_is_no_number_is_the_worst() {
     let nan = row(&[(0.1, &[Budget(f64::NAN)]), (1.0, &[Budget(50.0)])], &[(1.0, &[Budget(f64::NAN)])]);
-    assert_eq!((nan.lr, nan.final_error, nan.best), (1.0, INF, false));
+    assert_eq!((nan.lr, nan.final_error_median, nan.best), (1.0, INF, false));
 }
 
 #[test]
 fn all_diverged() {
     let row = row(&[(0.1, &[Diverged(5)]), (1.0, &[Diverged(2)])], &[(0.1, &[Diverged(4), Diverged(6)])]);
     assert_eq!((row.lr, row.edge, row.basin_decades), (0.1, Edge::Low, 0.0));
-    assert_eq!((row.ert, row.final_error, row.diverged_rate), (INF, INF, 1.0));
+    assert_eq!((row.ert, row.final_error_median, row.diverged_rate), (INF, INF, 1.0));
     assert_eq!((row.budget, row.best), (1000, false));
 }
 
@@ -127,7 +127,7 @@ fn without_tuning_seeds_it_is_tuned_on_the_reporting_seeds() {
 fn without_reporting_seeds_nothing_is_reported() {
     let row = row(&[(0.1, &[Reached(40)])], &[(1.0, &[Reached(40)])]);
     assert_eq!((row.lr, row.seeds, row.ert, row.best), (0.1, 0, INF, false));
-    assert!(row.success_rate.is_nan() && row.steps_median.is_nan() && row.final_error.is_nan());
+    assert!(row.success_rate.is_nan() && row.steps_median.is_nan() && row.final_error_median.is_nan());
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn the_file_is_read_back() {
     let text = String::from_utf8(out).unwrap();
     assert_eq!(
         complaint(text.replacen("edge", "border", 1)),
-        "table.csv:1: column 8 should be `edge`, and it is `border`"
+        "table.csv:1: the column `edge` of table.csv of schemas 3 to 4 is missing: run its config again"
     );
     assert_eq!(
         complaint(text.replacen("high", "steep", 1)),
@@ -246,6 +246,10 @@ fn the_file_is_read_back() {
         "table.csv:2: best is `yes`, which is not `true` or `false`"
     );
     assert!(complaint(text.trim_end().to_owned()).contains("the file ends within this row"));
+    // Of schema 3.
+    let old = text.replacen(",final_error_median,", ",final_error,", 1);
+    let read = Table::read_csv("table.csv", old.as_bytes()).unwrap();
+    assert_eq!(format!("{read:?}"), format!("{table:?}"));
 }
 
 /// A run that never reached its target, by its loss and error at the start, at its end, and at its best.
@@ -491,7 +495,7 @@ fn each_column_is_its_field() {
         steps_q75: INF,
         evaluations_median: 61.0,
         ert: 1.0 / 3.0,
-        final_error: 1.25e-5,
+        final_error_median: 1.25e-5,
         diverged_rate: 0.2,
         failed: 3,
         basin_decades: 1.5,

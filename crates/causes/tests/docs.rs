@@ -1,4 +1,4 @@
-//! The table of causes in docs/diagnosis.md is that of the sources.
+//! The table of causes in docs/src/diagnosis.md is that of the sources.
 
 use std::{env, fs};
 
@@ -33,9 +33,9 @@ fn row(cause: Cause) -> String {
 
 #[test]
 fn the_table_of_causes_is_that_of_the_sources() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/diagnosis.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/diagnosis.md");
     let text = fs::read_to_string(path).unwrap();
-    let start = text.find("| code |").expect("docs/diagnosis.md has a table of causes");
+    let start = text.find("| code |").expect("docs/src/diagnosis.md has a table of causes");
     let end = start + text[start..].find("\n\n").expect("text after the table") + 1;
     let table: String = HEADER.to_owned() + &Cause::ALL.iter().map(|cause| row(*cause)).collect::<String>();
     if env::var_os("OPTBENCH_UPDATE").is_some() {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use losses::{Loss, Targets};
+use losses::{Loss, TargetKind};
 use optimizers::{Optimizer, Schedule};
-use problems::{Classes, Draws, FreeFit, Normal, Problem, Readout, Sees, Values};
+use problems::{Classes, Draws, FreeFit, LossInput, Normal, Problem, Readout, Values};
 use records::Dtype;
 use registry::range::above;
 use serde::Deserialize;
@@ -24,7 +24,7 @@ struct Entry {
     start: Option<Spanned<Values>>,
     target: Option<Spanned<Values>>,
     readout: Option<Spanned<Readout>>,
-    sees: Option<Spanned<Sees>>,
+    loss_input: Option<Spanned<LossInput>>,
     noise: Option<Spanned<f64>>,
     optimizer: Option<Spanned<Optimizer>>,
     schedule: Option<Spanned<Schedule>>,
@@ -66,7 +66,7 @@ pub struct Fit {
     /// From prediction to target; `None` lets the diagnosis find out.
     pub readout: Option<Readout>,
     /// What the loss is handed; `None` lets the diagnosis find out.
-    pub sees: Option<Sees>,
+    pub loss_input: Option<LossInput>,
     /// The standard deviation of noise that is added to the target at each step, in units of the target.
     pub noise: f64,
 }
@@ -94,6 +94,8 @@ pub struct Case {
     pub seed: u64,
     /// The code of the cause that was planted, in a suite.
     pub planted: Option<String>,
+    /// The files that the config names, and the SHA-256 of each, sorted.
+    pub inputs: Vec<(String, String)>,
     /// The text that says all this.
     pub text: String,
 }
@@ -154,6 +156,7 @@ fn check(source: &Source, entry: &Entry, suite: Option<&[&str]>) -> Result<Case,
         dtype: entry.dtype.into(),
         seed: entry.seed,
         planted: entry.cause.as_ref().map(|cause| cause.as_ref().clone()),
+        inputs: source.files.borrow().digests(),
         text: source.text().to_owned(),
     })
 }
@@ -165,7 +168,7 @@ fn problem_of(source: &Source, entry: &Entry, problem: &Spanned<Problem>) -> Res
         ("start", entry.start.as_ref().map(Spanned::span)),
         ("target", entry.target.as_ref().map(Spanned::span)),
         ("readout", entry.readout.as_ref().map(Spanned::span)),
-        ("sees", entry.sees.as_ref().map(Spanned::span)),
+        ("loss_input", entry.loss_input.as_ref().map(Spanned::span)),
         ("noise", entry.noise.as_ref().map(Spanned::span)),
     ] {
         if let Some(place) = place {
@@ -201,7 +204,7 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
     let noise = source.within(&(0.0..), entry.noise.as_ref(), "noise")?.unwrap_or(0.0);
     let target = generator(&entry.target)?;
     let mut default = Fit::new(loss);
-    if default.loss.targets() == Targets::Classes {
+    if default.loss.targets() == TargetKind::Classes {
         default.set_classes(target.as_ref());
     }
     let mut readout = entry.readout.as_ref().map(|readout| readout.as_ref().clone());
@@ -214,7 +217,7 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         start: generator(&entry.start)?.unwrap_or(default.start),
         target: target.unwrap_or(default.target),
         readout,
-        sees: entry.sees.as_ref().map(|sees| *sees.as_ref()),
+        loss_input: entry.loss_input.as_ref().map(|loss_input| *loss_input.as_ref()),
         noise,
     })
 }
@@ -235,6 +238,6 @@ impl Fit {
     /// Sixteen predictions around sixteen targets.
     fn new(loss: Loss) -> Self {
         let FreeFit { start, target, noise, .. } = FreeFit::default();
-        Self { loss, start, target, readout: None, sees: None, noise }
+        Self { loss, start, target, readout: None, loss_input: None, noise }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use losses::{Files, Loss, Targets};
+use losses::{Files, Loss, TargetKind};
 use optimizers::{Optimizer, Schedule};
 use problems::{Losses, Problem};
 use toml::Spanned;
@@ -45,7 +45,7 @@ entry!(Schedule, |entry, _files| entry.check());
 
 /// What to do about a long label.
 const SHORTER: &str = "a label is the name and the options that aren't the defaults, a formula as it is written: shorten it, \
-                       or put the loss into a file (`runner list torchscript`)";
+                       or put the loss into a file (`optbench list torchscript`)";
 
 impl Source<'_> {
     /// An entry, loaded and checked.
@@ -71,7 +71,7 @@ impl Source<'_> {
         list: &Spanned<Vec<Spanned<T>>>,
     ) -> Result<Vec<Spanned<T>>, ConfigError> {
         let entries = list.as_ref();
-        let remedy = format!("name at least one {}: see `runner list`", T::KIND);
+        let remedy = format!("name at least one {}: see `optbench list`", T::KIND);
         self.require(list, !entries.is_empty(), "the list is empty, so there is nothing to run", &remedy)?;
         let many = format!("the list has {} entries, and may have at most {MOST_ENTRIES}", entries.len());
         self.require(list, entries.len() <= MOST_ENTRIES, &many, "make several [[grid]] tables of it")?;
@@ -104,7 +104,7 @@ impl Source<'_> {
                 Err(self.at(problem.span(), &message, remedies.needs))
             }
             (Losses::Values, Some((losses, _))) => {
-                let classes = |loss: &&Spanned<Loss>| loss.as_ref().targets() == Targets::Classes;
+                let classes = |loss: &&Spanned<Loss>| loss.as_ref().targets() == TargetKind::Classes;
                 let Some(loss) = losses.iter().find(classes) else { return Ok(()) };
                 let message = format!("`{}` needs classes, which `{name}` hasn't", loss.as_ref().name());
                 Err(self.at(loss.span(), &message, remedies.values))
@@ -135,13 +135,13 @@ pub(crate) struct Remedies {
 pub(crate) const OF_GRID: Remedies = Remedies {
     landscape: "put it into a [[grid]] of its own, without `losses`",
     needed: "losses",
-    needs: "add a line such as losses = [\"mse\", \"huber\"]; `runner list losses` names them",
+    needs: "add a line such as losses = [\"mse\", \"huber\"]; `optbench list losses` names them",
     values: "put it into a [[grid]] with a classification",
 };
 
 const OF_ONE: Remedies = Remedies {
     landscape: "leave `loss` out",
     needed: "a loss",
-    needs: "add a line such as loss = \"mse\"; `runner list losses` names them",
+    needs: "add a line such as loss = \"mse\"; `optbench list losses` names them",
     values: "use it with a classification, such as problem = \"digits_mlp\"",
 };

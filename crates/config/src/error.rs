@@ -168,7 +168,7 @@ impl<'a> Source<'a> {
         ] {
             message = message.replace(rust, plain);
         }
-        let help = match misspelt(&message) {
+        let help = match misspelled(&message) {
             Some(near) => format!("did you mean `{near}`?"),
             None if message.starts_with("invalid") => "configs/smoke.toml shows how keys are written".into(),
             None => String::new(),
@@ -221,7 +221,7 @@ fn shortened(text: &str, place: Option<Range<usize>>) -> (String, Option<Range<u
 }
 
 /// The nearest valid name, where the message is of the form "unknown …`a`, expected … `b`, `c`".
-fn misspelt(message: &str) -> Option<&str> {
+fn misspelled(message: &str) -> Option<&str> {
     let names: Vec<&str> = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2).collect();
     let (wrong, valid) = names.split_first()?;
     registry::nearest(wrong, valid.iter().copied())

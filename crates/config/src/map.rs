@@ -6,7 +6,7 @@ use std::path::Path;
 use losses::{Files, Loss};
 use optimizers::{Optimizer, Schedule};
 use problems::Problem;
-use records::Dtype;
+use records::{AxisScale, Dtype};
 use registry::range::above;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ struct Side {
     from: f64,
     to: f64,
     #[serde(default)]
-    scale: Scale,
+    scale: AxisScale,
     #[serde(default = "pixels")]
     pixels: Spanned<u32>,
 }
@@ -60,7 +60,7 @@ fn pixels() -> Spanned<u32> {
     Spanned::new(0..0, 512)
 }
 
-/// What the colours stand for.
+/// What the colors stand for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Show {
@@ -69,21 +69,8 @@ pub enum Show {
     Steps,
     /// The error at the end.
     Error,
-    /// Which minimiser of a landscape was reached, darker the more steps it took.
-    Minimiser,
-}
-
-/// How the pixels are spread over an axis.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scale {
-    /// Evenly.
-    #[default]
-    Linear,
-    /// Evenly in the logarithm.
-    Log,
-    /// Evenly in the logarithm of the distance from 1, for momentum and its like.
-    Complement,
+    /// Which minimizer of a landscape was reached, darker the more steps it took.
+    Minimizer,
 }
 
 /// What varies along an axis.
@@ -102,6 +89,18 @@ impl Vary {
     #[must_use]
     pub fn in_lanes(&self) -> bool {
         !matches!(self, Self::Option(_))
+    }
+}
+
+impl Vary {
+    /// As a config writes it: `lr`, `start.x1`, `optimizer.momentum`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Lr => "lr".to_owned(),
+            Self::Start(element) => format!("start.x{}", element + 1),
+            Self::Option(path) => path.join("."),
+        }
     }
 }
 
@@ -125,7 +124,7 @@ pub struct Axis {
     /// The upper end, at the edge of the last pixel.
     pub to: f64,
     /// How the pixels are spread.
-    pub scale: Scale,
+    pub scale: AxisScale,
     /// How many there are.
     pub pixels: usize,
 }
@@ -137,9 +136,9 @@ impl Axis {
         let share = (pixel as f64 + 0.5) / self.pixels as f64;
         let between = |from: f64, to: f64| from + share * (to - from);
         match self.scale {
-            Scale::Linear => between(self.from, self.to),
-            Scale::Log => libm::pow(10.0, between(libm::log10(self.from), libm::log10(self.to))),
-            Scale::Complement => {
+            AxisScale::Linear => between(self.from, self.to),
+            AxisScale::Log => libm::pow(10.0, between(libm::log10(self.from), libm::log10(self.to))),
+            AxisScale::Complement => {
                 let [from, to] = [self.from, self.to].map(|end| libm::log10(1.0 - end));
                 1.0 - libm::pow(10.0, between(from, to))
             }
@@ -209,7 +208,7 @@ fn replaced<T: Serialize + DeserializeOwned>(entry: &T, path: &[String], number:
     serde_json::from_value(value).or(whole).map_err(|error| error.to_string())
 }
 
-/// A serialised entry (its name, or its name and the options that aren't the default) with an option set.
+/// A serialized entry (its name, or its name and the options that aren't the default) with an option set.
 fn with(entry: Value, path: &[String], number: Value) -> Value {
     let Some((key, rest)) = path.split_first() else { return number };
     let mut options = match entry {
@@ -254,7 +253,7 @@ pub struct Map {
     pub divergence: f64,
     /// The type of the parameters.
     pub dtype: Dtype,
-    /// What the colours stand for.
+    /// What the colors stand for.
     pub show: Show,
     /// Whether to write a line a pixel, too.
     pub csv: bool,
@@ -311,12 +310,12 @@ pub fn parse(file: impl AsRef<Path>, text: String) -> Result<Map, ConfigError> {
         ));
     }
     let show = entry.show.as_ref().map_or(Show::Steps, |show| *show.as_ref());
-    if let Some(place) = entry.show.as_ref().filter(|_| show == Show::Minimiser) {
-        let named = setting.problem.minimisers().len() > 1;
+    if let Some(place) = entry.show.as_ref().filter(|_| show == Show::Minimizer) {
+        let named = setting.problem.minimizers().len() > 1;
         source.require(
             place,
             named,
-            &format!("`{}` hasn't several minimisers to tell apart", setting.problem.name()),
+            &format!("`{}` hasn't several minimizers to tell apart", setting.problem.name()),
             "use show = \"steps\", or a landscape such as himmelblau",
         )?;
     }
@@ -398,18 +397,18 @@ fn axis(source: &Source, side: &Spanned<Side>, setting: &Setting) -> Result<Axis
     source.require(pixels, sized, &format!("`pixels` must be from 1 to {MOST}"), "the default is 512")?;
     let ordered = from.is_finite() && to.is_finite() && from < to;
     let range = match scale {
-        Scale::Linear => ordered,
-        Scale::Log => ordered && *from > 0.0,
-        Scale::Complement => ordered && *to < 1.0,
+        AxisScale::Linear => ordered,
+        AxisScale::Log => ordered && *from > 0.0,
+        AxisScale::Complement => ordered && *to < 1.0,
     };
     let needs = match scale {
-        Scale::Linear => "an axis goes from a smaller to a larger number",
-        Scale::Log => "a logarithmic axis goes from a number above 0 to a larger one",
-        Scale::Complement => "an axis of scale complement goes from a smaller to a larger number below 1",
+        AxisScale::Linear => "an axis goes from a smaller to a larger number",
+        AxisScale::Log => "a logarithmic axis goes from a number above 0 to a larger one",
+        AxisScale::Complement => "an axis of scale complement goes from a smaller to a larger number below 1",
     };
     source.require(side, range, &format!("{needs}, and this from {from} to {to}"), "")?;
     let help = "vary lr; a coordinate of the start: start.x1, start.x2; or an option: optimizer.momentum, \
-                schedule.NAME, loss.NAME, problem.NAME (`runner list NAME` shows them)";
+                schedule.NAME, loss.NAME, problem.NAME (`optbench list NAME` shows them)";
     let place = || vary.span();
     let text: &str = vary.as_ref();
     let known = match text.split('.').collect::<Vec<_>>()[..] {
@@ -421,7 +420,7 @@ fn axis(source: &Source, side: &Spanned<Side>, setting: &Setting) -> Result<Axis
             };
             let Some(elements) = setting.fused_elements() else {
                 let message = "the start can only be varied where the fused engine runs";
-                return Err(source.at(place(), message, "`runner list NAME` says which engines run what"));
+                return Err(source.at(place(), message, "`optbench list NAME` says which engines run what"));
             };
             let message = format!("there is no x{}: there are {elements} parameters", element + 1);
             source.require(vary, element < elements, &message, "the first is start.x1")?;
@@ -507,10 +506,10 @@ mod tests {
     fn an_axis_has_the_middles_of_its_pixels() {
         let axis = |from, to, scale| Axis { vary: Vary::Lr, from, to, scale, pixels: 2 };
         let values = |axis: Axis| [axis.value(0), axis.value(1)];
-        assert_eq!(values(axis(0.0, 4.0, Scale::Linear)), [1.0, 3.0]);
+        assert_eq!(values(axis(0.0, 4.0, AxisScale::Linear)), [1.0, 3.0]);
         for (got, wanted) in [
-            (values(axis(1.0, 1e4, Scale::Log)), [10.0, 1000.0]),
-            (values(axis(0.0, 0.9999, Scale::Complement)), [0.9, 0.999]),
+            (values(axis(1.0, 1e4, AxisScale::Log)), [10.0, 1000.0]),
+            (values(axis(0.0, 0.9999, AxisScale::Complement)), [0.9, 0.999]),
         ] {
             assert!(
                 got.iter().zip(wanted).all(|(got, wanted)| (got - wanted).abs() < 1e-9 * wanted),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use losses::{Combine, Composite, Loss, Weighted};
-use problems::{Array, Draws, FreeFit, Problem, Readout, Sees, Values};
+use problems::{Array, Draws, FreeFit, LossInput, Problem, Readout, Values};
 
 use engine::{Altered, Change, Objective, Workload};
 
@@ -14,7 +14,7 @@ pub(super) struct Fit {
     pub start: Array,
     pub target: Array,
     pub readout: Readout,
-    pub sees: Sees,
+    pub loss_input: LossInput,
     /// The shape of the readout.
     pub readout_shape: Vec<i64>,
     /// The standard deviation of noise on the target.
@@ -27,8 +27,8 @@ impl Fit {
     pub fn problem(&self) -> FreeFit {
         let values = |array: &Array| Values::Draws(Draws::Array(array.clone()));
         let (start, target) = (values(&self.start), values(&self.target));
-        let Self { readout, sees, noise, .. } = self.clone();
-        FreeFit { start, target, readout, sees, noise }
+        let Self { readout, loss_input, noise, .. } = self.clone();
+        FreeFit { start, target, readout, loss_input, noise }
     }
 
     /// The fit as it is trained; random numbers of modules follow from `seeded`, if it draws any.
@@ -43,7 +43,7 @@ impl Fit {
 
     /// The shape of what the loss is told.
     pub fn seen_shape(&self) -> &[i64] {
-        if self.sees == Sees::Readout { &self.readout_shape } else { &self.start.shape }
+        if self.loss_input == LossInput::Readout { &self.readout_shape } else { &self.start.shape }
     }
 
     /// The losses that are added, with their weights; one where it isn't a sum.
@@ -51,7 +51,7 @@ impl Fit {
         terms_of(&self.loss)
     }
 
-    /// How many neighbours one number of the readout is made of, of which the first answers for the target.
+    /// How many neighbors one number of the readout is made of, of which the first answers for the target.
     pub fn outputs(&self) -> usize {
         if self.readout == Readout::First { *self.start.shape.last().unwrap_or(&1) as usize } else { 1 }
     }

@@ -10,9 +10,9 @@ mod run;
 mod setup;
 mod spectrum;
 
-use causes::{Diagnosis, LineFit, conclude, judge};
+use causes::{Diagnosis, LineFit, find_all, verdict};
 use config::diagnose::Case;
-use engine::Moment;
+use engine::CurvePoint;
 use records::evidence::Evidence;
 use records::number::short;
 
@@ -32,7 +32,7 @@ pub struct Answer {
     /// The loss along a line.
     pub profile: Profile,
     /// The author's run, and those of the fixes with their names, the best first.
-    pub descents: Vec<(String, Vec<Moment>)>,
+    pub descents: Vec<(String, Vec<CurvePoint>)>,
 }
 
 /// Finds out why a case is slow; `progress` is told what is being probed.
@@ -43,7 +43,7 @@ pub fn diagnose(case: &Case, progress: &dyn Fn(&str)) -> Result<Answer, String> 
     progress("the minimum");
     let setup = setup::set_up(case)?;
     let probes = probe::probe(case, &setup, progress);
-    let findings = judge(&probes.evidence);
+    let findings = find_all(&probes.evidence);
     let mut outcomes = fixes::try_all(case, &setup, &probes, &findings, progress);
     outcomes.sort_by_key(|outcome| outcome.tried.rank());
     let mut descents = vec![("yours".to_owned(), probes.baseline.curve)];
@@ -52,7 +52,7 @@ pub fn diagnose(case: &Case, progress: &dyn Fn(&str)) -> Result<Answer, String> 
         descents.extend(run.filter(|run| !run.curve.is_empty()).map(|run| (fix.name.clone(), run.curve)));
         tried.push(fix);
     }
-    let diagnosis = conclude(&probes.evidence, findings, tried, region(case, &setup));
+    let diagnosis = verdict(&probes.evidence, findings, tried, region(case, &setup));
     let (evidence, line_fit, profile) = (probes.evidence, probes.line_fit, profile::profile(&setup));
     Ok(Answer { diagnosis, evidence, tolerance: setup.tolerance, line_fit, profile, descents })
 }
@@ -67,7 +67,7 @@ fn region(case: &Case, setup: &setup::Setup) -> String {
          starts, data and seeds.{notes}",
         if count == 1 { "" } else { "s" },
         case.dtype,
-        short(setup.unit),
+        short(setup.length_scale),
         short(setup.start_error),
         short(setup.tolerance),
         setup.exact.evaluations.get() + setup.model.evaluations.get()

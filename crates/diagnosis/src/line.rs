@@ -5,7 +5,7 @@ use losses::Loss;
 use problems::{Problem, Readout};
 
 use crate::fit::Fit;
-use crate::run::{MOST, Rules, Way, search, train};
+use crate::run::{DescentPath, MOST, StopCriteria, search, train};
 use crate::setup::Setup;
 use engine::{Evaluator, Until, Workload};
 
@@ -35,13 +35,13 @@ fn line(setup: &Setup, fit: &Fit, loss: &Loss, noise: f64) -> Option<Line> {
 
 /// Training a line until both parameters are within 0.05 s. A free fit flatters, since no model couples its
 /// elements.
-pub(crate) fn line_fit(setup: &Setup, fit: &Fit, way: &Way, lr: f64) -> Option<LineFit> {
+pub(crate) fn line_fit(setup: &Setup, fit: &Fit, path: &DescentPath, lr: f64) -> Option<LineFit> {
     let Line { model, s } = line(setup, fit, &fit.loss, 0.0)?;
     // The mean over free predictions divides the rate of each by their number; a model's isn't.
     let lr = lr / setup.predictions() as f64;
-    let way = Way { start: model.start.clone(), ..way.clone() };
-    let rules = Rules { budget: MOST, tolerance: 0.05 * s, noisy: false, until: Until::Arrival };
-    Some(LineFit { steps: train(&model, &way, &[lr], rules, None)[0].reached() })
+    let path = DescentPath { start: model.start.clone(), ..path.clone() };
+    let rules = StopCriteria { budget: MOST, tolerance: 0.05 * s, noisy: false, until: Until::Arrival };
+    Some(LineFit { steps: train(&model, &path, &[lr], rules, None)[0].reached() })
 }
 
 /// Slope and intercept of the line where the loss is least, in units of s: 3 and 2, if it has no bias.

@@ -1,6 +1,7 @@
 //! The loss and its gradient over predictions: the first thing to look at.
 
 use problems::{Array, Draw, Readout};
+use records::PROFILE_PLACES;
 use tch::Kind;
 
 use super::fit::Fit;
@@ -64,9 +65,9 @@ fn of_one_element(setup: &Setup) -> Option<Profile> {
     let slopes: Vec<f64> = evaluated.gradients.iter().step_by(model.size()).copied().collect();
     let rows = rows((0..POINTS).map(|k| offset + at(k)), &evaluated.values, &slopes);
     let (label, column) = if identity {
-        ("residual: prediction − target", "residual")
+        ("residual: prediction − target", PROFILE_PLACES[0].0)
     } else {
-        ("prediction, before the readout", "prediction")
+        ("prediction, before the readout", PROFILE_PLACES[1].0)
     };
     Some(Profile { label, column, rows, start: offset + typical })
 }
@@ -76,13 +77,13 @@ fn along_the_way(setup: &Setup) -> Profile {
     let share = |k: usize| 1.5 * k as f64 / (POINTS - 1) as f64 - 0.25;
     let points: Vec<f64> = (0..POINTS).flat_map(|k| along(setup, share(k))).collect();
     let evaluated = setup.exact.evaluate(&points, Draw::Frozen);
-    let way: Vec<f64> = setup.exact.start.iter().zip(&setup.star.point).map(|(s, p)| s - p).collect();
-    let slope = |g: &[f64]| g.iter().zip(&way).map(|(g, w)| g * w).sum::<f64>();
-    let slopes: Vec<f64> = evaluated.gradients.chunks(way.len()).map(slope).collect();
+    let path: Vec<f64> = setup.exact.start.iter().zip(&setup.star.point).map(|(s, p)| s - p).collect();
+    let slope = |g: &[f64]| g.iter().zip(&path).map(|(g, w)| g * w).sum::<f64>();
+    let slopes: Vec<f64> = evaluated.gradients.chunks(path.len()).map(slope).collect();
     let rows = rows((0..POINTS).map(share), &evaluated.values, &slopes);
     Profile {
         label: "share of the way from the minimum (0) to the start (1)",
-        column: "share",
+        column: PROFILE_PLACES[2].0,
         rows,
         start: 1.0,
     }

@@ -15,7 +15,7 @@ pub(super) const MOST: u64 = 5000;
 
 /// How runs train.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(super) struct DescentPath {
     pub optimizer: Optimizer,
     pub schedule: Schedule,
     pub start: Vec<f64>,
@@ -23,7 +23,7 @@ pub(super) struct Way {
 
 /// When runs end.
 #[derive(Clone, Copy)]
-pub(super) struct Rules {
+pub(super) struct StopCriteria {
     /// The most steps.
     pub budget: u64,
     /// The error that is good enough.
@@ -41,9 +41,9 @@ const HOLD: u64 = 10;
 /// Trains at these rates, side by side.
 pub(super) fn train(
     model: &Evaluator,
-    way: &Way,
+    path: &DescentPath,
     rates: &[f64],
-    rules: Rules,
+    rules: StopCriteria,
     observer: Observer,
 ) -> Vec<LaneResult> {
     let hold = if rules.noisy { HOLD } else { 1 };
@@ -55,7 +55,7 @@ pub(super) fn train(
         divergence: DIVERGENCE,
         dtype: dtype_of(model.kind),
     };
-    let mut runs = on_engine(model, way, rates, &settings, (!rules.noisy, rules.until), observer);
+    let mut runs = on_engine(model, path, rates, &settings, (!rules.noisy, rules.until), observer);
     if rules.until == Until::First {
         // Groups of lanes that run apart don't wait for one another.
         let first = runs.iter().filter_map(LaneResult::reached).min();
@@ -68,7 +68,7 @@ pub(super) fn train(
 
 fn on_engine(
     model: &Evaluator,
-    way: &Way,
+    path: &DescentPath,
     rates: &[f64],
     settings: &Settings,
     (frozen, until): (bool, Until),
@@ -76,14 +76,14 @@ fn on_engine(
 ) -> Vec<LaneResult> {
     let lanes: Vec<Lane> =
         rates.iter().map(|lr| Lane { lr: *lr, seed: model.seed, role: Role::Reporting }).collect();
-    let fused = model.is_fused() && way.optimizer.stepper::<f32>(1).is_some();
+    let fused = model.is_fused() && path.optimizer.stepper::<f32>(1).is_some();
     let fast = Fast(&*model.objective);
     let runs = Training {
         objective: if fused { &*model.objective } else { &fast },
-        optimizer: &way.optimizer,
-        schedule: &way.schedule,
+        optimizer: &path.optimizer,
+        schedule: &path.schedule,
         lanes: &lanes,
-        start: Some(&|_, element| Some(way.start[element])),
+        start: Some(&|_, element| Some(path.start[element])),
         settings,
         engine: if fused { Engine::Fused } else { Engine::Libtorch },
         frozen,
@@ -114,7 +114,7 @@ pub(super) struct Trajectory {
     /// Points at the recorded steps.
     pub points: Vec<(u64, Vec<f64>)>,
     /// The mean cosine between successive updates, over the second half of the run.
-    pub turning: f64,
+    pub update_cosine: f64,
     /// The largest error.
     pub worst_error: f64,
     /// The last point before something wasn't finite.
@@ -125,7 +125,7 @@ pub(super) struct Trajectory {
 
 impl Trajectory {
     /// Trains at one rate, and keeps what is seen.
-    pub fn of(model: &Evaluator, way: &Way, lr: f64, rules: Rules) -> (LaneResult, Self) {
+    pub fn of(model: &Evaluator, path: &DescentPath, lr: f64, rules: StopCriteria) -> (LaneResult, Self) {
         /// Numbers of the points that are kept.
         const MOST: usize = 4_000_000;
         let mut seen = Self::default();
@@ -142,9 +142,9 @@ impl Trajectory {
             }
             ControlFlow::Continue(())
         };
-        let run = train(model, way, &[lr], rules, Some(&mut observer)).swap_remove(0);
+        let run = train(model, path, &[lr], rules, Some(&mut observer)).swap_remove(0);
         let half = &seen.cosines[seen.cosines.len() / 2..];
-        seen.turning = half.iter().sum::<f64>() / half.len().max(1) as f64;
+        seen.update_cosine = half.iter().sum::<f64>() / half.len().max(1) as f64;
         (run, seen)
     }
 
@@ -187,21 +187,21 @@ fn constant() -> Schedule {
     Schedule::named("constant").expect("the registry has it")
 }
 
-/// A minimum near a point by L-BFGS, whose first step and scale is `unit` for each parameter; `None` where the loss isn't
+/// A minimum near a point by L-BFGS, whose first step and scale is `length_scale` for each parameter; `None` where the loss isn't
 /// finite there.
-pub(super) fn search(model: &Evaluator, from: &[f64], unit: f64, steps: u64) -> Option<Minimum> {
-    search_within(model, from, unit, steps, 1e5).filter(|found| found.value.is_finite())
+pub(super) fn search(model: &Evaluator, from: &[f64], length_scale: f64, steps: u64) -> Option<Minimum> {
+    search_within(model, from, length_scale, steps, 1e5).filter(|found| found.value.is_finite())
 }
 
 /// The same, where a search has run away `reach` times that scale off.
 pub(super) fn search_within(
     model: &Evaluator,
     from: &[f64],
-    unit: f64,
+    length_scale: f64,
     steps: u64,
     reach: f64,
 ) -> Option<Minimum> {
-    let whole = unit * (from.len() as f64).sqrt();
+    let whole = length_scale * (from.len() as f64).sqrt();
     let mut found: Option<Minimum> = None;
     let mut rests = 0;
     let mut observer = |observed: &Observed| {
@@ -210,7 +210,7 @@ pub(super) fn search_within(
         let found = found.as_mut().expect("it was just set");
         let far: f64 = point.iter().zip(from).map(|(p, s)| (p - s) * (p - s)).sum();
         found.ran_away = far.sqrt() > reach * whole || observed.loss == f64::NEG_INFINITY;
-        // The first rest may only mean that what was learnt is forgotten.
+        // The first rest may only mean that what was learned is forgotten.
         rests = if last.is_some_and(|last| last.point == point) { rests + 1 } else { 0 };
         if found.ran_away || rests > 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
@@ -222,16 +222,16 @@ pub(super) fn search_within(
         divergence: f64::INFINITY,
         dtype: dtype_of(model.kind),
     };
-    let way = Way { optimizer: lbfgs(), schedule: constant(), start: from.to_vec() };
-    on_engine(model, &way, &[whole], &settings, (true, Until::Budget), Some(&mut observer));
+    let path = DescentPath { optimizer: lbfgs(), schedule: constant(), start: from.to_vec() };
+    on_engine(model, &path, &[whole], &settings, (true, Until::Budget), Some(&mut observer));
     found
 }
 
 /// Training by L-BFGS to the tolerance; its steps are gradient evaluations.
-pub(super) fn by_lbfgs(model: &Evaluator, unit: f64, rules: Rules) -> LaneResult {
-    let way = Way { optimizer: lbfgs(), schedule: constant(), start: model.start.clone() };
-    let whole = unit * (model.size() as f64).sqrt();
-    train(model, &way, &[whole], rules, None).swap_remove(0)
+pub(super) fn by_lbfgs(model: &Evaluator, length_scale: f64, rules: StopCriteria) -> LaneResult {
+    let path = DescentPath { optimizer: lbfgs(), schedule: constant(), start: model.start.clone() };
+    let whole = length_scale * (model.size() as f64).sqrt();
+    train(model, &path, &[whole], rules, None).swap_remove(0)
 }
 
 /// To two digits, as a person would write it.

@@ -1,13 +1,13 @@
 //! From a case to an objective that can be probed, and its reference point.
 
 use causes::thresholds;
-use losses::{Loss, Targets};
+use losses::{Loss, TargetKind};
 use numeric::Stream;
-use problems::{Draw, Readout, Sees};
+use problems::{Draw, LossInput, Readout};
 use tch::Kind;
 
 use super::fit::{Fit, changed, terms_of};
-use super::run::{Minimum, Rules, Way, search, train};
+use super::run::{DescentPath, Minimum, StopCriteria, search, train};
 use config::diagnose::{self, Case, Subject};
 use engine::{Evaluator, Until, Workload};
 
@@ -24,8 +24,8 @@ pub(super) struct Setup {
     pub tolerance: f64,
     pub start_error: f64,
     /// The typical distance of one parameter's start from the minimum.
-    pub unit: f64,
-    pub star: Star,
+    pub length_scale: f64,
+    pub star: Minimizer,
     /// What the random numbers of modules follow from in the frozen draw, if the loss draws any.
     pub seeded: Option<i64>,
     /// Whether draws differ for that reason.
@@ -53,7 +53,7 @@ impl Setup {
         Evaluator::new(changed(workload, self.seeded), self.model.seed, Kind::Double).ok()
     }
 
-    /// Rates between two powers of ten, for a sweep of a model; fewer where an evaluation is dear.
+    /// Rates between two powers of ten, for a sweep of a model; fewer where an evaluation is expensive.
     pub fn grid(&self, model: &Evaluator, from: i32, to: i32) -> Vec<f64> {
         let each = match model.is_fused() {
             _ if model.size() > 20_000 || self.random => 1,
@@ -74,7 +74,7 @@ pub(super) fn most_in_a_grid(model: &Evaluator) -> u64 {
 }
 
 /// The reference point p*.
-pub(super) struct Star {
+pub(super) struct Minimizer {
     pub point: Vec<f64>,
     pub value: f64,
     pub error: f64,
@@ -138,8 +138,8 @@ pub(super) fn set_up(case: &Case) -> Result<Setup, String> {
     let star = star(&exact, case.seed);
     let tolerance = case.tolerance.unwrap_or_else(|| default_tolerance(case, &model, &star, start_error));
     let distance: f64 = exact.start.iter().zip(&star.point).map(|(a, b)| (a - b) * (a - b)).sum();
-    let unit = (distance / exact.size() as f64).sqrt();
-    let unit = if unit > 0.0 { unit } else { start_error };
+    let length_scale = (distance / exact.size() as f64).sqrt();
+    let length_scale = if length_scale > 0.0 { length_scale } else { start_error };
     Ok(Setup {
         model,
         exact,
@@ -147,7 +147,7 @@ pub(super) fn set_up(case: &Case) -> Result<Setup, String> {
         workload,
         tolerance,
         start_error,
-        unit,
+        length_scale,
         star,
         seeded,
         random,
@@ -177,11 +177,15 @@ fn find_draw(workload: &Workload, seed: u64) -> Result<(Option<i64>, bool), Stri
 
 /// A twentieth of the error at the start; more where a single step of the author's is longer than that near the
 /// minimum, as a constant rate on an absolute error goes to and fro by right. At most a fifth.
-fn default_tolerance(case: &Case, model: &Evaluator, star: &Star, start_error: f64) -> f64 {
+fn default_tolerance(case: &Case, model: &Evaluator, star: &Minimizer, start_error: f64) -> f64 {
     let near: Vec<f64> = star.point.iter().zip(&model.start).map(|(p, s)| p + 0.05 * (s - p)).collect();
-    let way = Way { optimizer: case.optimizer.clone(), schedule: case.schedule.clone(), start: near.clone() };
-    let rules = Rules { budget: 1, tolerance: 0.0, noisy: false, until: Until::Budget };
-    let step = rms(&train(model, &way, &[case.lr], rules, None)[0].end, &near);
+    let path = DescentPath {
+        optimizer: case.optimizer.clone(),
+        schedule: case.schedule.clone(),
+        start: near.clone(),
+    };
+    let rules = StopCriteria { budget: 1, tolerance: 0.0, noisy: false, until: Until::Budget };
+    let step = rms(&train(model, &path, &[case.lr], rules, None)[0].end, &near);
     let wanted = if step.is_finite() { 0.6 * step } else { 0.0 };
     wanted.clamp(0.05 * start_error, 0.2 * start_error)
 }
@@ -192,7 +196,7 @@ fn resolve(fit: &diagnose::Fit, seed: u64, notes: &mut Vec<String>) -> Result<Fi
     let start = fit.start.start(&target, seed)?;
     let several = fit.readout.is_none() && has_several_outputs(fit, &start.shape, &target.shape);
     let named = |name: &str| terms_of(&fit.loss).iter().any(|term| term.loss.name() == name);
-    let classes = fit.loss.targets() == Targets::Classes;
+    let classes = fit.loss.targets() == TargetKind::Classes;
     let default = match () {
         () if classes => Readout::Softmax,
         () if named("bce_with_logits") => Readout::Sigmoid,
@@ -216,7 +220,11 @@ fn resolve(fit: &diagnose::Fit, seed: u64, notes: &mut Vec<String>) -> Result<Fi
     }
     let mut model = Fit {
         loss: fit.loss.clone(),
-        sees: fit.sees.unwrap_or(if readout == Readout::First { Sees::Prediction } else { Sees::Readout }),
+        loss_input: fit.loss_input.unwrap_or(if readout == Readout::First {
+            LossInput::Prediction
+        } else {
+            LossInput::Readout
+        }),
         readout,
         readout_shape: start.shape.clone(),
         start,
@@ -244,15 +252,15 @@ fn resolve(fit: &diagnose::Fit, seed: u64, notes: &mut Vec<String>) -> Result<Fi
             model.readout_shape, model.target.shape
         ));
     }
-    if fit.sees.is_none() && model.readout.is_activation() {
-        model.sees = if classes || named("bce_with_logits") {
-            Sees::Prediction
+    if fit.loss_input.is_none() && model.readout.is_activation() {
+        model.loss_input = if classes || named("bce_with_logits") {
+            LossInput::Prediction
         } else {
             find_out_what_it_sees(&model, seed)?
         };
         notes.push(format!(
             "the loss is handed the {}",
-            if model.sees == Sees::Readout { "readout" } else { "prediction, before the readout" }
+            if model.loss_input == LossInput::Readout { "readout" } else { "prediction, before the readout" }
         ));
     }
     let open = fit.readout.is_none() && model.readout == Readout::Identity;
@@ -265,7 +273,7 @@ fn resolve(fit: &diagnose::Fit, seed: u64, notes: &mut Vec<String>) -> Result<Fi
         notes.push(format!(
             "the loss is least where the {name} of the prediction is the target, so the error is taken there"
         ));
-        (model.readout, model.sees) = (link, Sees::Prediction);
+        (model.readout, model.loss_input) = (link, LossInput::Prediction);
     }
     Ok(model)
 }
@@ -300,12 +308,12 @@ fn error_of_minimum(fit: &Fit, seed: u64) -> Result<f64, String> {
 }
 
 /// A loss belongs behind the readout or before it, wherever its minimum is nearer to the target.
-fn find_out_what_it_sees(fit: &Fit, seed: u64) -> Result<Sees, String> {
-    let before = error_of_minimum(&Fit { sees: Sees::Prediction, ..fit.clone() }, seed)?;
-    let behind = error_of_minimum(&Fit { sees: Sees::Readout, ..fit.clone() }, seed)?;
+fn find_out_what_it_sees(fit: &Fit, seed: u64) -> Result<LossInput, String> {
+    let before = error_of_minimum(&Fit { loss_input: LossInput::Prediction, ..fit.clone() }, seed)?;
+    let behind = error_of_minimum(&Fit { loss_input: LossInput::Readout, ..fit.clone() }, seed)?;
     let exact = exactly(fit, seed)?;
     let slack = 1e-3 * exact.error(&exact.start);
-    Ok(if before + slack < behind { Sees::Prediction } else { Sees::Readout })
+    Ok(if before + slack < behind { LossInput::Prediction } else { LossInput::Readout })
 }
 
 /// A readout under which the minimum of a loss of logits (or of another link) is the target.
@@ -316,7 +324,7 @@ fn find_link(fit: &Fit, seed: u64) -> Result<Option<Readout>, String> {
         return Ok(None);
     }
     for link in [Readout::Sigmoid, Readout::Exp, Readout::Tanh] {
-        let linked = Fit { readout: link.clone(), sees: Sees::Prediction, ..fit.clone() };
+        let linked = Fit { readout: link.clone(), loss_input: LossInput::Prediction, ..fit.clone() };
         // Two equal targets fit any curve.
         let varied = linked.target.values.iter().any(|y| *y != linked.target.values[0]);
         let at = exactly(&linked, seed)?;
@@ -345,30 +353,30 @@ fn solution(model: &Evaluator) -> Option<Vec<f64>> {
 }
 
 /// The best of the solution and of searches from several points.
-fn star(model: &Evaluator, seed: u64) -> Star {
+fn star(model: &Evaluator, seed: u64) -> Minimizer {
     let solution = solution(model);
     let at_start = model.at(&model.start, Draw::Frozen).0;
-    let unit = match &solution {
+    let length_scale = match &solution {
         Some(solution) => rms(&model.start, solution),
         None => rms(&model.start, &vec![0.0; model.size()]),
     };
-    let unit = if unit > 0.0 { unit } else { 1.0 };
+    let length_scale = if length_scale > 0.0 { length_scale } else { 1.0 };
     let small = model.size() <= 2000;
     let steps = if small { 200 } else { 100 };
     let mut starts = vec![model.start.clone()];
     starts.extend(solution.clone());
     if small {
-        let centre = solution.clone().unwrap_or_else(|| model.start.clone());
+        let center = solution.clone().unwrap_or_else(|| model.start.clone());
         for attempt in 0..3_u64 {
             let mut stream = Stream::new("diagnose: search", &[seed, attempt]);
-            starts.push(centre.iter().map(|p| p + unit * stream.normal()).collect());
+            starts.push(center.iter().map(|p| p + length_scale * stream.normal()).collect());
         }
     }
     // Where a log-variance runs away from the solution, searches end anywhere.
-    let endless = solution.as_ref().is_some_and(|solution| falls_for_ever(model, solution, unit));
+    let endless = solution.as_ref().is_some_and(|solution| falls_for_ever(model, solution, length_scale));
     let mut found: Vec<(Vec<f64>, f64)> = Vec::new();
     for start in starts.iter().filter(|_| !endless) {
-        let minimum = search(model, start, unit, steps);
+        let minimum = search(model, start, length_scale, steps);
         let has_end = |m: &Minimum| !m.ran_away || levels_off(model, start, m);
         found.extend(minimum.filter(has_end).map(|m| (m.point, m.value)));
     }
@@ -389,14 +397,14 @@ fn star(model: &Evaluator, seed: u64) -> Star {
             .unwrap_or_else(|| (model.start.clone(), at_start)),
     };
     let error = model.error(&point);
-    Star { point, value, error, solution }
+    Minimizer { point, value, error, solution }
 }
 
 /// Whether the loss falls without end from a point along its gradient.
-fn falls_for_ever(model: &Evaluator, point: &[f64], unit: f64) -> bool {
+fn falls_for_ever(model: &Evaluator, point: &[f64], length_scale: f64) -> bool {
     let gradient = model.at(point, Draw::Frozen).1;
     let size = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-    let whole = unit * (point.len() as f64).sqrt();
+    let whole = length_scale * (point.len() as f64).sqrt();
     let at = |k: i32| {
         let far = whole * libm::pow(10.0, f64::from(k)) / size;
         point.iter().zip(&gradient).map(move |(p, g)| p - far * g).collect::<Vec<_>>()
@@ -419,10 +427,10 @@ pub(super) fn rms(a: &[f64], b: &[f64]) -> f64 {
     (squares / a.len() as f64).sqrt()
 }
 
-/// The workload with a loss without bias, to compare minimisers with.
+/// The workload with a loss without bias, to compare minimizers with.
 pub(super) fn unbiased(workload: &Workload) -> Option<Workload> {
     let loss = workload.loss.as_ref()?;
-    let name = if loss.targets() == Targets::Classes { "cross_entropy" } else { "mse" };
+    let name = if loss.targets() == TargetKind::Classes { "cross_entropy" } else { "mse" };
     let loss = Loss::named(name).filter(|other| other != loss)?;
     Some(Workload { problem: workload.problem.clone(), loss: Some(loss) })
 }
@@ -445,8 +453,8 @@ pub(super) fn is_endless(values: &[f64]) -> bool {
 }
 
 /// The author's own way to train.
-pub(super) fn own_way(case: &Case, setup: &Setup) -> Way {
-    Way {
+pub(super) fn own_way(case: &Case, setup: &Setup) -> DescentPath {
+    DescentPath {
         optimizer: case.optimizer.clone(),
         schedule: case.schedule.clone(),
         start: setup.model.start.clone(),

@@ -19,7 +19,7 @@ pub struct Spectrum {
     pub least_direction: Vec<f64>,
 }
 
-/// Lanczos' iteration with full reorthogonalisation, from `start`, at most `steps` products.
+/// Lanczos' iteration with full reorthogonalization, from `start`, at most `steps` products.
 ///
 /// Lanczos 1950, “An iteration method for the solution of the eigenvalue problem of linear differential and
 /// integral operators”. The estimates are Gauss' quadrature of the matrix' spectrum, weighted by the

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use numeric::{Float, LANES, Row, rows};
-use problems::{Batch, Block, Draw, Graph};
+use problems::{Draw, FusedProblem, Graph, TensorProblem};
 use tch::{Kind, Tensor};
 
 use super::{Objective, guarded};
@@ -34,12 +34,12 @@ pub struct Evaluator {
     /// How many points go side by side.
     at_once: usize,
     /// Lanes on libtorch by their number, made when they are first needed.
-    tensors: RefCell<HashMap<usize, Box<dyn Batch>>>,
+    tensors: RefCell<HashMap<usize, Box<dyn TensorProblem>>>,
 }
 
 enum AnyRows {
-    Single(RefCell<Box<dyn Block<f32>>>),
-    Double(RefCell<Box<dyn Block<f64>>>),
+    Single(RefCell<Box<dyn FusedProblem<f32>>>),
+    Double(RefCell<Box<dyn FusedProblem<f64>>>),
 }
 
 /// Values, gradients and errors at several points.
@@ -161,7 +161,7 @@ impl Evaluator {
 
     /// The names of the terms that the loss is put together of; none where there is but one.
     pub fn term_names(&self) -> Vec<String> {
-        let names = |batch: &mut dyn Batch, parameters: &[Tensor]| {
+        let names = |batch: &mut dyn TensorProblem, parameters: &[Tensor]| {
             batch.terms(Draw::Frozen, parameters).into_iter().map(|term| term.name).collect()
         };
         self.guarded(|| self.on_libtorch(&self.start, names)).unwrap_or_default()
@@ -170,7 +170,7 @@ impl Evaluator {
     /// The Hessian at a point times a vector, by double backward; `None` where the gradient has no graph.
     pub fn hessian_times(&self, point: &[f64], vector: &[f64]) -> Option<Vec<f64>> {
         self.evaluations.set(self.evaluations.get() + 2);
-        let product = |batch: &mut dyn Batch, parameters: &[Tensor]| {
+        let product = |batch: &mut dyn TensorProblem, parameters: &[Tensor]| {
             let loss = batch.loss(Draw::Frozen, parameters);
             if !loss.requires_grad() {
                 return None;
@@ -185,7 +185,7 @@ impl Evaluator {
     }
 
     /// Lends lanes on libtorch, with the points as their parameters.
-    fn on_libtorch<T>(&self, points: &[f64], run: impl FnOnce(&mut dyn Batch, &[Tensor]) -> T) -> T {
+    fn on_libtorch<T>(&self, points: &[f64], run: impl FnOnce(&mut dyn TensorProblem, &[Tensor]) -> T) -> T {
         let lanes = points.len() / self.size();
         let mut made = self.tensors.borrow_mut();
         let batch =
@@ -240,25 +240,25 @@ impl AnyRows {
 
 /// Values and gradients, and the errors, a row of lanes at a time.
 fn on_rows<F: Float>(
-    block: &mut dyn Block<F>,
+    block: &mut dyn FusedProblem<F>,
     points: &[f64],
     size: usize,
     draw: Draw,
 ) -> (Evaluated, Vec<f64>) {
     let mut all = Evaluated::default();
     let mut errors = Vec::new();
-    let (mut gradient, mut loss, mut measure) = (vec![rows::zero(); size], [rows::zero()], [rows::zero()]);
+    let (mut gradient, mut loss, mut raw_error) = (vec![rows::zero(); size], [rows::zero()], [rows::zero()]);
     for chunk in points.chunks(LANES * size) {
         let count = chunk.len() / size;
         // Places behind the last point hold it again.
         let at = |element: usize, lane: usize| F::from_f64(chunk[lane.min(count - 1) * size + element]);
         let parameters: Vec<Row<F>> =
             (0..size).map(|element| std::array::from_fn(|lane| at(element, lane))).collect();
-        block.evaluate(draw, &parameters, &mut gradient, &mut loss, &mut measure);
+        block.evaluate(draw, &parameters, &mut gradient, &mut loss, &mut raw_error);
         for lane in 0..count {
             all.values.push(loss[0][lane].to_f64());
             all.gradients.extend(gradient.iter().map(|row| row[lane].to_f64()));
-            errors.push(block.error(measure[0][lane]).to_f64());
+            errors.push(block.error(raw_error[0][lane]).to_f64());
         }
     }
     (all, errors)

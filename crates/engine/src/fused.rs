@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use numeric::{Float, LANES, Row, Rows, rows, vectorize};
-use problems::{Block, Draw};
+use problems::{Draw, FusedProblem};
 use rayon::prelude::*;
 
-use super::ledger::{Ended, LaneResult, Ledger, Metric, Seen};
+use super::recorder::{Ended, ErrorStatistic, LaneResult, Observation, Recorder};
 use super::terms::Terms;
-use super::{Objective, Observed, Observer, Rates, Recorded, Training};
+use super::{LrState, Objective, Observed, Observer, Recorded, Training};
 use config::plan::Lane;
 
 /// What a block of lanes may take of the first-level cache, in bytes.
@@ -20,12 +20,12 @@ const ROWS_A_PARAMETER: usize = 5;
 /// At most so many chunks a block: enough to hide the latency of one step behind the next chunk's.
 const MOST_CHUNKS: usize = 16;
 
-impl<F: Float> Metric<F> for dyn Block<F> {
-    fn error(&self, measure: F) -> F {
-        Block::error(self, measure)
+impl<F: Float> ErrorStatistic<F> for dyn FusedProblem<F> {
+    fn error(&self, raw_error: F) -> F {
+        FusedProblem::error(self, raw_error)
     }
-    fn measure(&self, error: F) -> F {
-        Block::measure(self, error)
+    fn raw_error(&self, error: F) -> F {
+        FusedProblem::raw_error(self, error)
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) fn run<F: Float>(training: &Training, observer: Observer) -> Vec<Lane
     blocks.into_iter().flatten().collect()
 }
 
-fn block_of<F: Float>(objective: &dyn Objective, lanes: &[Lane]) -> Box<dyn Block<F>> {
+fn block_of<F: Float>(objective: &dyn Objective, lanes: &[Lane]) -> Box<dyn FusedProblem<F>> {
     let seeds: Vec<u64> = lanes.iter().map(|lane| lane.seed).collect();
     objective.rows(&seeds).expect("it was asked whether it can be fused")
 }
@@ -51,11 +51,11 @@ fn block_of<F: Float>(objective: &dyn Objective, lanes: &[Lane]) -> Box<dyn Bloc
 /// The terms of a loss, each as a block of its own that is evaluated where a step is recorded.
 struct Parts<F> {
     names: Vec<Arc<str>>,
-    blocks: Vec<Box<dyn Block<F>>>,
+    blocks: Vec<Box<dyn FusedProblem<F>>>,
     gradients: Vec<Rows<F>>,
     values: Vec<Rows<F>>,
     /// Not looked at.
-    measure: Rows<F>,
+    raw_error: Rows<F>,
 }
 
 impl<F: Float> Parts<F> {
@@ -71,7 +71,7 @@ impl<F: Float> Parts<F> {
         Some(Self {
             gradients: zeros(rows),
             values: zeros(chunks),
-            measure: Rows::zero(chunks),
+            raw_error: Rows::zero(chunks),
             blocks,
             names,
         })
@@ -80,7 +80,7 @@ impl<F: Float> Parts<F> {
     fn account(&mut self, elements: usize, lanes: usize, parameters: &[Row<F>]) -> Terms {
         let places = self.gradients.iter_mut().zip(&mut self.values);
         for (block, (gradient, value)) in self.blocks.iter_mut().zip(places) {
-            block.evaluate(Draw::Frozen, parameters, gradient, value, &mut self.measure);
+            block.evaluate(Draw::Frozen, parameters, gradient, value, &mut self.raw_error);
         }
         let at = |rows: &[Row<F>], row: usize, lane: usize| rows[row][lane % LANES].to_f64();
         let product = |i: usize, j: usize| {
@@ -118,23 +118,24 @@ fn run_block<F: Float>(
     }
     let mut parameters = start.clone();
     let mut gradient = Rows::<F>::zero(start.len());
-    let [mut loss, mut measure, mut norm, mut lr] = [(); 4].map(|()| Rows::<F>::zero(chunks));
-    let mut rates = Rates::new(training.schedule, lanes.iter().map(|lane| lane.lr).collect(), settings.steps);
+    let [mut loss, mut raw_error, mut norm, mut lr] = [(); 4].map(|()| Rows::<F>::zero(chunks));
+    let mut rates =
+        LrState::new(training.schedule, lanes.iter().map(|lane| lane.lr).collect(), settings.steps);
     let mut stepper =
         training.optimizer.stepper::<F>(start.len()).expect("it was asked whether it can be fused");
     let clip = training.optimizer.clip();
     let mut terms = Parts::new(training, lanes, start.len(), chunks);
-    let mut ledger = Ledger::new(lanes.len(), settings, training.until);
+    let mut recorder = Recorder::new(lanes.len(), settings, training.until);
     let mut recorded = Recorded::new(&settings.record);
     let mut ended = Vec::new();
     let mut step = 0;
     loop {
-        block.evaluate(training.draw(step), &parameters, &mut gradient, &mut loss, &mut measure);
-        let seen = Seen { step, measured: true, loss: &loss, measure: &measure };
-        ledger.observe(seen, &*block, &mut ended);
+        block.evaluate(training.draw(step), &parameters, &mut gradient, &mut loss, &mut raw_error);
+        let seen = Observation { step, measured: true, loss: &loss, raw_error: &raw_error };
+        recorder.observe(seen, &*block, &mut ended);
         let stopped = observer.as_mut().is_some_and(|observer| {
             let parameters = lane_of(&parameters, elements, 0);
-            let (loss, error) = (loss[0][0].to_f64(), block.error(measure[0][0]).to_f64());
+            let (loss, error) = (loss[0][0].to_f64(), block.error(raw_error[0][0]).to_f64());
             observer(&Observed { step, loss, error, parameters: &parameters }).is_break()
         });
         if rates.advance() {
@@ -143,12 +144,12 @@ fn run_block<F: Float>(
         let due = recorded.has(step);
         if due || !(ended.is_empty() || settings.record.is_empty()) {
             norms(elements, &gradient, &mut norm);
-            ledger.record(seen, due, &norm, &*block, |lane| rates.current[lane]);
+            recorder.record(seen, due, &norm, &*block, |lane| rates.current[lane]);
             if let Some(terms) = &mut terms {
-                ledger.record_terms(step, due, &terms.account(elements, lanes.len(), &parameters));
+                recorder.record_terms(step, due, &terms.account(elements, lanes.len(), &parameters));
             }
         }
-        if step == ledger.last() || stopped {
+        if step == recorder.last() || stopped {
             break;
         }
         if !ended.is_empty() {
@@ -166,7 +167,7 @@ fn run_block<F: Float>(
                     gradient[row][lane % LANES] = F::default();
                 }
             }
-            if ledger.is_over() {
+            if recorder.is_over() {
                 break;
             }
             fill(&mut lr, &rates.current);
@@ -178,7 +179,8 @@ fn run_block<F: Float>(
         rates.listen(|lane| loss[lane / LANES][lane % LANES].to_f64());
         step += 1;
     }
-    let mut results = ledger.finish(Seen { step, measured: true, loss: &loss, measure: &measure }, &*block);
+    let mut results =
+        recorder.finish(Observation { step, measured: true, loss: &loss, raw_error: &raw_error }, &*block);
     if training.ends {
         for (lane, result) in results.iter_mut().enumerate() {
             result.end = lane_of(&parameters, elements, lane);

@@ -6,10 +6,10 @@
 
 mod evaluator;
 mod fused;
-mod ledger;
 mod libtorch;
 mod objective;
 mod part;
+mod recorder;
 mod terms;
 
 use std::ops::ControlFlow;
@@ -22,10 +22,10 @@ use problems::Draw;
 use records::{Dtype, Engine};
 
 pub use evaluator::{Evaluated, Evaluator};
-pub use ledger::{LaneResult, Moment};
 pub use objective::{Altered, Change, Fast, Objective, Workload};
 pub use part::part;
-pub use terms::Share;
+pub use recorder::{CurvePoint, Ends, LaneResult};
+pub use terms::TermPoint;
 
 /// The sources that results depend on: this crate's and those that it is built from. Parts of another build are never
 /// used.
@@ -167,7 +167,7 @@ pub fn run_from(batch: &Batch, start: &Start) -> Vec<LaneResult> {
 }
 
 /// The learning rates of a block of lanes, step by step.
-struct Rates {
+struct LrState {
     base: Vec<f64>,
     /// Those of the steps to come: made one by one, since a budget may be of a thousand million steps.
     factors: Factors,
@@ -177,7 +177,7 @@ struct Rates {
     current: Vec<f64>,
 }
 
-impl Rates {
+impl LrState {
     fn new(schedule: &Schedule, base: Vec<f64>, budget: u64) -> Self {
         let feedback = match schedule.feedback() {
             Some(options) => base.iter().map(|_| options.state()).collect(),

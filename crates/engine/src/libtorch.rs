@@ -10,19 +10,19 @@ use problems::{Draw, Graph};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
-use super::ledger::{Ended, LaneResult, Ledger, Metric, Seen};
+use super::recorder::{Ended, ErrorStatistic, LaneResult, Observation, Recorder};
 use super::terms::Terms;
-use super::{Observed, Observer, Rates, Recorded, Training};
+use super::{LrState, Observed, Observer, Recorded, Training};
 use config::plan::Lane;
 
 /// Errors come as they are.
 struct Identity;
 
-impl<F: Float> Metric<F> for Identity {
-    fn error(&self, measure: F) -> F {
-        measure
+impl<F: Float> ErrorStatistic<F> for Identity {
+    fn error(&self, raw_error: F) -> F {
+        raw_error
     }
-    fn measure(&self, error: F) -> F {
+    fn raw_error(&self, error: F) -> F {
         error
     }
 }
@@ -57,9 +57,9 @@ fn run_group<F: Float>(training: &Training, first: usize, mut observer: Observer
     let start: Vec<Tensor> = parameters.iter().map(|p| p.detach().copy()).collect();
     let mut update = Update::<F>::new(optimizer, lanes, &parameters);
     let base = training.lanes.iter().map(|lane| lane.lr).collect();
-    let mut rates = Rates::new(training.schedule, base, settings.steps);
+    let mut rates = LrState::new(training.schedule, base, settings.steps);
     let clip = optimizer.clip();
-    let mut ledger = Ledger::new(lanes, settings, training.until);
+    let mut recorder = Recorder::new(lanes, settings, training.until);
     let mut recorded = Recorded::new(&settings.record);
     let period = training.objective.error_period();
     // Those of the last evaluation.
@@ -75,7 +75,7 @@ fn run_group<F: Float>(training: &Training, first: usize, mut observer: Observer
         let losses: Vec<f64> = Vec::try_from(loss.to_kind(Kind::Double)).expect("a loss for each lane");
         assert_eq!(losses.len(), lanes, "the loss must be one number for each lane");
         let due = recorded.has(step);
-        let last = step == ledger.last();
+        let last = step == recorder.last();
         // Before anything else is bound to the problem's modules: the graph holds their parameters, and the error may
         // be taken at other ones.
         let needed = !last || !settings.record.is_empty();
@@ -86,31 +86,31 @@ fn run_group<F: Float>(training: &Training, first: usize, mut observer: Observer
             errors = error_rows(&mut *problem, &update, &parameters);
         }
         loss_rows = to_rows::<F>(&losses);
-        let seen = Seen { step, measured, loss: &loss_rows, measure: &errors };
-        ledger.observe(seen, &Identity, &mut ended);
+        let seen = Observation { step, measured, loss: &loss_rows, raw_error: &errors };
+        recorder.observe(seen, &Identity, &mut ended);
         // Between two evaluations of the error, curves and lanes that have just ended have one of their own, which
         // decides nothing.
         let extra_errors = (!measured && (due || !ended.is_empty()))
             .then(|| error_rows::<F>(&mut *problem, &update, &parameters));
-        let seen = Seen { measure: extra_errors.as_ref().unwrap_or(&errors), ..seen };
+        let seen = Observation { raw_error: extra_errors.as_ref().unwrap_or(&errors), ..seen };
         if !measured {
-            ledger.amend(seen, &ended, &Identity);
+            recorder.amend(seen, &ended, &Identity);
         }
         let stopped = observer.as_mut().is_some_and(|observer| {
             let parameters = lane_of(&parameters, 0);
-            let (loss, error) = (losses[0], seen.measure[0][0].to_f64());
+            let (loss, error) = (losses[0], seen.raw_error[0][0].to_f64());
             observer(&Observed { step, loss, error, parameters: &parameters }).is_break()
         });
         rates.advance();
         if due || !(ended.is_empty() || settings.record.is_empty()) {
             let terms = if training.terms { problem.terms(draw, &parameters) } else { Vec::new() };
             if !terms.is_empty() {
-                ledger.record_terms(step, due, &accounts(&mut *problem, &terms, &parameters));
+                recorder.record_terms(step, due, &accounts(&mut *problem, &terms, &parameters));
             }
             let norms = to_rows::<F>(&norms(&gradients));
-            ledger.record(seen, due, &norms, &Identity, |lane| rates.current[lane]);
+            recorder.record(seen, due, &norms, &Identity, |lane| rates.current[lane]);
         }
-        if step == ledger.last() || stopped {
+        if step == recorder.last() || stopped {
             break;
         }
         for Ended { lane, diverged } in ended.drain(..) {
@@ -125,23 +125,24 @@ fn run_group<F: Float>(training: &Training, first: usize, mut observer: Observer
             }
             update.reset(lane);
         }
-        if ledger.is_over() {
+        if recorder.is_over() {
             break;
         }
         if let Some(clip) = &clip {
             clip.tensors(&mut gradients);
         }
-        let mut oracle = Asked { problem: &mut *problem, draw, loss: loss.detach(), clip, extra: &mut extra };
+        let mut oracle =
+            CountingOracle { problem: &mut *problem, draw, loss: loss.detach(), clip, extra: &mut extra };
         update.step(&rates.current, &mut parameters, &gradients, &mut oracle);
-        ledger.charge(&extra);
+        recorder.charge(&extra);
         extra.fill(0);
         rates.listen(|lane| losses[lane]);
         step += 1;
     }
-    let mut results =
-        ledger.finish(Seen { step, measured: true, loss: &loss_rows, measure: &errors }, &Identity);
+    let mut results = recorder
+        .finish(Observation { step, measured: true, loss: &loss_rows, raw_error: &errors }, &Identity);
     if training.ends {
-        let ends = update.answer(&parameters).unwrap_or(parameters);
+        let ends = update.eval_params(&parameters).unwrap_or(parameters);
         for (lane, result) in results.iter_mut().enumerate() {
             result.end = lane_of(&ends, lane);
         }
@@ -168,12 +169,12 @@ fn move_to<F: Float>(parameters: &mut [Tensor], lanes: usize, place: impl Fn(usi
 
 /// The error of every lane, where the optimizer's answer is.
 fn error_rows<F: Float>(
-    problem: &mut dyn problems::Batch,
+    problem: &mut dyn problems::TensorProblem,
     update: &Update<F>,
     parameters: &[Tensor],
 ) -> Vec<Row<F>> {
     problem.set_training(false);
-    let errors = match update.answer(parameters) {
+    let errors = match update.eval_params(parameters) {
         Some(answer) => problem.error(&answer),
         None => problem.error(parameters),
     };
@@ -189,8 +190,8 @@ fn lane_of(parameters: &[Tensor], lane: usize) -> Vec<f64> {
     parameters.iter().flat_map(|p| -> Vec<f64> { of(p) }).collect()
 }
 
-/// What the terms of the lanes' losses come to.
-fn accounts(problem: &mut dyn problems::Batch, terms: &[Term], parameters: &[Tensor]) -> Terms {
+/// The terms of the lanes' losses.
+fn accounts(problem: &mut dyn problems::TensorProblem, terms: &[Term], parameters: &[Tensor]) -> Terms {
     let numbers = |tensor: &Tensor| {
         Vec::<f64>::try_from(tensor.detach().to_kind(Kind::Double)).expect("a number for each lane")
     };
@@ -231,8 +232,8 @@ fn to_rows<F: Float>(values: &[f64]) -> Vec<Row<F>> {
 }
 
 /// What an optimizer asks of the problem during a step.
-struct Asked<'a> {
-    problem: &'a mut dyn problems::Batch,
+struct CountingOracle<'a> {
+    problem: &'a mut dyn problems::TensorProblem,
     draw: Draw,
     loss: Tensor,
     clip: Option<Clip>,
@@ -245,7 +246,7 @@ fn leaves(points: &[Tensor]) -> Vec<Tensor> {
     points.iter().map(|point| point.detach().copy().set_requires_grad(true)).collect()
 }
 
-impl Oracle for Asked<'_> {
+impl Oracle for CountingOracle<'_> {
     fn loss(&self) -> Tensor {
         self.loss.shallow_clone()
     }
@@ -330,9 +331,9 @@ impl<F: Float> Update<F> {
     }
 
     /// Where the error is measured, if not at the parameters.
-    fn answer(&self, parameters: &[Tensor]) -> Option<Vec<Tensor>> {
+    fn eval_params(&self, parameters: &[Tensor]) -> Option<Vec<Tensor>> {
         match self {
-            Self::Tensors(stepper) => stepper.answer(parameters),
+            Self::Tensors(stepper) => stepper.eval_params(parameters),
             Self::Fused(_) => None,
         }
     }

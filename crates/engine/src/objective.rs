@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use losses::{Loss, Term};
 use numeric::{Float, InBoth, LANES, Row, Rows, rows};
-use problems::{Batch, Block, Draw, Graph, Problem};
+use problems::{Draw, FusedProblem, Graph, Problem, TensorProblem};
 use tch::{Device, Kind, Tensor};
 
 /// A function of parameters that can be trained: its lanes give starts, values, gradients, terms and errors at a
@@ -18,15 +18,15 @@ pub trait Objective: Send + Sync {
     ///
     /// # Panics
     /// If a file that it is made from can't be used: which, and why.
-    fn tensors(&self, seeds: &[u64], kind: Kind) -> Box<dyn Batch>;
+    fn tensors(&self, seeds: &[u64], kind: Kind) -> Box<dyn TensorProblem>;
 
     /// Lanes in fused loops in float32, or `None` where there are none.
-    fn single(&self, _seeds: &[u64]) -> Option<Box<dyn Block<f32>>> {
+    fn single(&self, _seeds: &[u64]) -> Option<Box<dyn FusedProblem<f32>>> {
         None
     }
 
     /// The same in float64.
-    fn double(&self, _seeds: &[u64]) -> Option<Box<dyn Block<f64>>> {
+    fn double(&self, _seeds: &[u64]) -> Option<Box<dyn FusedProblem<f64>>> {
         None
     }
 
@@ -53,10 +53,10 @@ pub trait Objective: Send + Sync {
 
 impl dyn Objective + '_ {
     /// Lanes in fused loops in one float type.
-    pub fn rows<F: Float>(&self, seeds: &[u64]) -> Option<Box<dyn Block<F>>> {
+    pub fn rows<F: Float>(&self, seeds: &[u64]) -> Option<Box<dyn FusedProblem<F>>> {
         struct Blocks;
         impl InBoth for Blocks {
-            type In<F: Float> = Option<Box<dyn Block<F>>>;
+            type In<F: Float> = Option<Box<dyn FusedProblem<F>>>;
         }
         F::choose::<Blocks>(|| self.single(seeds), || self.double(seeds))
     }
@@ -72,13 +72,13 @@ pub struct Workload {
 }
 
 impl Objective for Workload {
-    fn tensors(&self, seeds: &[u64], kind: Kind) -> Box<dyn Batch> {
+    fn tensors(&self, seeds: &[u64], kind: Kind) -> Box<dyn TensorProblem> {
         self.problem.batch(seeds, self.loss.as_ref(), (kind, Device::Cpu))
     }
-    fn single(&self, seeds: &[u64]) -> Option<Box<dyn Block<f32>>> {
+    fn single(&self, seeds: &[u64]) -> Option<Box<dyn FusedProblem<f32>>> {
         self.problem.block(seeds, self.loss.as_ref())
     }
-    fn double(&self, seeds: &[u64]) -> Option<Box<dyn Block<f64>>> {
+    fn double(&self, seeds: &[u64]) -> Option<Box<dyn FusedProblem<f64>>> {
         self.problem.block(seeds, self.loss.as_ref())
     }
     fn terms(&self) -> Vec<(String, Box<dyn Objective>)> {
@@ -105,7 +105,7 @@ impl Objective for Workload {
 pub struct Fast<'a>(pub &'a dyn Objective);
 
 impl Objective for Fast<'_> {
-    fn tensors(&self, seeds: &[u64], kind: Kind) -> Box<dyn Batch> {
+    fn tensors(&self, seeds: &[u64], kind: Kind) -> Box<dyn TensorProblem> {
         let on_libtorch = self.0.tensors(seeds, kind);
         let lanes = seeds.len();
         match kind {
@@ -125,25 +125,29 @@ impl Objective for Fast<'_> {
 }
 
 struct OnRows<F: Float> {
-    block: Box<dyn Block<F>>,
+    block: Box<dyn FusedProblem<F>>,
     lanes: usize,
     parameters: Rows<F>,
     gradient: Rows<F>,
     loss: Rows<F>,
-    measure: Rows<F>,
+    raw_error: Rows<F>,
     draw: Draw,
     /// For what needs a graph.
-    on_libtorch: Box<dyn Batch>,
+    on_libtorch: Box<dyn TensorProblem>,
 }
 
 impl<F: Float> OnRows<F> {
-    fn boxed(block: Option<Box<dyn Block<F>>>, lanes: usize, on_libtorch: Box<dyn Batch>) -> Box<dyn Batch> {
+    fn boxed(
+        block: Option<Box<dyn FusedProblem<F>>>,
+        lanes: usize,
+        on_libtorch: Box<dyn TensorProblem>,
+    ) -> Box<dyn TensorProblem> {
         let Some(block) = block else { return on_libtorch };
         let (rows, chunks) = (block.elements() * rows::chunks(lanes), rows::chunks(lanes));
         let [parameters, gradient] = [(); 2].map(|()| Rows::zero(rows));
-        let [loss, measure] = [(); 2].map(|()| Rows::zero(chunks));
+        let [loss, raw_error] = [(); 2].map(|()| Rows::zero(chunks));
         let draw = Draw::Frozen;
-        Box::new(Self { block, lanes, parameters, gradient, loss, measure, draw, on_libtorch })
+        Box::new(Self { block, lanes, parameters, gradient, loss, raw_error, draw, on_libtorch })
     }
 
     fn evaluate(&mut self, draw: Draw, parameters: &[Tensor]) {
@@ -160,8 +164,8 @@ impl<F: Float> OnRows<F> {
             first += size;
         }
         self.draw = draw;
-        let Self { block, parameters, gradient, loss, measure, .. } = self;
-        block.evaluate(draw, parameters, gradient, loss, measure);
+        let Self { block, parameters, gradient, loss, raw_error, .. } = self;
+        block.evaluate(draw, parameters, gradient, loss, raw_error);
     }
 
     fn of_lanes(&self, rows: &[Row<F>]) -> Vec<F> {
@@ -169,7 +173,7 @@ impl<F: Float> OnRows<F> {
     }
 }
 
-impl<F: Float> Batch for OnRows<F> {
+impl<F: Float> TensorProblem for OnRows<F> {
     fn start(&mut self) -> Vec<Tensor> {
         self.on_libtorch.start()
     }
@@ -183,8 +187,8 @@ impl<F: Float> Batch for OnRows<F> {
     }
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
         self.evaluate(Draw::Frozen, parameters);
-        let measures = self.of_lanes(&self.measure);
-        measures.into_iter().map(|measure| self.block.error(measure).to_f64()).collect()
+        let measures = self.of_lanes(&self.raw_error);
+        measures.into_iter().map(|raw_error| self.block.error(raw_error).to_f64()).collect()
     }
     fn terms(&mut self, draw: Draw, parameters: &[Tensor]) -> Vec<Term> {
         self.on_libtorch.terms(draw, parameters)
@@ -235,13 +239,13 @@ pub enum Change {
 }
 
 impl Objective for Altered {
-    fn tensors(&self, seeds: &[u64], kind: Kind) -> Box<dyn Batch> {
+    fn tensors(&self, seeds: &[u64], kind: Kind) -> Box<dyn TensorProblem> {
         Box::new(AlteredBatch { inner: self.inner.tensors(seeds, kind), change: self.change })
     }
-    fn single(&self, seeds: &[u64]) -> Option<Box<dyn Block<f32>>> {
+    fn single(&self, seeds: &[u64]) -> Option<Box<dyn FusedProblem<f32>>> {
         self.change.block(|| self.inner.single(seeds))
     }
-    fn double(&self, seeds: &[u64]) -> Option<Box<dyn Block<f64>>> {
+    fn double(&self, seeds: &[u64]) -> Option<Box<dyn FusedProblem<f64>>> {
         self.change.block(|| self.inner.double(seeds))
     }
     fn solutions(&self, seed: u64) -> Vec<Vec<f64>> {
@@ -256,9 +260,12 @@ impl Objective for Altered {
 }
 
 impl Change {
-    fn block<F: Float>(self, inner: impl FnOnce() -> Option<Box<dyn Block<F>>>) -> Option<Box<dyn Block<F>>> {
+    fn block<F: Float>(
+        self,
+        inner: impl FnOnce() -> Option<Box<dyn FusedProblem<F>>>,
+    ) -> Option<Box<dyn FusedProblem<F>>> {
         let Self::MeanOfDraws(draws) = self else { return None };
-        inner().map(|inner| Box::new(MeanOfDraws { inner, draws }) as Box<dyn Block<F>>)
+        inner().map(|inner| Box::new(MeanOfDraws { inner, draws }) as Box<dyn FusedProblem<F>>)
     }
 
     /// Seeds libtorch's generator; nobody else may draw until the guard is dropped.
@@ -280,11 +287,11 @@ fn draws_of(draw: Draw, count: u64) -> Vec<Draw> {
 }
 
 struct MeanOfDraws<F> {
-    inner: Box<dyn Block<F>>,
+    inner: Box<dyn FusedProblem<F>>,
     draws: u64,
 }
 
-impl<F: Float> Block<F> for MeanOfDraws<F> {
+impl<F: Float> FusedProblem<F> for MeanOfDraws<F> {
     fn elements(&self) -> usize {
         self.inner.elements()
     }
@@ -297,7 +304,7 @@ impl<F: Float> Block<F> for MeanOfDraws<F> {
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],
-        measure: &mut [Row<F>],
+        raw_error: &mut [Row<F>],
     ) {
         let draws = draws_of(draw, self.draws);
         let share = F::from_f64(1.0 / draws.len() as f64);
@@ -305,27 +312,27 @@ impl<F: Float> Block<F> for MeanOfDraws<F> {
         gradient.fill(rows::zero());
         loss.fill(rows::zero());
         for draw in draws {
-            self.inner.evaluate(draw, parameters, &mut one_gradient, &mut one_loss, measure);
+            self.inner.evaluate(draw, parameters, &mut one_gradient, &mut one_loss, raw_error);
             let both = gradient.iter_mut().zip(&*one_gradient).chain(loss.iter_mut().zip(&*one_loss));
             for (sum, one) in both {
                 sum.iter_mut().zip(one).for_each(|(sum, one)| *sum += *one * share);
             }
         }
     }
-    fn error(&self, measure: F) -> F {
-        self.inner.error(measure)
+    fn error(&self, raw_error: F) -> F {
+        self.inner.error(raw_error)
     }
-    fn measure(&self, error: F) -> F {
-        self.inner.measure(error)
+    fn raw_error(&self, error: F) -> F {
+        self.inner.raw_error(error)
     }
 }
 
 struct AlteredBatch {
-    inner: Box<dyn Batch>,
+    inner: Box<dyn TensorProblem>,
     change: Change,
 }
 
-impl Batch for AlteredBatch {
+impl TensorProblem for AlteredBatch {
     fn start(&mut self) -> Vec<Tensor> {
         self.inner.start()
     }

@@ -3,7 +3,7 @@
 use records::parts::{Counts, Part, Timing};
 use records::{self, Cell, Hit, Outcome, Point, Targets, Term};
 
-use super::LaneResult;
+use super::{Ends, LaneResult};
 use config::plan::Batch;
 
 /// The results of a batch as the rows of its part.
@@ -44,8 +44,10 @@ pub fn part(batch: &Batch, results: &[LaneResult], targets: &Targets, timing: Ti
         cell.key = labels.key(lane);
         (cell.lr, cell.seed, cell.role) = (lane.lr, lane.seed, lane.role);
         (cell.outcome, cell.steps, cell.evaluations) = (result.outcome, result.steps, result.evaluations);
-        [cell.start_loss, cell.final_loss, cell.best_loss] = result.loss;
-        [cell.start_error, cell.final_error, cell.best_error] = result.error;
+        let Ends { start, end, best } = result.loss;
+        (cell.start_loss, cell.final_loss, cell.best_loss) = (start, end, best);
+        let Ends { start, end, best } = result.error;
+        (cell.start_error, cell.final_error, cell.best_error) = (start, end, best);
         let counts_to = result.hits.iter().zip(&result.hit_evaluations);
         cell.hits.clear();
         cell.hits.extend(batch.settings.targets.iter().zip(counts_to).map(
@@ -57,10 +59,10 @@ pub fn part(batch: &Batch, results: &[LaneResult], targets: &Targets, timing: Ti
             let point = Point {
                 key: cell.key,
                 step: moment.step,
-                loss: moment.loss,
+                loss_value: moment.loss,
                 error: moment.error,
                 gradient_norm: moment.gradient_norm,
-                lr: moment.lr,
+                step_lr: moment.lr,
             };
             records::write_point(&mut curves, &point, dtype);
         }
@@ -68,10 +70,10 @@ pub fn part(batch: &Batch, results: &[LaneResult], targets: &Targets, timing: Ti
             let term = Term {
                 key: cell.key,
                 step: share.step,
-                name: &share.term,
-                value: share.value,
-                gradient_norm: share.gradient_norm,
-                cosine: share.cosine,
+                term: &share.term,
+                term_value: share.value,
+                term_gradient_norm: share.gradient_norm,
+                term_cosine: share.cosine,
             };
             records::write_term(&mut terms, &term, dtype);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 /// What a term of a lane's loss came to at a recorded step.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Share {
+pub struct TermPoint {
     /// The step.
     pub step: u64,
     /// The term.
@@ -38,14 +38,14 @@ impl Terms {
     }
 
     /// The terms of a lane.
-    pub fn of_lane(&self, step: u64, lane: usize) -> impl Iterator<Item = Share> {
+    pub fn of_lane(&self, step: u64, lane: usize) -> impl Iterator<Item = TermPoint> {
         (0..self.names.len()).map(move |k| {
             let others = || (0..self.names.len()).filter(move |other| *other != k);
             let product = |i: usize, j: usize| self.products[i][j][lane];
             let with_rest: f64 = others().map(|i| product(k, i)).sum();
             let rest: f64 = others().map(|i| others().map(|j| product(i, j)).sum::<f64>()).sum();
             let gradient_norm = product(k, k).sqrt();
-            Share {
+            TermPoint {
                 step,
                 term: self.names[k].clone(),
                 value: self.values[k][lane],
@@ -67,7 +67,7 @@ mod tests {
         let product =
             |i: usize, j: usize| vec![gradients[i][0] * gradients[j][0] + gradients[i][1] * gradients[j][1]];
         let terms = Terms::new(names, vec![vec![1.0], vec![2.0], vec![3.0]], product);
-        let shares: Vec<Share> = terms.of_lane(7, 0).collect();
+        let shares: Vec<TermPoint> = terms.of_lane(7, 0).collect();
         assert_eq!(shares.iter().map(|share| share.gradient_norm).collect::<Vec<_>>(), [5.0, 5.0, 10.0]);
         // (3, 4)·(−4, −7) = −40 over 5·√65
         assert!((shares[0].cosine - -40.0 / (5.0 * 65_f64.sqrt())).abs() < 1e-15);

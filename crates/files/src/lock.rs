@@ -69,7 +69,7 @@ impl Lock {
     /// Does something if no other program is at work in the folder, and keeps others waiting meanwhile.
     ///
     /// # Errors
-    /// If the lock can't be taken back afterwards.
+    /// If the lock can't be taken back afterward.
     pub fn alone<T>(&self, act: impl FnOnce() -> T) -> io::Result<Option<T>> {
         let Some(file) = &self.file else { return Ok(None) };
         let done = file.try_lock().is_ok().then(act);

@@ -40,7 +40,11 @@ pub(crate) fn parse(text: &str, constants: &BTreeMap<String, f64>) -> Result<Par
     let prediction = parser.graph.prediction();
     if !parser.graph.used(&[root])[prediction.index()] {
         let what = "a formula that doesn't depend on `prediction` begins";
-        return Err(Mistake::new(whole.at, what, "nothing could be learnt from it; use `prediction` or `d`"));
+        return Err(Mistake::new(
+            whole.at,
+            what,
+            "nothing could be learned from it; use `prediction` or `d`",
+        ));
     }
     Ok(Parsed { graph: parser.graph, root })
 }

@@ -12,7 +12,7 @@ use crate::loops::{BLOCK, choose, ready, run};
 /// Rows of a tile. The tiles of a short formula stay in the first-level cache.
 pub(crate) const TILE: usize = 32;
 
-/// What a formula comes to.
+/// The result of a formula.
 #[derive(Clone, Copy, Debug)]
 enum Results {
     /// Value and slope.

@@ -8,7 +8,7 @@ use zip::result::ZipError;
 /// An archive that is at most so large unpacked is taken, whatever its own size.
 const ALWAYS: u64 = 1 << 30;
 /// And a larger one if it is packed no more than this: PyTorch and `numpy.savez` don't pack at all, compressed numbers
-/// come to a tenth at best, and a thousandth is what only an archive of nothing reaches.
+/// reach a tenth at best, and a thousandth is what only an archive of nothing reaches.
 const PACKED: u64 = 100;
 
 /// Opens a zip archive, unless unpacking it would take absurdly much memory.

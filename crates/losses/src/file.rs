@@ -139,6 +139,17 @@ impl Files {
         Self { folder: folder.to_owned(), ..Self::default() }
     }
 
+    /// The files that were read: names as the config writes them, and the SHA-256 of each, sorted.
+    #[must_use]
+    pub fn digests(&self) -> Vec<(String, String)> {
+        let digest = |(name, read): (&String, &Result<Arc<Read>, String>)| {
+            Some((name.clone(), read.as_ref().ok()?.digest.clone()))
+        };
+        let mut digests: Vec<_> = self.read.iter().filter_map(digest).collect();
+        digests.sort();
+        digests
+    }
+
     fn read(&mut self, name: &str) -> Result<Arc<Read>, String> {
         if let Some(known) = self.read.get(name) {
             return known.clone();

@@ -82,7 +82,7 @@ fn mean<F: Float, L: Elementwise>(
             for lane in 0..LANES {
                 let loss = loss.value(Dual::variable(p[lane]), Dual::fixed(t[lane]));
                 sum[lane] += loss.value;
-                s[lane] = loss.slope * scale;
+                s[lane] = loss.derivative * scale;
             }
             *slope = s;
         }

@@ -2,15 +2,15 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::{Files, Loss, Replicas, Targets};
+use crate::{Files, Loss, Replicas, TargetKind};
 
 /// A loss on libtorch for a batch of lanes, with whatever parameters it has of its own.
 ///
 /// `prediction` is `[lanes, n, …]`, each lane laid out as PyTorch would have it: one value an element, or
 /// `[n, classes]` logits. `target` is `[lanes, n, …]` or, where all lanes share it, `[1, n, …]`; for
-/// [`Targets::Classes`] the indices `[lanes, n]` or `[1, n]`.
-pub trait Lanes {
-    /// The losses `[lanes, …]`: one or more values a lane, whose mean is what the lane minimises.
+/// [`TargetKind::Classes`] the indices `[lanes, n]` or `[1, n]`.
+pub trait BatchedLoss {
+    /// The losses `[lanes, …]`: one or more values a lane, whose mean is what the lane minimizes.
     ///
     /// # Panics
     /// If the loss can't be computed; the message says why and what to do.
@@ -53,12 +53,12 @@ pub fn mean_of_lanes(values: &Tensor) -> Tensor {
 /// A loss without state.
 struct Stateless(Loss);
 
-impl Lanes for Stateless {
+impl BatchedLoss for Stateless {
     fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
         match self.0.targets() {
-            Targets::Values => self.0.tensor(prediction, target),
+            TargetKind::Values => self.0.tensor(prediction, target),
             // PyTorch has classes in the second dimension, and lanes are one more batch dimension.
-            Targets::Classes => self.0.tensor(&prediction.transpose(1, -1), target),
+            TargetKind::Classes => self.0.tensor(&prediction.transpose(1, -1), target),
         }
     }
 }
@@ -68,8 +68,8 @@ impl Loss {
     ///
     /// # Errors
     /// If a file that it is made from can't be used: which, why, and what to do.
-    pub fn lanes(&self, lanes: usize, options: (Kind, Device)) -> Result<Box<dyn Lanes>, String> {
-        if let Some(made) = self.with_state(lanes, options) {
+    pub fn lanes(&self, lanes: usize, options: (Kind, Device)) -> Result<Box<dyn BatchedLoss>, String> {
+        if let Some(made) = self.instantiate(lanes, options) {
             return made;
         }
         // It is loaded already, if a config names it; if code does, its formulas are compiled here.

@@ -12,7 +12,7 @@ use crate::script::Script;
 /// all lanes where it has no parameters and no state that a call may change.
 ///
 /// What a module does in a call reaches nobody else: where its code may change the tensors that it is given, or libtorch's
-/// grad mode, it is given copies, and the mode is afterwards what it was before.
+/// grad mode, it is given copies, and the mode is afterward what it was before.
 #[derive(Debug)]
 pub struct Replicas {
     name: String,

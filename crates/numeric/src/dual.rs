@@ -5,39 +5,39 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use crate::real::softplus;
 use crate::{Float, Real};
 
-/// A value and its slope with respect to one variable (forward-mode differentiation).
+/// A value and its derivative with respect to one variable (forward-mode differentiation).
 ///
 /// ```
 /// use numeric::{Dual, Real};
 /// let x = Dual::variable(3.0_f64);
 /// let y = x.square() * 2.0 + 1.0;
-/// assert_eq!((y.value, y.slope), (19.0, 12.0));
+/// assert_eq!((y.value, y.derivative), (19.0, 12.0));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dual<F> {
     /// f(x)
     pub value: F,
     /// f'(x)
-    pub slope: F,
+    pub derivative: F,
 }
 
 impl<F: Float> Dual<F> {
-    /// The variable to differentiate by: slope 1.
+    /// The variable to differentiate by: derivative 1.
     #[inline(always)]
     pub fn variable(value: F) -> Self {
-        Self { value, slope: F::from_f64(1.0) }
+        Self { value, derivative: F::from_f64(1.0) }
     }
 
-    /// A number that does not depend on the variable: slope 0.
+    /// A number that does not depend on the variable: derivative 0.
     #[inline(always)]
     pub fn fixed(value: F) -> Self {
-        Self { value, slope: F::default() }
+        Self { value, derivative: F::default() }
     }
 
     /// Chain rule: f(self), where f' at this value is `derivative`.
     #[inline(always)]
     fn chain(self, value: F, derivative: F) -> Self {
-        Self { value, slope: self.slope * derivative }
+        Self { value, derivative: self.derivative * derivative }
     }
 }
 
@@ -45,21 +45,24 @@ impl<F: Float> Add for Dual<F> {
     type Output = Self;
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        Self { value: self.value + other.value, slope: self.slope + other.slope }
+        Self { value: self.value + other.value, derivative: self.derivative + other.derivative }
     }
 }
 impl<F: Float> Sub for Dual<F> {
     type Output = Self;
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        Self { value: self.value - other.value, slope: self.slope - other.slope }
+        Self { value: self.value - other.value, derivative: self.derivative - other.derivative }
     }
 }
 impl<F: Float> Mul for Dual<F> {
     type Output = Self;
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        Self { value: self.value * other.value, slope: self.slope * other.value + self.value * other.slope }
+        Self {
+            value: self.value * other.value,
+            derivative: self.derivative * other.value + self.value * other.derivative,
+        }
     }
 }
 impl<F: Float> Div for Dual<F> {
@@ -67,28 +70,28 @@ impl<F: Float> Div for Dual<F> {
     #[inline(always)]
     fn div(self, other: Self) -> Self {
         let value = self.value / other.value;
-        Self { value, slope: (self.slope - value * other.slope) / other.value }
+        Self { value, derivative: (self.derivative - value * other.derivative) / other.value }
     }
 }
 impl<F: Float> Neg for Dual<F> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Self { value: -self.value, slope: -self.slope }
+        Self { value: -self.value, derivative: -self.derivative }
     }
 }
 impl<F: Float> Add<f64> for Dual<F> {
     type Output = Self;
     #[inline(always)]
     fn add(self, constant: f64) -> Self {
-        Self { value: self.value + F::from_f64(constant), slope: self.slope }
+        Self { value: self.value + F::from_f64(constant), derivative: self.derivative }
     }
 }
 impl<F: Float> Sub<f64> for Dual<F> {
     type Output = Self;
     #[inline(always)]
     fn sub(self, constant: f64) -> Self {
-        Self { value: self.value - F::from_f64(constant), slope: self.slope }
+        Self { value: self.value - F::from_f64(constant), derivative: self.derivative }
     }
 }
 impl<F: Float> Mul<f64> for Dual<F> {
@@ -96,7 +99,7 @@ impl<F: Float> Mul<f64> for Dual<F> {
     #[inline(always)]
     fn mul(self, constant: f64) -> Self {
         let constant = F::from_f64(constant);
-        Self { value: self.value * constant, slope: self.slope * constant }
+        Self { value: self.value * constant, derivative: self.derivative * constant }
     }
 }
 impl<F: Float> Div<f64> for Dual<F> {
@@ -104,7 +107,7 @@ impl<F: Float> Div<f64> for Dual<F> {
     #[inline(always)]
     fn div(self, constant: f64) -> Self {
         let constant = F::from_f64(constant);
-        Self { value: self.value / constant, slope: self.slope / constant }
+        Self { value: self.value / constant, derivative: self.derivative / constant }
     }
 }
 
@@ -121,10 +124,10 @@ impl<F: Float> Real for Dual<F> {
     }
     #[inline(always)]
     fn select(mask: &bool, yes: Self, no: Self) -> Self {
-        // Field by field, so that it compiles to blends and the loop around it vectorises.
+        // Field by field, so that it compiles to blends and the loop around it vectorizes.
         Self {
             value: if *mask { yes.value } else { no.value },
-            slope: if *mask { yes.slope } else { no.slope },
+            derivative: if *mask { yes.derivative } else { no.derivative },
         }
     }
     #[inline(always)]
@@ -134,8 +137,8 @@ impl<F: Float> Real for Dual<F> {
     #[inline(always)]
     fn abs(self) -> Self {
         let (zero, x) = (F::default(), self.value);
-        let slope = if x > zero { self.slope } else { -self.slope };
-        Self { value: x.abs(), slope: if x == zero { zero } else { slope } }
+        let derivative = if x > zero { self.derivative } else { -self.derivative };
+        Self { value: x.abs(), derivative: if x == zero { zero } else { derivative } }
     }
     #[inline(always)]
     fn pow(self, exponent: f64) -> Self {
@@ -145,7 +148,7 @@ impl<F: Float> Real for Dual<F> {
     #[inline(always)]
     fn sqrt(self) -> Self {
         let root = self.value.sqrt();
-        Self { value: root, slope: self.slope / (root + root) }
+        Self { value: root, derivative: self.derivative / (root + root) }
     }
     #[inline(always)]
     fn exp(self) -> Self {
@@ -159,11 +162,11 @@ impl<F: Float> Real for Dual<F> {
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        Self { value: self.value.ln(), slope: self.slope / self.value }
+        Self { value: self.value.ln(), derivative: self.derivative / self.value }
     }
     #[inline(always)]
     fn ln_1p(self) -> Self {
-        Self { value: self.value.ln_1p(), slope: self.slope / (self.value + F::from_f64(1.0)) }
+        Self { value: self.value.ln_1p(), derivative: self.derivative / (self.value + F::from_f64(1.0)) }
     }
     #[inline(always)]
     fn sin(self) -> Self {
@@ -198,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn slopes_match_central_differences(x in -4.0..4.0_f64) {
+        fn derivatives_match_central_differences(x in -4.0..4.0_f64) {
             prop_assume!(x.abs() > 1e-3);
             let functions: [(&str, Function); 14] = [
                 ("abs", Dual::abs),
@@ -217,7 +220,7 @@ mod tests {
                 ("maximum", |x| x.maximum(-x * 2.0)),
             ];
             for (name, f) in functions {
-                let (exact, estimate) = (f(Dual::variable(x)).slope, difference(f, x));
+                let (exact, estimate) = (f(Dual::variable(x)).derivative, difference(f, x));
                 let scale = exact.abs().max(1.0);
                 prop_assert!((exact - estimate).abs() < 1e-6 * scale, "{name}'({x}): {exact} against {estimate}");
             }
@@ -226,8 +229,8 @@ mod tests {
 
     #[test]
     fn kinks_follow_pytorch() {
-        assert_eq!(Dual::variable(0.0_f32).abs().slope, 0.0);
-        assert_eq!(Dual::variable(-0.0_f32).abs().slope, 0.0);
-        assert_eq!(Dual::variable(0.0_f64).softplus().slope, 0.5);
+        assert_eq!(Dual::variable(0.0_f32).abs().derivative, 0.0);
+        assert_eq!(Dual::variable(-0.0_f32).abs().derivative, 0.0);
+        assert_eq!(Dual::variable(0.0_f64).softplus().derivative, 0.5);
     }
 }

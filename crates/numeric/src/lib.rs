@@ -2,7 +2,7 @@
 //!
 //! A loss or an elementwise update rule is one generic function over [`Real`]. The same line of code
 //! then runs as a fused CPU loop over [`Plain`] or [`Dual`] floats, and on libtorch with autograd
-//! over [`Traced`] tensors.
+//! over [`AutogradTensor`] tensors.
 //!
 //! ```
 //! use numeric::{Dual, Plain, Real};
@@ -12,7 +12,7 @@
 //!     R::select(&d.clone().abs().at_most(1.0), quadratic, d.abs() - 0.5)
 //! }
 //! assert_eq!(huber(Plain(3.0_f32)).0, 2.5);
-//! assert_eq!(huber(Dual::variable(-3.0_f64)).slope, -1.0);
+//! assert_eq!(huber(Dual::variable(-3.0_f64)).derivative, -1.0);
 //! ```
 
 mod dual;
@@ -32,5 +32,5 @@ pub use real::{Plain, Real};
 pub use rows::{LANES, Row};
 pub use slices::Rows;
 pub use stream::Stream;
-pub use traced::Traced;
+pub use traced::AutogradTensor;
 pub use vectorize::vectorize;

@@ -50,7 +50,7 @@ impl Stream {
     /// If `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
         assert!(n > 0, "there is no number below 0");
-        // Draws above the largest multiple of n would favour small remainders.
+        // Draws above the largest multiple of n would favor small remainders.
         let limit = u64::MAX - u64::MAX % n;
         loop {
             let draw = self.0.next_u64();

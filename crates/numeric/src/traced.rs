@@ -11,9 +11,9 @@ use crate::Real;
 /// Shapes broadcast as in PyTorch. Errors of libtorch (shapes that don't fit, memory) panic; the
 /// engines turn the panic into the outcome *failed*.
 #[derive(Debug)]
-pub struct Traced(pub Tensor);
+pub struct AutogradTensor(pub Tensor);
 
-impl Clone for Traced {
+impl Clone for AutogradTensor {
     fn clone(&self) -> Self {
         Self(self.0.shallow_clone())
     }
@@ -21,13 +21,13 @@ impl Clone for Traced {
 
 macro_rules! operators {
     ($($operator:ident $method:ident $with_tensor:ident $with_scalar:ident),*) => {$(
-        impl $operator for Traced {
+        impl $operator for AutogradTensor {
             type Output = Self;
             fn $method(self, other: Self) -> Self {
                 Self(self.0.$with_tensor(&other.0))
             }
         }
-        impl $operator<f64> for Traced {
+        impl $operator<f64> for AutogradTensor {
             type Output = Self;
             fn $method(self, constant: f64) -> Self {
                 Self(self.0.$with_scalar(constant))
@@ -37,14 +37,14 @@ macro_rules! operators {
 }
 operators!(Add add g_add g_add_scalar, Sub sub g_sub g_sub_scalar, Mul mul g_mul g_mul_scalar, Div div g_div g_div_scalar);
 
-impl Neg for Traced {
+impl Neg for AutogradTensor {
     type Output = Self;
     fn neg(self) -> Self {
         Self(self.0.neg())
     }
 }
 
-impl Real for Traced {
+impl Real for AutogradTensor {
     type Mask = Tensor;
 
     fn below(&self, bound: f64) -> Tensor {
@@ -92,7 +92,7 @@ impl Real for Traced {
     }
 }
 
-impl Traced {
+impl AutogradTensor {
     fn kind(&self) -> Kind {
         self.0.kind()
     }
@@ -104,17 +104,22 @@ mod tests {
     use crate::Dual;
 
     /// Value and slope by autograd.
-    fn traced(f: impl Fn(Traced) -> Traced, x: f64) -> (f64, f64) {
+    fn traced(f: impl Fn(AutogradTensor) -> AutogradTensor, x: f64) -> (f64, f64) {
         let leaf = Tensor::from_slice(&[x]).set_requires_grad(true);
-        let value = f(Traced(leaf.shallow_clone())).0;
+        let value = f(AutogradTensor(leaf.shallow_clone())).0;
         value.sum(Kind::Double).backward();
         (value.double_value(&[0]), leaf.grad().double_value(&[0]))
     }
 
-    fn agree(name: &str, x: f64, dual: fn(Dual<f64>) -> Dual<f64>, tensor: fn(Traced) -> Traced) {
+    fn agree(
+        name: &str,
+        x: f64,
+        dual: fn(Dual<f64>) -> Dual<f64>,
+        tensor: fn(AutogradTensor) -> AutogradTensor,
+    ) {
         let exact = dual(Dual::variable(x));
         let (value, slope) = traced(tensor, x);
-        for (ours, theirs) in [(exact.value, value), (exact.slope, slope)] {
+        for (ours, theirs) in [(exact.value, value), (exact.derivative, slope)] {
             let near =
                 (ours - theirs).abs() <= 1e-12 * theirs.abs().max(1.0) || ours.is_nan() && theirs.is_nan();
             assert!(near, "{name}({x}): dual {ours}, libtorch {theirs}");
@@ -156,7 +161,7 @@ mod tests {
 
     #[test]
     fn constants_keep_the_dtype() {
-        let x = Traced(Tensor::from_slice(&[1.0_f32]));
+        let x = AutogradTensor(Tensor::from_slice(&[1.0_f32]));
         assert_eq!((x.clone() * 0.1 + 0.2).kind(), Kind::Float);
         assert_eq!(Real::select(&x.below(0.0), x.clone(), x.constant(0.1)).kind(), Kind::Float);
     }

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 /// A number a lane, `[lanes]`, with as many dimensions as `like`, so that the two can be multiplied.
-pub(crate) fn spread(lane: &Tensor, like: &Tensor) -> Tensor {
+pub(crate) fn broadcast_lanes(lane: &Tensor, like: &Tensor) -> Tensor {
     let mut shape = vec![1; like.dim()];
     shape[0] = lane.size()[0];
     lane.reshape(shape)
@@ -31,13 +31,13 @@ pub(crate) fn dot(a: &[Tensor], b: &[Tensor]) -> Tensor {
 }
 
 /// All the parameters of each lane in one row, `[lanes, n]`.
-pub(crate) fn joined(tensors: &[Tensor]) -> Tensor {
+pub(crate) fn flatten(tensors: &[Tensor]) -> Tensor {
     let rows: Vec<Tensor> = tensors.iter().map(|t| t.reshape([t.size()[0], -1])).collect();
     Tensor::cat(&rows, 1)
 }
 
-/// The rows of [`joined`] in the shapes of `like` again.
-pub(crate) fn parted(rows: &Tensor, like: &[Tensor]) -> Vec<Tensor> {
+/// The rows of [`flatten`] in the shapes of `like` again.
+pub(crate) fn unflatten(rows: &Tensor, like: &[Tensor]) -> Vec<Tensor> {
     let sizes: Vec<i64> = like.iter().map(|t| t.numel() as i64 / t.size()[0]).collect();
     rows.split_with_sizes(&sizes, 1).iter().zip(like).map(|(part, t)| part.reshape(t.size())).collect()
 }

@@ -6,11 +6,11 @@
 //! tensors ([`TensorStepper`]).
 //!
 //! ```
-//! use optimizers::{Entry, Fuse, Optimizer};
+//! use optimizers::{OptimizerSpec, Fusible, Optimizer};
 //!
 //! let adam = Optimizer::named("adam").unwrap();
 //! assert_eq!(adam.label(), "adam");
-//! let mut stepper = <dyn Entry as Fuse<f32>>::stepper(&*adam, 1).unwrap();
+//! let mut stepper = <dyn OptimizerSpec as Fusible<f32>>::stepper(&*adam, 1).unwrap();
 //! let mut p = [1.0_f32, 2.0];
 //! stepper.step_slice(0.5, &mut p, &[3.0, -3.0]);
 //! assert_eq!(p, [0.5, 2.5]);
@@ -21,100 +21,32 @@
 //!
 //! The others are [`TensorStepper`]s alone. What they need besides the gradient (the loss, gradients at
 //! other points, products with the Hessian) they ask of an [`Oracle`], which counts it; where the error
-//! is to be measured elsewhere than the gradient, [`TensorStepper::answer`] says so.
+//! is to be measured elsewhere than the gradient, [`TensorStepper::eval_params`] says so.
 
 mod algorithms;
-mod along;
-mod averaged;
 mod clip;
-mod each;
-mod hutchinson;
 mod lanes;
-mod libtorch;
-mod moments;
+mod nan_safe;
 mod rule;
 pub mod schedules;
-mod signs;
+mod shared;
 mod stepper;
 mod tensor;
-mod wolfe;
 
 pub use algorithms::*;
 use std::marker::PhantomData;
 
 pub use clip::Clip;
-pub use libtorch::{Libtorch, Twin};
-pub use moments::Corrections;
 use numeric::{Float, InBoth};
-use registry::{Described, registry};
+use registry::Described;
 pub use rule::{Elementwise, Rule, Visitor};
 pub use schedules::Schedule;
+pub use shared::moments::Corrections;
 pub use stepper::{Fused, Stepper};
 pub use tensor::{Oracle, TensorStepper};
 
-registry! {
-    /// An optimizer and its options.
-    pub enum Optimizer: "optimizer", dyn Entry {
-        "sgd" => Sgd(Sgd),
-        "heavy_ball" => HeavyBall(HeavyBall),
-        "nesterov" => Nesterov(Nesterov),
-        "adagrad" => Adagrad(Adagrad),
-        "rmsprop" => RmsProp(RmsProp),
-        "adam" => Adam(Adam),
-        "amsgrad" => Amsgrad(Amsgrad),
-        "adamw" => AdamW(AdamW),
-        "adadelta" => Adadelta(Adadelta),
-        "rprop" => Rprop(Rprop),
-        "adamax" => Adamax(Adamax),
-        "nadam" => NAdam(NAdam),
-        "radam" => RAdam(RAdam),
-        "adabelief" => AdaBelief(AdaBelief),
-        "yogi" => Yogi(Yogi),
-        "laprop" => LaProp(LaProp),
-        "adan" => Adan(Adan),
-        "ademamix" => AdEMAMix(AdEMAMix),
-        "adopt" => Adopt(Adopt),
-        "lion" => Lion(Lion),
-        "signsgd" => SignSgd(SignSgd),
-        "signum" => Signum(Signum),
-        "asgd" => Asgd(Asgd),
-        "novograd" => NovoGrad(NovoGrad),
-        "mars" => Mars(Mars),
-        "lars" => Lars(Lars),
-        "lamb" => Lamb(Lamb),
-        "adafactor" => Adafactor(Adafactor),
-        "muon" => Muon(Muon),
-        "shampoo" => Shampoo(Shampoo),
-        "soap" => Soap(Soap),
-        "psgd_kron" => PsgdKron(PsgdKron),
-        "schedule_free_sgd" => ScheduleFreeSgd(ScheduleFreeSgd),
-        "schedule_free_adamw" => ScheduleFreeAdamW(ScheduleFreeAdamW),
-        "prodigy" => Prodigy(Prodigy),
-        "d_adaptation" => DAdaptation(DAdaptation),
-        "dog" => Dog(Dog),
-        "dowg" => Dowg(Dowg),
-        "cocob" => Cocob(Cocob),
-        "polyak" => Polyak(Polyak),
-        "momo" => Momo(Momo),
-        "adahessian" => AdaHessian(AdaHessian),
-        "sophia" => Sophia(Sophia),
-        "gradient_descent" => GradientDescent(GradientDescent),
-        "lbfgs" => Lbfgs(Lbfgs),
-        "nonlinear_cg" => NonlinearCg(NonlinearCg),
-        "clipped" => Clipped(Clipped),
-        "sam" => Sam(Sam),
-        "lookahead" => Lookahead(Lookahead),
-        "cautious" => Cautious(Cautious),
-        "mechanic" => Mechanic(Mechanic),
-        "libtorch_sgd" => LibtorchSgd(Libtorch<Sgd>),
-        "libtorch_rmsprop" => LibtorchRmsProp(Libtorch<RmsProp>),
-        "libtorch_adam" => LibtorchAdam(Libtorch<Adam>),
-        "libtorch_adamw" => LibtorchAdamW(Libtorch<AdamW>),
-    }
-}
-
 /// What every optimizer can do.
-pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
+pub trait OptimizerSpec: Described + Fusible<f32> + Fusible<f64> + Send + Sync {
     /// The optimizer on libtorch tensors, for parameters `[lanes, …]`.
     fn tensor(&self) -> Box<dyn TensorStepper>;
 
@@ -136,7 +68,7 @@ fn numbers(shape: &[u64]) -> u64 {
     shape.iter().fold(1, |product, size| product.saturating_mul(*size))
 }
 
-/// As [`Entry::memory`], of an optimizer that keeps square matrices for the rows and the columns, where those aren't
+/// As [`OptimizerSpec::memory`], of an optimizer that keeps square matrices for the rows and the columns, where those aren't
 /// more than `max_dim`; columns are all dimensions after the first.
 fn matrices(shape: &[u64], max_dim: u64) -> u64 {
     let rows = shape.first().copied().unwrap_or(1);
@@ -148,20 +80,20 @@ fn matrices(shape: &[u64], max_dim: u64) -> u64 {
 }
 
 /// The fused form in one float type.
-pub trait Fuse<F: Float> {
+pub trait Fusible<F: Float> {
     /// A stepper for `rows` rows of parameters, or `None` where the rule is not elementwise.
     fn stepper(&self, _rows: usize) -> Option<Box<dyn Stepper<F>>> {
         None
     }
 }
 
-impl<E: Elementwise> Entry for E {
+impl<E: Elementwise> OptimizerSpec for E {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         self.rule(tensor::Build)
     }
 }
 
-impl<E: Elementwise, F: Float> Fuse<F> for E {
+impl<E: Elementwise, F: Float> Fusible<F> for E {
     fn stepper(&self, rows: usize) -> Option<Box<dyn Stepper<F>>> {
         Some(self.rule(stepper::Build { rows, float: PhantomData }))
     }
@@ -175,6 +107,9 @@ impl Optimizer {
         impl InBoth for Steppers {
             type In<F: Float> = Option<Box<dyn Stepper<F>>>;
         }
-        F::choose::<Steppers>(|| Fuse::<f32>::stepper(&**self, rows), || Fuse::<f64>::stepper(&**self, rows))
+        F::choose::<Steppers>(
+            || Fusible::<f32>::stepper(&**self, rows),
+            || Fusible::<f64>::stepper(&**self, rows),
+        )
     }
 }

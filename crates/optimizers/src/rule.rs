@@ -9,11 +9,11 @@ use registry::Described;
 /// alone (bias corrections) are computed once a step, in `f64`, as PyTorch does.
 pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
     /// What depends on the step alone.
-    type At: Copy + Default + Send;
+    type StepConstants: Copy + Default + Send;
 
     /// That, for step `step`, counted from 1, given the one before (the default at step 1): powers of
     /// decay rates grow by one multiplication a step.
-    fn at(&self, step: u64, previous: Self::At) -> Self::At;
+    fn step_constants(&self, step: u64, previous: Self::StepConstants) -> Self::StepConstants;
 
     /// The state before the first step.
     fn start(&self) -> [f64; N] {
@@ -24,7 +24,14 @@ pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
     ///
     /// Mark it `#[inline(always)]`, and leave branches on options to [`Elementwise::rule`]: straight-line
     /// code becomes vector code, whatever the compiler makes of the rest.
-    fn update<R: Real>(&self, at: Self::At, lr: R, parameter: R, gradient: R, state: &mut [R; N]) -> R;
+    fn update<R: Real>(
+        &self,
+        at: Self::StepConstants,
+        lr: R,
+        parameter: R,
+        gradient: R,
+        state: &mut [R; N],
+    ) -> R;
 }
 
 /// An optimizer with an elementwise rule: all that a new one has to say about itself.
@@ -59,9 +66,9 @@ pub(crate) fn with_l2<V: Visitor, U: Rule<N>, const N: usize>(l2: f64, rule: U, 
 }
 
 impl<U: Rule<N>, const N: usize> Rule<N> for L2<U> {
-    type At = U::At;
-    fn at(&self, step: u64, previous: U::At) -> U::At {
-        self.rule.at(step, previous)
+    type StepConstants = U::StepConstants;
+    fn step_constants(&self, step: u64, previous: U::StepConstants) -> U::StepConstants {
+        self.rule.step_constants(step, previous)
     }
 
     fn start(&self) -> [f64; N] {
@@ -69,7 +76,7 @@ impl<U: Rule<N>, const N: usize> Rule<N> for L2<U> {
     }
 
     #[inline(always)]
-    fn update<R: Real>(&self, at: U::At, lr: R, p: R, g: R, state: &mut [R; N]) -> R {
+    fn update<R: Real>(&self, at: U::StepConstants, lr: R, p: R, g: R, state: &mut [R; N]) -> R {
         let g = g + p.clone() * self.l2;
         self.rule.update(at, lr, p, g, state)
     }
@@ -92,9 +99,9 @@ pub(crate) fn with_weight_decay<V: Visitor, U: Rule<N>, const N: usize>(
 }
 
 impl<U: Rule<N>, const N: usize> Rule<N> for Decoupled<U> {
-    type At = U::At;
-    fn at(&self, step: u64, previous: U::At) -> U::At {
-        self.rule.at(step, previous)
+    type StepConstants = U::StepConstants;
+    fn step_constants(&self, step: u64, previous: U::StepConstants) -> U::StepConstants {
+        self.rule.step_constants(step, previous)
     }
 
     fn start(&self) -> [f64; N] {
@@ -102,7 +109,7 @@ impl<U: Rule<N>, const N: usize> Rule<N> for Decoupled<U> {
     }
 
     #[inline(always)]
-    fn update<R: Real>(&self, at: U::At, lr: R, p: R, g: R, state: &mut [R; N]) -> R {
+    fn update<R: Real>(&self, at: U::StepConstants, lr: R, p: R, g: R, state: &mut [R; N]) -> R {
         // Not p·(1 − lr·weight_decay): in single precision the bracket would lose most of the decay.
         let p = p.clone() - lr.clone() * self.weight_decay * p;
         self.rule.update(at, lr, p, g, state)

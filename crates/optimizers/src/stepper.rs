@@ -33,7 +33,7 @@ pub trait Stepper<F: Float>: Send {
 pub struct Fused<F, U: Rule<N>, const N: usize> {
     rule: U,
     step: u64,
-    at: U::At,
+    at: U::StepConstants,
     state: Vec<State<F, N>>,
 }
 
@@ -47,13 +47,13 @@ impl<F: Float, U: Rule<N>, const N: usize> Fused<F, U, N> {
     #[must_use]
     pub fn new(rule: U, rows: usize) -> Self {
         let start = rule.start().map(|value| rows::splat(F::from_f64(value)));
-        Self { rule, step: 0, at: U::At::default(), state: memory::filled(State(start), rows) }
+        Self { rule, step: 0, at: U::StepConstants::default(), state: memory::filled(State(start), rows) }
     }
 
     /// Goes on to the next step.
-    fn advance(&mut self) -> U::At {
+    fn advance(&mut self) -> U::StepConstants {
         self.step += 1;
-        self.at = self.rule.at(self.step, self.at);
+        self.at = self.rule.step_constants(self.step, self.at);
         self.at
     }
 }
@@ -138,7 +138,7 @@ pub(crate) fn row_by_row() {
 #[inline(always)]
 fn update_rows<F: Float, U: Rule<N>, const N: usize>(
     rule: &U,
-    at: U::At,
+    at: U::StepConstants,
     lr: &Row<F>,
     parameters: &mut [Row<F>],
     gradient: &[Row<F>],

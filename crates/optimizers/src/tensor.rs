@@ -2,10 +2,10 @@
 
 use std::array;
 
-use numeric::Traced;
+use numeric::AutogradTensor;
 use tch::Tensor;
 
-use crate::lanes::spread;
+use crate::lanes::broadcast_lanes;
 use crate::{Rule, Visitor};
 
 /// An optimizer with its state, for parameters that are tensors `[lanes, …]`.
@@ -37,7 +37,7 @@ pub trait TensorStepper {
 
     /// Where the error is to be measured, if that isn't where the gradient is taken: at an average of
     /// the parameters, say.
-    fn answer(&self, _parameters: &[Tensor]) -> Option<Vec<Tensor>> {
+    fn eval_params(&self, _parameters: &[Tensor]) -> Option<Vec<Tensor>> {
         None
     }
 }
@@ -77,17 +77,17 @@ impl Oracle for Silent {
 struct OnTensors<U: Rule<N>, const N: usize> {
     rule: U,
     step: u64,
-    at: U::At,
-    state: Vec<[Traced; N]>,
+    at: U::StepConstants,
+    state: Vec<[AutogradTensor; N]>,
 }
 
-/// Makes the stepper on tensors of a rule: what [`crate::Entry::tensor`] returns.
+/// Makes the stepper on tensors of a rule: what [`crate::OptimizerSpec::tensor`] returns.
 pub(crate) struct Build;
 
 impl Visitor for Build {
     type Output = Box<dyn TensorStepper>;
     fn visit<U: Rule<N>, const N: usize>(self, rule: U) -> Self::Output {
-        Box::new(OnTensors { rule, step: 0, at: U::At::default(), state: Vec::new() })
+        Box::new(OnTensors { rule, step: 0, at: U::StepConstants::default(), state: Vec::new() })
     }
 }
 
@@ -102,14 +102,18 @@ impl<U: Rule<N>, const N: usize> TensorStepper for OnTensors<U, N> {
         let _guard = tch::no_grad_guard();
         if self.state.is_empty() {
             let start = self.rule.start();
-            self.state =
-                parameters.iter().map(|p| array::from_fn(|n| Traced(p.full_like(start[n])))).collect();
+            self.state = parameters
+                .iter()
+                .map(|p| array::from_fn(|n| AutogradTensor(p.full_like(start[n]))))
+                .collect();
         }
         self.step += 1;
-        self.at = self.rule.at(self.step, self.at);
+        self.at = self.rule.step_constants(self.step, self.at);
         for ((parameter, gradient), state) in parameters.iter_mut().zip(gradients).zip(&mut self.state) {
-            let (lr, gradient) = (Traced(spread(lr, parameter)), Traced(gradient.shallow_clone()));
-            let next = self.rule.update(self.at, lr, Traced(parameter.shallow_clone()), gradient, state);
+            let (lr, gradient) =
+                (AutogradTensor(broadcast_lanes(lr, parameter)), AutogradTensor(gradient.shallow_clone()));
+            let next =
+                self.rule.update(self.at, lr, AutogradTensor(parameter.shallow_clone()), gradient, state);
             parameter.copy_(&next.0);
         }
     }

@@ -5,7 +5,7 @@
 //! cargo run -p problems --example pitch -- '"mse"' '{"spectral": {"log_weight": 0}}' > pitch.csv
 //! ```
 //! For each loss (in JSON, as results write it) and each pitch, over 40 sounds: the mean loss; the median size of the
-//! slope, per semitone, as a share of the largest median; and the share of sounds whose slope points towards the
+//! slope, per semitone, as a share of the largest median; and the share of sounds whose slope points toward the
 //! true pitch. The same in a table of ranges goes to standard error.
 
 use losses::Loss;
@@ -19,7 +19,7 @@ struct Row {
     off: f64,
     loss: f64,
     slope: f64,
-    towards: f64,
+    toward: f64,
 }
 
 /// Distances from the true pitch, in semitones.
@@ -42,14 +42,14 @@ fn scan(loss: &Loss) -> Vec<Row> {
         let numbers = |tensor: tch::Tensor| Vec::<f64>::try_from(tensor.detach().flatten(0, -1)).unwrap();
         let slopes = numbers(start[0].grad());
         let sides = numbers((&start[0] - &truth[0]).sign());
-        let towards = slopes.iter().zip(&sides).filter(|(slope, side)| *slope * *side > 0.0).count();
+        let toward = slopes.iter().zip(&sides).filter(|(slope, side)| *slope * *side > 0.0).count();
         let mut sizes: Vec<f64> = slopes.iter().map(|slope| slope.abs()).collect();
         sizes.sort_by(f64::total_cmp);
         Row {
             off: detune,
             loss: numbers(values).iter().sum::<f64>() / SOUNDS as f64,
             slope: sizes[sizes.len() / 2],
-            towards: towards as f64 / SOUNDS as f64,
+            toward: toward as f64 / SOUNDS as f64,
         }
     };
     let mut rows: Vec<Row> = distances().into_iter().map(at).collect();
@@ -74,24 +74,24 @@ fn main() {
         format!(r#"{{"composite": {{{terms}, "combine": "product"}}}}"#),
         r#"{"transformed": {"loss": "spectral", "by": "tanh"}}"#.to_owned(),
     ];
-    println!("loss,semitones,mean_loss,slope_share,towards_share");
+    println!("loss,semitones,mean_loss,slope_share,toward_share");
     eprintln!(
-        "share of sounds whose slope points towards the true pitch (median slope, as a share of the largest)\n"
+        "share of sounds whose slope points toward the true pitch (median slope, as a share of the largest)\n"
     );
     eprintln!("  semitones off   0–0.1        0.1–0.3      0.3–1        1–3          3–12.5");
     for text in if given.is_empty() { &usual[..] } else { &given[..] } {
         let loss: Loss = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         loss.check().unwrap_or_else(|message| panic!("{text}: {message}"));
         let rows = scan(&loss);
-        for Row { off, loss: value, slope, towards } in &rows {
-            println!("\"{}\",{off},{value:.6},{slope:.6},{towards}", loss.label());
+        for Row { off, loss: value, slope, toward } in &rows {
+            println!("\"{}\",{off},{value:.6},{slope:.6},{toward}", loss.label());
         }
         let summary = [0.0, 0.1, 0.3, 1.0, 3.0, 12.5].windows(2).map(|range| {
             let within: Vec<&Row> =
                 rows.iter().filter(|row| row.off > range[0] + 1e-9 && row.off <= range[1] + 1e-9).collect();
             let mean =
                 |of: fn(&Row) -> f64| within.iter().map(|row| of(row)).sum::<f64>() / within.len() as f64;
-            format!("{:3.0} % ({:4.2})", 100.0 * mean(|row| row.towards), mean(|row| row.slope))
+            format!("{:3.0} % ({:4.2})", 100.0 * mean(|row| row.toward), mean(|row| row.slope))
         });
         eprintln!("  {}\n                  {}", loss.label(), summary.collect::<Vec<_>>().join("  "));
     }

@@ -2,66 +2,56 @@
 //! know them by.
 //!
 //! Every problem defines an *error* that doesn't depend on the loss: 0 at the true solution, so that
-//! runs with different losses can be compared. A problem comes in two forms, [`Block`] for fused
-//! loops where it is small enough, and [`Batch`] on libtorch, and both start every lane from the same
+//! runs with different losses can be compared. A problem comes in two forms, [`FusedProblem`] for fused
+//! loops where it is small enough, and [`TensorProblem`] on libtorch, and both start every lane from the same
 //! numbers, drawn from the seed.
 
 mod data;
-mod dataset;
-mod digits;
 mod fits;
-mod landscape;
 mod landscapes;
 mod linear;
-mod minibatches;
 mod models;
-mod module;
 mod noisy;
 mod supervised;
-mod values;
 
-pub use dataset::{Names, read_tensors};
-pub use digits::Activation;
-pub use fits::*;
-pub use landscapes::*;
-pub use models::*;
 use std::borrow::Borrow;
 
+pub use data::dataset::{Names, read_tensors};
+pub use data::values::{Array, Classes, Constant, Draws, FromFile, MOST_NUMBERS, Normal, Uniform, Values};
 use losses::{File, Files, Loss, Term};
-pub use noisy::Noisy;
+pub use models::digits::Activation;
 use numeric::{Float, InBoth, Row, Rows};
 use registry::{Described, registry};
 use tch::{Device, Kind, Tensor};
-pub use values::{Array, Classes, Constant, Draws, FromFile, MOST_NUMBERS, Normal, Uniform, Values};
 
 registry! {
     /// A problem and its options.
-    pub enum Problem: "problem", dyn Entry {
-        "direct_fit" => DirectFit(DirectFit),
-        "free_fit" => FreeFit(FreeFit),
-        "line_fit" => LineFit(LineFit),
-        "quadratic" => Quadratic(Quadratic),
-        "rosenbrock" => Rosenbrock(Rosenbrock),
-        "beale" => Beale(Beale),
-        "himmelblau" => Himmelblau(Himmelblau),
-        "styblinski_tang" => StyblinskiTang(StyblinskiTang),
-        "rastrigin" => Rastrigin(Rastrigin),
-        "ackley" => Ackley(Ackley),
-        "levy" => Levy(Levy),
-        "saddle" => Saddle(Saddle),
-        "monkey_saddle" => MonkeySaddle(MonkeySaddle),
-        "moat" => Moat(Moat),
-        "abs_power" => AbsPower(AbsPower),
-        "diabetes_linear" => DiabetesLinear(DiabetesLinear),
-        "breast_cancer_logistic" => BreastCancerLogistic(BreastCancerLogistic),
-        "softmax_regression" => SoftmaxRegression(SoftmaxRegression),
-        "chain" => Chain(Chain),
-        "matrix_factorisation" => MatrixFactorisation(MatrixFactorisation),
-        "digits_mlp" => DigitsMlp(DigitsMlp),
-        "digits_autoencoder" => DigitsAutoencoder(DigitsAutoencoder),
-        "audio" => Audio(Audio),
-        "noisy" => Noisy(Noisy),
-        "torchscript" => TorchScript(TorchScript),
+    pub enum Problem: "problem", dyn ProblemSpec {
+        "direct_fit" => direct_fit::DirectFit in fits,
+        "free_fit" => free_fit::FreeFit in fits with Exported, LossInput, Readout,
+        "line_fit" => line_fit::LineFit in fits,
+        "quadratic" => quadratic::Quadratic in landscapes,
+        "rosenbrock" => rosenbrock::Rosenbrock in landscapes,
+        "beale" => beale::Beale in landscapes,
+        "himmelblau" => himmelblau::Himmelblau in landscapes,
+        "styblinski_tang" => styblinski_tang::StyblinskiTang in landscapes,
+        "rastrigin" => rastrigin::Rastrigin in landscapes,
+        "ackley" => ackley::Ackley in landscapes,
+        "levy" => levy::Levy in landscapes,
+        "saddle" => saddle::Saddle in landscapes,
+        "monkey_saddle" => monkey_saddle::MonkeySaddle in landscapes,
+        "moat" => moat::Moat in landscapes,
+        "abs_power" => abs_power::AbsPower in landscapes,
+        "diabetes_linear" => diabetes_linear::DiabetesLinear in models,
+        "breast_cancer_logistic" => breast_cancer_logistic::BreastCancerLogistic in models,
+        "softmax_regression" => softmax_regression::SoftmaxRegression in models with ThreeClasses,
+        "deep_linear_chain" => deep_linear_chain::DeepLinearChain in models,
+        "matrix_factorization" => matrix_factorization::MatrixFactorization in models,
+        "digits_mlp" => digits_mlp::DigitsMlp in models,
+        "digits_autoencoder" => digits_autoencoder::DigitsAutoencoder in models,
+        "audio" => audio::Audio in models,
+        "noisy" => noisy::Noisy,
+        "torchscript" => torchscript::TorchScript in models,
     }
 }
 
@@ -77,7 +67,7 @@ pub enum Losses {
 }
 
 /// What every problem can do.
-pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
+pub trait ProblemSpec: Described + Fusible<f32> + Fusible<f64> + Send + Sync {
     /// Reads the files that it names and the data in them, so that nothing does later. The reader of a config calls it,
     /// once for each entry; one that is loaded stays as it is.
     ///
@@ -104,13 +94,13 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     }
 
     /// Where a landscape is least; none for what isn't a landscape.
-    fn minimisers(&self) -> Vec<Vec<f64>> {
+    fn minimizers(&self) -> Vec<Vec<f64>> {
         Vec::new()
     }
 
     /// The parameters of a seed at which the error is 0, as far as they are known: one point or several.
     fn solutions(&self, _seed: u64) -> Vec<Vec<f64>> {
-        self.minimisers()
+        self.minimizers()
     }
 
     /// How many lanes run side by side on libtorch, and whether they must share a seed (so that one
@@ -145,7 +135,7 @@ pub trait Entry: Described + Fuse<f32> + Fuse<f64> + Send + Sync {
     ///
     /// # Panics
     /// If a file that the problem or the loss is made from can't be used: which, and why.
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch>;
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem>;
 }
 
 /// Which of the random draws of a problem is meant: the minibatch, the noise, and the random numbers of modules.
@@ -169,16 +159,16 @@ pub struct Batching {
 }
 
 /// The fused form in one float type.
-pub trait Fuse<F: Float> {
+pub trait Fusible<F: Float> {
     /// A block with a lane for each seed (the last chunk filled up with the last seed), or `None`
     /// where the problem or the loss can't be fused.
-    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+    fn block(&self, _seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn FusedProblem<F>>> {
         None
     }
 }
 
 /// Lanes of a problem as fused loops. See [`numeric::rows`] for how lanes lie in memory.
-pub trait Block<F: Float>: Send {
+pub trait FusedProblem<F: Float>: Send {
     /// The parameters of a lane.
     fn elements(&self) -> usize;
 
@@ -193,19 +183,19 @@ pub trait Block<F: Float>: Send {
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],
-        measure: &mut [Row<F>],
+        raw_error: &mut [Row<F>],
     );
 
     /// The error that a measure stands for: a non-decreasing function, such as the square root that
     /// the loops leave out.
-    fn error(&self, measure: F) -> F;
+    fn error(&self, raw_error: F) -> F;
 
     /// The measure of an error: the inverse, up to rounding.
-    fn measure(&self, error: F) -> F;
+    fn raw_error(&self, error: F) -> F;
 }
 
 /// Lanes of a problem on libtorch.
-pub trait Batch {
+pub trait TensorProblem {
     /// Where the lanes start: tensors `[lanes, …]`. They are what is trained, in place.
     fn start(&mut self) -> Vec<Tensor>;
 
@@ -273,7 +263,7 @@ impl Problem {
     /// The shapes of a lane's parameters, of a lane that is made to see them.
     ///
     /// # Panics
-    /// As [`Entry::batch`].
+    /// As [`ProblemSpec::batch`].
     #[must_use]
     pub fn shapes(&self) -> Vec<Vec<u64>> {
         let loss = Loss::named("mse").filter(|_| self.losses() != Losses::Own);
@@ -284,14 +274,14 @@ impl Problem {
     /// A block with a lane for each seed in one float type, or `None` where the problem or the loss
     /// can't be fused.
     #[must_use]
-    pub fn block<F: Float>(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+    pub fn block<F: Float>(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn FusedProblem<F>>> {
         struct Blocks;
         impl InBoth for Blocks {
-            type In<F: Float> = Option<Box<dyn Block<F>>>;
+            type In<F: Float> = Option<Box<dyn FusedProblem<F>>>;
         }
         F::choose::<Blocks>(
-            || Fuse::<f32>::block(&**self, seeds, loss),
-            || Fuse::<f64>::block(&**self, seeds, loss),
+            || Fusible::<f32>::block(&**self, seeds, loss),
+            || Fusible::<f64>::block(&**self, seeds, loss),
         )
     }
 }

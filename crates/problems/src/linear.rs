@@ -8,7 +8,7 @@ use numeric::{Float, LANES, Row, Rows, Stream, rows, vectorize};
 use tch::{Kind, Tensor};
 
 use crate::supervised::Model;
-use crate::{Block, Draw};
+use crate::{Draw, FusedProblem};
 
 /// Rows for `lanes` lanes of `elements` values each; the last chunk is filled up with the last lane.
 pub(crate) fn lane_rows<F: Float>(
@@ -29,6 +29,12 @@ pub(crate) fn lane_rows<F: Float>(
 pub(crate) fn as_nn_linear(stream: &mut Stream, fan_in: usize, count: usize) -> Vec<f64> {
     let bound = 1.0 / (fan_in as f64).sqrt();
     (0..count).map(|_| bound * (2.0 * stream.uniform() - 1.0)).collect()
+}
+
+/// A point drawn around `center`.
+pub(crate) fn around(center: &[f64], spread: f64, purpose: &str, seed: u64) -> Vec<f64> {
+    let mut stream = Stream::new(purpose, &[seed]);
+    center.iter().map(|x| x + spread * stream.normal()).collect()
 }
 
 /// What is drawn for each lane; lanes of one seed share one draw.
@@ -81,7 +87,7 @@ impl<F: Float> Linear<F> {
     }
 }
 
-impl<F: Float> Block<F> for Linear<F> {
+impl<F: Float> FusedProblem<F> for Linear<F> {
     fn elements(&self) -> usize {
         self.features + 1
     }
@@ -96,7 +102,7 @@ impl<F: Float> Block<F> for Linear<F> {
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],
-        measure: &mut [Row<F>],
+        raw_error: &mut [Row<F>],
     ) {
         let (elements, points) = (self.elements(), self.prediction.len());
         for (chunk, p) in parameters.chunks_exact(elements).enumerate() {
@@ -112,7 +118,7 @@ impl<F: Float> Block<F> for Linear<F> {
                 #[inline(always)]
                 || {
                     pull_back(&self.x, &self.slope, g);
-                    measure[chunk] = match &self.truth {
+                    raw_error[chunk] = match &self.truth {
                         Truth::Parameters(truth) => largest_deviation(p, truth),
                         Truth::Predictions(truth) => squared_deviation(&self.prediction, truth),
                     };
@@ -121,14 +127,14 @@ impl<F: Float> Block<F> for Linear<F> {
         }
     }
 
-    fn error(&self, measure: F) -> F {
+    fn error(&self, raw_error: F) -> F {
         match &self.truth {
-            Truth::Parameters(_) => measure,
-            Truth::Predictions(truth) => (measure / F::from_f64(truth.len() as f64)).sqrt(),
+            Truth::Parameters(_) => raw_error,
+            Truth::Predictions(truth) => (raw_error / F::from_f64(truth.len() as f64)).sqrt(),
         }
     }
 
-    fn measure(&self, error: F) -> F {
+    fn raw_error(&self, error: F) -> F {
         match &self.truth {
             Truth::Parameters(_) => error,
             Truth::Predictions(truth) => error * error * F::from_f64(truth.len() as f64),

@@ -3,10 +3,12 @@ use numeric::{Float, LANES, Row, Rows, Stream};
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Graph, Losses, Problem, Rosenbrock};
+use crate::{
+    Batching, Draw, FusedProblem, Fusible, Graph, Losses, Problem, ProblemSpec, Rosenbrock, TensorProblem,
+};
 
 options! {
-    /// Any problem, with noise in its gradient.
+    /// Any problem, with normal, heavy-tailed or sparse noise in its gradient.
     ///
     /// ```text
     /// what the optimizer sees at step k: ∇loss(p) + ξ,  ξ drawn anew for each step, and for each element of p
@@ -36,10 +38,6 @@ options! {
         /// The standard deviation of noise that is mostly 0 and rarely large.
         pub sparse: f64 = 0.0 => 0.0..,
     }
-    summary: "any problem, with normal, heavy-tailed or sparse noise in its gradient",
-    formula: "∇loss + gaussian·N(0, 1) + heavy_tailed·t₂ + sparse·(10·N(0, 1) one time in 100)\n\
-              { noisy = { problem = \"rosenbrock\", gaussian = 1.0 } }",
-    source: "Robbins & Monro 1951, A Stochastic Approximation Method; Zhang et al. 2020, Why Are Adaptive Methods Good for Attention Models?",
     check: |noisy| match &*noisy.problem {
         Problem::Noisy(_) => Err("`problem` is noisy itself: give all noise in one place".into()),
         // Its graph ends in the module's own parameters.
@@ -82,15 +80,15 @@ impl Noisy {
     }
 }
 
-impl Entry for Noisy {
+impl ProblemSpec for Noisy {
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
         self.problem.load(files)
     }
     fn losses(&self) -> Losses {
         self.problem.losses()
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
-        self.problem.minimisers()
+    fn minimizers(&self) -> Vec<Vec<f64>> {
+        self.problem.minimizers()
     }
     fn solutions(&self, seed: u64) -> Vec<Vec<f64>> {
         self.problem.solutions(seed)
@@ -115,14 +113,14 @@ impl Entry for Noisy {
         self.problem.memory()
     }
 
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
         let inner = self.problem.batch(seeds, loss, options);
         Box::new(OnTensors { noise: self.clone(), seeds: seeds.to_vec(), inner, current: None })
     }
 }
 
-impl<F: Float> Fuse<F> for Noisy {
-    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+impl<F: Float> Fusible<F> for Noisy {
+    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn FusedProblem<F>>> {
         let inner = self.problem.block(seeds, loss)?;
         Some(Box::new(Fused { noise: self.clone(), seeds: seeds.to_vec(), inner }))
     }
@@ -131,10 +129,10 @@ impl<F: Float> Fuse<F> for Noisy {
 struct Fused<F> {
     noise: Noisy,
     seeds: Vec<u64>,
-    inner: Box<dyn Block<F>>,
+    inner: Box<dyn FusedProblem<F>>,
 }
 
-impl<F: Float> Block<F> for Fused<F> {
+impl<F: Float> FusedProblem<F> for Fused<F> {
     fn elements(&self) -> usize {
         self.inner.elements()
     }
@@ -147,9 +145,9 @@ impl<F: Float> Block<F> for Fused<F> {
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],
-        measure: &mut [Row<F>],
+        raw_error: &mut [Row<F>],
     ) {
-        self.inner.evaluate(draw, parameters, gradient, loss, measure);
+        self.inner.evaluate(draw, parameters, gradient, loss, raw_error);
         let Draw::Step(step) = draw else { return };
         let elements = self.inner.elements();
         for (lane, noise) in self.noise.draws(&self.seeds, step, elements).iter().enumerate() {
@@ -159,18 +157,18 @@ impl<F: Float> Block<F> for Fused<F> {
             }
         }
     }
-    fn error(&self, measure: F) -> F {
-        self.inner.error(measure)
+    fn error(&self, raw_error: F) -> F {
+        self.inner.error(raw_error)
     }
-    fn measure(&self, error: F) -> F {
-        self.inner.measure(error)
+    fn raw_error(&self, error: F) -> F {
+        self.inner.raw_error(error)
     }
 }
 
 struct OnTensors {
     noise: Noisy,
     seeds: Vec<u64>,
-    inner: Box<dyn Batch>,
+    inner: Box<dyn TensorProblem>,
     /// The step that was asked for last, and the noise of every parameter.
     current: Option<(u64, Vec<Tensor>)>,
 }
@@ -192,7 +190,7 @@ impl OnTensors {
     }
 }
 
-impl Batch for OnTensors {
+impl TensorProblem for OnTensors {
     fn start(&mut self) -> Vec<Tensor> {
         self.inner.start()
     }

@@ -1,27 +1,27 @@
 //! Models under a loss on libtorch: what all of them have in common.
 
-use losses::{Lanes, Loss, Replicas, Term, mean_of_lanes};
+use losses::{BatchedLoss, Loss, Replicas, Term, mean_of_lanes};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Batch, Draw, Graph, autograd};
+use crate::{Draw, Graph, TensorProblem, autograd};
 
 /// What turns parameters into predictions, for lanes side by side.
 pub(crate) trait Model {
     /// Where the lanes start: tensors `[lanes, …]`.
     fn start(&self) -> Vec<Tensor>;
 
-    /// See [`Batch::names`].
+    /// See [`TensorProblem::names`].
     fn names(&self) -> Vec<String> {
         (1..=self.start().len()).map(|number| format!("parameter{number}")).collect()
     }
 
-    /// See [`Batch::has`].
+    /// See [`TensorProblem::has`].
     fn has(&self, draw: Draw) -> bool {
         draw != Draw::Validation
     }
 
     /// The predictions `[lanes, n, …]` of a draw (which picks the examples) and the targets, as
-    /// [`Lanes`] takes them.
+    /// [`BatchedLoss`] takes them.
     fn forward(&mut self, draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor);
 
     /// The error of every lane, without a graph.
@@ -41,7 +41,7 @@ pub(crate) trait Model {
 /// A model, and the loss with the parameters that it may have of its own: those come after the model's.
 pub(crate) struct Supervised<M> {
     model: M,
-    loss: Box<dyn Lanes>,
+    loss: Box<dyn BatchedLoss>,
 }
 
 impl<M: Model + 'static> Supervised<M> {
@@ -54,7 +54,7 @@ impl<M: Model + 'static> Supervised<M> {
         loss: Option<&Loss>,
         lanes: usize,
         options: (Kind, Device),
-    ) -> Box<dyn Batch> {
+    ) -> Box<dyn TensorProblem> {
         let loss = loss.expect("a model has a loss").lanes(lanes, options);
         Box::new(Self { model, loss: loss.unwrap_or_else(|message| panic!("{message}")) })
     }
@@ -78,7 +78,7 @@ impl<M: Model + 'static> Supervised<M> {
     }
 }
 
-impl<M: Model + 'static> Batch for Supervised<M> {
+impl<M: Model + 'static> TensorProblem for Supervised<M> {
     fn start(&mut self) -> Vec<Tensor> {
         let of_losses = self.loss.modules().into_iter().flat_map(|modules| modules.start());
         self.model.start().into_iter().chain(of_losses).collect()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::Key;
+use super::{Key, OLDEST, SCHEMA};
 
 /// Why a result file can't be read. Lines count from 1, and the header is line 1.
 #[derive(Debug, Error)]
@@ -50,18 +50,44 @@ pub enum RecordError {
         /// The file.
         path: PathBuf,
     },
-    /// A column is missing, renamed, added or out of order.
-    #[error("{path}:1: column {column} should be `{expected}`, and it is {}", found.as_ref().map_or_else(
-        || "missing".to_owned(), |found| format!("`{found}`")))]
-    Header {
+    /// Results of a version that this one doesn't read.
+    #[error("{path} is of schema {schema}, and this version reads {OLDEST} to {SCHEMA}: {}", if *schema < OLDEST {
+        "run its config again"
+    } else {
+        "read it with the version of optbench that wrote it, or a later one"
+    })]
+    Schema {
+        /// The manifest.
+        path: PathBuf,
+        /// What it says.
+        schema: u32,
+    },
+    /// Columns are missing, or have another name.
+    #[error("{path}:1: {} of {file} of schemas {OLDEST} to {SCHEMA} {} missing: run its config again", named(columns),
+        if columns.len() > 1 { "are" } else { "is" })]
+    Missing {
         /// The file.
         path: PathBuf,
-        /// Which column, from 1.
-        column: usize,
-        /// The name it should have.
-        expected: String,
-        /// The name it has, if it is there.
-        found: Option<String>,
+        /// What it should be: `cells.csv` and so on.
+        file: &'static str,
+        /// Their names.
+        columns: Vec<String>,
+    },
+    /// A column is there twice.
+    #[error("{path}:1: the column `{column}` is there twice")]
+    Repeated {
+        /// The file.
+        path: PathBuf,
+        /// Its name.
+        column: String,
+    },
+    /// The column of a target isn't called as that of any target is.
+    #[error("{path}:1: the column `{column}` should end with a target, such as `steps_to_0.01`")]
+    Target {
+        /// The file.
+        path: PathBuf,
+        /// Its name.
+        column: String,
     },
     /// A row has too few or too many columns.
     #[error("{path}:{line}: the row has {found} columns where the header has {expected}")]
@@ -103,6 +129,15 @@ pub enum RecordError {
         /// What stands there.
         value: String,
         /// What should stand there.
-        expected: &'static str,
+        expected: String,
     },
+}
+
+fn named(columns: &[String]) -> String {
+    let names: Vec<String> = columns.iter().map(|column| format!("`{column}`")).collect();
+    let (last, others) = names.split_last().expect("something is missing");
+    match others {
+        [] => format!("the column {last}"),
+        others => format!("the columns {} and {last}", others.join(", ")),
+    }
 }

@@ -3,22 +3,25 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use documented::DocumentedFields;
 use files::Folder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Cells, Points, RecordError};
+use super::rows::Rows;
+use super::write::{CELLS_FILE, CURVES_FILE};
+use super::{Cells, OLDEST, Points, RecordError, SCHEMA};
 
 /// What `manifest.json` says: enough to know what the results are of, and nothing of where they ran. What an older one
 /// lacks is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, DocumentedFields)]
 #[serde(default)]
 pub struct Manifest {
-    /// The form of the result files.
+    /// The version of the form of the result files.
     pub schema: u32,
     /// The file of the config, relative to the results folder.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,9 +30,10 @@ pub struct Manifest {
     pub name: String,
     /// The program's version.
     pub version: String,
-    /// The fingerprint of its sources.
+    /// The fingerprint of the sources that first gave these results: a later build that gives the same leaves the file as
+    /// it is.
     pub build: String,
-    /// The version of libtorch, where it was used.
+    /// The version of libtorch, where it was used; else `null`.
     pub libtorch: Option<String>,
     /// What ran it.
     pub engines: Vec<String>,
@@ -41,23 +45,24 @@ pub struct Manifest {
     pub failed: u64,
     /// The result files: name and SHA-256.
     pub files: Vec<(String, String)>,
-    /// The files that the config names, as it names them, and their SHA-256.
+    /// The files that the config names, as it names them, and their SHA-256; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<(String, String)>,
-    /// The problems and losses that may draw random numbers inside a module, so that their runs don't repeat.
+    /// The problems and losses that may draw random numbers inside a module, so that their runs don't repeat; absent where
+    /// there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub random: Vec<String>,
     /// What the runs of each workload ran under.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Conditions>,
-    /// The config.
+    /// The text of the config.
     pub config: String,
 }
 
 /// What makes the runs of some workloads comparable with others, wherever they run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, DocumentedFields)]
 pub struct Conditions {
-    /// Budget, targets and more, by name.
+    /// Budget, targets, `hold`, `divergence` and type, by name.
     pub facts: BTreeMap<String, Value>,
     /// The labels of problem and loss of each workload.
     pub workloads: Vec<[String; 2]>,
@@ -82,14 +87,27 @@ impl Manifest {
         }
     }
 
-    /// Reads the bytes of one; `path` is named in errors.
+    /// Reads the bytes of one; `path` is named in errors. Labels of schema 3 are read as what they are today.
     ///
     /// # Errors
-    /// If they are no manifest of a grid.
+    /// If they are no manifest of a grid, or of a schema that isn't read.
     pub fn parse(json: &[u8], path: impl Into<PathBuf>) -> Result<Self, RecordError> {
         let problem = |error: serde_json::Error| error.to_string();
-        let wrong = |problem| RecordError::Manifest { path: path.into(), problem };
-        serde_json::from_slice(json).map_err(problem).map_err(wrong)
+        let path = path.into();
+        let mut manifest: Self = match serde_json::from_slice(json).map_err(problem) {
+            Ok(manifest) => manifest,
+            Err(problem) => return Err(RecordError::Manifest { path, problem }),
+        };
+        if !(OLDEST..=SCHEMA).contains(&manifest.schema) {
+            return Err(RecordError::Schema { path, schema: manifest.schema });
+        }
+        if manifest.schema < SCHEMA {
+            let workloads = manifest.conditions.iter_mut().flat_map(|conditions| &mut conditions.workloads);
+            for label in workloads.flatten().chain(&mut manifest.random) {
+                *label = registry::renamed(label).into_owned();
+            }
+        }
+        Ok(manifest)
     }
 
     /// The SHA-256 of a result file.
@@ -97,6 +115,100 @@ impl Manifest {
     pub fn digest(&self, name: &str) -> Option<&str> {
         self.files.iter().find(|(own, _)| own == name).map(|(_, digest)| digest.as_str())
     }
+}
+
+/// The `manifest.json` of a map.
+#[derive(Clone, Debug, Serialize, DocumentedFields)]
+pub struct MapManifest {
+    /// The map's name.
+    pub name: String,
+    /// The file of the config, relative to the results folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The program's version.
+    pub version: String,
+    /// The fingerprint of the sources that first gave this map: a later build that gives the same leaves the file as it is.
+    pub build: String,
+    /// How many runs there are: one a pixel.
+    pub runs: u64,
+    /// Those that reached the target.
+    pub reached: u64,
+    /// Those that spent their budget.
+    pub budget: u64,
+    /// Those that diverged.
+    pub diverged: u64,
+    /// What varies along the axes.
+    pub axes: MapAxes,
+    /// The files with numbers: name and SHA-256.
+    pub files: Vec<(String, String)>,
+    /// The files that the config names, as it names them, and their SHA-256; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<(String, String)>,
+    /// The text of the config.
+    pub config: String,
+}
+
+/// The axes of a map.
+#[derive(Clone, Debug, Serialize, DocumentedFields)]
+pub struct MapAxes {
+    /// Along a row of pixels: the second index of an array in a `.npy` file.
+    pub x: MapAxis,
+    /// Along a column of pixels, from the bottom: the first index.
+    pub y: MapAxis,
+}
+
+/// An axis of a map.
+#[derive(Clone, Debug, Serialize, DocumentedFields)]
+pub struct MapAxis {
+    /// What varies, as the config names it, such as `lr` or `optimizer.momentum`; its column in `map.csv`.
+    pub vary: String,
+    /// The value of each pixel.
+    pub values: Vec<f64>,
+}
+
+/// The `manifest.json` of a diagnosis.
+#[derive(Clone, Debug, Serialize, DocumentedFields)]
+pub struct DiagnosisManifest {
+    /// The diagnosis's name.
+    pub name: String,
+    /// The file of the config, relative to the results folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The program's version.
+    pub version: String,
+    /// The fingerprint of the sources that first gave this answer: a later build that gives the same leaves the file as it
+    /// is.
+    pub build: String,
+    /// The files that the config names, as it names them, and their SHA-256; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<(String, String)>,
+    /// The text of the config.
+    pub config: String,
+}
+
+/// Writes the manifest of a grid, a map or a diagnosis into its folder; not if that which is there says the same but for
+/// `build`: the results are the same, and so is the file then.
+///
+/// # Errors
+/// If it can't be written.
+///
+/// # Panics
+/// Never: a manifest is plain data.
+pub fn save_manifest(folder: &Folder, manifest: &impl Serialize) -> io::Result<()> {
+    let but_build = |mut manifest: Value| {
+        manifest.as_object_mut().and_then(|fields| fields.remove("build"));
+        manifest
+    };
+    let before = folder.read(Manifest::FILE, files::TEXT).ok();
+    let before = before.and_then(|json| serde_json::from_slice::<Value>(&json).ok());
+    let now = serde_json::to_value(manifest).expect("a manifest is plain data");
+    if before.map(but_build) == Some(but_build(now)) {
+        return Ok(());
+    }
+    folder.write(Manifest::FILE, |file| {
+        serde_json::to_writer_pretty(&mut *file, manifest)?;
+        file.write_all(b"\n")
+    })
 }
 
 /// Passes bytes on, and knows the SHA-256 of those so far.
@@ -148,9 +260,13 @@ pub struct Results {
 
 impl Results {
     /// Cells of all runs.
-    pub const CELLS: &str = "cells.csv";
+    pub const CELLS: &str = CELLS_FILE;
     /// Points of their curves.
-    pub const CURVES: &str = "curves.csv";
+    pub const CURVES: &str = CURVES_FILE;
+    /// Terms of their losses.
+    pub const TERMS: &str = "terms.csv";
+    /// Where and how long they ran.
+    pub const TIMINGS: &str = "timings.csv";
 
     /// Looks into a folder.
     ///
@@ -190,6 +306,24 @@ impl Results {
     pub fn damaged(&self) -> Vec<String> {
         let names = self.manifest.iter().flat_map(|manifest| &manifest.files).map(|(name, _)| name);
         names.filter(|name| self.verify(name).is_err()).cloned().collect()
+    }
+
+    /// The files in `parts/` that the runs come from, in their order, as `timings.csv` says; empty where it says nothing.
+    #[must_use]
+    pub fn parts(&self) -> Vec<String> {
+        self.timed_parts().unwrap_or_default()
+    }
+
+    fn timed_parts(&self) -> Result<Vec<String>, RecordError> {
+        let mut rows = Rows::new(self.path(Self::TIMINGS), self.file(Self::TIMINGS)?)?;
+        let [part] = rows.columns(Self::TIMINGS, ["part"])?;
+        let mut parts: Vec<String> = Vec::new();
+        while let Some(row) = rows.next_row()? {
+            if parts.last().is_none_or(|last| last != row.text(part)) {
+                parts.push(row.text(part).to_owned());
+            }
+        }
+        Ok(parts)
     }
 
     fn file(&self, name: &str) -> Result<File, RecordError> {

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use documented::DocumentedFields;
+use serde::{Deserialize, Serialize};
+use strum::{AsRefStr, Display, EnumString, IntoStaticStr, VariantNames};
 use thiserror::Error;
-
-use crate::words;
 
 /// Why targets can't be the columns of a result file.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -22,71 +23,168 @@ pub enum TargetError {
     },
 }
 
-words! {
-    /// What a run is for: the learning rate is chosen on tuning seeds and reported on others.
-    Role: "tuning" Tuning "The learning rate may be chosen by it.", "reporting" Reporting "It is reported."
-}
-words! {
-    /// What ran it.
-    Engine: "fused" Fused "Formulas compiled into loops.", "libtorch" Libtorch "Tensors with autograd."
-}
-words! {
-    /// The type of its numbers.
-    Dtype: "float32" Float32 "Single precision.", "float64" Float64 "Double precision."
-}
-words! {
-    /// How it ended.
-    Outcome: "reached" Reached "It reached its hardest target.", "budget" Budget "It spent its budget.",
-        "diverged" Diverged "Its loss or parameters left the finite numbers, or its bounds.",
-        "failed" Failed "It could not run on; the message says why."
+/// What a run is for: the learning rate is chosen on tuning seeds and reported on others.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Display,
+    EnumString,
+    AsRefStr,
+    IntoStaticStr,
+    VariantNames,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Role {
+    /// The learning rate may be chosen by it.
+    Tuning,
+    /// It is reported.
+    Reporting,
 }
 
-/// The name of a run, the same in every file and on every machine.
+/// What ran it.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Display,
+    EnumString,
+    AsRefStr,
+    IntoStaticStr,
+    VariantNames,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Engine {
+    /// Formulas compiled into loops.
+    Fused,
+    /// Tensors with autograd.
+    Libtorch,
+}
+
+/// The type of its numbers.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Display,
+    EnumString,
+    AsRefStr,
+    IntoStaticStr,
+    VariantNames,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Dtype {
+    /// Single precision.
+    Float32,
+    /// Double precision.
+    Float64,
+}
+
+/// How it ended.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Display,
+    EnumString,
+    AsRefStr,
+    IntoStaticStr,
+    VariantNames,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Outcome {
+    /// It reached its hardest target.
+    Reached,
+    /// It spent its budget.
+    Budget,
+    /// Its loss or parameters left the finite numbers, or its bounds.
+    Diverged,
+    /// It could not run on; the message says why.
+    Failed,
+}
+
+/// How numbers are spaced along an axis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AxisScale {
+    /// Evenly.
+    #[default]
+    Linear,
+    /// Evenly in the logarithm.
+    Log,
+    /// Evenly in the logarithm of the distance from 1, for momentum and its like.
+    Complement,
+}
+
+/// The name of a run, the same in every file and on every machine: `k` and 16 hexadecimal digits, which no program
+/// takes for a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub u64);
 
 impl fmt::Display for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        write!(formatter, "{:016x}", self.0)
+        write!(formatter, "k{:016x}", self.0)
     }
 }
 
 /// When a run reached one of its targets.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, DocumentedFields)]
 pub struct Hit {
     /// The error to be reached.
     pub target: f64,
-    /// The first step at which it was, or `None` if it was not within the budget.
+    /// The first step at which the error was at this target; `inf`: not within the budget; empty: the run wasn't asked for
+    /// this target.
     pub step: Option<u64>,
     /// The gradient evaluations that had been spent by then: as many as steps, unless the optimizer
-    /// needs more than one a step.
+    /// needs more than one a step; `inf` and empty as above.
     pub evaluations: Option<u64>,
 }
 
-/// One training run: a row of `cells.csv`.
-#[derive(Clone, Debug, PartialEq)]
+/// One training run: a row of `cells.csv`, whose columns are these fields in this order.
+#[derive(Clone, Debug, PartialEq, DocumentedFields)]
 pub struct Cell {
-    /// Its name.
+    /// The name of the run: `k` and 16 hexadecimal digits, the same in every file, build and machine.
     pub key: Key,
-    /// What was trained.
+    /// What was trained, with the options that differ from their defaults.
     pub problem: String,
-    /// What was minimised.
+    /// What was minimized; `-` for a landscape, which has no loss of its own.
     pub loss: String,
     /// The update rule with its options, such as `adam(beta1=0.95, eps=1e-6)`.
     pub optimizer: String,
     /// How the learning rate changed over the steps.
     pub schedule: String,
-    /// The learning rate.
+    /// The learning rate, before the schedule.
     pub lr: f64,
     /// The seed of its start, minibatches and noise.
     pub seed: u64,
-    /// What it is for.
+    /// What it is for: `tuning` (the learning rate may be chosen by it) or `reporting`.
     pub role: Role,
-    /// What ran it.
+    /// What ran it: `fused` (formulas compiled into loops) or `libtorch` (tensors with autograd).
     pub engine: Engine,
-    /// The type of its numbers; losses and errors are written as numbers of this type.
+    /// The type of its numbers, `float32` or `float64`; losses and errors are written as numbers of this type.
     pub dtype: Dtype,
-    /// How it ended.
+    /// How it ended: `reached` (its hardest target), `budget` (spent), `diverged` (loss or parameters left the finite
+    /// numbers, or its bounds) or `failed`.
     pub outcome: Outcome,
     /// Optimizer steps that it was allowed.
     pub budget: u64,
@@ -100,50 +198,67 @@ pub struct Cell {
     pub final_loss: f64,
     /// The lowest loss on the way.
     pub best_loss: f64,
-    /// The error at the start.
+    /// The error at the start; the error doesn't depend on the loss, and is 0 at the true solution.
     pub start_error: f64,
     /// The error at the end.
     pub final_error: f64,
     /// The lowest error on the way.
     pub best_error: f64,
-    /// The targets it was asked for, from the largest to the smallest.
+    /// The targets it was asked for, from the largest to the smallest: two columns each, see [`Hit`].
     pub hits: Vec<Hit>,
-    /// Why it failed, or empty.
+    /// Why it failed; else empty.
     pub message: String,
 }
 
-/// One point of a curve: a row of `curves.csv`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// One point of a curve: a row of `curves.csv`, whose columns are these fields in this order.
+#[derive(Clone, Copy, Debug, PartialEq, DocumentedFields)]
 pub struct Point {
-    /// The run.
+    /// The run, as in `cells.csv`.
     pub key: Key,
     /// The step, 0 at the start.
     pub step: u64,
-    /// The loss before the step.
-    pub loss: f64,
+    /// The value of the loss before the step.
+    pub loss_value: f64,
     /// The error before the step.
     pub error: f64,
-    /// The Euclidean norm of the gradient.
+    /// The Euclidean norm of the gradient of the loss.
     pub gradient_norm: f64,
-    /// The learning rate of the step.
-    pub lr: f64,
+    /// The learning rate of the step, as the schedule makes it.
+    pub step_lr: f64,
 }
 
-/// One term of a loss at a point of a curve: a row of `terms.csv`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// One term of a loss at a point of a curve: a row of `terms.csv`, whose columns are these fields in this order.
+#[derive(Clone, Copy, Debug, PartialEq, DocumentedFields)]
 pub struct Term<'a> {
-    /// The run.
+    /// The run, as in `cells.csv`.
     pub key: Key,
-    /// The step.
+    /// The step, as in `curves.csv`.
     pub step: u64,
     /// The term: a loss, or the number of a TorchScript module's.
-    pub name: &'a str,
+    pub term: &'a str,
     /// What it adds to the loss; in a product, to the loss's logarithm.
-    pub value: f64,
+    pub term_value: f64,
     /// The Euclidean norm of its gradient.
-    pub gradient_norm: f64,
+    pub term_gradient_norm: f64,
     /// The cosine between its gradient and that of all other terms together.
-    pub cosine: f64,
+    pub term_cosine: f64,
+}
+
+/// Where and how long a run ran: a row of `timings.csv`, whose columns are these fields in this order. It is no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, DocumentedFields)]
+pub struct RunTiming<'a> {
+    /// The run, as in `cells.csv`.
+    pub key: Key,
+    /// The file in `parts/` that holds the run and those that ran side by side with it.
+    pub part: &'a str,
+    /// How many runs that part has.
+    pub part_cells: u64,
+    /// The time that one worker took for the part, in microseconds.
+    pub part_wall_us: u64,
+    /// The name of the machine.
+    pub host: &'a str,
+    /// On libtorch's engine the kind of CPU, on which its bits depend; else empty.
+    pub cpu: &'a str,
 }
 
 /// The targets of a run of the grid, from the largest to the smallest, each once: the
@@ -187,7 +302,6 @@ impl Targets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Word;
 
     #[test]
     fn targets_are_errors() {
@@ -200,7 +314,7 @@ mod tests {
     #[test]
     fn words_are_shown() {
         assert_eq!(format!("{:>9}", Role::Tuning), "   tuning");
-        assert_eq!(Outcome::EXPECTED, "one of `reached`, `budget`, `diverged`, `failed`");
-        assert_eq!(Key(0xab).to_string(), "00000000000000ab");
+        assert_eq!(Outcome::VARIANTS, ["reached", "budget", "diverged", "failed"]);
+        assert_eq!(Key(0xab).to_string(), "k00000000000000ab");
     }
 }

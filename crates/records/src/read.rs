@@ -5,12 +5,18 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use documented::DocumentedFields;
+
 use super::rows::{Row, Rows};
-use super::write::{CELL_COLUMNS, EVALUATIONS_COLUMN, MESSAGE_COLUMN, POINT_COLUMNS, TARGET_COLUMN};
+use super::write::{
+    CELL_COLUMNS, CELLS_FILE, CURVES_FILE, EVALUATIONS_COLUMN, MESSAGE_COLUMN, TARGET_COLUMN,
+};
 use super::{Cell, Dtype, Hit, Key, Point, RecordError, Targets, float};
 
 /// The rows of a `cells.csv`: each run once, with a rate above 0, and no more steps than its budget. After an error
 /// it ends.
+///
+/// Columns are found by their names, whatever else there is. Labels of schema 3 are read as what they are today.
 ///
 /// ```
 /// use records::{Cells, Targets, write_cell_header};
@@ -24,6 +30,7 @@ use super::{Cell, Dtype, Hit, Key, Point, RecordError, Targets, float};
 /// ```
 pub struct Cells<R> {
     rows: Rows<R>,
+    columns: Columns,
     targets: Targets,
     /// The runs so far.
     seen: HashSet<Key>,
@@ -48,25 +55,8 @@ impl<R: Read> Cells<R> {
     /// The header isn't that of `cells.csv`.
     pub fn new(path: impl Into<PathBuf>, read: R) -> Result<Self, RecordError> {
         let rows = Rows::new(path, read)?;
-        let first = CELL_COLUMNS.len();
-        rows.expect(0, &CELL_COLUMNS)?;
-        let names = rows.header()[first..].iter().map_while(|name| name.strip_prefix(TARGET_COLUMN));
-        let values: Vec<Option<f64>> = names.map(|name| name.parse().ok()).collect();
-        // The columns have to be the very ones that these targets would get.
-        let targets = Targets::new(values.iter().copied().flatten()).unwrap_or_default();
-        for index in 0..values.len().max(targets.values().len()) {
-            let name =
-                targets.values().get(index).map_or_else(|| "<target>".to_owned(), |&target| shown(target));
-            rows.expect(first + index, &[&format!("{TARGET_COLUMN}{name}")])?;
-        }
-        let last = first + 2 * targets.values().len();
-        for (index, &target) in targets.values().iter().enumerate() {
-            let column = first + targets.values().len() + index;
-            rows.expect(column, &[&format!("{EVALUATIONS_COLUMN}{}", shown(target))])?;
-        }
-        rows.expect(last, &[MESSAGE_COLUMN])?;
-        rows.expect_end(last + 1)?;
-        Ok(Self { rows, targets, seen: HashSet::new() })
+        let (columns, targets) = Columns::of(&rows)?;
+        Ok(Self { rows, columns, targets, seen: HashSet::new() })
     }
 
     /// The targets that have a column.
@@ -81,7 +71,7 @@ impl<R: Read> Iterator for Cells<R> {
     fn next(&mut self) -> Option<Self::Item> {
         let cell = self.rows.next_row().and_then(|row| {
             let Some(row) = row else { return Ok(None) };
-            let cell = cell(&row, &self.targets)?;
+            let cell = self.columns.cell(&row, &self.targets)?;
             if self.seen.insert(cell.key) { Ok(Some(cell)) } else { Err(row.twice(cell.key)) }
         });
         if cell.is_err() {
@@ -91,47 +81,93 @@ impl<R: Read> Iterator for Cells<R> {
     }
 }
 
-fn cell(row: &Row, targets: &Targets) -> Result<Cell, RecordError> {
-    let first = CELL_COLUMNS.len();
-    let dtype = row.word(9)?;
-    let mut hits = Vec::with_capacity(targets.values().len());
-    for (index, &target) in targets.values().iter().enumerate() {
-        hits.extend(row.hit([first + index, first + targets.values().len() + index], target)?);
+/// Where the columns of a `cells.csv` are.
+struct Columns {
+    /// Of [`CELL_COLUMNS`].
+    fixed: [usize; 20],
+    /// Steps and evaluations to each target.
+    targets: Vec<[usize; 2]>,
+    message: usize,
+}
+
+impl Columns {
+    fn of(rows: &Rows<impl Read>) -> Result<(Self, Targets), RecordError> {
+        const FILE: &str = CELLS_FILE;
+        let fixed = CELL_COLUMNS.try_into().expect("the columns before the targets are twenty");
+        let fixed = rows.columns(FILE, fixed)?;
+        let [message] = rows.columns(FILE, [MESSAGE_COLUMN])?;
+        let target = |name: &String| {
+            let text = name.strip_prefix(TARGET_COLUMN)?;
+            let target = text.parse().ok().filter(|target| shown(*target) == text && *target >= 0.0);
+            Some(target.filter(|target| target.is_finite()).ok_or_else(|| rows.no_target(name)))
+        };
+        let targets: Vec<f64> = rows.header().iter().filter_map(target).collect::<Result<_, _>>()?;
+        let targets = Targets::new(targets).unwrap_or_default();
+        let places = |target: &f64| {
+            let shown = shown(*target);
+            let names = [TARGET_COLUMN, EVALUATIONS_COLUMN].map(|column| format!("{column}{shown}"));
+            rows.columns(FILE, names.each_ref().map(String::as_str))
+        };
+        let places = targets.values().iter().map(places).collect::<Result<_, _>>()?;
+        Ok((Self { fixed, targets: places, message }, targets))
     }
-    let (lr, budget, steps) = (row.float(5)?, row.integer(11)?, row.integer(12)?);
-    if !(lr > 0.0 && lr.is_finite()) {
-        return Err(row.error(5, "a finite number above 0"));
+
+    fn cell(&self, row: &Row, targets: &Targets) -> Result<Cell, RecordError> {
+        let [key, problem, loss, optimizer, schedule, lr, seed, role, engine, dtype, outcome, ..] =
+            self.fixed;
+        let [.., budget, steps, evaluations, start_loss, final_loss, best_loss, _, _, _] = self.fixed;
+        let [.., start_error, final_error, best_error] = self.fixed;
+        let (key, is_old) = row.key(key)?;
+        let label = |index| {
+            let label = row.text(index);
+            if is_old { registry::renamed(label).into_owned() } else { label.to_owned() }
+        };
+        let dtype = row.word(dtype)?;
+        let cell = Cell {
+            key,
+            problem: label(problem),
+            loss: label(loss),
+            optimizer: label(optimizer),
+            schedule: label(schedule),
+            lr: row.float(lr)?,
+            seed: row.integer(seed)?,
+            role: row.word(role)?,
+            engine: row.word(engine)?,
+            dtype,
+            outcome: row.word(outcome)?,
+            budget: row.integer(budget)?,
+            steps: row.integer(steps)?,
+            evaluations: row.integer(evaluations)?,
+            start_loss: row.float_in(start_loss, dtype)?,
+            final_loss: row.float_in(final_loss, dtype)?,
+            best_loss: row.float_in(best_loss, dtype)?,
+            start_error: row.float_in(start_error, dtype)?,
+            final_error: row.float_in(final_error, dtype)?,
+            best_error: row.float_in(best_error, dtype)?,
+            hits: self.hits(row, targets)?,
+            message: row.text(self.message).to_owned(),
+        };
+        if !(cell.lr > 0.0 && cell.lr.is_finite()) {
+            return Err(row.error(lr, "a finite number above 0"));
+        }
+        if cell.steps > cell.budget {
+            return Err(row.error(steps, "a number of steps within the budget"));
+        }
+        let beyond = |hit: &Hit| hit.step.is_some_and(|step| step > cell.budget);
+        if let Some(hit) = cell.hits.iter().find(|hit| beyond(hit)) {
+            let place = targets.values().iter().position(|target| *target == hit.target);
+            return Err(row.error(self.targets[place.unwrap_or(0)][0], "a step within the budget"));
+        }
+        Ok(cell)
     }
-    if steps > budget {
-        return Err(row.error(12, "a number of steps within the budget"));
+
+    fn hits(&self, row: &Row, targets: &Targets) -> Result<Vec<Hit>, RecordError> {
+        let mut hits = Vec::with_capacity(self.targets.len());
+        for (places, &target) in self.targets.iter().zip(targets.values()) {
+            hits.extend(row.hit(*places, target)?);
+        }
+        Ok(hits)
     }
-    if let Some(hit) = hits.iter().position(|hit: &Hit| hit.step.is_some_and(|step| step > budget)) {
-        return Err(row.error(first + hit, "a step within the budget"));
-    }
-    Ok(Cell {
-        key: row.key(0)?,
-        problem: row.text(1).to_owned(),
-        loss: row.text(2).to_owned(),
-        optimizer: row.text(3).to_owned(),
-        schedule: row.text(4).to_owned(),
-        lr,
-        seed: row.integer(6)?,
-        role: row.word(7)?,
-        engine: row.word(8)?,
-        dtype,
-        outcome: row.word(10)?,
-        budget,
-        steps,
-        evaluations: row.integer(13)?,
-        start_loss: row.float_in(14, dtype)?,
-        final_loss: row.float_in(15, dtype)?,
-        best_loss: row.float_in(16, dtype)?,
-        start_error: row.float_in(17, dtype)?,
-        final_error: row.float_in(18, dtype)?,
-        best_error: row.float_in(19, dtype)?,
-        hits,
-        message: row.text(first + 2 * targets.values().len()).to_owned(),
-    })
 }
 
 /// The rows of a `curves.csv`. After an error it ends.
@@ -139,6 +175,7 @@ fn cell(row: &Row, targets: &Targets) -> Result<Cell, RecordError> {
 /// A row doesn't say the type of its run, so every number is the double nearest to the decimals.
 pub struct Points<R> {
     rows: Rows<R>,
+    columns: [usize; 6],
 }
 
 impl Points<File> {
@@ -158,18 +195,21 @@ impl<R: Read> Points<R> {
     ///
     /// # Errors
     /// The header isn't that of `curves.csv`.
+    ///
+    /// # Panics
+    /// Never: a point has six columns.
     pub fn new(path: impl Into<PathBuf>, read: R) -> Result<Self, RecordError> {
         let rows = Rows::new(path, read)?;
-        rows.expect(0, &POINT_COLUMNS)?;
-        rows.expect_end(POINT_COLUMNS.len())?;
-        Ok(Self { rows })
+        let names = Point::FIELD_NAMES.try_into().expect("a point has six columns");
+        let columns = rows.columns(CURVES_FILE, names)?;
+        Ok(Self { rows, columns })
     }
 }
 
 impl<R: Read> Iterator for Points<R> {
     type Item = Result<Point, RecordError>;
     fn next(&mut self) -> Option<Self::Item> {
-        let point = self.rows.next_row().and_then(|row| row.map(|row| point(&row)).transpose());
+        let point = self.rows.next_row().and_then(|row| row.map(|row| point(&row, self.columns)).transpose());
         if point.is_err() {
             self.rows.stop();
         }
@@ -177,14 +217,15 @@ impl<R: Read> Iterator for Points<R> {
     }
 }
 
-fn point(row: &Row) -> Result<Point, RecordError> {
+fn point(row: &Row, columns: [usize; 6]) -> Result<Point, RecordError> {
+    let [key, step, loss_value, error, gradient_norm, step_lr] = columns;
     Ok(Point {
-        key: row.key(0)?,
-        step: row.integer(1)?,
-        loss: row.float(2)?,
-        error: row.float(3)?,
-        gradient_norm: row.float(4)?,
-        lr: row.float(5)?,
+        key: row.key(key)?.0,
+        step: row.integer(step)?,
+        loss_value: row.float(loss_value)?,
+        error: row.float(error)?,
+        gradient_norm: row.float(gradient_norm)?,
+        step_lr: row.float(step_lr)?,
     })
 }
 

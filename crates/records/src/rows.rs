@@ -2,11 +2,13 @@
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
+use strum::VariantNames;
 
 use super::{Dtype, Hit, Key, RecordError};
-use crate::Word;
+use crate::renamed::old_column;
 
 /// The most bytes of a row: far more than one needs, and little enough to be kept in memory.
 const LONGEST: usize = 16 << 20;
@@ -76,34 +78,48 @@ impl<R: Read> Rows<R> {
         &self.header
     }
 
-    /// An error unless the columns from `first` on have these names.
+    /// The places of columns by their names, in any order and between any others; `file` is the file that has them:
+    /// `cells.csv` and so on. A column of an older schema is found by its old name.
     ///
     /// # Errors
-    /// Which column is another.
-    pub fn expect(&self, first: usize, names: &[&str]) -> Result<(), RecordError> {
-        let wrong = names
-            .iter()
-            .enumerate()
-            .find(|(index, name)| self.header.get(first + index).map(String::as_str) != Some(**name));
-        wrong.map_or(Ok(()), |(index, name)| Err(self.misnamed(first + index, name)))
-    }
-
-    /// An error if there are more than `count` columns.
-    ///
-    /// # Errors
-    /// Which column is too many.
-    pub fn expect_end(&self, count: usize) -> Result<(), RecordError> {
-        if self.header.len() > count { Err(self.misnamed(count, "the end of the line")) } else { Ok(()) }
-    }
-
-    /// The error that the column at `index` should have another name.
-    pub(crate) fn misnamed(&self, index: usize, expected: &str) -> RecordError {
-        RecordError::Header {
-            path: self.path.clone(),
-            column: index + 1,
-            expected: expected.to_owned(),
-            found: self.header.get(index).cloned(),
+    /// Which are missing, or there twice.
+    pub fn columns<const N: usize>(
+        &self,
+        file: &'static str,
+        names: [&str; N],
+    ) -> Result<[usize; N], RecordError> {
+        let mut missing = Vec::new();
+        let mut places = [0; N];
+        for (place, name) in places.iter_mut().zip(names) {
+            let found = match self.place(name)? {
+                None => old_column(file, name).map_or(Ok(None), |old| self.place(old))?,
+                found => found,
+            };
+            match found {
+                Some(found) => *place = found,
+                None => missing.push(name.to_owned()),
+            }
         }
+        if missing.is_empty() { Ok(places) } else { Err(self.missing(file, missing)) }
+    }
+
+    /// Where the only column of this name is.
+    fn place(&self, name: &str) -> Result<Option<usize>, RecordError> {
+        let mut places = (0..self.header.len()).filter(|place| self.header[*place] == name);
+        match (places.next(), places.next()) {
+            (place, None) => Ok(place),
+            _ => Err(RecordError::Repeated { path: self.path.clone(), column: name.to_owned() }),
+        }
+    }
+
+    /// The error that these columns are missing.
+    pub(crate) fn missing(&self, file: &'static str, columns: Vec<String>) -> RecordError {
+        RecordError::Missing { path: self.path.clone(), file, columns }
+    }
+
+    /// The error that the name of this column has no target.
+    pub(crate) fn no_target(&self, column: &str) -> RecordError {
+        RecordError::Target { path: self.path.clone(), column: column.to_owned() }
     }
 
     /// The next row, or `None` at the end and after an error.
@@ -210,21 +226,22 @@ impl Row<'_> {
     ///
     /// # Errors
     /// If it is another.
-    pub fn word<T: Word>(&self, index: usize) -> Result<T, RecordError> {
+    pub fn word<T: FromStr + VariantNames>(&self, index: usize) -> Result<T, RecordError> {
         let text = self.text(index);
-        let known = T::WORDS.iter().find(|(_, word)| *word == text);
-        known.map(|(value, _)| *value).ok_or_else(|| self.error(index, T::EXPECTED))
+        let expected = || format!("one of `{}`", T::VARIANTS.join("`, `"));
+        text.parse().map_err(|_| self.error(index, expected()))
     }
 
-    /// The name of a run.
-    pub(crate) fn key(&self, index: usize) -> Result<Key, RecordError> {
+    /// The name of a run, and whether it is written as in schema 3, without the `k`.
+    pub(crate) fn key(&self, index: usize) -> Result<(Key, bool), RecordError> {
         let text = self.text(index);
         let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let digits = Some(text).filter(|text| text.len() == 16 && text.bytes().all(hex));
-        digits
+        let digits = text.strip_prefix('k').unwrap_or(text);
+        Some(digits)
+            .filter(|digits| digits.len() == 16 && digits.bytes().all(hex))
             .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-            .map(Key)
-            .ok_or_else(|| self.error(index, "16 hexadecimal digits"))
+            .map(|key| (Key(key), digits == text))
+            .ok_or_else(|| self.error(index, "`k` and 16 hexadecimal digits"))
     }
 
     /// When a target was reached, in steps and in evaluations, if the run was asked for it.
@@ -256,13 +273,13 @@ impl Row<'_> {
 
     /// The error that the value at `index` is not what is expected there.
     #[must_use]
-    pub fn error(&self, index: usize, expected: &'static str) -> RecordError {
+    pub fn error(&self, index: usize, expected: impl Into<String>) -> RecordError {
         RecordError::Value {
             path: self.path.to_owned(),
             line: self.line,
             column: self.header[index].clone(),
             value: self.text(index).to_owned(),
-            expected,
+            expected: expected.into(),
         }
     }
 }

@@ -1,41 +1,22 @@
 //! Rows as bytes, appended to a buffer that the caller empties when it likes.
 
-use super::{Cell, Dtype, Hit, Key, Point, TargetError, Targets, Term};
+use documented::DocumentedFields;
+
+use super::{Cell, Dtype, Hit, Key, Point, RunTiming, TargetError, Targets, Term};
+
+/// One row a run.
+pub(crate) const CELLS_FILE: &str = "cells.csv";
+/// The points of their curves.
+pub(crate) const CURVES_FILE: &str = "curves.csv";
 
 /// The columns of `cells.csv` before the targets.
-pub(crate) const CELL_COLUMNS: [&str; 20] = [
-    "key",
-    "problem",
-    "loss",
-    "optimizer",
-    "schedule",
-    "lr",
-    "seed",
-    "role",
-    "engine",
-    "dtype",
-    "outcome",
-    "budget",
-    "steps",
-    "evaluations",
-    "start_loss",
-    "final_loss",
-    "best_loss",
-    "start_error",
-    "final_error",
-    "best_error",
-];
+pub(crate) const CELL_COLUMNS: &[&str] = Cell::FIELD_NAMES.split_at(20).0;
 /// What stands before the target in the name of its column.
 pub(crate) const TARGET_COLUMN: &str = "steps_to_";
 /// The same for the gradient evaluations spent until then; these columns come after all those.
 pub(crate) const EVALUATIONS_COLUMN: &str = "evaluations_to_";
 /// The last column of `cells.csv`.
 pub(crate) const MESSAGE_COLUMN: &str = "message";
-/// The columns of `curves.csv`.
-pub(crate) const POINT_COLUMNS: [&str; 6] = ["key", "step", "loss", "error", "gradient_norm", "lr"];
-
-/// The columns of `terms.csv`.
-const TERM_COLUMNS: [&str; 6] = ["key", "step", "term", "value", "gradient_norm", "cosine"];
 
 /// Appends the shortest decimal that reads back to the same number of this type.
 ///
@@ -101,7 +82,13 @@ fn quoted(out: &mut Vec<u8>, text: &str) {
 
 fn key(out: &mut Vec<u8>, key: Key) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'k');
     out.extend((0..16).rev().map(|digit| DIGITS[(key.0 >> (4 * digit)) as usize & 15]));
+}
+
+fn header(out: &mut Vec<u8>, columns: &[&str]) {
+    out.extend_from_slice(columns.join(",").as_bytes());
+    out.push(b'\n');
 }
 
 /// Appends the header of `cells.csv`.
@@ -137,7 +124,7 @@ pub fn write_cell(out: &mut Vec<u8>, cell: &Cell, targets: &Targets) -> Result<(
     float(out, cell.lr, Dtype::Float64);
     out.push(b',');
     integer(out, cell.seed);
-    for word in [cell.role.as_str(), cell.engine.as_str(), cell.dtype.as_str(), cell.outcome.as_str()] {
+    for word in [cell.role.as_ref(), cell.engine.as_ref(), cell.dtype.as_ref(), cell.outcome.as_ref()] {
         out.push(b',');
         out.extend_from_slice(word.as_bytes());
     }
@@ -175,8 +162,7 @@ pub fn write_cell(out: &mut Vec<u8>, cell: &Cell, targets: &Targets) -> Result<(
 
 /// Appends the header of `curves.csv`.
 pub fn write_point_header(out: &mut Vec<u8>) {
-    out.extend_from_slice(POINT_COLUMNS.join(",").as_bytes());
-    out.push(b'\n');
+    header(out, Point::FIELD_NAMES);
 }
 
 /// Appends a row of `curves.csv`; `dtype` is that of the run.
@@ -184,19 +170,18 @@ pub fn write_point(out: &mut Vec<u8>, point: &Point, dtype: Dtype) {
     key(out, point.key);
     out.push(b',');
     integer(out, point.step);
-    for value in [point.loss, point.error, point.gradient_norm] {
+    for value in [point.loss_value, point.error, point.gradient_norm] {
         out.push(b',');
         float(out, value, dtype);
     }
     out.push(b',');
-    float(out, point.lr, Dtype::Float64);
+    float(out, point.step_lr, Dtype::Float64);
     out.push(b'\n');
 }
 
 /// Appends the header of `terms.csv`.
 pub fn write_term_header(out: &mut Vec<u8>) {
-    out.extend_from_slice(TERM_COLUMNS.join(",").as_bytes());
-    out.push(b'\n');
+    header(out, Term::FIELD_NAMES);
 }
 
 /// Appends a row of `terms.csv`; `dtype` is that of the run.
@@ -205,10 +190,31 @@ pub fn write_term(out: &mut Vec<u8>, term: &Term, dtype: Dtype) {
     out.push(b',');
     integer(out, term.step);
     out.push(b',');
-    write_text(out, term.name);
-    for value in [term.value, term.gradient_norm, term.cosine] {
+    write_text(out, term.term);
+    for value in [term.term_value, term.term_gradient_norm, term.term_cosine] {
         out.push(b',');
         float(out, value, dtype);
+    }
+    out.push(b'\n');
+}
+
+/// Appends the header of `timings.csv`.
+pub fn write_timing_header(out: &mut Vec<u8>) {
+    header(out, RunTiming::FIELD_NAMES);
+}
+
+/// Appends a row of `timings.csv`.
+pub fn write_timing(out: &mut Vec<u8>, timing: &RunTiming) {
+    key(out, timing.key);
+    out.push(b',');
+    write_text(out, timing.part);
+    for count in [timing.part_cells, timing.part_wall_us] {
+        out.push(b',');
+        integer(out, count);
+    }
+    for text in [timing.host, timing.cpu] {
+        out.push(b',');
+        write_text(out, text);
     }
     out.push(b'\n');
 }
@@ -257,33 +263,53 @@ mod tests {
     }
 
     #[test]
+    fn a_timing_is_a_row_of_its_run() {
+        let mut out = Vec::new();
+        write_timing_header(&mut out);
+        let part = "0123456789012345.part";
+        let timing = RunTiming { key: Key(7), part, part_cells: 9, part_wall_us: 215, host: "=vm", cpu: "" };
+        write_timing(&mut out, &timing);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "key,part,part_cells,part_wall_us,host,cpu\nk0000000000000007,0123456789012345.part,9,215,'=vm,\n"
+        );
+    }
+
+    /// The last two columns stand around the targets.
+    #[test]
+    fn the_columns_of_a_cell_are_its_fields() {
+        assert_eq!(Cell::FIELD_NAMES[20..], ["hits", MESSAGE_COLUMN]);
+    }
+
+    #[test]
     fn a_point_is_a_row() {
         let mut out = Vec::new();
         write_point_header(&mut out);
         let point = Point {
             key: Key(0xfeed),
             step: 12,
-            loss: f64::from(0.1_f32),
+            loss_value: f64::from(0.1_f32),
             error: f64::NAN,
             gradient_norm: 2.0,
-            lr: 0.1,
+            step_lr: 0.1,
         };
         write_point(&mut out, &point, Dtype::Float32);
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "key,step,loss,error,gradient_norm,lr\n000000000000feed,12,0.1,NaN,2,0.1\n"
+            "key,step,loss_value,error,gradient_norm,step_lr\nk000000000000feed,12,0.1,NaN,2,0.1\n"
         );
         let mut out = Vec::new();
         write_term_header(&mut out);
-        let (key, name) = (Key(0xfeed), "huber(delta=2, x=1)");
+        let (key, term) = (Key(0xfeed), "huber(delta=2, x=1)");
         write_term(
             &mut out,
-            &Term { key, step: 12, name, value: 0.5, gradient_norm: 2.0, cosine: -1.0 },
+            &Term { key, step: 12, term, term_value: 0.5, term_gradient_norm: 2.0, term_cosine: -1.0 },
             Dtype::Float32,
         );
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "key,step,term,value,gradient_norm,cosine\n000000000000feed,12,\"huber(delta=2, x=1)\",0.5,2,-1\n"
+            "key,step,term,term_value,term_gradient_norm,term_cosine\n\
+             k000000000000feed,12,\"huber(delta=2, x=1)\",0.5,2,-1\n"
         );
     }
 }

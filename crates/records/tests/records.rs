@@ -1,11 +1,13 @@
 //! Result files read back to the bit, and broken ones are named, not misread.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 
 use proptest::prelude::*;
 use records::{
     Cell, Cells, Conditions, Dtype, Engine, Hit, Key, Manifest, Outcome, Point, Points, RecordError, Results,
-    Role, TargetError, Targets, digest, write_cell, write_cell_header, write_point, write_point_header,
+    Role, RunTiming, SCHEMA, TargetError, Targets, digest, save_manifest, write_cell, write_cell_header,
+    write_point, write_point_header, write_term_header, write_timing, write_timing_header,
 };
 
 fn example() -> Cell {
@@ -67,7 +69,7 @@ fn the_form_of_the_file() {
         start_loss,final_loss,best_loss,start_error,final_error,best_error,\
         steps_to_1,steps_to_0.01,steps_to_0.00001,\
         evaluations_to_1,evaluations_to_0.01,evaluations_to_0.00001,message\n\
-        00abcdef01234567,direct_fit,mse,\"adam(beta1=0.95, eps=1e-6)\",constant,0.1,18446744073709551615,\
+        k00abcdef01234567,direct_fit,mse,\"adam(beta1=0.95, eps=1e-6)\",constant,0.1,18446744073709551615,\
         tuning,fused,float32,reached,1000,40,41,4,0.1,0,NaN,inf,1e-45,7,,inf,14,,inf,\n";
     assert_eq!(example_file(), expected);
 }
@@ -91,45 +93,137 @@ fn a_target_without_a_column_is_not_dropped() {
 #[test]
 fn wrong_headers_are_named() {
     let text = example_file();
+    let missing = |columns: &str, are: &str| {
+        format!("{columns} of cells.csv of schemas 3 to 4 {are} missing: run its config again")
+    };
+    let target =
+        |name: &str| format!("the column `{name}` should end with a target, such as `steps_to_0.01`");
     let cases = [
-        (text.replacen("loss,", "", 1), "column 3 should be `loss`, and it is `optimizer`"),
+        (text.replacen("loss,", "", 1), missing("the column `loss`", "is")),
         // The forms of schemas 1 and 2.
-        (text.replacen("budget,", "", 1), "column 12 should be `budget`, and it is `steps`"),
+        (text.replacen("budget,", "", 1), missing("the column `budget`", "is")),
         (
             text.replacen("evaluations_to_1,evaluations_to_0.01,evaluations_to_0.00001,", "", 1),
-            "column 24 should be `evaluations_to_1`, and it is `message`",
+            missing("the column `evaluations_to_1`", "is"),
         ),
-        (text.replacen(",seed,", ",Seed,", 1), "column 7 should be `seed`, and it is `Seed`"),
-        (
-            text.replacen("steps_to_1,", "step_to_1,", 1),
-            "column 21 should be `message`, and it is `step_to_1`",
-        ),
-        (
-            text.replacen("steps_to_0.01", "steps_to_0.010", 1),
-            "column 22 should be `steps_to_0.01`, and it is `steps_to_0.010`",
-        ),
+        (text.replacen(",seed,role,engine,", ",Seed,Role,Engine,", 1), {
+            missing("the columns `seed`, `role` and `engine`", "are")
+        }),
+        (text.replacen(",seed,", ",lr,", 1), "the column `lr` is there twice".to_owned()),
         (
             text.replacen("steps_to_0.01", "steps_to_1", 1),
-            "column 22 should be `steps_to_0.00001`, and it is `steps_to_1`",
+            "the column `steps_to_1` is there twice".to_owned(),
         ),
-        (
-            text.replacen("steps_to_0.01", "steps_to_soon", 1),
-            "column 22 should be `steps_to_0.00001`, and it is `steps_to_soon`",
-        ),
-        (
-            text.replacen("steps_to_0.00001", "steps_to_NaN", 1),
-            "column 21 should be `steps_to_<target>`, and it is `steps_to_1`",
-        ),
-        (text.replacen(",message\n", "\n", 1), "column 27 should be `message`, and it is missing"),
-        (
-            text.replacen(",message\n", ",message,more\n", 1),
-            "column 28 should be `the end of the line`, and it is `more`",
-        ),
+        (text.replacen("steps_to_0.01", "steps_to_0.010", 1), target("steps_to_0.010")),
+        (text.replacen("steps_to_0.01", "steps_to_soon", 1), target("steps_to_soon")),
+        (text.replacen("steps_to_0.01", "steps_to_-1", 1), target("steps_to_-1")),
+        (text.replacen("steps_to_0.01", "steps_to_inf", 1), target("steps_to_inf")),
+        (text.replacen("steps_to_0.00001", "steps_to_NaN", 1), target("steps_to_NaN")),
+        (text.replacen(",message\n", "\n", 1), missing("the column `message`", "is")),
     ];
     for (text, expected) in cases {
         assert_eq!(complaint(&text), format!("cells.csv:1: {expected}"));
     }
     assert_eq!(complaint(""), "cells.csv is empty: it should begin with a header");
+}
+
+/// The columns of a file in another order, with others between them and quoted texts in those.
+fn shuffled(text: &str) -> String {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for (line, record) in reader.records().enumerate() {
+        let mut values: Vec<String> = record.unwrap().iter().rev().map(str::to_owned).collect();
+        let half = values.len() / 2;
+        values.insert(half, if line == 0 { "trial".into() } else { "one, or \"two\"".into() });
+        values.push(if line == 0 { "group".into() } else { String::new() });
+        values.rotate_left(3);
+        writer.write_record(&values).unwrap();
+    }
+    String::from_utf8(writer.into_inner().unwrap()).unwrap()
+}
+
+#[test]
+fn columns_are_found_by_name_in_any_order_and_between_others() {
+    let text = shuffled(&example_file());
+    assert!(text.starts_with("evaluations_to_1,") && text.contains(",trial,"), "{text}");
+    let cells = Cells::new("cells.csv", text.as_bytes()).unwrap();
+    assert_eq!(cells.targets().values(), [1.0, 0.01, 1e-5]);
+    let read: Vec<Cell> = cells.map(Result::unwrap).collect();
+    // NaN equals NaN there.
+    assert_eq!(format!("{read:?}"), format!("{:?}", [example()]));
+
+    let text = "group,step_lr,gradient_norm,error,loss_value,step,key\n,0.1,2,3,4,5,k0000000000000009\n";
+    let points: Vec<Point> =
+        Points::new("curves.csv", text.as_bytes()).unwrap().map(Result::unwrap).collect();
+    let (loss_value, error, gradient_norm, step_lr) = (4.0, 3.0, 2.0, 0.1);
+    assert_eq!(points, [Point { key: Key(9), step: 5, loss_value, error, gradient_norm, step_lr }]);
+}
+
+#[test]
+fn files_of_schema_3_are_read_as_what_they_are_today() {
+    let old = example_file()
+        .replace("k00abcdef01234567", "00abcdef01234567")
+        .replace("direct_fit", "matrix_factorisation(rank=2)")
+        .replace("\"adam(beta1=0.95, eps=1e-6)\"", "cautious(rule=gradient_descent)");
+    let read = |text: &str| Cells::new("cells.csv", text.as_bytes()).unwrap().next().unwrap().unwrap();
+    let cell = read(&old);
+    assert_eq!(cell.key, example().key);
+    assert_eq!(cell.problem, "matrix_factorization(rank=2)");
+    assert_eq!(cell.optimizer, "cautious(rule=backtracking_gd)");
+    // Today an entry may have any name.
+    let today = read(&old.replace("00abcdef01234567", "k00abcdef01234567"));
+    assert_eq!(today.optimizer, "cautious(rule=gradient_descent)");
+
+    let curves = "key,step,loss,error,gradient_norm,lr\n0000000000000009,5,4,3,2,0.1\n";
+    let points: Vec<Point> =
+        Points::new("curves.csv", curves.as_bytes()).unwrap().map(Result::unwrap).collect();
+    assert_eq!((points[0].key, points[0].loss_value, points[0].step_lr), (Key(9), 4.0, 0.1));
+
+    let mut old = Manifest { schema: 3, random: vec!["chain(depth=3)".into()], ..manifest() };
+    old.conditions[0].workloads = vec![["fit".into(), "learnt_gaussian_nll".into()]];
+    let read = |manifest: &Manifest| Manifest::parse(&serde_json::to_vec(manifest).unwrap(), "manifest.json");
+    let today = read(&old).unwrap();
+    assert_eq!(today.random, ["deep_linear_chain(depth=3)"]);
+    assert_eq!(today.conditions[0].workloads, [["fit".to_owned(), "learned_gaussian_nll".to_owned()]]);
+    let newer = Manifest { schema: 4, ..old };
+    assert_eq!(read(&newer).unwrap(), newer);
+    for (schema, help) in
+        [(2, "run its config again"), (5, "read it with the version of optbench that wrote it")]
+    {
+        let error = read(&Manifest { schema, ..manifest() }).unwrap_err().to_string();
+        let wanted = format!("manifest.json is of schema {schema}, and this version reads 3 to 4: {help}");
+        assert!(error.starts_with(&wanted), "{error}");
+    }
+}
+
+/// Whichever two are put together, no column but the run and its step is in both.
+#[test]
+fn files_merge_on_the_key_without_a_clash() {
+    let mut headers: [Vec<u8>; 4] = Default::default();
+    write_cell_header(&mut headers[0], &Targets::new([0.1]).unwrap());
+    write_point_header(&mut headers[1]);
+    write_term_header(&mut headers[2]);
+    write_timing_header(&mut headers[3]);
+    let columns = headers.map(|header| {
+        let header = String::from_utf8(header).unwrap();
+        header.trim_end().split(',').map(str::to_owned).collect::<HashSet<_>>()
+    });
+    for (place, left) in columns.iter().enumerate() {
+        assert!(left.contains("key"));
+        for right in &columns[place + 1..] {
+            let both: Vec<&String> = left.intersection(right).filter(|name| *name != "key").collect();
+            assert!(both.is_empty() || both == ["step"], "{both:?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_is_no_number_to_any_reader() {
+    for key in [0, 9, 12_345, 0x1234_5e67_8901_2345, u64::MAX] {
+        let text = Key(key).to_string();
+        assert!(text.parse::<f64>().is_err() && text.starts_with('k') && text.len() == 17, "{text}");
+        assert!(u64::from_str_radix(&text, 16).is_err(), "{text}");
+    }
 }
 
 #[test]
@@ -139,9 +233,9 @@ fn wrong_values_are_named() {
         (
             "00abcdef01234567",
             "00ABcdef01234567",
-            "key is `00ABcdef01234567`, which is not 16 hexadecimal digits",
+            "key is `k00ABcdef01234567`, which is not `k` and 16 hexadecimal digits",
         ),
-        ("00abcdef01234567", "abcdef", "key is `abcdef`, which is not 16 hexadecimal digits"),
+        ("00abcdef01234567", "abcdef", "key is `kabcdef`, which is not `k` and 16 hexadecimal digits"),
         (",0.1,1844", ",fast,1844", "lr is `fast`, which is not a number of float64"),
         (",0.1,1844", ",1e400,1844", "lr is `1e400`, which is not a number of float64"),
         (
@@ -180,8 +274,8 @@ fn lines_are_counted_through_labels_that_wrap() {
     cell.optimizer = "two\nlines".to_owned();
     let targets = Targets::new([1.0, 1e-5]).unwrap();
     let text = String::from_utf8(file(&[cell, example()], &targets)).unwrap();
-    let text = text.replace("00abcdef01234567,direct_fit,mse,\"adam", "oh,direct_fit,mse,\"adam");
-    assert_eq!(complaint(&text), "cells.csv:4: key is `oh`, which is not 16 hexadecimal digits");
+    let text = text.replace("k00abcdef01234567,direct_fit,mse,\"adam", "oh,direct_fit,mse,\"adam");
+    assert_eq!(complaint(&text), "cells.csv:4: key is `oh`, which is not `k` and 16 hexadecimal digits");
 }
 
 #[test]
@@ -248,35 +342,36 @@ fn bytes_that_are_no_text_and_disks_that_fail_are_errors() {
 fn points_are_read_back() {
     let mut out = Vec::new();
     write_point_header(&mut out);
-    let point = Point { key: Key(9), step: 3, loss: 0.5, error: f64::INFINITY, gradient_norm: 1e-9, lr: 0.1 };
+    let (loss_value, error, gradient_norm, step_lr) = (0.5, f64::INFINITY, 1e-9, 0.1);
+    let point = Point { key: Key(9), step: 3, loss_value, error, gradient_norm, step_lr };
     write_point(&mut out, &point, Dtype::Float64);
     let points: Vec<_> = Points::new("curves.csv", out.as_slice()).unwrap().map(Result::unwrap).collect();
     assert_eq!(points, [point]);
     out.truncate(out.len() - 2);
     let error = Points::new("curves.csv", out.as_slice()).unwrap().next().unwrap().unwrap_err();
     assert!(matches!(error, RecordError::Truncated { line: 2, .. }));
-    assert!(matches!(Points::new("curves.csv", "key\n".as_bytes()), Err(RecordError::Header { .. })));
+    assert!(matches!(Points::new("curves.csv", "key\n".as_bytes()), Err(RecordError::Missing { .. })));
 }
 
 #[test]
 fn each_column_of_a_curve_is_read_as_itself() {
-    let text = "key,step,loss,error,gradient_norm,lr\n\
-        00000000000000ab,12,-0.1,2.5e-7,inf,0.30000000000000004\n\
-        ffffffffffffffff,18446744073709551615,NaN,5e-324,1.7976931348623157e308,1e-6\n";
+    let text = "key,step,loss_value,error,gradient_norm,step_lr\n\
+        k00000000000000ab,12,-0.1,2.5e-7,inf,0.30000000000000004\n\
+        kffffffffffffffff,18446744073709551615,NaN,5e-324,1.7976931348623157e308,1e-6\n";
     let points: Vec<Point> =
         Points::new("curves.csv", text.as_bytes()).unwrap().map(Result::unwrap).collect();
     let [first, last] = points[..] else { panic!("{points:?}") };
     let expected = Point {
         key: Key(0xab),
         step: 12,
-        loss: -0.1,
+        loss_value: -0.1,
         error: 2.5e-7,
         gradient_norm: f64::INFINITY,
-        lr: 0.1 + 0.2,
+        step_lr: 0.1 + 0.2,
     };
     assert_eq!(first, expected);
-    assert_eq!((last.key, last.step, last.lr), (Key(u64::MAX), u64::MAX, 1e-6));
-    assert!(last.loss.is_nan());
+    assert_eq!((last.key, last.step, last.step_lr), (Key(u64::MAX), u64::MAX, 1e-6));
+    assert!(last.loss_value.is_nan());
     assert_eq!((last.error, last.gradient_norm), (f64::from_bits(1), f64::MAX));
     // Written again it is the same text.
     let mut out = Vec::new();
@@ -304,7 +399,7 @@ fn single_precision_keeps_its_digits() {
 fn manifest() -> Manifest {
     let pair = |name: &str, digest: &str| vec![(name.to_owned(), digest.to_owned())];
     Manifest {
-        schema: 3,
+        schema: SCHEMA,
         source: Some("../fit.toml".into()),
         name: "fit".into(),
         version: "0.1.0".into(),
@@ -330,7 +425,7 @@ fn manifest() -> Manifest {
 fn each_field_of_a_manifest_is_read_back() {
     let json = serde_json::to_value(manifest()).unwrap();
     let expected = serde_json::json!({
-        "schema": 3, "source": "../fit.toml", "name": "fit", "version": "0.1.0", "build": "b01d",
+        "schema": 4, "source": "../fit.toml", "name": "fit", "version": "0.1.0", "build": "b01d",
         "libtorch": "2.13.0", "engines": ["fused", "libtorch"], "cells": 40, "diverged": 7, "failed": 2,
         "files": [["cells.csv", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]],
         "inputs": [["loss.pt", "5678"]], "random": ["fit, dropout"],
@@ -340,7 +435,9 @@ fn each_field_of_a_manifest_is_read_back() {
     assert_eq!(json, expected);
     assert_eq!(Manifest::parse(json.to_string().as_bytes(), "x").unwrap(), manifest());
     // What an older one lacks is empty, and what is empty isn't written.
-    assert_eq!(Manifest::parse(b"{}", "x").unwrap(), Manifest::default());
+    let lacking = Manifest { schema: 3, ..Manifest::default() };
+    assert_eq!(Manifest::parse(br#"{"schema": 3}"#, "x").unwrap(), lacking);
+    assert!(matches!(Manifest::parse(b"{}", "x"), Err(RecordError::Schema { schema: 0, .. })));
     let names = serde_json::to_value(Manifest::default()).unwrap();
     assert!(
         ["source", "inputs", "random", "conditions"].iter().all(|name| names.get(name).is_none()),
@@ -364,6 +461,40 @@ fn a_result_file_is_whole_if_it_has_the_hash_of_the_manifest() {
     write("curves.csv", b"abc");
     assert!(matches!(results.verify("curves.csv"), Err(RecordError::Changed { .. })));
     assert_eq!(digest(&b"abc"[..]).unwrap(), manifest().files[0].1);
+}
+
+#[test]
+fn a_manifest_that_says_the_same_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("manifest.json");
+    let save = |manifest: &Manifest| {
+        save_manifest(&files::Folder::new(folder.path()), manifest).unwrap();
+        std::fs::read_to_string(&path).unwrap()
+    };
+    let first = save(&manifest());
+    assert_eq!(Manifest::parse(first.as_bytes(), "x").unwrap(), manifest());
+    assert!(first.ends_with("}\n") && first.contains("b01d"), "{first}");
+    assert_eq!(save(&Manifest { build: "0ther".into(), ..manifest() }), first);
+    // A change of anything else is one.
+    let other = save(&Manifest { build: "0ther".into(), cells: 41, ..manifest() });
+    assert!(other.contains("0ther") && other.contains("41"), "{other}");
+    std::fs::write(&path, "{").unwrap();
+    assert_eq!(save(&manifest()), first);
+}
+
+#[test]
+fn timings_tell_the_parts_that_the_runs_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = Results::open(files::Folder::new(folder.path())).unwrap();
+    assert!(results.parts().is_empty());
+    let mut out = Vec::new();
+    write_timing_header(&mut out);
+    for (key, part) in [(1, "a.part"), (2, "a.part"), (3, "b.part")] {
+        let (key, part_cells, part_wall_us) = (Key(key), 2, 3);
+        write_timing(&mut out, &RunTiming { key, part, part_cells, part_wall_us, host: "vm", cpu: "" });
+    }
+    std::fs::write(folder.path().join("timings.csv"), out).unwrap();
+    assert_eq!(results.parts(), ["a.part", "b.part"]);
 }
 
 /// Any number there is of this type, every NaN as one.

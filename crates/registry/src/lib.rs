@@ -1,12 +1,17 @@
 //! One macro list an axis of the grid: losses, optimizers, schedules, problems.
 //!
 //! From a [`registry!`] list come the enum that the config is read into, the defaults, the label in
-//! the results, what `runner list` prints, and the entries that the contract tests go through.
+//! the results, what `optbench list` prints, and the entries that the contract tests go through.
 //! Adding a thing is one file and one line in the list.
 
+mod info;
 pub mod range;
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
+
+pub use info::{Info, OptionInfo};
 
 use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 use serde_json::Value;
@@ -18,20 +23,10 @@ pub use {serde, serde_json};
 #[cfg(test)]
 extern crate self as registry;
 
-/// What a person reads about an entry in `runner list`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Info {
-    /// One sentence, without the full stop.
-    pub summary: &'static str,
-    /// The formula, in the symbols of the paper; several lines where it needs them.
-    pub formula: &'static str,
-    /// Authors, year and title of the paper, or who defined it.
-    pub source: &'static str,
-}
-
 /// An entry that can say what it is, and what its options may be.
 pub trait Described {
-    /// Summary, formula and source.
+    /// What a person reads about it. [`options!`] reads it from the doc comment; an entry that is another one, in
+    /// another place, changes the summary of that one's.
     fn info(&self) -> Info;
 
     /// Whether the options are in their ranges and fit together. An entry whose options don't still computes
@@ -42,16 +37,85 @@ pub trait Described {
     fn check(&self) -> Result<(), String>;
 }
 
-/// The nearest of `names` to a misspelt `name`, if one is near enough to be meant.
+/// What an entry reads or compiles where it is loaded; none before that. It follows from the options: any two are equal.
+#[derive(Debug)]
+pub struct Loaded<T>(pub Option<Arc<T>>);
+
+impl<T> Default for Loaded<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Clone for Loaded<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> PartialEq for Loaded<T> {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+/// Entries and keys of version 0.1.0 that have another name today, and that name.
+pub const RENAMED: [(&str, &str); 6] = [
+    ("biased_minimiser", "biased_minimizer"),
+    ("chain", "deep_linear_chain"),
+    ("gradient_descent", "backtracking_gd"),
+    ("learnt_gaussian_nll", "learned_gaussian_nll"),
+    ("matrix_factorisation", "matrix_factorization"),
+    ("sees", "loss_input"),
+];
+
+/// The nearest of `names` to a misspelled `name`, if one is near enough to be meant; of an old name, today's.
 #[must_use]
 pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase().replace('-', "_");
+    let today = RENAMED.iter().find(|(old, _)| *old == name).map_or(&*name, |(_, new)| new);
     names
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(today, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// A label of version 0.1.0 as it is today: an old name of an entry is replaced where it is the entry, or the value of
+/// an option. What a formula or the name of a file holds stays.
+///
+/// ```
+/// use registry::renamed;
+///
+/// assert_eq!(renamed("chain(depth=3)"), "deep_linear_chain(depth=3)");
+/// assert_eq!(renamed("cautious(rule=gradient_descent)"), "cautious(rule=backtracking_gd)");
+/// assert_eq!(renamed("torchscript(file=chain.pt)"), "torchscript(file=chain.pt)");
+/// ```
+#[must_use]
+pub fn renamed(label: &str) -> Cow<'_, str> {
+    if !RENAMED.iter().any(|(old, _)| label.contains(old)) {
+        return Cow::Borrowed(label);
+    }
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    let mut today = String::with_capacity(label.len() + 16);
+    let mut rest = label;
+    while !rest.is_empty() {
+        let word = &rest[..rest.find(|character| !is_word(character)).unwrap_or(rest.len())];
+        let after = &rest[word.len()..];
+        // `=` behind a name gives a value; in a formula it may be half of `==` or `<=`.
+        let begins = match today.strip_suffix('=') {
+            Some(before) => before.ends_with(is_word),
+            None => today.is_empty(),
+        };
+        let ends = after.is_empty() || after.starts_with(['(', ',', ')', ']', '}']);
+        let entry = RENAMED.iter().find(|(old, _)| begins && ends && *old == word);
+        today += entry.map_or(word, |(_, new)| new);
+        let mut others = after.chars();
+        today.extend(others.next());
+        rest = others.as_str();
+    }
+    Cow::Owned(today)
 }
 
 /// A number with its digits in groups of three.
@@ -69,7 +133,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// A label for people and for results: the name, and in brackets the options that differ from the
-/// defaults, such as `adam(beta1=0.95)`. Takes the serialised entry: a name, or `{name: options}`. An
+/// defaults, such as `adam(beta1=0.95)`. Takes the serialized entry: a name, or `{name: options}`. An
 /// option that is a table of numbers itself stands in braces.
 #[must_use]
 pub fn label(entry: &Value) -> String {
@@ -95,7 +159,7 @@ pub fn label(entry: &Value) -> String {
     }
 }
 
-/// The options of `entry` that differ from `default`, both serialised.
+/// The options of `entry` that differ from `default`, both serialized.
 #[doc(hidden)]
 #[must_use]
 pub fn changed(entry: Value, default: &Value) -> Value {
@@ -146,29 +210,37 @@ impl Visitor<'_> for Name {
     }
 }
 
-/// Makes the struct that holds the options of an entry, with their defaults and what `runner list` shows.
+/// Makes the struct that holds the options of an entry, with their defaults.
 ///
 /// The options are read from a table that may leave any of them out and has no others. Behind the default of a number
 /// stands its range: any range of Rust, or one of [`range`], whose items are in scope there. `check` is a function for
 /// what ranges can't say.
+///
+/// The doc comments are what `optbench list` shows, too ([`Info`]): the first paragraph, which is one sentence; the first
+/// block of `text`; the first of `toml`; the paragraphs that begin with `Source:` and `Checked against:`; and those of the
+/// options. They come before other attributes, and have no links. The rest is for who reads the docs.
 ///
 /// ```
 /// use registry::{Described, options};
 ///
 /// options! {
 ///     /// A ring.
+///     ///
+///     /// ```text
+///     /// π·(outer² − inner²)
+///     /// ```
+///     /// Source: Euclid, “Elements”.
 ///     pub struct Ring {
 ///         /// How far the hole reaches.
 ///         pub inner: f64 = 1.0 => 0.0..,
 ///         /// How far it reaches.
 ///         pub outer: f64 = 2.0 => above(0.0),
 ///     }
-///     summary: "a ring",
-///     formula: "π·(outer² − inner²)",
-///     source: "Euclid",
 ///     check: |ring| if ring.inner < ring.outer { Ok(()) } else { Err("`inner` must be below `outer`".into()) },
 /// }
-/// assert_eq!(Ring::default().info().source, "Euclid");
+/// let info = Ring::default().info();
+/// assert_eq!([info.summary, info.source], ["A ring", "Euclid, “Elements”"]);
+/// assert_eq!([&*info.options[1].about, &*info.options[1].range], ["How far it reaches", "above 0"]);
 /// assert_eq!(Ring::default().check(), Ok(()));
 /// assert_eq!(Ring { inner: 1.0, outer: 0.0 }.check().unwrap_err(), "`outer` must be above 0, and is 0");
 /// assert_eq!(Ring { inner: 3.0, outer: 2.0 }.check().unwrap_err(), "`inner` must be below `outer`");
@@ -176,20 +248,20 @@ impl Visitor<'_> for Name {
 #[macro_export]
 macro_rules! options {
     (
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])*
         $vis:vis struct $Type:ident {
-            $($(#[$attribute:meta])* $field_vis:vis $field:ident: $Field:ty = $value:expr $(=> $range:expr)?,)*
+            $(
+                $(#[doc = $about:literal])* $(#[serde($($serde:tt)*)])?
+                $field_vis:vis $field:ident: $Field:ty = $value:expr $(=> $range:expr)?,
+            )*
         }
-        summary: $summary:expr,
-        formula: $formula:expr,
-        source: $source:expr,
         $(check: $check:expr,)?
     ) => {
-        $(#[$doc])*
+        $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, $crate::serde::Serialize, $crate::serde::Deserialize)]
         #[serde(crate = "registry::serde", default, deny_unknown_fields)]
         $vis struct $Type {
-            $($(#[$attribute])* $field_vis $field: $Field),*
+            $($(#[doc = $about])* $(#[serde($($serde)*)])? $field_vis $field: $Field),*
         }
 
         impl Default for $Type {
@@ -200,7 +272,15 @@ macro_rules! options {
 
         impl $crate::Described for $Type {
             fn info(&self) -> $crate::Info {
-                $crate::Info { summary: $summary, formula: $formula, source: $source }
+                $crate::Info::new(concat!($($doc, "\n"),*), ::std::vec![$($crate::OptionInfo::new(
+                    stringify!($field),
+                    concat!($($about, "\n"),*),
+                    concat!($(stringify!($($serde)*))?),
+                    <[::std::string::String]>::concat(&[$({
+                        use $crate::range::*;
+                        text(self.$field, &$range)
+                    })?]),
+                )),*])
             }
 
             fn check(&self) -> ::std::result::Result<(), ::std::string::String> {
@@ -218,7 +298,9 @@ macro_rules! options {
     };
 }
 
-/// Makes an enum out of a list of names and the types that hold their options.
+/// Makes an enum out of a list of names and the types that hold their options, and re-exports these types, and those
+/// named behind `with`, from their modules: `"lbfgs" => lbfgs::Lbfgs with LineSearch`, or
+/// `"saddle" => saddle::Saddle in landscapes`, where the module is inside another.
 ///
 /// In a config an entry is its name (`"adam"`), or a table with one key (`{ adam = { beta1 = 0.95 } }`).
 /// The types come from [`options!`], or implement themselves what it does, and implement the trait named, which has
@@ -228,13 +310,15 @@ macro_rules! registry {
     (
         $(#[$doc:meta])*
         $vis:vis enum $Enum:ident: $kind:literal, dyn $Entry:path {
-            $($name:literal => $Variant:ident($Type:ty)),* $(,)?
+            $($name:literal => $module:ident::$Variant:ident $(in $folder:ident)? $(with $($Other:ident),+)?),* $(,)?
         }
     ) => {
+        $($vis use $($folder::)? $module::{$Variant $($(, $Other)+)?};)*
+
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
         $vis enum $Enum {
-            $(#[doc = concat!("`", $name, "`")] $Variant($Type)),*
+            $(#[doc = concat!("`", $name, "`")] $Variant($Variant)),*
         }
 
         impl $Enum {
@@ -247,7 +331,7 @@ macro_rules! registry {
             #[must_use]
             pub fn named(name: &str) -> Option<Self> {
                 match name {
-                    $($name => Some(Self::$Variant(<$Type>::default())),)*
+                    $($name => Some(Self::$Variant(<$Variant>::default())),)*
                     _ => None,
                 }
             }
@@ -255,7 +339,7 @@ macro_rules! registry {
             /// Every entry at its defaults, in the order of the registry.
             #[must_use]
             pub fn all() -> Vec<Self> {
-                vec![$(Self::$Variant(<$Type>::default())),*]
+                vec![$(Self::$Variant(<$Variant>::default())),*]
             }
 
             /// Its name in configs.
@@ -374,40 +458,45 @@ mod tests {
         fn area(&self) -> f64;
     }
 
-    options! {
-        struct Circle {
-            radius: f64 = 1.0,
-            colour: String = "red".into(),
+    mod circle {
+        use super::*;
+
+        options! {
+            /// A circle.
+            ///
+            /// Source: Euclid.
+            pub struct Circle {
+                radius: f64 = 1.0,
+                color: String = "red".into(),
+            }
         }
-        summary: "a circle",
-        formula: "π r²",
-        source: "Euclid",
-    }
-    impl Shape for Circle {
-        fn area(&self) -> f64 {
-            3.0 * self.radius
+        impl Shape for Circle {
+            fn area(&self) -> f64 {
+                3.0 * self.radius
+            }
         }
     }
 
-    options! {
-        struct Framed {
-            shape: Option<Box<Any>> = None,
+    mod framed {
+        use super::*;
+
+        options! {
+            pub struct Framed {
+                shape: Option<Box<Any>> = None,
+            }
         }
-        summary: "a shape in a frame",
-        formula: "",
-        source: "",
-    }
-    impl Shape for Framed {
-        fn area(&self) -> f64 {
-            self.shape.as_ref().map_or(0.0, |shape| shape.area())
+        impl Shape for Framed {
+            fn area(&self) -> f64 {
+                self.shape.as_ref().map_or(0.0, |shape| shape.area())
+            }
         }
     }
 
     registry! {
         /// A shape.
         enum Any: "shape", dyn Shape {
-            "circle" => Circle(Circle),
-            "framed" => Framed(Framed),
+            "circle" => circle::Circle,
+            "framed" => framed::Framed,
         }
     }
 
@@ -420,24 +509,35 @@ mod tests {
     }
 
     options! {
-        #[derive(PartialOrd)]
+        /// A square.
         struct Square {
-            side: f64 = 2.0,
+            /// How long a
+            /// side is.
+            side: f64 = 2.0 => above(0.0),
+            /// How often it is turned.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            turns: Option<u64> = None,
             #[serde(skip)]
-            area: Option<f64> = Some(4.0),
+            area: Loaded<f64> = Loaded(Some(4.0.into())),
         }
-        summary: "a square",
-        formula: concat!("a", "²"),
-        source: "Euclid",
     }
 
     #[test]
     fn options_keep_their_attributes_and_defaults() {
-        assert!(Square::default() < Square { side: 3.0, ..Square::default() });
-        assert_eq!(Square::default().info().formula, "a²");
-        assert_eq!(serde_json::to_string(&Square::default()).unwrap(), r#"{"side":2.0}"#);
-        assert_eq!(serde_json::from_str::<Square>("{}").unwrap(), Square::default());
+        let square = Square::default();
+        assert_eq!(
+            square,
+            Square { area: Loaded::default(), ..square.clone() },
+            "what is loaded is no option"
+        );
+        assert_eq!(serde_json::to_string(&square).unwrap(), r#"{"side":2.0}"#);
+        assert_eq!(serde_json::from_str::<Square>("{}").unwrap(), square);
         assert!(serde_json::from_str::<Square>(r#"{"area": 1.0}"#).is_err());
+        let side = OptionInfo { name: "side", about: "How long a side is".into(), range: "above 0".into() };
+        let turns =
+            OptionInfo { name: "turns", about: "How often it is turned".into(), range: String::new() };
+        assert_eq!(square.info().options, [side, turns]);
+        assert_eq!(square.info().summary, "A square");
     }
 
     #[derive(Deserialize, Debug)]
@@ -467,6 +567,39 @@ mod tests {
     }
 
     #[test]
+    fn an_old_name_leads_to_that_of_today() {
+        assert_eq!(nearest("chain", ["deep_linear_chain", "quadratic"]), Some("deep_linear_chain"));
+        assert_eq!(nearest("sees", ["loss_input", "seed"]), Some("loss_input"));
+        assert_eq!(nearest("chain", ["quadratic"]), None);
+    }
+
+    #[test]
+    fn labels_of_old_results_have_todays_names() {
+        for (old, today) in [
+            ("gradient_descent", "backtracking_gd"),
+            ("matrix_factorisation(rank=2)", "matrix_factorization(rank=2)"),
+            (
+                "composite(terms=[{loss=learnt_gaussian_nll, weight=2}, {loss=mse}])",
+                "composite(terms=[{loss=learned_gaussian_nll, weight=2}, {loss=mse}])",
+            ),
+            ("cautious(rule=gradient_descent(c=2))", "cautious(rule=backtracking_gd(c=2))"),
+        ] {
+            assert_eq!(renamed(old), today);
+            assert_eq!(renamed(today), today);
+        }
+        for same in [
+            "",
+            "chained",
+            "my_chain",
+            "torchscript(file=chain.pt)",
+            "formula(constants={sees=1}, value=where(d<=chain, sees*d, chain))",
+            "formula(value=(d==chain)*1 + chain*d - 損失)",
+        ] {
+            assert_eq!(renamed(same), same);
+        }
+    }
+
+    #[test]
     fn errors_name_the_nearest_and_point_at_the_place() {
         for (text, message, marked) in [
             ("shape = 'cirlce'", "there is no shape `cirlce`: did you mean `circle`?", "'cirlce'"),
@@ -479,7 +612,7 @@ mod tests {
             ("shape = { circle = { radius = 'x' } }", "invalid type: string \"x\", expected f64", "'x'"),
             (
                 "shape = { circle = { raduis = 1 } }",
-                "unknown field `raduis`, expected `radius` or `colour`",
+                "unknown field `raduis`, expected `radius` or `color`",
                 "raduis",
             ),
             ("shape = {}", "the table is empty: it needs the name of a shape", "{}"),

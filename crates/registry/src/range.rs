@@ -81,19 +81,24 @@ pub fn check<R: Ranged>(name: &str, option: R, range: &impl RangeBounds<R::Numbe
     if number.is_finite() && range.contains(&number) {
         return Ok(());
     }
-    let range = match (range.start_bound(), range.end_bound()) {
+    let is_open = range.start_bound() == Unbounded || range.end_bound() == Unbounded;
+    let range = if is_open && !number.is_finite() { "finite".into() } else { text(option, range) };
+    Err(format!("`{name}` must be {range}, and is {}", number.text()))
+}
+
+/// What numbers a range holds, of which `_option` only tells the type: `from 0, and below 1`.
+pub fn text<R: Ranged>(_option: R, range: &impl RangeBounds<R::Number>) -> String {
+    match (range.start_bound(), range.end_bound()) {
         (Included(least), Included(most)) => format!("from {} to {}", least.text(), most.text()),
         (Included(least), Excluded(end)) => format!("from {}, and below {}", least.text(), end.text()),
         (Excluded(least), Included(most)) => format!("above {}, and at most {}", least.text(), most.text()),
         (Excluded(least), Excluded(end)) => format!("above {}, and below {}", least.text(), end.text()),
-        _ if !number.is_finite() => "finite".into(),
         (Included(least), Unbounded) => format!("{} or above", least.text()),
         (Excluded(least), Unbounded) => format!("above {}", least.text()),
         (Unbounded, Included(most)) => format!("{} or below", most.text()),
         (Unbounded, Excluded(end)) => format!("below {}", end.text()),
         (Unbounded, Unbounded) => "finite".into(),
-    };
-    Err(format!("`{name}` must be {range}, and is {}", number.text()))
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::gallery::shares;
 use super::{NAMED, Results};
-use crate::figures::{COLOURS, DASHES};
+use crate::figures::{COLORS, DASHES};
 use analysis::table::basin;
 use records::text::plain;
 
@@ -66,12 +66,12 @@ pub(super) fn json(results: &Results) -> String {
     let style = |solver: &analysis::scores::Solver| {
         let name = solver.name();
         let style = results.palette.style(&name);
-        json!({ "name": plain(&name), "colour": style.colour, "dash": style.dash })
+        json!({ "name": plain(&name), "color": style.color, "dash": style.dash })
     };
     let hex = |[r, g, b]: [u8; 3]| format!("#{r:02x}{g:02x}{b:02x}");
     let all = json!({
         "named": NAMED,
-        "colours": COLOURS.map(|both| both.map(hex)),
+        "colors": COLORS.map(|both| both.map(hex)),
         "dashes": DASHES,
         "solvers": results.scores.solvers.iter().map(style).collect::<Vec<_>>(),
         "workloads": workloads,
@@ -90,7 +90,7 @@ fn workload(results: &Results, workload: &super::Workload, most: usize) -> Workl
         Row {
             solver: results.scores.rows[place].solver,
             lr: row.lr,
-            edge: row.edge.as_str(),
+            edge: row.edge.into(),
             basin: basin(grid),
             steps: curve.steps,
             error: curve.error.map(numbers),

@@ -67,7 +67,7 @@ impl Builder {
 
     pub(super) fn add_point(&mut self, point: &Point) {
         if let Some(&(row, run)) = self.runs.get(&point.key) {
-            self.points[row][run].push((point.step, [point.loss, point.error]));
+            self.points[row][run].push((point.step, [point.loss_value, point.error]));
         }
     }
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Every number comes from the table, the scores or the curves; nothing is computed anew. Where a workload has more
-//! than [`NAMED`] rows, the best are named, those of the lowest ERT, then the lowest final error, and the others are grey.
+//! than [`NAMED`] rows, the best are named, those of the lowest ERT, then the lowest final error, and the others are gray.
 
 mod charts;
 mod curves;
@@ -25,7 +25,7 @@ use analysis::scores::{self, Scores};
 use analysis::table::{Rate, Row, Table, Tuned};
 use records::{Cell, Point};
 
-/// So many lines of one figure are in colour and named.
+/// So many lines of one figure are in color and named.
 pub const NAMED: usize = 8;
 
 /// Collects what is shown.
@@ -102,7 +102,7 @@ impl Builder {
         self.curves.add_point(point);
     }
 
-    /// What there is to show. `known` are the names of all optimizers in the order of their colours.
+    /// What there is to show. `known` are the names of all optimizers in the order of their colors.
     #[must_use]
     pub fn finish(self, known: &[&str]) -> Results {
         let (table, scores) = self.scores.finish();
@@ -134,7 +134,7 @@ impl Results {
         }
         let key = |place: &usize| &self.table.rows[*place];
         for workload in &mut workloads {
-            workload.rows.sort_by(|a, b| key(a).order(key(b).ert, key(b).final_error));
+            workload.rows.sort_by(|a, b| key(a).order(key(b).ert, key(b).final_error_median));
         }
         workloads
     }

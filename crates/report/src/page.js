@@ -9,7 +9,7 @@
     node.append(...children);
     return node;
   };
-  const colour = (solver) => data.colours[solver.colour][dark.matches ? 1 : 0];
+  const color = (solver) => data.colors[solver.color][dark.matches ? 1 : 0];
   const short = (value) => {
     if (value === null || value === undefined || Number.isNaN(value)) return "";
     const size = Math.abs(value);
@@ -147,7 +147,7 @@
         const stroke = element("span", { "aria-hidden": "true" });
         stroke.innerHTML = `<svg width="26" height="8"><line x1="0" y1="4" x2="26" y2="4" stroke-width="2.5"/></svg>`;
         const line = stroke.querySelector("line");
-        line.setAttribute("stroke", colour(solver));
+        line.setAttribute("stroke", color(solver));
         line.setAttribute("stroke-dasharray", data.dashes[solver.dash].join(" "));
         const output = element("output");
         this.boxes.push(box);
@@ -192,10 +192,10 @@
           own.push(columns.push(clean(line, values)) - 1);
           series.push({ stroke: "transparent", points: { show: false }, spanGaps: true, show: this.visible[place] });
         });
-        if (own.length === 2) bands.push({ series: [own[1], own[0]], fill: colour(solver) + "20" });
+        if (own.length === 2) bands.push({ series: [own[1], own[0]], fill: color(solver) + "20" });
         own.unshift(columns.push(clean(line, line.y)) - 1);
         series.push({
-          label: solver.name, stroke: colour(solver), width: 2, dash: data.dashes[solver.dash], spanGaps: chart.spanGaps !== false,
+          label: solver.name, stroke: color(solver), width: 2, dash: data.dashes[solver.dash], spanGaps: chart.spanGaps !== false,
           points: { show: !!chart.points, size: 5 }, show: this.visible[place], paths: chart.paths,
         });
         owned.push(own);
@@ -282,7 +282,7 @@
       ctx.beginPath();
       ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
       ctx.clip();
-      ctx.strokeStyle = ctx.fillStyle = colour(data.solvers[row.solver]);
+      ctx.strokeStyle = ctx.fillStyle = color(data.solvers[row.solver]);
       const inside = row.rates.map((_, k) => k)
         .filter((k) => row.rate_error[k] !== null && row.rates[k] >= row.basin[0] && row.rates[k] <= row.basin[1]);
       ctx.globalAlpha = 0.3;

@@ -32,7 +32,7 @@ pub struct About {
 
 const COLUMNS: [(&str, &str); 13] = [
     ("problem", "what is trained"),
-    ("loss", "what is minimised; - where the problem is its own loss"),
+    ("loss", "what is minimized; - where the problem is its own loss"),
     ("optimizer", "the update rule, with the options that differ from its defaults"),
     ("schedule", "how the learning rate changes"),
     (
@@ -156,7 +156,7 @@ fn cells(row: &Row) -> [String; COLUMNS.len()] {
         steps(row.steps_median) + if row.steps_median.is_finite() { &ends } else { "" },
         steps(row.evaluations_median),
         steps(row.ert),
-        short(row.final_error),
+        short(row.final_error_median),
         if row.diverged_rate > 0.0 { format!("{:.0} %", 100.0 * row.diverged_rate) } else { String::new() },
         short(row.basin_decades),
         row.trouble.to_string(),

@@ -1,9 +1,10 @@
 //! What is drawn where: rows and columns, ups and downs, and what is missing, by the coordinates in the SVG and the
 //! pixels of the PNG.
 
-use report::figures::raster::{Bar, Colour, Raster, Side, Spread, ramp};
+use records::AxisScale;
+use report::figures::raster::{Bar, Raster, Rgb, Side, ramp};
 use report::figures::{
-    Axis, COLOURS, Figure, Ground, HeatMap, Line, Mark, Panel, Picture, RankDiagram, Ranked, Spot, Style,
+    Axis, COLORS, Figure, Ground, HeatMap, Line, Mark, Panel, Picture, RankDiagram, Ranked, Spot, Style,
     Theme,
 };
 
@@ -35,7 +36,7 @@ fn points(element: &str) -> Vec<Point> {
     attribute(element, "points").split_whitespace().map(pair).collect()
 }
 
-/// Left, top, right and bottom, and the colour.
+/// Left, top, right and bottom, and the color.
 fn rectangle(element: &str) -> ([f64; 4], &str) {
     let [x, y, width, height] = ["x", "y", "width", "height"].map(|name| number(element, name));
     ([x, y, x + width, y + height], attribute(element, "fill"))
@@ -52,7 +53,7 @@ fn light(picture: &impl Picture) -> String {
     picture.svg(Theme::Light).unwrap()
 }
 
-fn hex([r, g, b]: Colour) -> String {
+fn hex([r, g, b]: Rgb) -> String {
     format!("#{r:02X}{g:02X}{b:02X}")
 }
 
@@ -104,7 +105,7 @@ fn a_heat_map_has_its_first_row_at_the_top_and_what_is_missing_empty() {
     let scale: Vec<([f64; 4], &str)> =
         elements(&svg, "rect", "").iter().map(|element| rectangle(element)).collect();
     let scale: Vec<_> = scale.into_iter().filter(|(place, _)| place[0] > columns[2] + 300.0).collect();
-    let place = |colour: &Colour| scale.iter().find(|(_, fill)| *fill == hex(*colour)).unwrap().0[1];
+    let place = |color: &Rgb| scale.iter().find(|(_, fill)| *fill == hex(*color)).unwrap().0[1];
     assert!(place(&ramp(0.0)) > place(&ramp(0.5)) && text_at(&svg, "100").1 < place(&ramp(0.5)), "{scale:?}");
 }
 
@@ -206,10 +207,10 @@ fn the_first_row_of_a_ground_is_at_the_bottom_and_its_first_place_at_the_left() 
     assert!(a[0] == c[0] && b[0] == d[0] && a[2] == b[0], "columns: {places:?}");
     assert!(a[1] == b[1] && c[1] == d[1] && c[3] == a[1], "rows: {places:?}");
     // Brighter is less, and what is no number is as dark as can be.
-    let sum = |colour: &str| -> u32 {
-        (1..6).step_by(2).map(|k| u32::from_str_radix(&colour[k..k + 2], 16).unwrap()).sum()
+    let sum = |color: &str| -> u32 {
+        (1..6).step_by(2).map(|k| u32::from_str_radix(&color[k..k + 2], 16).unwrap()).sum()
     };
-    let bright: Vec<u32> = places.iter().map(|(_, colour)| sum(colour)).collect();
+    let bright: Vec<u32> = places.iter().map(|(_, color)| sum(color)).collect();
     assert!(bright.is_sorted_by(|a, b| a > b), "{bright:?}");
     assert_eq!((places[0].1, places[3].1), ("#FCFCFD", "#96A6C4"));
 }
@@ -281,7 +282,7 @@ fn names_stand_at_the_last_number_of_their_line() {
 #[test]
 fn the_best_rank_is_on_the_left_and_bars_reach_from_the_first_to_the_last() {
     let ranked =
-        |name: &str, rank, colour| Ranked { name: name.into(), rank, style: Style { colour, dash: 0 } };
+        |name: &str, rank, color| Ranked { name: name.into(), rank, style: Style { color, dash: 0 } };
     let diagram = RankDiagram {
         ranked: vec![ranked("best", 1.0, 1), ranked("second", 2.0, 2), ranked("last", 4.0, 3)],
         groups: vec![(0, 1)],
@@ -291,10 +292,10 @@ fn the_best_rank_is_on_the_left_and_bars_reach_from_the_first_to_the_last() {
     let dots: Vec<Point> =
         elements(&svg, "circle", "").iter().map(|dot| (number(dot, "cx"), number(dot, "cy"))).collect();
     let [best, second, last] = dots[..] else { panic!("{dots:?}") };
-    // Ranks 1, 2 and 4 on one scale, in the colours of their names.
+    // Ranks 1, 2 and 4 on one scale, in the colors of their names.
     assert!((last.0 - second.0 - 2.0 * (second.0 - best.0)).abs() <= 2.0 && best.0 < second.0, "{dots:?}");
     let fills: Vec<&str> = elements(&svg, "circle", "").iter().map(|dot| attribute(dot, "fill")).collect();
-    assert_eq!(fills, [1, 2, 3].map(|colour: usize| hex(COLOURS[colour][0])));
+    assert_eq!(fills, [1, 2, 3].map(|color: usize| hex(COLORS[color][0])));
     let bar = points(elements(&svg, "polyline", "stroke-width=\"8\"")[0]);
     assert_eq!([bar[0].0, bar[1].0], [best.0 - 8.0, second.0 + 8.0]);
     // The better half is named at the left, the rest at the right.
@@ -305,9 +306,9 @@ fn the_best_rank_is_on_the_left_and_bars_reach_from_the_first_to_the_last() {
 
 #[test]
 fn every_pixel_of_a_raster_is_at_its_place() {
-    let side = |pixels| Side { label: String::new(), low: 0.0, high: 1.0, spread: Spread::Linear, pixels };
+    let side = |pixels| Side { label: String::new(), low: 0.0, high: 1.0, scale: AxisScale::Linear, pixels };
     // Row by row from the bottom.
-    let pixels: Vec<Colour> = (0..6).map(|k| [40 * k, 10, 255 - 40 * k]).collect();
+    let pixels: Vec<Rgb> = (0..6).map(|k| [40 * k, 10, 255 - 40 * k]).collect();
     let bar = Some(Bar { label: String::new(), low: 1.0, high: 100.0 });
     let swatches = vec![([1, 2, 3], "never".to_owned()), ([9, 8, 7], "nan".to_owned())];
     let raster = Raster {
@@ -330,20 +331,20 @@ fn every_pixel_of_a_raster_is_at_its_place() {
         }
     }
     // Ticks are at every fifth of an axis, 0 at the lower left.
-    let grey = |x: u32, y: u32| image.get_pixel(x, y).0 == [90; 3];
+    let gray = |x: u32, y: u32| image.get_pixel(x, y).0 == [90; 3];
     let places = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
-    assert_eq!(places.map(|tenth| grey(92 + 48 * tenth, 396 + 3)), places.map(|tenth| tenth % 2 == 0));
-    assert_eq!(places.map(|tenth| grey(92 - 3, 396 - 32 * tenth)), places.map(|tenth| tenth % 2 == 0));
+    assert_eq!(places.map(|tenth| gray(92 + 48 * tenth, 396 + 3)), places.map(|tenth| tenth % 2 == 0));
+    assert_eq!(places.map(|tenth| gray(92 - 3, 396 - 32 * tenth)), places.map(|tenth| tenth % 2 == 0));
     // The bar goes from its low end at the top to its high one; then come the swatches in their order.
     let left = 92 + 480 + 28;
-    let bar: Vec<Colour> = [0, 169].map(|row| image.get_pixel(left + 2, 76 + 18 + row).0).to_vec();
+    let bar: Vec<Rgb> = [0, 169].map(|row| image.get_pixel(left + 2, 76 + 18 + row).0).to_vec();
     assert_eq!(bar, [ramp(0.0), ramp(1.0)]);
     let below = 76 + 18 + 170 + 28;
     assert_eq!([0, 26].map(|row| image.get_pixel(left + 9, below + row).0), [[1, 2, 3], [9, 8, 7]]);
 }
 
 #[test]
-fn colours_of_a_bar_are_even_in_the_logarithm() {
+fn colors_of_a_bar_are_even_in_the_logarithm() {
     let bar = Bar { label: String::new(), low: 0.01, high: 100.0 };
     for (value, share) in [
         (0.01, 0.0),
@@ -355,7 +356,7 @@ fn colours_of_a_bar_are_even_in_the_logarithm() {
         (0.0, 0.0),
         (f64::NAN, 0.0),
     ] {
-        assert_eq!(bar.colour(value), ramp(share), "{value}");
+        assert_eq!(bar.color(value), ramp(share), "{value}");
     }
     // Viridis' own ends, and its middle.
     assert_eq!([ramp(0.0), ramp(1.0)], [[253, 231, 37], [68, 1, 84]]);

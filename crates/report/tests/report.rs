@@ -25,7 +25,14 @@ fn recorded(cells: &[Cell], points: impl Fn(&Cell) -> Vec<(u64, f64, f64)>) -> R
     }
     for cell in cells {
         for (step, loss, error) in points(cell) {
-            second.add_point(&Point { key: cell.key, step, loss, error, gradient_norm: 1.0, lr: cell.lr });
+            second.add_point(&Point {
+                key: cell.key,
+                step,
+                loss_value: loss,
+                error,
+                gradient_norm: 1.0,
+                step_lr: cell.lr,
+            });
         }
     }
     second.finish(&["sgd", "adam", "lion"])
@@ -65,9 +72,9 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// The texts of an SVG, and in how many colours each other kind of element is drawn: dashes are many elements.
+/// The texts of an SVG, and in how many colors each other kind of element is drawn: dashes are many elements.
 fn structure(svg: &str) -> String {
-    let mut colours: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut colors: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut out = String::new();
     for element in svg.split('<').skip(1).filter(|element| !element.starts_with('/')) {
         let name = element.split([' ', '>']).next().unwrap_or_default();
@@ -75,11 +82,11 @@ fn structure(svg: &str) -> String {
             let text = element.split_once('>').map_or("", |(_, text)| text.trim());
             let _ = writeln!(out, "  {text}");
         } else {
-            let colour = element.split("=\"#").nth(1).map_or("none", |rest| &rest[..6]);
-            colours.entry(name).or_default().insert(colour);
+            let color = element.split("=\"#").nth(1).map_or("none", |rest| &rest[..6]);
+            colors.entry(name).or_default().insert(color);
         }
     }
-    let counts: Vec<String> = colours.iter().map(|(name, all)| format!("{name} in {}", all.len())).collect();
+    let counts: Vec<String> = colors.iter().map(|(name, all)| format!("{name} in {}", all.len())).collect();
     format!("  {}\n{out}", counts.join(", "))
 }
 
@@ -198,7 +205,7 @@ fn numbers_in_figures_are_those_of_the_table() {
         assert_eq!(line.label, row.optimizer);
         // A run that reached its target at step 40 was recorded until step 10.
         if row.steps_median.is_infinite() {
-            assert_eq!(line.points.last().unwrap().1, row.final_error);
+            assert_eq!(line.points.last().unwrap().1, row.final_error_median);
         }
     }
     let rates = results.sensitivity(workload);

@@ -9,22 +9,20 @@
 
 mod args;
 pub mod cli;
-mod compare;
+mod commands;
 mod cpu;
-mod diagnose;
+mod estimate;
+mod exit;
 mod list;
 pub mod map;
 mod owner;
-mod report;
 pub mod run;
 mod running;
 pub mod shard;
 mod signals;
-mod slurm;
 mod source;
-mod spark;
-mod survey;
-mod table;
+mod sparkline;
+mod summary;
 mod terminal;
 pub mod threads;
 

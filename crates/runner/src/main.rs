@@ -1,4 +1,4 @@
-//! `runner`: see [`runner::cli`].
+//! `optbench`: see [`runner::cli`].
 
 fn main() -> std::process::ExitCode {
     runner::cli::main()

@@ -10,6 +10,7 @@ use records::Manifest;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::exit::Failure;
 use crate::running::{PARTS, Running};
 use crate::terminal::say;
 use records::parts;
@@ -24,7 +25,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The files that it consists of, beside the parts of a grid. A report keeps a list of its own.
-    const fn files(self) -> &'static [&'static str] {
+    pub(crate) const fn files(self) -> &'static [&'static str] {
         match self {
             Self::Grid => &[
                 "running.json",
@@ -38,7 +39,17 @@ impl Kind {
                 "scores.csv",
                 "scores.json",
             ],
-            Self::Map => &["manifest.json", "map.png", "map.csv", "steps.npy", "error.npy", "minimiser.npy"],
+            Self::Map => &[
+                "manifest.json",
+                "map.png",
+                "map.csv",
+                "steps_to_target.npy",
+                "final_error.npy",
+                "minimizer.npy",
+                // Before schema 4.
+                "steps.npy",
+                "error.npy",
+            ],
             Self::Diagnosis => &[
                 "manifest.json",
                 "diagnosis.json",
@@ -97,6 +108,8 @@ pub struct Taken {
     config: String,
     contents: String,
 }
+
+impl Failure for Taken {}
 
 impl Owner<'_> {
     /// The file of the config relative to the folder, which is the same in every clone; only its name where the two have

@@ -1,8 +1,6 @@
 //! Running a plan: the parts that are missing, then the result files.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fmt::Write as _;
-use std::fs;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -12,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use analysis::table::{self, Builder, Row, Table};
 use files::{Folder, Lock, LockError};
+use gethostname::gethostname;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use miette::Diagnostic;
 use rayon::prelude::*;
 use records::{
-    Cell, Cells, Engine, Manifest, RecordError, Results, SCHEMA, Targets, csv_text, write_cell_header,
-    write_point_header, write_term_header,
+    Cell, Cells, Engine, Manifest, RecordError, Results, RunTiming, SCHEMA, Targets, save_manifest,
+    write_cell_header, write_point_header, write_term_header, write_timing, write_timing_header,
 };
-use serde::Serialize;
+pub use records::{Cpus, Status};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -27,17 +26,18 @@ use crate::BUILD;
 use crate::config::Config;
 use crate::cpu;
 use crate::engine;
+use crate::exit::{Exit, Failure};
 use crate::owner::{Kind, Owner, Previous, Taken};
 use crate::plan::{Batch, EXTENSIONS, Edge, Labels, Plan, libtorch_version};
 use crate::running::{PARTS, Running};
 use crate::shard::{Remedy, Shard, array, shards_of};
 pub use crate::signals::STOP;
-use crate::spark::Falls;
+use crate::sparkline::Sparkline;
 use crate::terminal;
 use crate::threads::{NoThreads, pool};
 use records::parts::{self, Counts, Part, Timing, hex};
 
-/// Why a run didn't come to its result files.
+/// Why a run wrote no result files.
 #[derive(Debug, Error, Diagnostic)]
 pub enum RunError {
     /// The results folder can't be made or written.
@@ -112,6 +112,16 @@ pub enum RunError {
     Threads(#[from] NoThreads),
 }
 
+impl Failure for RunError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Folder { .. } | Self::Busy { .. } | Self::Taken(_) => Exit::WrongInput,
+            Self::Stopped { .. } => Exit::Stopped,
+            _ => Exit::Failed,
+        }
+    }
+}
+
 /// What a finished run says.
 #[derive(Debug)]
 pub struct Summary {
@@ -150,10 +160,10 @@ pub struct Options {
 /// If results can't be written, or on Ctrl-C.
 pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, RunError> {
     let begin = Instant::now();
-    let workshop = Workshop::new(config, plan, options)?;
+    let workshop = GridRun::new(config, plan, options)?;
     let maker = workshop.maker();
     let mut reused = 0;
-    let laid_out = workshop.lay_out(|so_far, new| {
+    let laid_out = workshop.expand(|so_far, new| {
         workshop.begin(so_far, &new)?;
         reused += maker.make(&so_far.plan.batches[new.clone()], &so_far.keys[new])?.1;
         Ok(true)
@@ -183,13 +193,13 @@ pub fn run_shard(
     shard: Shard,
     options: &Options,
 ) -> Result<ShardSummary, RunError> {
-    let workshop = Workshop::new(config, plan, options)?;
+    let workshop = GridRun::new(config, plan, options)?;
     let maker = workshop.maker();
     let mut summary = ShardSummary::default();
-    workshop.lay_out(|so_far, new| {
+    workshop.expand(|so_far, new| {
         workshop.begin(so_far, &new)?;
         let (batches, keys) = (&so_far.plan.batches[new.clone()], &so_far.keys[new]);
-        let own = shard.own(keys);
+        let own = shard.assigned(keys);
         let batches: Vec<Batch> = own.iter().map(|i| batches[*i].clone()).collect();
         let own: Vec<String> = own.into_iter().map(|i| keys[i].clone()).collect();
         let (counts, reused) = maker.make(&batches, &own)?;
@@ -212,9 +222,9 @@ pub fn merge(
     options: &Options,
 ) -> Result<Summary, RunError> {
     let begin = Instant::now();
-    let workshop = Workshop::new(config, plan, options)?;
+    let workshop = GridRun::new(config, plan, options)?;
     let (mut missing, mut of) = (0, BTreeSet::new());
-    let laid_out = workshop.lay_out(|so_far, new| {
+    let laid_out = workshop.expand(|so_far, new| {
         let keys = &so_far.keys[new];
         let lost = workshop.missing(keys);
         missing += lost.len();
@@ -230,54 +240,7 @@ pub fn merge(
     workshop.finish(&laid_out, reused, begin)
 }
 
-/// How far a grid is, by what lies in its folder alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Status {
-    /// The parts there are, extensions included as far as they are known.
-    pub parts: usize,
-    /// Those that are there and whole.
-    pub done: usize,
-    /// The cells of those.
-    pub cells: u64,
-    /// Cells of those that failed.
-    pub failed: u64,
-    /// Shards with parts that are missing, as an `--array=` string, where their number is known.
-    pub missing: Option<String>,
-    /// Whether the result files are there and whole, and are those of this config and build.
-    pub merged: bool,
-    /// The result files of this config and build that aren't there, or not as they were written.
-    pub damaged: Vec<String>,
-    /// How many parts of libtorch's engine each kind of CPU made: its bits depend on that.
-    pub cpus: Cpus,
-}
-
-/// Kinds of CPU, and how many parts of libtorch's engine each made.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Cpus(BTreeMap<String, usize>);
-
-impl Cpus {
-    fn add(&mut self, timing: &Timing) {
-        if let Some(cpu) = &timing.cpu {
-            *self.0.entry(cpu.clone()).or_default() += 1;
-        }
-    }
-
-    /// What there is to say where they differ.
-    #[must_use]
-    pub fn note(&self) -> Option<String> {
-        let kinds: Vec<String> = self.0.iter().map(|(cpu, parts)| format!("{cpu} ({parts} parts)")).collect();
-        (kinds.len() > 1).then(|| {
-            format!(
-                "parts of libtorch's engine come from CPUs of different kinds, whose results may differ in their \
-                 last digits: {}",
-                kinds.join(", ")
-            )
-        })
-    }
-}
-
-/// Looks how far a grid is; nothing is written.
+/// Reads the progress of a grid; nothing is written.
 ///
 /// # Errors
 /// If a part vanishes meanwhile.
@@ -287,10 +250,10 @@ pub fn status(
     shards: Option<usize>,
     options: &Options,
 ) -> Result<Status, RunError> {
-    let workshop = Workshop::at(config, plan, options)?;
+    let workshop = GridRun::at(config, plan, options)?;
     let (mut counts, mut done, mut of) = (Counts::default(), 0, BTreeSet::new());
     let mut cpus = Cpus::default();
-    let laid_out = workshop.lay_out(|so_far, new| {
+    let laid_out = workshop.expand(|so_far, new| {
         let keys = &so_far.keys[new];
         let loaded = workshop.look(keys);
         let lost: Vec<usize> = (0..keys.len()).filter(|i| loaded[*i].is_none()).collect();
@@ -303,29 +266,28 @@ pub fn status(
         Ok(lost.is_empty())
     })?;
     let missing = (!of.is_empty()).then(|| array(&of));
-    let damaged = results_of(config, &workshop.folder).map(|results| results.damaged());
+    let results = results_of(config, &workshop.folder);
+    let damaged = results.as_ref().map(Results::damaged).unwrap_or_default();
+    let merged = results.is_some_and(|results| damaged.is_empty() && is_current(&results, &laid_out.keys));
     let parts = laid_out.keys.len();
-    Ok(Status {
-        parts,
-        done,
-        cells: counts.cells,
-        failed: counts.failed,
-        missing,
-        merged: damaged.as_ref().is_some_and(Vec::is_empty),
-        damaged: damaged.unwrap_or_default(),
-        cpus,
-    })
+    Ok(Status { parts, done, cells: counts.cells, failed: counts.failed, missing, merged, damaged, cpus })
 }
 
-/// The results in a folder, if they are those of this config and build.
+/// The results in a folder, if they are those of this config.
 fn results_of(config: &Config, folder: &Folder) -> Option<Results> {
     let results = Results::open(folder.clone()).ok().filter(|_| !folder.has(Running::FILE))?;
-    let manifest = results.manifest.as_ref()?;
-    (manifest.config == config.text && manifest.build == BUILD).then_some(results)
+    (results.manifest.as_ref()?.config == config.text).then_some(results)
+}
+
+/// Whether results are those of this build: its own, or the same that an earlier one wrote, whose manifest stayed. Then
+/// they were put together from parts of this build.
+fn is_current(results: &Results, keys: &[String]) -> bool {
+    let is_own = results.manifest.as_ref().is_some_and(|manifest| manifest.build == BUILD);
+    is_own || results.parts().iter().eq(&keys.iter().map(|key| parts::name(key)).collect::<Vec<_>>())
 }
 
 /// A grid's folder, and what parts are made with.
-struct Workshop<'a> {
+struct GridRun<'a> {
     config: &'a Config,
     plan: &'a Plan,
     folder: Folder,
@@ -349,12 +311,12 @@ fn owner(config: &Config) -> Owner<'_> {
 }
 
 /// A plan with its extensions, and the keys of its parts.
-struct LaidOut {
+struct ExpandedPlan {
     plan: Plan,
     keys: Vec<String>,
 }
 
-impl<'a> Workshop<'a> {
+impl<'a> GridRun<'a> {
     /// Makes the folder, if need be, and takes its lock.
     fn new(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
         let workshop = Self::at(config, plan, options)?;
@@ -385,29 +347,29 @@ impl<'a> Workshop<'a> {
     }
 
     /// Before the first of these parts is made: says what they replace, and what is being made.
-    fn begin(&self, so_far: &LaidOut, new: &Range<usize>) -> Result<(), RunError> {
+    fn begin(&self, so_far: &ExpandedPlan, new: &Range<usize>) -> Result<(), RunError> {
         if let Some(previous) = self.previous.as_ref().filter(|_| new.start == 0) {
             previous.note(if self.fresh { &[] } else { &so_far.keys });
         }
-        let LaidOut { plan, keys } = so_far;
+        let ExpandedPlan { plan, keys } = so_far;
         let running = Running::new(self.config, plan, keys, owner(self.config).source(&self.folder));
         let path = self.folder.path().join(Running::FILE);
         running.write(&self.folder).map_err(|source| RunError::Write { path, source })
     }
 
-    fn maker(&self) -> Maker<'_> {
-        Maker { parts: &self.parts, targets: &self.targets, pool: &self.pool, fresh: self.fresh }
+    fn maker(&self) -> PartRunner<'_> {
+        PartRunner { parts: &self.parts, targets: &self.targets, pool: &self.pool, fresh: self.fresh }
     }
 
     /// Goes through the plan and, while `each` says that all parts so far are there, its extensions. It is told what is
     /// laid out so far, and which of the batches are new.
-    fn lay_out(
+    fn expand(
         &self,
-        mut each: impl FnMut(&LaidOut, Range<usize>) -> Result<bool, RunError>,
-    ) -> Result<LaidOut, RunError> {
-        let mut so_far = LaidOut { plan: self.plan.clone(), keys: Vec::new() };
+        mut each: impl FnMut(&ExpandedPlan, Range<usize>) -> Result<bool, RunError>,
+    ) -> Result<ExpandedPlan, RunError> {
+        let mut so_far = ExpandedPlan { plan: self.plan.clone(), keys: Vec::new() };
         for round in 0.. {
-            let LaidOut { plan, keys } = &mut so_far;
+            let ExpandedPlan { plan, keys } = &mut so_far;
             let new = keys.len()..plan.batches.len();
             let key = |batch: &Batch| batch.key(BUILD, &plan.targets);
             let more: Vec<String> =
@@ -416,7 +378,7 @@ impl<'a> Workshop<'a> {
             if !each(&so_far, new)? || !self.config.extend || round == EXTENSIONS {
                 break;
             }
-            let LaidOut { plan, keys } = &mut so_far;
+            let ExpandedPlan { plan, keys } = &mut so_far;
             let extension = plan.extension(self.config, &edges(&self.maker().tabulate(keys)?));
             if extension.is_empty() {
                 break;
@@ -437,7 +399,7 @@ impl<'a> Workshop<'a> {
     }
 
     /// Writes the result files.
-    fn finish(&self, laid_out: &LaidOut, reused: usize, begin: Instant) -> Result<Summary, RunError> {
+    fn finish(&self, laid_out: &ExpandedPlan, reused: usize, begin: Instant) -> Result<Summary, RunError> {
         let Assembled { table, counts, cpus, random } =
             assemble(self.config, laid_out, [&self.folder, &self.parts], &self.targets)?;
         let lock = self.lock.as_ref().expect("who writes results holds the lock");
@@ -458,14 +420,14 @@ impl<'a> Workshop<'a> {
 }
 
 /// Makes parts.
-struct Maker<'a> {
+struct PartRunner<'a> {
     parts: &'a Folder,
     targets: &'a Targets,
     pool: &'a rayon::ThreadPool,
     fresh: bool,
 }
 
-impl Maker<'_> {
+impl PartRunner<'_> {
     /// Makes the parts of these batches that aren't there; returns what all came to, and how many were there.
     fn make(&self, batches: &[Batch], keys: &[String]) -> Result<(Counts, usize), RunError> {
         let loaded = |key: &String| if self.fresh { None } else { Part::look(self.parts, key) };
@@ -476,9 +438,9 @@ impl Maker<'_> {
         progress.reset_eta();
         let failure: Mutex<Option<RunError>> = Mutex::new(None);
         let made = Mutex::new(Counts::default());
-        let falls = Mutex::new(Falls::default());
+        let falls = Mutex::new(Sparkline::default());
         let missing: Vec<usize> = (0..keys.len()).filter(|i| there[*i].is_none()).collect();
-        let host = host_name();
+        let host = gethostname().to_string_lossy().into_owned();
         let run_one = |&i: &usize| {
             if STOP.load(Ordering::Relaxed) || failure.lock().is_ok_and(|failure| failure.is_some()) {
                 return;
@@ -495,7 +457,7 @@ impl Maker<'_> {
                     Some(RunError::Write { path, source });
                 return;
             }
-            let errors = results.iter().map(|result| (result.error[0], result.error[2]));
+            let errors = results.iter().map(|result| (result.error.start, result.error.best));
             let line = falls.lock().map(|mut falls| falls.add(errors)).unwrap_or_default();
             progress.set_message(line);
             progress.inc(part.counts.cells);
@@ -548,7 +510,7 @@ fn add_cells(
     Ok(())
 }
 
-/// Cells done, rate, time left and what the last batches came to; hidden where nobody watches.
+/// Cells done, rate, time left and the errors of the last batches; hidden when output is not a terminal.
 fn progress_bar(cells: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(
         "{bar:30} {human_pos}/{human_len} cells  {rate}  {elapsed} gone, {eta} left  {msg}",
@@ -558,11 +520,6 @@ fn progress_bar(cells: u64) -> ProgressBar {
     };
     let style = style.expect("the template is well formed").with_key("rate", rate);
     terminal::progress(Some(cells), style)
-}
-
-fn host_name() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "unknown".into(), |name| name.trim().chars().take(255).collect())
 }
 
 /// What the parts are together.
@@ -575,61 +532,74 @@ struct Assembled {
 }
 
 /// The result files, in the order of a part's blocks.
-const FILES: [&str; 3] = [Results::CELLS, Results::CURVES, "terms.csv"];
+const FILES: [&str; 3] = [Results::CELLS, Results::CURVES, Results::TERMS];
 
 /// Puts the parts together, in the plan's order, part by part, and writes the result files.
 fn assemble(
     config: &Config,
-    LaidOut { plan, keys }: &LaidOut,
+    ExpandedPlan { plan, keys }: &ExpandedPlan,
     [folder, parts]: [&Folder; 2],
     targets: &Targets,
 ) -> Result<Assembled, RunError> {
     let (mut counts, mut cpus, mut builder) = (Counts::default(), Cpus::default(), Builder::new());
-    let mut timings = String::from("key,host,cells,wall_us,cpu\n");
     let mut hashes = [const {}; 3].map(|()| Sha256::new());
     let mut failure = None;
     let mut has_terms = false;
     // All files are written in one walk over the parts, so that each part is read once.
+    let mut walk = |[cells, curves, terms, timings]: [&mut dyn Write; 4]| {
+        let mut append = |blocks: [&[u8]; 3]| {
+            hashes.iter_mut().zip(blocks).for_each(|(hash, block)| hash.update(block));
+            cells.write_all(blocks[0])?;
+            curves.write_all(blocks[1])?;
+            terms.write_all(blocks[2])
+        };
+        let mut headers = [const { Vec::new() }; 3];
+        write_cell_header(&mut headers[0], targets);
+        write_point_header(&mut headers[1]);
+        write_term_header(&mut headers[2]);
+        append(headers.each_ref().map(Vec::as_slice))?;
+        let mut lines = Vec::new();
+        write_timing_header(&mut lines);
+        for key in keys {
+            let loaded = Part::load(parts, key).ok_or_else(|| vanished(parts, key));
+            let read = loaded.and_then(|part| {
+                let (mut rows, mut runs) = (Counts::default(), Vec::new());
+                add_cells(parts, key, &part, targets, |cell| {
+                    rows.add(cell.outcome);
+                    runs.push(cell.key);
+                    builder.add(cell);
+                })?;
+                counts += rows;
+                Ok((part, runs))
+            });
+            let (part, runs) = match read {
+                Ok(part) => part,
+                Err(error) => {
+                    failure = Some(error);
+                    return Err(io::Error::other("a part can't be read"));
+                }
+            };
+            append([&part.cells, &part.curves, &part.terms])?;
+            has_terms |= !part.terms.is_empty();
+            cpus.add(&part.timing);
+            let Timing { host, wall_us: part_wall_us, cpu } = &part.timing;
+            let (name, part_cells) = (parts::name(key), runs.len() as u64);
+            for key in runs {
+                let cpu = cpu.as_deref().unwrap_or_default();
+                write_timing(
+                    &mut lines,
+                    &RunTiming { key, part: &name, part_cells, part_wall_us: *part_wall_us, host, cpu },
+                );
+            }
+            timings.write_all(&lines)?;
+            lines.clear();
+        }
+        timings.write_all(&lines)
+    };
     let written = folder.write(FILES[0], |cells| {
         folder.write(FILES[1], |curves| {
             folder.write(FILES[2], |terms| {
-                let mut append = |blocks: [&[u8]; 3]| {
-                    hashes.iter_mut().zip(blocks).for_each(|(hash, block)| hash.update(block));
-                    cells.write_all(blocks[0])?;
-                    curves.write_all(blocks[1])?;
-                    terms.write_all(blocks[2])
-                };
-                let mut headers = [const { Vec::new() }; 3];
-                write_cell_header(&mut headers[0], targets);
-                write_point_header(&mut headers[1]);
-                write_term_header(&mut headers[2]);
-                append(headers.each_ref().map(Vec::as_slice))?;
-                for key in keys {
-                    let loaded = Part::load(parts, key).ok_or_else(|| vanished(parts, key));
-                    let read = loaded.and_then(|part| {
-                        let mut rows = Counts::default();
-                        add_cells(parts, key, &part, targets, |cell| {
-                            rows.add(cell.outcome);
-                            builder.add(cell);
-                        })?;
-                        counts += rows;
-                        Ok((part, rows))
-                    });
-                    let (part, rows) = match read {
-                        Ok(part) => part,
-                        Err(error) => {
-                            failure = Some(error);
-                            return Err(io::Error::other("a part can't be read"));
-                        }
-                    };
-                    append([&part.cells, &part.curves, &part.terms])?;
-                    has_terms |= !part.terms.is_empty();
-                    cpus.add(&part.timing);
-                    let Timing { host, wall_us, cpu } = part.timing;
-                    let [host, cpu] = [host, cpu.unwrap_or_default()].map(|text| csv_text(&text));
-                    let _ = writeln!(timings, "{key},{host},{},{wall_us},{cpu}", rows.cells);
-                }
-                Ok(())
+                folder.write(Results::TIMINGS, |timings| walk([cells, curves, terms, timings]))
             })
         })
     });
@@ -646,7 +616,7 @@ fn assemble(
         let _ = folder.remove(FILES[2]);
     }
 
-    let mut engines: Vec<&str> = plan.batches.iter().map(|batch| batch.engine.as_str()).collect();
+    let mut engines: Vec<&str> = plan.batches.iter().map(|batch| batch.engine.as_ref()).collect();
     engines.sort_unstable();
     engines.dedup();
     let files = FILES.into_iter().zip(hashes.map(hex)).take(if has_terms { 3 } else { 2 });
@@ -656,7 +626,7 @@ fn assemble(
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         build: BUILD.into(),
-        libtorch: engines.contains(&Engine::Libtorch.as_str()).then(|| libtorch_version().into()),
+        libtorch: engines.contains(&Engine::Libtorch.as_ref()).then(|| libtorch_version().into()),
         engines: engines.into_iter().map(str::to_owned).collect(),
         cells: counts.cells,
         diverged: counts.diverged,
@@ -667,10 +637,7 @@ fn assemble(
         conditions: plan.conditions(),
         config: config.text.clone(),
     };
-    let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";
-    for (name, text) in [(Manifest::FILE, &json), ("timings.csv", &timings)] {
-        folder.write(name, |file| file.write_all(text.as_bytes())).map_err(failed(name))?;
-    }
+    save_manifest(folder, &manifest).map_err(failed(Manifest::FILE))?;
     let table = builder.finish();
     folder.write("table.csv", |file| table.write_csv(file)).map_err(failed("table.csv"))?;
     Ok(Assembled { table, counts, cpus, random: manifest.random })

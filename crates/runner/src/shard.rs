@@ -37,7 +37,7 @@ impl fmt::Display for Shard {
 impl Shard {
     /// The places in `keys` of the parts that are its own, in the plan's order.
     #[must_use]
-    pub fn own(self, keys: &[String]) -> Vec<usize> {
+    pub fn assigned(self, keys: &[String]) -> Vec<usize> {
         let ranks = ranks(keys);
         (0..keys.len()).filter(|i| ranks[*i] % self.count == self.index).collect()
     }
@@ -92,10 +92,10 @@ impl fmt::Display for Remedy {
             (Some(array), Some(shards)) => write!(
                 formatter,
                 "run these shards of {shards} again, what is there is kept: --array={array} (sbatch --array={array} \
-                 SCRIPT, or `runner run CONFIG --shard I/{shards}` for each), then merge"
+                 SCRIPT, or `optbench run CONFIG --shard I/{shards}` for each), then merge"
             ),
             _ => formatter.write_str(
-                "run the shards that are missing again (--shards N, the number of shards, says which), or `runner run \
+                "run the shards that are missing again (--shards N, the number of shards, says which), or `optbench run \
                  CONFIG` to make all of them here",
             ),
         }
@@ -113,7 +113,7 @@ mod tests {
         for count in [1, 3, 8, 999, 2000] {
             let mut seen = vec![0; keys.len()];
             for index in 0..count {
-                let own = Shard { index, count }.own(&keys);
+                let own = Shard { index, count }.assigned(&keys);
                 assert!(own.len() <= keys.len().div_ceil(count), "{count}");
                 assert!(own.is_sorted());
                 for i in &own {

@@ -15,7 +15,7 @@ use crate::threads::NoThreads;
 /// The exit code of a program that was stopped.
 pub(crate) const STOPPED: u8 = 130;
 
-/// Set by the first signal to a run: batches that have begun are finished, and no other begins.
+/// Set by the first signal to a run: batches already started are finished, and no other starts.
 pub static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Held by whichever comes first: a signal that ends the program, or the writing of files that it must not cut off.

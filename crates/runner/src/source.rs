@@ -14,6 +14,7 @@ use records::{
 use report::About;
 use thiserror::Error;
 
+use crate::exit::{Exit, Failure};
 use crate::owner::shown;
 use crate::running::{PARTS, Running};
 use crate::terminal::say;
@@ -43,6 +44,12 @@ pub(crate) enum TableError {
     #[error("can't write {}", path.display())]
     #[diagnostic(help("use --no-write to print only"))]
     Write { path: PathBuf, source: io::Error },
+}
+
+impl Failure for TableError {
+    fn exit(&self) -> Exit {
+        if let Self::Write { .. } = self { Exit::Failed } else { Exit::WrongInput }
+    }
 }
 
 /// Results to be read, several times over.
@@ -272,7 +279,7 @@ pub(crate) fn results(asked: &Path) -> Result<Results, TableError> {
         });
     }
     if !path.is_dir() {
-        return Err(TableError::Missing { path: path.to_owned(), help: neighbours(path) });
+        return Err(TableError::Missing { path: path.to_owned(), help: neighbors(path) });
     }
     let folder = Folder::new(path);
     if !folder.has(Results::CELLS) {
@@ -300,7 +307,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
 }
 
 /// The results that are there instead.
-fn neighbours(folder: &Path) -> String {
+fn neighbors(folder: &Path) -> String {
     let mut there: Vec<String> = fs::read_dir(parent(folder))
         .into_iter()
         .flatten()
@@ -310,7 +317,7 @@ fn neighbours(folder: &Path) -> String {
     there.sort();
     there.truncate(10);
     if there.is_empty() {
-        "run a grid first, such as `runner configs/smoke.toml`".to_owned()
+        "run a grid first, such as `optbench configs/smoke.toml`".to_owned()
     } else {
         format!("there is {}", there.join(", "))
     }
@@ -322,8 +329,9 @@ pub(crate) fn unreadable(source: RecordError) -> TableError {
         RecordError::Changed { .. } => {
             "run its config again, which makes it anew from the parts, or `git restore` it"
         }
-        RecordError::Header { .. } => {
-            "it is no cells.csv, or one of another version of runner: run its config again"
+        // They say it themselves.
+        RecordError::Missing { .. } | RecordError::Schema { .. } => {
+            "results of another version are read where nothing but names differs"
         }
         _ => "the file is damaged: run its config again, which keeps the parts that are whole",
     };

@@ -3,15 +3,16 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, Report};
+use miette::{GraphicalReportHandler, GraphicalTheme, Report};
 use records::text::{is_hidden_control, plain_lines};
+
+use crate::exit::Exit;
 
 #[cfg(unix)]
 mod stderr;
@@ -77,17 +78,14 @@ pub(crate) fn is_printing() -> bool {
     PRINTING.load(Ordering::Relaxed)
 }
 
-/// The exit code, once all is printed: 1 instead of 0 where standard output couldn't be written. A reader that has
-/// seen enough (`| head`) is no error.
-pub(crate) fn finish(code: ExitCode) -> ExitCode {
+/// Whether all could be printed, once all is; says so if not. A reader that has seen enough (`| head`) is no error.
+pub(crate) fn finish() -> bool {
     let failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match failed {
-        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            say(&format!("can't write to standard output: {error}"));
-            if code == ExitCode::SUCCESS { ExitCode::from(1) } else { code }
-        }
-        _ => code,
+    let failed = failed.filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+    if let Some(error) = &failed {
+        say(&format!("can't write to standard output: {error}"));
     }
+    failed.is_none()
 }
 
 /// Says a line on standard error.
@@ -95,9 +93,8 @@ pub(crate) fn say(line: &str) {
     stderr::write(&(plain_lines(line) + "\n"), stderr::PATIENCE);
 }
 
-/// Shows a mistake and gives the exit code.
-pub(crate) fn wrong(error: impl Diagnostic + Send + Sync + 'static, code: u8) -> ExitCode {
-    let report = Report::new(error);
+/// Shows a mistake.
+pub(crate) fn report_error(report: &Report) {
     // Colors are control sequences too, so the text is searched without them.
     let mut bare = String::new();
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor());
@@ -108,11 +105,10 @@ pub(crate) fn wrong(error: impl Diagnostic + Send + Sync + 'static, code: u8) ->
     } else {
         stderr::write(&format!("{report:?}\n"), stderr::PATIENCE);
     }
-    ExitCode::from(code)
 }
 
 /// Shows what clap has to say: help and version on standard output, a mistake on standard error.
-pub(crate) fn usage(message: &clap::Error) -> ExitCode {
+pub(crate) fn usage(message: &clap::Error) -> Exit {
     let styled = |terminal: bool| {
         let colors = terminal
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -128,10 +124,10 @@ pub(crate) fn usage(message: &clap::Error) -> ExitCode {
     };
     if message.use_stderr() {
         stderr::write(&styled(io::stderr().is_terminal()), stderr::PATIENCE);
-        return ExitCode::from(2);
+        return Exit::WrongInput;
     }
     write_out(&styled(io::stdout().is_terminal()));
-    ExitCode::SUCCESS
+    Exit::Fine
 }
 
 /// A progress bar of so many steps, or one that turns; hidden where standard error is no terminal.

@@ -3,6 +3,8 @@
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::exit::{Exit, Failure};
+
 /// The system starts no more threads.
 #[derive(Debug, Error, Diagnostic)]
 #[error("can't start {wanted} {}", if *.wanted == 1 { "thread" } else { "threads" })]
@@ -15,6 +17,12 @@ pub struct NoThreads {
     /// What the system says.
     #[source]
     source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Failure for NoThreads {
+    fn exit(&self) -> Exit {
+        Exit::Failed
+    }
 }
 
 impl NoThreads {

@@ -20,13 +20,14 @@
 //! chose other rates, a change must show at both rates too: a choice is luck as well. A row that vanished can't
 //! be judged, so that a comparison with one fails too ([`Comparison::failed`]), unless it is allowed.
 //!
-//! How often this is wrong was measured: docs/comparing.md.
+//! How often this is wrong was measured: docs/src/comparing.md.
 //!
 //! Sides that differ in budget, targets, learning rates, seeds, type or engine, or in what else their manifests say that
 //! they ran under, are refused, with [`Mismatch`]es that say why.
 
 mod comparable;
 mod groups;
+mod json;
 mod outcomes;
 mod relabel;
 mod render;
@@ -35,6 +36,7 @@ mod side;
 mod stream;
 
 pub use comparable::Mismatch;
+pub use json::{ComparisonJson, GroupJson, InputJson, Number, OutcomeJson, ReportedJson, RowJson, SidesJson};
 pub use render::{Format, Names};
 pub use side::{Filter, Side};
 

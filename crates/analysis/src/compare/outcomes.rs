@@ -22,7 +22,7 @@
 //!
 //! Sources: Fisher 1935, *The logic of inductive inference*, for the order; Robbins 1956, *An empirical Bayes approach to
 //! statistics*, for what the other rows are used for. Checked against SciPy's `fisher_exact` and `betabinom`, and by
-//! comparing equal code: docs/comparing.md.
+//! comparing equal code: docs/src/comparing.md.
 
 use std::collections::BTreeMap;
 

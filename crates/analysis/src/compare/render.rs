@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Axis, Comparison, GroupChange, Measure, RowChange, Verdict};
+use crate::text_table::{Column, TextTable};
 
 /// What the sides are called.
 #[derive(Clone, Debug)]
@@ -18,13 +19,22 @@ pub struct Names {
 pub enum Format {
     /// Aligned columns.
     Terminal,
-    /// A table of GitHub-flavoured Markdown.
+    /// A table of GitHub-flavored Markdown.
     Markdown,
 }
 
 /// Stands for what there is none of.
 const NONE: &str = "–";
-const HEADER: [&str; 8] = ["change", "ratio", "95 % interval", "p", "reached", "steps or error", "lr", "row"];
+const COLUMNS: [(&str, Column); 8] = [
+    ("change", Column::Mark),
+    ("ratio", Column::Number),
+    ("95 % interval", Column::Number),
+    ("p", Column::Number),
+    ("reached", Column::Number),
+    ("steps or error", Column::Number),
+    ("lr", Column::Number),
+    ("row", Column::Label),
+];
 
 impl Comparison {
     /// The comparison as text, at most `top` rows of each verdict. Ends with a line feed.
@@ -59,11 +69,13 @@ impl Comparison {
             let (rows, hidden) = self.shortened(top);
             let grids: std::collections::HashSet<&str> =
                 self.rows.iter().map(|row| row.grid.as_str()).collect();
-            let texts: Vec<_> =
-                rows.iter().map(|row| texts(row, self.fails(row), grids.len() > 1, format)).collect();
+            let mut table = TextTable::new(COLUMNS);
+            for row in rows {
+                table.row(texts(row, self.fails(row), grids.len() > 1, format));
+            }
             lines.extend(match format {
-                Format::Terminal => aligned(&texts),
-                Format::Markdown => piped(&texts),
+                Format::Terminal => table.lines(),
+                Format::Markdown => table.markdown(),
             });
             lines.push(String::new());
             if hidden > 0 {
@@ -75,7 +87,7 @@ impl Comparison {
         lines.join("\n")
     }
 
-    /// What it comes to, in one line.
+    /// The result in one line.
     fn headline(&self, names: &Names, format: Format) -> String {
         let regressions = self.regressions();
         let [left, right] = [&names.left, &names.right].map(|name| shown(name, format));
@@ -212,7 +224,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-fn texts(row: &RowChange, fails: bool, with_grid: bool, format: Format) -> [String; HEADER.len()] {
+fn texts(row: &RowChange, fails: bool, with_grid: bool, format: Format) -> [String; COLUMNS.len()] {
     let both = |value: &dyn Fn(&super::Reported) -> String| match (&row.left, &row.right) {
         (Some(left), Some(right)) => {
             let (left, right) = (value(left), value(right));
@@ -303,33 +315,6 @@ fn shown(text: &str, format: Format) -> String {
         out.push(character);
     }
     out
-}
-
-/// Columns of equal width; the last, which holds the labels, ends where it ends.
-fn aligned(rows: &[[String; HEADER.len()]]) -> Vec<String> {
-    let width = |text: &str| text.chars().count();
-    let header = HEADER.map(str::to_owned);
-    let widths: [usize; HEADER.len()] =
-        std::array::from_fn(|at| rows.iter().chain([&header]).map(|row| width(&row[at])).max().unwrap_or(0));
-    let line = |row: &[String; HEADER.len()]| {
-        let mut line = String::new();
-        for (at, text) in row.iter().enumerate() {
-            let gap = " ".repeat(widths[at] - width(text));
-            let _ = match at {
-                0 => write!(line, "{text}{gap}"),
-                _ if at + 1 == HEADER.len() => write!(line, "  {text}"),
-                _ => write!(line, "  {gap}{text}"),
-            };
-        }
-        line.trim_end().to_owned()
-    };
-    std::iter::once(&header).chain(rows).map(line).collect()
-}
-
-fn piped(rows: &[[String; HEADER.len()]]) -> Vec<String> {
-    let header = format!("| {} |", HEADER.join(" | "));
-    let rule = "|---|--:|--:|--:|--:|--:|--:|---|".to_owned();
-    [header, rule].into_iter().chain(rows.iter().map(|row| format!("| {} |", row.join(" | ")))).collect()
 }
 
 #[cfg(test)]

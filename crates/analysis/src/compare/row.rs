@@ -173,7 +173,7 @@ impl Reported {
     }
 }
 
-/// The cells of both sides, by key.
+/// The cells of both sides, by rate and seed.
 #[derive(Default)]
 struct Paired {
     count: u64,
@@ -188,7 +188,7 @@ impl Paired {
         let mut paired = Self::default();
         let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
         while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-            match a.key.cmp(&b.key) {
+            match a.order(b) {
                 Ordering::Less => drop(left.next()),
                 Ordering::Greater => drop(right.next()),
                 Ordering::Equal => {
@@ -209,7 +209,7 @@ impl Paired {
         self.same_bits += u64::from(left.content == right.content);
         self.same_convergence += u64::from(left.converged_as(right));
         if left.outcome != right.outcome {
-            let words = [left.outcome.as_str(), right.outcome.as_str()];
+            let words: [&'static str; 2] = [left.outcome.into(), right.outcome.into()];
             self.outcomes.entry(words).or_insert((left.outcome, right.outcome, 0)).2 += 1;
         }
     }

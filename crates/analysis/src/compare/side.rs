@@ -1,6 +1,7 @@
 //! One side of a comparison: the runs of a `cells.csv`, row by row, small enough that a million fit.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::table::{Builder, Rate, choose};
-use records::{Cell, Cells, Conditions, Dtype, Engine, Hit, Key, Outcome, RecordError, Role};
+use records::{Cell, Cells, Conditions, Dtype, Engine, Hit, Outcome, RecordError, Role};
 
 /// What the workloads of a side ran under, by the labels of problem and loss.
 #[derive(Clone, Debug, Default)]
@@ -26,22 +27,40 @@ impl Facts {
     }
 }
 
-/// Which rows are compared: those whose labels contain these texts.
+/// Which rows are read: those whose labels each contain one of the texts that are named for it, if any are.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// In the problem's label.
-    pub problem: Option<String>,
-    /// In the loss's label.
-    pub loss: Option<String>,
-    /// In the optimizer's label.
-    pub optimizer: Option<String>,
+    /// For the problem's label.
+    pub problem: Vec<String>,
+    /// For the loss's label.
+    pub loss: Vec<String>,
+    /// For the optimizer's label.
+    pub optimizer: Vec<String>,
+    /// For the schedule's label.
+    pub schedule: Vec<String>,
 }
 
 impl Filter {
-    fn admits(&self, cell: &Cell) -> bool {
-        let wanted =
-            [(&self.problem, &cell.problem), (&self.loss, &cell.loss), (&self.optimizer, &cell.optimizer)];
-        wanted.iter().all(|(part, label)| part.as_ref().is_none_or(|part| label.contains(part.as_str())))
+    /// Whether a cell is of such a row.
+    #[must_use]
+    pub fn admits(&self, cell: &Cell) -> bool {
+        let labels = [&cell.problem, &cell.loss, &cell.optimizer, &cell.schedule];
+        let admits = |(texts, label): (&Vec<String>, &String)| {
+            texts.is_empty() || texts.iter().any(|text| label.contains(text))
+        };
+        self.texts().into_iter().zip(labels).all(admits)
+    }
+
+    /// Whether every row is admitted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.texts().iter().all(|texts| texts.is_empty())
+    }
+
+    /// Those for problem, loss, optimizer and schedule.
+    #[must_use]
+    pub fn texts(&self) -> [&Vec<String>; 4] {
+        [&self.problem, &self.loss, &self.optimizer, &self.schedule]
     }
 }
 
@@ -51,7 +70,6 @@ pub(super) type Labels = [String; 4];
 /// A run, as far as comparing needs it.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
-    pub(super) key: Key,
     pub(super) lr: f64,
     pub(super) seed: u64,
     pub(super) role: Role,
@@ -84,7 +102,6 @@ impl Run {
             (hit.target.to_bits(), hit.step, hit.evaluations).hash(&mut hash);
         }
         Self {
-            key: cell.key,
             lr: cell.lr,
             seed: cell.seed,
             role: cell.role,
@@ -98,6 +115,11 @@ impl Run {
             hits: cell.hits.as_slice().into(),
             content: hash.finish(),
         }
+    }
+
+    /// The order within a row.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        self.lr.total_cmp(&other.lr).then(self.seed.cmp(&other.seed))
     }
 
     /// It came to a numeric end.
@@ -126,7 +148,7 @@ pub(super) struct Group {
     pub(super) lr: f64,
     /// What it chose from, ascending.
     rates: Vec<Rate>,
-    /// Sorted by key.
+    /// Sorted by rate and seed, which tell the runs of a row apart: keys are made of labels, too, and so of old names.
     pub(super) runs: Vec<Run>,
 }
 
@@ -230,7 +252,7 @@ impl Side {
         let tuned = builder.finish_tuned();
         for ((group, row), rates) in groups.iter_mut().zip(tuned.table.rows).zip(tuned.grids) {
             (group.lr, group.rates) = (row.lr, rates);
-            group.runs.sort_by_key(|run| run.key);
+            group.runs.sort_by(Run::order);
         }
         Ok(Self { groups, facts: Facts::default(), cells: count, extends: false })
     }

@@ -2,23 +2,31 @@
 
 use std::io::{self, Write};
 
-use super::Scores;
-use crate::table::{COLUMNS, Line, Table, write_row};
+use documented::DocumentedFields;
 
-/// The columns between those of the table and the expected best of 1, 2, 4, … random rates.
-const ADDED: [&str; 11] = [
-    "success_low",
-    "success_high",
-    "steps_low",
-    "steps_high",
-    "steps_iqm",
-    "ert_low",
-    "ert_high",
-    "ratio",
-    "sensitivity",
-    "solver_score",
-    "solver_mean_rank",
+use super::Scores;
+use crate::table::{Line, Row, Table, write_row};
+
+/// The columns between those of the table and the expected best of 1, 2, 4, … random rates, and what they hold.
+pub const ADDED: [(&str, &str); 11] = [
+    ("success_low", "Lower end of Wilson's 95 % interval of the success rate."),
+    ("success_high", "Upper end of that interval."),
+    (
+        "steps_low",
+        "Lower end of the 95 % bootstrap interval of the median steps to the target; NaN without runs.",
+    ),
+    ("steps_high", "Upper end of that interval."),
+    ("steps_iqm", "Interquartile mean of the steps to the target."),
+    ("ert_low", "Lower end of the 95 % bootstrap interval of the ERT."),
+    ("ert_high", "Upper end of that interval."),
+    ("ratio", "Median steps to the target over those of the fastest solver on the workload."),
+    ("sensitivity", "The learning-rate sensitivity; NaN for one rate."),
+    ("solver_score", "AlgoPerf's score of the optimizer with its schedule, over its workloads."),
+    ("solver_mean_rank", "Its mean rank among the solvers of each workload."),
 ];
+
+/// What the name of the expected steps with the best of so many random rates begins with.
+pub const BEST_OF: &str = "best_of_";
 
 impl Scores {
     /// Writes `scores.csv`: the columns of `table.csv` and those of the scores, in the order of
@@ -32,9 +40,10 @@ impl Scores {
         let mut trials: Vec<usize> = all.collect();
         trials.sort_unstable();
         trials.dedup();
-        let best_of = trials.iter().map(|k| format!("best_of_{k}"));
+        let best_of = trials.iter().map(|k| format!("{BEST_OF}{k}"));
+        let added = ADDED.iter().map(|(name, _)| name);
         let names: Vec<String> =
-            COLUMNS.iter().chain(&ADDED).map(|&name| name.to_owned()).chain(best_of).collect();
+            Row::FIELD_NAMES.iter().chain(added).map(|&name| name.to_owned()).chain(best_of).collect();
         let mut bytes = names.join(",").into_bytes();
         bytes.push(b'\n');
         for (row, score) in table.rows.iter().zip(&self.rows) {

@@ -23,17 +23,19 @@ mod sheet;
 mod tuning;
 
 pub use build::Builder;
+pub use file::{ADDED, BEST_OF};
 pub use profile::{Ecdf, Profile, ratios};
 pub use render::{Format, RenderOptions};
 pub use tuning::{expected_best, sensitivity};
 
+use documented::DocumentedFields;
 use serde::Serialize;
 
 /// `AlgoPerf`'s bound of the profile.
 pub const R_MAX: f64 = 4.0;
 
 /// Everything that is scored.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, DocumentedFields)]
 pub struct Scores {
     /// One for each row of the table, in its order.
     pub rows: Vec<RowScore>,
@@ -48,7 +50,7 @@ pub struct Scores {
 }
 
 /// What is trained.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, DocumentedFields)]
 pub struct Workload {
     /// The problem.
     pub problem: String,
@@ -57,7 +59,7 @@ pub struct Workload {
 }
 
 /// How sure a row of the table is, and what its learning rate cost. Intervals are of 95 %.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, DocumentedFields)]
 pub struct RowScore {
     /// Its place in [`Scores::workloads`].
     pub workload: usize,
@@ -80,7 +82,7 @@ pub struct RowScore {
 }
 
 /// A solver over its workloads.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, DocumentedFields)]
 pub struct Solver {
     /// The update rule.
     pub optimizer: String,
@@ -121,7 +123,7 @@ impl Solver {
 }
 
 /// Two solvers on the workloads that both were run on.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, DocumentedFields)]
 pub struct Pair {
     /// The one that is faster more often; its place in [`Scores::solvers`].
     pub faster: usize,

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use records::number::{NONE, short, steps};
+use unicode_width::UnicodeWidthStr;
+
 use super::sheet::Sheet;
 use super::{Pair, RowScore, Scores};
-use crate::layout::WIDTH;
-use records::number::{NONE, short, steps};
-
 use crate::table::{Row, Table, printable, workload};
+use crate::text_table::WIDTH;
 
 /// In what form scores are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -258,7 +259,7 @@ fn filled(texts: impl Iterator<Item = String>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for text in texts {
         match lines.last_mut() {
-            Some(line) if line.chars().count() + 3 + text.chars().count() <= usize::from(WIDTH) => {
+            Some(line) if line.width() + 3 + text.width() <= usize::from(WIDTH) => {
                 line.push_str("   ");
                 line.push_str(&text);
             }

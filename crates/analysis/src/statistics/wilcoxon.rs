@@ -43,7 +43,7 @@ pub fn wilcoxon_signed_rank(differences: &[f64]) -> f64 {
     if ranks.len() <= EXACT { exact(&ranks, lower) } else { approximate(ranks, lower) }
 }
 
-/// Counts the ways to give signs, by the sum that they come to. Mean ranks are halves, so twice the
+/// Counts the ways to give signs, by their sum. Mean ranks are halves, so twice the
 /// ranks are whole, and 2⁵⁰ ways are counted without rounding.
 fn exact(ranks: &[f64], lower: f64) -> f64 {
     let twice = |rank: f64| (2.0 * rank).round() as usize;

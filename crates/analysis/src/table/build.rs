@@ -173,7 +173,7 @@ impl Group {
             steps_q75: quantile(&steps, 0.75),
             evaluations_median: quantile(&evaluations, 0.5),
             ert: expected_running_time(reported.iter().map(|run| (run.reached(target), run.budget))),
-            final_error: median(&mut errors),
+            final_error_median: median(&mut errors),
             diverged_rate: share(count(Outcome::Diverged)),
             failed: count(Outcome::Failed) as u64,
             basin_decades: basin_decades(&grid),
@@ -227,7 +227,7 @@ fn mark_best(rows: &mut [Row]) {
     for row in rows.iter() {
         let lowest = best.entry(&row.problem).or_insert((f64::INFINITY, f64::INFINITY));
         if row.order(lowest.0, lowest.1).is_lt() {
-            *lowest = (row.ert, row.final_error);
+            *lowest = (row.ert, row.final_error_median);
         }
     }
     let marks: Vec<bool> = rows

@@ -1,4 +1,4 @@
-//! The learning rate of a row: chosen from its grid, and how good its neighbours are.
+//! The learning rate of a row: chosen from its grid, and how good its neighbors are.
 
 use super::{Edge, Trouble};
 use crate::statistics::{expected_running_time, median};
@@ -113,7 +113,7 @@ pub(super) fn edge(grid: &[Rate], chosen: usize) -> Edge {
 }
 
 /// The ends of the unbroken run of rates, around the one with the lowest error (then the lowest ERT), whose
-/// error is at most twice the lowest; one rate twice where it has no such neighbour.
+/// error is at most twice the lowest; one rate twice where it has no such neighbor.
 #[must_use]
 pub fn basin(grid: &[Rate]) -> (f64, f64) {
     let best = place(grid, |a, b| a.error.total_cmp(&b.error).then(a.ert.total_cmp(&b.ert)));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn no_basin_without_neighbours() {
+    fn no_basin_without_neighbors() {
         assert_eq!(basin_decades(&grid(&[(0.1, 1.0, 0.5)])), 0.0);
         assert_eq!(basin_decades(&grid(&[(0.1, INF, INF), (1.0, INF, INF)])), 0.0);
         assert_eq!(basin_decades(&grid(&[(0.1, INF, f64::MAX), (1.0, INF, INF)])), 0.0);

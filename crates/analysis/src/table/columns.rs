@@ -1,17 +1,10 @@
 //! The rows of a problem in columns, at most 100 characters wide.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{
-    CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Row as Line, Table as Grid,
-};
-
 use super::{Edge, Row};
-use crate::layout::{WIDTH, width, wrap_labels};
+use crate::text_table::{Column, TextTable, markdown_cell};
 use records::Role;
 use records::number::{NONE, short, steps};
 
-/// A label that needs more lines is cut.
-const LABEL_LINES: usize = 8;
 /// Begins the first line of each row but the best, to tell it from the lines that go on with a
 /// wrapped label. A private character, and a space once the lines are made.
 const ROW: char = '\u{e000}';
@@ -62,18 +55,14 @@ impl Columns {
         Self { shown: (0..HEADER.len()).filter(says).collect(), rows: texts }
     }
 
-    /// The columns as text, the labels first, for other forms than a terminal's.
-    pub(super) fn plain(&self) -> (Vec<String>, Vec<Vec<String>>) {
-        let header = self.shown.iter().map(|&index| HEADER[index].replace('\n', " ")).collect();
-        let line = |row: &[String; HEADER.len()]| {
-            self.shown.iter().map(|&index| row[index].replace(ROW, "")).collect()
-        };
-        (header, self.rows.iter().map(line).collect())
+    /// The lines of a Markdown table.
+    pub(super) fn markdown(&self) -> Vec<String> {
+        self.table(|text| markdown_cell(&text.replace(ROW, "").replace('\n', " "))).markdown()
     }
 
     /// No label has to be wrapped.
     pub(super) fn fit(&self) -> bool {
-        width(&self.header(), &self.cells(), 1) <= usize::from(WIDTH)
+        self.table(str::to_owned).fits()
     }
 
     /// Hides the labels that all rows of the problem share, and gives them as words.
@@ -87,47 +76,24 @@ impl Columns {
 
     /// The lines, the best row bold on a terminal.
     pub(super) fn lines(&self, terminal: bool) -> Vec<String> {
-        let (header, mut cells) = (self.header(), self.cells());
-        let gap = if width(&header, &cells, 2) <= usize::from(WIDTH) { 2 } else { 1 };
-        let labels: Vec<usize> =
-            (0..self.shown.len()).filter(|&at| LABELS.contains(&self.shown[at])).collect();
-        wrap_labels(&header, &mut cells, &labels, gap);
-        let mut grid = Grid::new();
-        grid.load_style(NOTHING.header_separator(LineStyle::none().fill('─')));
-        grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-        grid.set_header(header);
-        for row in cells {
-            let mut line = Line::from(row);
-            line.max_height(LABEL_LINES);
-            grid.add_row(line);
-        }
-        for (column, &index) in grid.column_iter_mut().zip(&self.shown) {
-            column.set_padding((0, if Some(&index) == self.shown.last() { 0 } else { gap as u16 }));
-            if !LABELS.contains(&index) {
-                column.set_constraint(ColumnConstraint::ContentWidth);
-            }
-            if index > *LABELS.end() {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
         let mut bold = false;
         let paint = |line: String| {
-            let line = line.trim_end();
             bold = line.starts_with(BEST) || bold && !line.starts_with(ROW);
             let line = line.replacen(ROW, " ", 1);
             if bold && terminal { format!("\x1b[1m{line}\x1b[0m") } else { line }
         };
-        grid.lines().map(paint).collect()
+        self.table(str::to_owned).lines().into_iter().map(paint).collect()
     }
 
-    fn header(&self) -> Vec<&'static str> {
-        self.shown.iter().map(|&index| HEADER[index]).collect()
-    }
-
-    fn cells(&self) -> Vec<Vec<String>> {
-        let line =
-            |row: &[String; HEADER.len()]| self.shown.iter().map(|&index| row[index].clone()).collect();
-        self.rows.iter().map(line).collect()
+    fn table(&self, cell: fn(&str) -> String) -> TextTable {
+        let column = |index: usize| match index {
+            0 => Column::Mark,
+            _ if LABELS.contains(&index) => Column::Label,
+            _ => Column::Number,
+        };
+        let mut table = TextTable::new(self.shown.iter().map(|&index| (cell(HEADER[index]), column(index))));
+        self.rows.iter().for_each(|row| table.row(self.shown.iter().map(|&index| cell(&row[index]))));
+        table
     }
 }
 
@@ -161,7 +127,7 @@ fn texts(row: &Row) -> [String; HEADER.len()] {
         steps_between,
         steps(row.evaluations_median),
         steps(row.ert),
-        short(row.final_error),
+        short(row.final_error_median),
         if row.seeds == 0 {
             NONE.to_owned()
         } else if row.diverged_rate > 0.0 {

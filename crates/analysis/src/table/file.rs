@@ -3,37 +3,11 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use documented::DocumentedFields;
 use records::rows::{self, Rows};
 use records::{Dtype, RecordError, float, integer, write_text};
 
 use super::{Row, Table};
-
-pub(crate) const COLUMNS: [&str; 24] = [
-    "problem",
-    "loss",
-    "optimizer",
-    "schedule",
-    "target",
-    "budget",
-    "lr",
-    "edge",
-    "rates",
-    "tuned_on",
-    "tuning_evaluations",
-    "seeds",
-    "success_rate",
-    "steps_q25",
-    "steps_median",
-    "steps_q75",
-    "evaluations_median",
-    "ert",
-    "final_error",
-    "diverged_rate",
-    "failed",
-    "basin_decades",
-    "trouble",
-    "best",
-];
 
 /// Columns of a row, with the commas between them.
 pub(crate) struct Line<'a>(pub(crate) &'a mut Vec<u8>);
@@ -59,7 +33,7 @@ impl Table {
     /// # Errors
     /// What the writer says.
     pub fn write_csv(&self, mut out: impl Write) -> io::Result<()> {
-        let mut bytes = COLUMNS.join(",").into_bytes();
+        let mut bytes = Row::FIELD_NAMES.join(",").into_bytes();
         bytes.push(b'\n');
         for row in &self.rows {
             write_row(&mut bytes, row);
@@ -71,13 +45,16 @@ impl Table {
     ///
     /// # Errors
     /// The header isn't that of `table.csv`, or a row isn't whole or holds what it can't.
+    ///
+    /// # Panics
+    /// Never: a row has 24 columns.
     pub fn read_csv(path: impl Into<PathBuf>, read: impl Read) -> Result<Self, RecordError> {
         let mut lines = Rows::new(path, read)?;
-        lines.expect(0, &COLUMNS)?;
-        lines.expect_end(COLUMNS.len())?;
+        let names: [&str; 24] = Row::FIELD_NAMES.try_into().expect("a row has 24 columns");
+        let columns = lines.columns("table.csv", names)?;
         let mut rows = Vec::new();
         while let Some(line) = lines.next_row()? {
-            rows.push(read_row(&line)?);
+            rows.push(read_row(&line, columns)?);
         }
         Ok(Self { rows, mixed: Vec::new() })
     }
@@ -95,54 +72,55 @@ pub(crate) fn write_row(out: &mut Vec<u8>, row: &Row) {
     }
     line.integer(row.budget);
     line.float(row.lr);
-    line.text(row.edge.as_str());
+    line.text(row.edge.into());
     line.integer(row.rates);
-    line.text(row.tuned_on.as_str());
+    line.text(row.tuned_on.as_ref());
     line.integer(row.tuning_evaluations);
     line.integer(row.seeds);
     let steps = [row.steps_q25, row.steps_median, row.steps_q75];
     for value in [row.success_rate].into_iter().chain(steps) {
         line.float(value);
     }
-    for value in [row.evaluations_median, row.ert, row.final_error, row.diverged_rate] {
+    for value in [row.evaluations_median, row.ert, row.final_error_median, row.diverged_rate] {
         line.float(value);
     }
     line.integer(row.failed);
     line.float(row.basin_decades);
-    line.text(row.trouble.as_str());
+    line.text(row.trouble.into());
     out.extend_from_slice(if row.best { b"true\n" } else { b"false\n" });
 }
 
-fn read_row(line: &rows::Row) -> Result<Row, RecordError> {
-    let label = |index| line.text(index).to_owned();
+/// The labels are as the file has them: no column tells its schema.
+fn read_row(line: &rows::Row, at: [usize; 24]) -> Result<Row, RecordError> {
+    let label = |column: usize| line.text(at[column]).to_owned();
     Ok(Row {
         problem: label(0),
         loss: label(1),
         optimizer: label(2),
         schedule: label(3),
-        target: if line.text(4).is_empty() { None } else { Some(line.float(4)?) },
-        budget: line.integer(5)?,
-        lr: line.float(6)?,
-        edge: line.word(7)?,
-        rates: line.integer(8)?,
-        tuned_on: line.word(9)?,
-        tuning_evaluations: line.integer(10)?,
-        seeds: line.integer(11)?,
-        success_rate: line.float(12)?,
-        steps_q25: line.float(13)?,
-        steps_median: line.float(14)?,
-        steps_q75: line.float(15)?,
-        evaluations_median: line.float(16)?,
-        ert: line.float(17)?,
-        final_error: line.float(18)?,
-        diverged_rate: line.float(19)?,
-        failed: line.integer(20)?,
-        basin_decades: line.float(21)?,
-        trouble: line.word(22)?,
-        best: match line.text(23) {
+        target: if line.text(at[4]).is_empty() { None } else { Some(line.float(at[4])?) },
+        budget: line.integer(at[5])?,
+        lr: line.float(at[6])?,
+        edge: line.word(at[7])?,
+        rates: line.integer(at[8])?,
+        tuned_on: line.word(at[9])?,
+        tuning_evaluations: line.integer(at[10])?,
+        seeds: line.integer(at[11])?,
+        success_rate: line.float(at[12])?,
+        steps_q25: line.float(at[13])?,
+        steps_median: line.float(at[14])?,
+        steps_q75: line.float(at[15])?,
+        evaluations_median: line.float(at[16])?,
+        ert: line.float(at[17])?,
+        final_error_median: line.float(at[18])?,
+        diverged_rate: line.float(at[19])?,
+        failed: line.integer(at[20])?,
+        basin_decades: line.float(at[21])?,
+        trouble: line.word(at[22])?,
+        best: match line.text(at[23]) {
             "true" => true,
             "false" => false,
-            _ => return Err(line.error(23, "`true` or `false`")),
+            _ => return Err(line.error(at[23], "`true` or `false`")),
         },
     })
 }

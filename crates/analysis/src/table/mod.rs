@@ -33,51 +33,62 @@ pub use build::{Builder, Names, Tuned};
 pub(crate) use choose::choose;
 pub use choose::{Rate, basin};
 pub(crate) use columns::printable;
-pub(crate) use file::{COLUMNS, Line, write_row};
+pub(crate) use file::{Line, write_row};
 pub use mixed::Mixed;
 pub(crate) use mixed::workload;
 pub use render::RenderOptions;
-pub(crate) use render::wrapped;
 pub use trouble::Trouble;
 
 use std::cmp::Ordering;
 
+use documented::DocumentedFields;
+use records::Role;
 use serde::Serialize;
+use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
-use records::{Role, words};
-
-words! {
-    /// Where the chosen learning rate lies in its grid of at least two rates.
-    Edge: "" Inside "Between others, or alone.", "low" Low "It is the smallest.",
-        "high" High "It is the largest."
+/// Where the chosen learning rate lies in its grid of at least two rates.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Display, EnumString, IntoStaticStr, VariantNames,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Edge {
+    /// Between others, or alone.
+    #[serde(rename = "")]
+    #[strum(serialize = "")]
+    Inside,
+    /// It is the smallest.
+    Low,
+    /// It is the largest.
+    High,
 }
 
 /// A row of the convergence table.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, DocumentedFields)]
 pub struct Row {
-    /// What was trained.
+    /// What was trained, as in `cells.csv`.
     pub problem: String,
-    /// What was minimised.
+    /// What was minimized, as in `cells.csv`.
     pub loss: String,
-    /// The update rule.
+    /// The update rule, as in `cells.csv`.
     pub optimizer: String,
-    /// How the learning rate changed over the steps.
+    /// How the learning rate changed over the steps, as in `cells.csv`.
     pub schedule: String,
-    /// The hardest target of these runs: the error to be reached.
+    /// The hardest target of these runs: the error to be reached; empty where it isn't known.
     pub target: Option<f64>,
     /// The steps that a run was allowed; the most, where they differ.
     pub budget: u64,
-    /// The chosen learning rate.
+    /// The chosen learning rate: of the runs in `cells.csv` those with this rate are reported.
     pub lr: f64,
-    /// Whether it is the first or last of its grid, so that a better one may lie beyond.
+    /// Whether the rate is the first (`low`) or last (`high`) of its grid, so that a better one may lie beyond; else empty.
     pub edge: Edge,
-    /// How many learning rates it was chosen from.
+    /// How many learning rates this one was chosen from.
     pub rates: u64,
-    /// The seeds that it was chosen on; reporting seeds where there are no others.
+    /// The seeds that the rate was chosen on: `tuning`, or `reporting` where there are no others.
     pub tuned_on: Role,
     /// The gradient evaluations of all tuning runs.
     pub tuning_evaluations: u64,
-    /// The reporting runs at the chosen rate, which the following fields are about.
+    /// How many reporting runs there are at the chosen rate, which the following columns are about.
     pub seeds: u64,
     /// The share that reached the target without diverging; NaN without runs.
     pub success_rate: f64,
@@ -93,7 +104,7 @@ pub struct Row {
     /// The expected running time: steps spent for each success, where a run without one costs its budget.
     pub ert: f64,
     /// Median of the error at the end; NaN without runs.
-    pub final_error: f64,
+    pub final_error_median: f64,
     /// The share that diverged; NaN without runs.
     pub diverged_rate: f64,
     /// How many failed.
@@ -103,7 +114,8 @@ pub struct Row {
     /// at most twice as large. 0 for one rate, or if every rate diverged. By the seeds that the rate
     /// was chosen on.
     pub basin_decades: f64,
-    /// What kept most of the reporting runs from the target.
+    /// What kept most of the reporting runs from the target: `stalls`, `oscillates`, `drifts`, `diverges` or `not finite at
+    /// start`; empty where they reached it.
     pub trouble: Trouble,
     /// It has the lowest ERT of its problem, then the lowest final error; equal rows share the mark,
     /// and no row has it where none reached the target or ended on a finite error.
@@ -114,7 +126,7 @@ impl Row {
     /// How it compares to a row with this ERT and final error: lower is better.
     #[must_use]
     pub fn order(&self, ert: f64, final_error: f64) -> Ordering {
-        self.ert.total_cmp(&ert).then(self.final_error.total_cmp(&final_error))
+        self.ert.total_cmp(&ert).then(self.final_error_median.total_cmp(&final_error))
     }
 }
 

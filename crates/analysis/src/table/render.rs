@@ -1,12 +1,8 @@
 //! The table for people: which rows, in which order, and what stands around them.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table as Grid};
-
 use super::columns::{Columns, printable};
 use super::{Row, Table};
-use crate::layout::WIDTH;
-use crate::layout::{markdown_cell, markdown_table};
+use crate::text_table::{markdown_cell, wrapped};
 use records::Role;
 use records::number::short;
 
@@ -32,12 +28,12 @@ impl Table {
         for (problem, rows) in self.best(options.top) {
             let mut columns = Columns::new(&rows);
             let shared = if columns.fit() { Vec::new() } else { columns.hide_shared(&problem) };
-            lines.push(wrapped(&heading(&problem, shared)));
+            lines.push(wrapped(&heading(&problem, shared), ""));
             if !rows.is_empty() {
                 lines.extend(columns.lines(options.terminal));
             }
             lines.extend(
-                notes(&problem, rows.len()).chain(self.mixed_notes(&problem)).map(|note| wrapped(&note)),
+                notes(&problem, rows.len()).chain(self.mixed_notes(&problem)).map(|note| wrapped(&note, "")),
             );
             lines.push(String::new());
             shown.extend(rows);
@@ -54,8 +50,7 @@ impl Table {
         for (problem, rows) in self.best(top) {
             let columns = Columns::new(&rows);
             lines.push(format!("### {}\n", markdown_cell(&heading(&problem, Vec::new()))));
-            let (header, cells) = columns.plain();
-            lines.extend(markdown_table(&header, &cells, 4));
+            lines.extend(columns.markdown());
             lines.push(String::new());
             let notes = notes(&problem, rows.len()).chain(self.mixed_notes(&problem));
             lines.extend(notes.map(|note| markdown_cell(&note) + "\n"));
@@ -78,7 +73,7 @@ impl Table {
         let with_best = problems.into_iter().map(|problem| {
             let mut shown = Vec::new();
             for mut rows in grouped(problem.iter().copied(), |row| &row.loss) {
-                rows.sort_by(|a, b| a.order(b.ert, b.final_error));
+                rows.sort_by(|a, b| a.order(b.ert, b.final_error_median));
                 rows.truncate(top.unwrap_or(usize::MAX));
                 shown.extend(rows);
             }
@@ -129,17 +124,6 @@ fn heading(rows: &[&Row], mut facts: Vec<String>) -> String {
         facts.push(format!("{seeds} {}", if seeds == "1" { "seed" } else { "seeds" }));
     }
     printable(&format!("{}: {}", rows[0].problem, facts.join(", ")))
-}
-
-/// Lines that are not too wide.
-pub(crate) fn wrapped(text: &str) -> String {
-    let mut line = Grid::new();
-    line.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-    line.add_row([text]);
-    line.column_iter_mut().for_each(|column| {
-        column.set_padding((0, 0));
-    });
-    line.trim_fmt()
 }
 
 /// `a`, or `a–b` for the lowest and the highest.

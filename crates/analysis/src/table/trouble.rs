@@ -1,17 +1,35 @@
 //! What kept runs from their target, from what is known of every run: its loss and error at the start, at the
 //! end, and at their best.
 
-use super::Table;
-use records::{Cell, Outcome, words};
+use records::{Cell, Outcome};
+use serde::Serialize;
+use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
-words! {
-    /// What kept most runs of a row from the target.
-    Trouble: "" None "Nothing: they reached it, or were on their way.",
-        "stalls" Stalls "Their error hardly fell.",
-        "oscillates" Oscillates "They were closer before, and their loss was lower then.",
-        "drifts" Drifts "Their loss is at its lowest and their error isn't: it is least somewhere else.",
-        "diverges" Diverges "They left the finite numbers, or their bounds.",
-        "not finite at start" NotFinite "Their loss or their error isn't finite where they start."
+use super::Table;
+
+/// What kept most runs of a row from the target.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Display, EnumString, IntoStaticStr, VariantNames,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Trouble {
+    /// Nothing: they reached it, or were on their way.
+    #[serde(rename = "")]
+    #[strum(serialize = "")]
+    None,
+    /// Their error hardly fell.
+    Stalls,
+    /// They were closer before, and their loss was lower then.
+    Oscillates,
+    /// Their loss is at its lowest and their error isn't: it is least somewhere else.
+    Drifts,
+    /// They left the finite numbers, or their bounds.
+    Diverges,
+    /// Their loss or their error isn't finite where they start.
+    #[serde(rename = "not finite at start")]
+    #[strum(serialize = "not finite at start")]
+    NotFinite,
 }
 
 /// An error that is still above this share of the one at the start hardly fell.
@@ -54,7 +72,7 @@ impl Trouble {
 const SLOWER: f64 = 5.0;
 
 impl Table {
-    /// The losses that are slow on every problem that has others, whatever trains them and at whatever
+    /// The losses that are slow on every problem that has others, with every optimizer and at every
     /// rate. One that isn't finite at the start is none of them: see
     /// [`undefined_losses`](Self::undefined_losses).
     #[must_use]

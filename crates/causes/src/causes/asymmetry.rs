@@ -7,9 +7,9 @@ pub(crate) const RULE: Rule = Rule {
     what: "Errors of one sign weigh several times those of the other.",
     reads: "Slopes at equal distances on both sides of the minimum, and the bias of a noisy fit.",
     thresholds: THRESHOLDS,
-    unless: &[BROKEN, &[Cause::BiasedMinimiser]],
+    unless: &[BROKEN, &[Cause::BiasedMinimizer]],
     remedies: "Nothing that makes the descent faster: it biases, and doesn't slow. A symmetric loss removes the bias.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -17,7 +17,7 @@ thresholds! {
     ASYMMETRY = 4.0;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let sides = e.sides?;
     let ratio = sides.ratio.max(1.0 / sides.ratio);
     (ratio > ASYMMETRY).then(|| {

@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[&[Cause::DetachedGradient, Cause::SaturatedActivation]],
     remedies: "Clipping, a warm-up, a decaying rate, Adam; another loss, or the logarithm of this one.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -18,7 +18,7 @@ thresholds! {
     CLIFF = 5.0;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let (ratio, at) = e.paths.iter().map(Path::steepening).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (ratio > CLIFF).then(|| {
         say!(

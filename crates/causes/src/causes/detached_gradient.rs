@@ -11,7 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[],
     remedies: "Repair the gradient: no `detach`, and a smooth form of `round`, `sign`, comparisons and `argmax`. Another loss.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -28,7 +28,7 @@ thresholds! {
     FEW_SEGMENTS = 0.1;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     if let Some(message) = &e.no_gradient {
         return Some(say!("the loss has no gradient by the prediction: {message}", message = &**message));
     }

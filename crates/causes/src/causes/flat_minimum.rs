@@ -7,9 +7,9 @@ pub(crate) const RULE: Rule = Rule {
     what: "The loss flattens out faster than a parabola around its minimum.",
     reads: "The exponent of the loss in the error, near the minimum.",
     thresholds: THRESHOLDS,
-    unless: &[BROKEN, &[Cause::BiasedMinimiser]],
+    unless: &[BROKEN, &[Cause::BiasedMinimizer]],
     remedies: "The loss to the power 2/q, another loss, Adam, L-BFGS, or another learning rate.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -17,7 +17,7 @@ thresholds! {
     FLAT_EXPONENT = 3.1;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let exponent = e.exponent.filter(|exponent| *exponent > FLAT_EXPONENT)?;
     Some(if exponent.is_infinite() {
         say!("the loss is as low as it gets while the error is still above the tolerance")

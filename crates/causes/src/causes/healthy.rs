@@ -9,10 +9,10 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: &[],
     unless: &[],
     remedies: "–",
-    judge,
+    find,
 };
 
-fn judge(_: &Evidence) -> Option<Found> {
+fn find(_: &Evidence) -> Option<Found> {
     None
 }
 

@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[BROKEN, &[Cause::FlatMinimum, Cause::Plateau]],
     remedies: "Adam where scaling single parameters helps; L-BFGS or momentum.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -17,7 +17,7 @@ thresholds! {
     CONDITION = 300.0;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let curvature = e.curvature?;
     (curvature.condition > CONDITION && !is_quick(e)).then(|| {
         let scaled = match curvature.scaled.filter(|scaled| !scaled.is_nan()) {

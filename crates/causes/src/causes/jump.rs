@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[&[Cause::DetachedGradient, Cause::SaturatedActivation]],
     remedies: "Another loss, without the jump.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -18,7 +18,7 @@ thresholds! {
     JUMP_STAYS = 0.5;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let (fit, stays) = pooled(e)?;
     let few = fit.concentration <= FEW_SEGMENTS && stays > JUMP_STAYS;
     (fit.mismatch > MISMATCH && few).then(|| {

@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[BROKEN],
     remedies: "Another start, momentum, or another loss.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -20,7 +20,7 @@ thresholds! {
     TRAPPED = 0.01;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     // A straight line through a model's parameters may climb where the run needn't: then it must be stuck.
     let stuck = e.baseline.reached.is_none() && e.baseline.trapped > TRAPPED;
     if !e.single && !stuck {

@@ -10,12 +10,12 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[SLOWING],
     remedies: "Another learning rate, a decaying rate, a warm-up, clipping, or L-BFGS.",
-    judge,
+    find,
 };
 
 thresholds! {
     /// The cosine between successive updates, below which they point back and forth.
-    TURNING = -0.3;
+    UPDATE_COSINE = -0.3;
 
     /// The largest error of a run over the error at its start, above which its steps are too long.
     OVERSHOOT = 2.0;
@@ -32,7 +32,7 @@ pub(super) const SLOWING: &[Cause] = &[
     Cause::Cliff,
     Cause::NoisyGradient,
     Cause::UnboundedBelow,
-    Cause::BiasedMinimiser,
+    Cause::BiasedMinimizer,
     Cause::PrecisionFloor,
     Cause::SaddlePoint,
     Cause::LocalMinima,
@@ -43,7 +43,7 @@ pub(super) const SLOWING: &[Cause] = &[
     Cause::IllConditioning,
 ];
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let smaller = e.best_smaller?;
     let run = &e.baseline;
     (overshoots(run) && gain(e, smaller) >= SMALLER_GAINS).then(|| {
@@ -53,7 +53,10 @@ fn judge(e: &Evidence) -> Option<Found> {
                 say!("the error first grows {overshoot} times", overshoot = run.overshoot)
             }
             None => {
-                say!("successive steps point back and forth (mean cosine {cosine})", cosine = run.turning)
+                say!(
+                    "successive steps point back and forth (mean cosine {cosine})",
+                    cosine = run.update_cosine
+                )
             }
         }
         .and(say!(
@@ -67,7 +70,7 @@ fn judge(e: &Evidence) -> Option<Found> {
 /// Whether a run diverges, points back and forth, or first goes the wrong way.
 #[must_use]
 pub fn overshoots(run: &Baseline) -> bool {
-    run.diverged.is_some() || run.overshoot > OVERSHOOT || run.turning < TURNING
+    run.diverged.is_some() || run.overshoot > OVERSHOOT || run.update_cosine < UPDATE_COSINE
 }
 
 /// How many times faster the author's run is at another rate.

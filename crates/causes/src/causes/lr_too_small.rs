@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[SLOWING, &[Cause::LrTooLarge]],
     remedies: "Another learning rate, or L-BFGS.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -21,7 +21,7 @@ thresholds! {
     LARGER_GAINS = 5.0;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let best = e.best_rate?;
     // The mean over free predictions divides their rate by their number: where the run arrives, that isn't held
     // against the author.

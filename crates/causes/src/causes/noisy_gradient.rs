@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[],
     remedies: "The mean of several draws a step (a larger batch), or a decaying rate.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -18,7 +18,7 @@ thresholds! {
     NOISE = 2.0;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let noise = e.noise?;
     if noise.at_start > NOISE {
         return Some(say!(

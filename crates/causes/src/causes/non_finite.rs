@@ -9,10 +9,10 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: &[],
     unless: &[],
     remedies: "Another loss; `logits` for a loss of probabilities; clipping, a warm-up, or another start.",
-    judge,
+    find,
 };
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let found = e.non_finite.as_ref()?;
     Some(say!("{what} isn't finite {place}", what = found.what, place = &*found.place))
 }

@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[BROKEN],
     remedies: "Another loss, Adam, L-BFGS, momentum, or another learning rate.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -21,7 +21,7 @@ thresholds! {
     ON_PLATEAU = 0.2;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     flatness(e)
 }
 

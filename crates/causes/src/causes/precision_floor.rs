@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[],
     remedies: "float64, or another loss.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -17,7 +17,7 @@ thresholds! {
     PRECISION = 0.5;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let precision = e.precision?;
     if precision.resolution > 0.5 * e.baseline.tolerance {
         return Some(say!(
@@ -26,11 +26,11 @@ fn judge(e: &Evidence) -> Option<Found> {
             tolerance = e.baseline.tolerance
         ));
     }
-    (precision.parting > PRECISION).then(|| {
+    (precision.relative_difference > PRECISION).then(|| {
         say!(
             "at an error of {error}, the float32 gradient differs from the float64 one by {difference:#} of it",
             error = precision.at_error,
-            difference = precision.parting
+            difference = precision.relative_difference
         )
     })
 }

@@ -29,7 +29,7 @@ pub struct Rule {
     pub unless: &'static [&'static [Cause]],
     /// What removes it.
     pub remedies: &'static str,
-    pub(crate) judge: fn(&Evidence) -> Option<Found>,
+    pub(crate) find: fn(&Evidence) -> Option<Found>,
 }
 
 /// A number that evidence is compared with.

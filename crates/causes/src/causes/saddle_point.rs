@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[&[Cause::SaturatedActivation]],
     remedies: "Another start; Adam, momentum or L-BFGS.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -21,13 +21,13 @@ thresholds! {
     /// the largest of the run.
     SADDLE_GRADIENT = 0.1;
 
-    /// What a Newton step towards a stationary point may leave of the gradient. At a saddle of degree m it is
+    /// What a Newton step toward a stationary point may leave of the gradient. At a saddle of degree m it is
     /// ((m − 2)/(m − 1))^(m − 1): 0, ¼, 0.296, … below 1/e; in the tails of redescending losses, which have no such
     /// point, it is 1/e or more.
     SADDLE_LEFT = 0.33;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let saddle = e.saddle?;
     let curved = saddle.least < -SADDLE_CURVATURE * saddle.scale;
     let flat = saddle.gradient < SADDLE_GRADIENT * -saddle.least * saddle.distance;

@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[BROKEN],
     remedies: "Another start: weights from N(0, 1/fan-in) in a model, 0.5 for free predictions; `logits` for a loss of probabilities; another loss, Adam, or another learning rate.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -18,14 +18,14 @@ thresholds! {
 
     /// The share of a model's gradient below which one of its tensors sleeps. Layers of a usual start are a decade or
     /// two apart.
-    ASLEEP = 0.01;
+    DEAD_LAYER = 0.01;
 
     /// How many times larger the gradient of a sleeping tensor must be where that tensor is drawn anew: its own size,
     /// and nothing else, keeps its activation flat. What merely has little to say stays as it is.
-    WAKES = 10.0;
+    GRADIENT_GAIN = 10.0;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let flat = super::plateau::flatness(e)?;
     let slope = e.plateau.as_ref()?.whatever_target?;
     (slope < SATURATED).then(|| {
@@ -39,11 +39,11 @@ fn judge(e: &Evidence) -> Option<Found> {
 
 /// A layer of a model behind a flat activation.
 pub(crate) fn dead_layer(e: &Evidence) -> Option<Found> {
-    let tensor = e.asleep.as_ref()?;
-    let asleep = tensor.share < ASLEEP && tensor.wakes > WAKES;
-    (asleep && !is_quick(e)).then(|| {
-        let more = if tensor.wakes.is_finite() {
-            say!("{gain} times as much", gain = tensor.wakes)
+    let tensor = e.dead_layer.as_ref()?;
+    let dead_layer = tensor.share < DEAD_LAYER && tensor.gradient_gain > GRADIENT_GAIN;
+    (dead_layer && !is_quick(e)).then(|| {
+        let more = if tensor.gradient_gain.is_finite() {
+            say!("{gain} times as much", gain = tensor.gradient_gain)
         } else {
             say!("some")
         };

@@ -9,10 +9,10 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: &[],
     unless: &[],
     remedies: "Reshape the target.",
-    judge,
+    find,
 };
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let shapes = e.shapes.as_ref().filter(|shapes| shapes.matters)?;
     Some(say!(
         "prediction {prediction} and target {target} have as many elements, but broadcast into pairs of every prediction with every target",

@@ -5,11 +5,11 @@ use crate::causes::rule::prelude::*;
 pub(crate) const RULE: Rule = Rule {
     name: "a conflict of terms",
     what: "At the minimum the terms still pull against each other.",
-    reads: "The sum of the terms' gradient norms at the minimum, over that at the start. It comes before `biased_minimiser` where every term has a minimum of its own: then the bias is the compromise between them.",
+    reads: "The sum of the terms' gradient norms at the minimum, over that at the start. It comes before `biased_minimizer` where every term has a minimum of its own: then the bias is the compromise between them.",
     thresholds: THRESHOLDS,
     unless: &[&[Cause::TermConflict]],
     remedies: "Without one of the terms, or another loss.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -17,7 +17,7 @@ thresholds! {
     CONFLICT = 0.05;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let (at_minimum, at_start) =
         e.terms.iter().fold((0.0, 0.0), |sum, term| (sum.0 + term.at_minimum, sum.1 + term.at_start));
     let ratio = at_minimum / at_start;
@@ -29,9 +29,9 @@ fn judge(e: &Evidence) -> Option<Found> {
     })
 }
 
-/// Where every term has a minimum of its own, a biased minimiser is the compromise between them.
+/// Where every term has a minimum of its own, a biased minimizer is the compromise between them.
 pub(crate) fn between_goals(e: &Evidence) -> Option<Found> {
     let goals = e.terms.iter().all(|term| term.is_goal);
-    (super::biased_minimiser::RULE.judge)(e).filter(|_| goals)?;
-    judge(e)
+    (super::biased_minimizer::RULE.find)(e).filter(|_| goals)?;
+    find(e)
 }

@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[],
     remedies: "Weights that balance the gradients, Adam, or L-BFGS.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -17,7 +17,7 @@ thresholds! {
     IMBALANCE = 30.0;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let points = e.terms.first()?.on_path.len();
     let ratio_at = |k: usize| {
         let norms = e.terms.iter().map(|term| term.on_path[k]);

@@ -9,7 +9,7 @@ pub(crate) const RULE: Rule = Rule {
     thresholds: THRESHOLDS,
     unless: &[],
     remedies: "Another loss; the even part of this one, or the absolute value of its odd part.",
-    judge,
+    find,
 };
 
 thresholds! {
@@ -18,7 +18,7 @@ thresholds! {
     ENDLESS = 0.7;
 }
 
-fn judge(e: &Evidence) -> Option<Found> {
+fn find(e: &Evidence) -> Option<Found> {
     let fall = e.fall.as_ref()?;
     let decades = fall.values.iter().rposition(|value| !value.is_nan())?.min(5);
     let power = ["⁰", "¹", "²", "³", "⁴", "⁵"][decades];

@@ -3,9 +3,9 @@
 mod sentences;
 mod thresholds;
 
-use causes::{Cause, Finding, LineFit, Tried, conclude, judge};
+use causes::{Cause, Finding, FixResult, LineFit, find_all, verdict};
 use records::evidence::{
-    Asleep, Baseline, Bias, Curvature, Evidence, Fall, Noise, NonFinite, Path, Plateau, Precision, Rate,
+    Baseline, Bias, Curvature, DeadLayer, Evidence, Fall, Noise, NonFinite, Path, Plateau, Precision, Rate,
     Saddle, Shapes, Sides, Term,
 };
 
@@ -38,7 +38,7 @@ fn parabola() -> Evidence {
             start_error: 1.0,
             end_error: 0.05,
             start_loss: 1.0,
-            turning: 1.0,
+            update_cosine: 1.0,
             overshoot: 1.0,
             ..Baseline::default()
         },
@@ -46,7 +46,7 @@ fn parabola() -> Evidence {
         single: true,
         parameters: 1,
         bias: Some(Bias { at_target: Some(0.0), ..Bias::default() }),
-        precision: Some(Precision { parting: 1e-6, at_error: 0.05, resolution: 1e-8 }),
+        precision: Some(Precision { relative_difference: 1e-6, at_error: 0.05, resolution: 1e-8 }),
         sides: Some(Sides { distance: 1.0, ratio: 1.0, bias: Some(0.0), intercepts: None }),
         plateau: Some(Plateau { joint: 2.0, elements: vec![2.0; 4], ..Plateau::default() }),
         exponent: Some(2.0),
@@ -59,14 +59,14 @@ fn parabola() -> Evidence {
 fn causes(change: impl FnOnce(&mut Evidence)) -> Vec<Cause> {
     let mut evidence = parabola();
     change(&mut evidence);
-    judge(&evidence).into_iter().map(|finding| finding.cause).collect()
+    find_all(&evidence).into_iter().map(|finding| finding.cause).collect()
 }
 
 fn term(at_start: f64, at_minimum: f64, is_goal: bool) -> Term {
     Term { name: "t".into(), on_path: vec![at_start; 4], at_minimum, at_start, is_goal }
 }
 
-/// A point from which the gradient vanishes towards a saddle.
+/// A point from which the gradient vanishes toward a saddle.
 const SADDLE: Saddle = Saddle {
     least: -1.0,
     greatest: 1.0,
@@ -112,10 +112,10 @@ fires! {
     };
     noise: NoisyGradient, |e| e.noise = Some(Noise { at_start: 5.0, ..Noise::default() });
     a_fall: UnboundedBelow, |e| e.fall = Some(Fall { direction: "down".into(), values: vec![-1.0; 6] });
-    a_bias: BiasedMinimiser, |e| {
+    a_bias: BiasedMinimizer, |e| {
         e.bias = Some(Bias { error: 0.5, least: -1.0, at_target: Some(0.0), ..Bias::default() });
     };
-    parting: PrecisionFloor, |e| e.precision = Some(Precision { parting: 3.0, ..Precision::default() });
+    relative_difference: PrecisionFloor, |e| e.precision = Some(Precision { relative_difference: 3.0, ..Precision::default() });
     resolution: PrecisionFloor, |e| e.precision = Some(Precision { resolution: 0.1, ..Precision::default() });
     a_saddle: SaddlePoint, |e| e.saddle = Some(SADDLE);
     hills: LocalMinima, |e| e.paths = vec![ripples()];
@@ -128,7 +128,7 @@ fires! {
         e.plateau = Some(Plateau { joint: 0.004, whatever_target: Some(0.01), ..Plateau::default() });
     };
     a_dead_layer: SaturatedActivation, |e| {
-        e.asleep = Some(Asleep { shape: vec![16, 1], share: 0.0, wakes: f64::INFINITY });
+        e.dead_layer = Some(DeadLayer { shape: vec![16, 1], share: 0.0, gradient_gain: f64::INFINITY });
         // What straight lines through such a model show is no finding.
         (e.single, e.baseline.reached, e.baseline.trapped) = (false, None, 1.0);
         e.paths = vec![ripples()];
@@ -154,9 +154,12 @@ fn what_looks_like_a_cause_and_is_none_is_left_alone() {
         assert_eq!(causes(|e| e.paths = vec![power(q)]), [], "{q}");
     }
     // A tensor that has little to say at any size, and one that sleeps in a run that is quick.
-    assert_eq!(causes(|e| e.asleep = Some(Asleep { share: 1e-4, wakes: 2.0, ..Asleep::default() })), []);
+    assert_eq!(
+        causes(|e| e.dead_layer = Some(DeadLayer { share: 1e-4, gradient_gain: 2.0, ..DeadLayer::default() })),
+        []
+    );
     let quick = |e: &mut Evidence| {
-        e.asleep = Some(Asleep { share: 1e-4, wakes: 50.0, ..Asleep::default() });
+        e.dead_layer = Some(DeadLayer { share: 1e-4, gradient_gain: 50.0, ..DeadLayer::default() });
         e.baseline.reached = Some(100);
     };
     assert_eq!(causes(quick), []);
@@ -218,8 +221,8 @@ fn an_earlier_cause_silences_what_it_invalidates() {
             e.terms = vec![term(1.0, 0.4, true), term(1.0, 0.4, second)];
         })
     };
-    assert_eq!(compromise(true), [Cause::TermConflict, Cause::BiasedMinimiser]);
-    assert_eq!(compromise(false), [Cause::BiasedMinimiser, Cause::TermConflict]);
+    assert_eq!(compromise(true), [Cause::TermConflict, Cause::BiasedMinimizer]);
+    assert_eq!(compromise(false), [Cause::BiasedMinimizer, Cause::TermConflict]);
 }
 
 #[test]
@@ -235,7 +238,7 @@ fn numbers_that_are_not_finite_fire_nothing_by_themselves() {
             shift: Some(nan),
             line: Some((nan, nan)),
         });
-        e.precision = Some(Precision { parting: nan, at_error: nan, resolution: nan });
+        e.precision = Some(Precision { relative_difference: nan, at_error: nan, resolution: nan });
         e.saddle = Some(Saddle { least: nan, gradient: nan, left: nan, ..SADDLE });
         e.sides = Some(Sides { distance: nan, ratio: nan, bias: Some(nan), intercepts: Some((nan, nan)) });
         e.plateau = Some(Plateau { joint: nan, way: nan, whatever_target: Some(nan), ..Plateau::default() });
@@ -261,7 +264,7 @@ fn a_term_without_a_number_leaves_no_ratio_of_the_others() {
 fn an_unknown_number_is_said_to_be_unknown() {
     let mut e = parabola();
     e.curvature = Some(Curvature { condition: 1e4, scaled: None });
-    let findings = judge(&e);
+    let findings = find_all(&e);
     let sentence = &findings.iter().find(|finding| finding.cause == Cause::IllConditioning).unwrap().evidence;
     assert!(sentence.contains("unknown after scaling"), "{sentence}");
 }
@@ -270,8 +273,8 @@ fn finding(cause: Cause, evidence: &str) -> Finding {
     Finding { cause, evidence: evidence.into(), values: Vec::new() }
 }
 
-fn tried(name: &str, steps: Option<u64>, line_fit: Option<LineFit>, mends: &[Cause]) -> Tried {
-    Tried {
+fn tried(name: &str, steps: Option<u64>, line_fit: Option<LineFit>, addresses: &[Cause]) -> FixResult {
+    FixResult {
         name: name.into(),
         change: name.into(),
         steps,
@@ -279,7 +282,7 @@ fn tried(name: &str, steps: Option<u64>, line_fit: Option<LineFit>, mends: &[Cau
         speedup: None,
         reached: steps.is_some(),
         line_fit,
-        mends: mends.to_vec(),
+        addresses: addresses.to_vec(),
     }
 }
 
@@ -292,24 +295,24 @@ fn what_slows_comes_first_and_what_only_flatters_comes_late() {
         tried("slow", Some(900), Some(LineFit { steps: Some(10) }), &[]),
         tried("good", Some(20), Some(LineFit { steps: Some(40) }), &[Cause::Plateau]),
     ];
-    let answer = conclude(&parabola(), findings.clone(), fixes.clone(), "here".into());
+    let answer = verdict(&parabola(), findings.clone(), fixes.clone(), "here".into());
     assert!(answer.slows_descent);
     assert_eq!(answer.findings[0].cause, Cause::Plateau);
     let names: Vec<&str> = answer.fixes.iter().map(|fix| fix.name.as_str()).collect();
     assert_eq!(names, ["good", "slow", "flattered", "never"]);
-    assert_eq!(answer.verdict, "Slow by a plateau: Because. Now your run takes 1000 steps; good takes 20.");
+    assert_eq!(answer.verdict, "Slow by a plateau: Because. Your run needs 1000 steps; good needs 20.");
 
     // Without a remedy for it that gains, a cause is flagged and no more.
-    let answer = conclude(&parabola(), findings, fixes[..3].to_vec(), "here".into());
+    let answer = verdict(&parabola(), findings, fixes[..3].to_vec(), "here".into());
     assert!(!answer.slows_descent && answer.findings[0].cause == Cause::Asymmetry);
-    assert!(answer.verdict.starts_with("Flagged, but not what slows you: an asymmetry. Because;"));
+    assert!(answer.verdict.starts_with("Flagged, but not what slows you: an asymmetry. Because. "));
 
-    let healthy = conclude(&parabola(), Vec::new(), Vec::new(), "here".into());
+    let healthy = verdict(&parabola(), Vec::new(), Vec::new(), "here".into());
     assert_eq!(healthy.findings[0].cause, Cause::Healthy);
     assert_eq!(healthy.verdict, "Healthy: the run reaches the tolerance of 0.05 at step 1000.");
     let mut stuck = parabola();
     (stuck.baseline.reached, stuck.baseline.end_error) = (None, 0.4);
-    let unknown = conclude(&stuck, Vec::new(), Vec::new(), "here".into());
+    let unknown = verdict(&stuck, Vec::new(), Vec::new(), "here".into());
     assert_eq!(
         unknown.verdict,
         "No cause was found: the run doesn't reach the tolerance of 0.05 within 2000 steps; its error ends at 0.4."
@@ -318,7 +321,7 @@ fn what_slows_comes_first_and_what_only_flatters_comes_late() {
 
 #[test]
 fn the_answer_has_the_fields_that_programs_read() {
-    let answer = conclude(&parabola(), Vec::new(), vec![tried("a", Some(3), None, &[])], "here".into());
+    let answer = verdict(&parabola(), Vec::new(), vec![tried("a", Some(3), None, &[])], "here".into());
     let json = serde_json::to_value(&answer).unwrap();
     let keys = |value: &serde_json::Value| {
         let mut keys: Vec<String> = value.as_object().unwrap().keys().cloned().collect();

@@ -19,12 +19,12 @@ const CASES: [Case; 32] = [
     ),
     (
         Cause::SaturatedActivation,
-        |e| e.asleep = Some(Asleep { shape: vec![16, 2], share: 0.005, wakes: 25.0 }),
+        |e| e.dead_layer = Some(DeadLayer { shape: vec![16, 2], share: 0.005, gradient_gain: 25.0 }),
         "at the start the parameters [16, 2] get 0.5 % of the gradient, and 25 times as much where they are drawn anew at the usual size: the activation behind them is saturated or dead",
     ),
     (
         Cause::SaturatedActivation,
-        |e| e.asleep = Some(Asleep { shape: vec![8], share: 0.0, wakes: f64::INFINITY }),
+        |e| e.dead_layer = Some(DeadLayer { shape: vec![8], share: 0.0, gradient_gain: f64::INFINITY }),
         "at the start the parameters [8] get 0 % of the gradient, and some where they are drawn anew at the usual size: the activation behind them is saturated or dead",
     ),
     (
@@ -91,7 +91,7 @@ const CASES: [Case; 32] = [
         "down, the loss falls without end: -6 at 10⁵ times the distance of the start",
     ),
     (
-        Cause::BiasedMinimiser,
+        Cause::BiasedMinimizer,
         |e| {
             e.bias = Some(Bias {
                 error: 0.6,
@@ -105,18 +105,18 @@ const CASES: [Case; 32] = [
         "the loss is least where the error is 0.6, -0.5 from the target; its value there is -2, and 0.3 at the target; a line fit of y = 3x + 2 ends at slope 2.75 and intercept 1.25",
     ),
     (
-        Cause::BiasedMinimiser,
+        Cause::BiasedMinimizer,
         |e| e.bias = Some(Bias { error: 0.6, ..Bias::default() }),
         "the loss is least where the error is 0.6",
     ),
     (
         Cause::PrecisionFloor,
-        |e| e.precision = Some(Precision { parting: 3.0, at_error: 0.2, resolution: 0.04 }),
+        |e| e.precision = Some(Precision { relative_difference: 3.0, at_error: 0.2, resolution: 0.04 }),
         "float32 can't hold the solution: rounding it leaves an error of 0.04, and the tolerance is 0.05",
     ),
     (
         Cause::PrecisionFloor,
-        |e| e.precision = Some(Precision { parting: 3.0, at_error: 0.2, resolution: 0.001 }),
+        |e| e.precision = Some(Precision { relative_difference: 3.0, at_error: 0.2, resolution: 0.001 }),
         "at an error of 0.2, the float32 gradient differs from the float64 one by 300 % of it",
     ),
     (
@@ -199,7 +199,7 @@ const CASES: [Case; 32] = [
     ),
     (
         Cause::LrTooLarge,
-        |e| (e.baseline.turning, e.best_smaller) = (-0.75, Some(Rate { factor: 0.25, steps: 40 })),
+        |e| (e.baseline.update_cosine, e.best_smaller) = (-0.75, Some(Rate { factor: 0.25, steps: 40 })),
         "successive steps point back and forth (mean cosine -0.75); at 0.25 times the rate it takes 40 steps",
     ),
     (
@@ -214,7 +214,7 @@ fn sentences_say_their_own_numbers() {
     for (cause, plant, expected) in CASES {
         let mut evidence = parabola();
         plant(&mut evidence);
-        let findings = judge(&evidence);
+        let findings = find_all(&evidence);
         let found: Vec<(Cause, &str)> =
             findings.iter().map(|finding| (finding.cause, &*finding.evidence)).collect();
         assert_eq!(found, [(cause, expected)]);
@@ -226,7 +226,7 @@ fn values_are_what_the_sentence_shows() {
     let values = |plant: fn(&mut Evidence)| {
         let mut evidence = parabola();
         plant(&mut evidence);
-        serde_json::to_value(&judge(&evidence)[0]).unwrap()["values"].take()
+        serde_json::to_value(&find_all(&evidence)[0]).unwrap()["values"].take()
     };
     let shapes = values(|e| {
         e.shapes = Some(Shapes { prediction: vec![4], target: vec![4, 1], matters: true });
@@ -239,7 +239,8 @@ fn values_are_what_the_sentence_shows() {
         e.fall = Some(Fall { direction: "down".into(), values });
     });
     assert_eq!(fall, json!({ "direction": "down", "loss": null, "distance": 100 }));
-    let layer = values(|e| e.asleep = Some(Asleep { shape: vec![16, 2], share: 0.005, wakes: 25.0 }));
+    let layer =
+        values(|e| e.dead_layer = Some(DeadLayer { shape: vec![16, 2], share: 0.005, gradient_gain: 25.0 }));
     assert_eq!(layer, json!({ "shape": [16, 2], "share": 0.005, "gain": 25.0 }));
     assert_eq!(values(|e| e.constant = true), json!({}));
 }
@@ -250,7 +251,7 @@ fn every_value_is_in_its_sentence() {
     for (cause, plant, expected) in CASES {
         let mut evidence = parabola();
         plant(&mut evidence);
-        for (name, value) in &judge(&evidence)[0].values {
+        for (name, value) in &find_all(&evidence)[0].values {
             let shown = [format!("{value}"), format!("{value:#}")];
             let in_words = matches!(*name, "step" | "distance");
             assert!(in_words || shown.iter().any(|text| expected.contains(text)), "{cause}: {name} {value}");
@@ -260,28 +261,28 @@ fn every_value_is_in_its_sentence() {
 
 #[test]
 fn verdicts_name_the_run_the_cause_and_the_best_remedy() {
-    let verdict = |reached: Option<u64>, cause, fixes: Vec<Tried>| {
+    let verdict = |reached: Option<u64>, cause, fixes: Vec<FixResult>| {
         let mut e = parabola();
         e.baseline.reached = reached;
         let finding = finding(cause, "the slope is 0");
-        conclude(&e, vec![finding], fixes, String::new()).verdict
+        verdict(&e, vec![finding], fixes, String::new()).verdict
     };
     let fast = || tried("huber", Some(40), None, &[Cause::Plateau]);
     assert_eq!(
         verdict(Some(1000), Cause::Plateau, vec![fast(), tried("adam", Some(30), None, &[])]),
-        "Slow by a plateau: The slope is 0. Now your run takes 1000 steps; adam takes 30."
+        "Slow by a plateau: The slope is 0. Your run needs 1000 steps; adam needs 30."
     );
     assert_eq!(
         verdict(None, Cause::Plateau, vec![fast()]),
-        "Slow by a plateau: The slope is 0. Now your run doesn't arrive within 2000 steps; huber takes 40."
+        "Slow by a plateau: The slope is 0. Your run doesn't arrive within 2000 steps; huber needs 40."
     );
     assert_eq!(
         verdict(None, Cause::Cliff, vec![tried("clip", None, None, &[Cause::Cliff])]),
-        "Slow by a cliff: The slope is 0. Now your run doesn't arrive within 2000 steps, and nothing that was tried does \
+        "Slow by a cliff: The slope is 0. Your run doesn't arrive within 2000 steps, and no fix that was tried does \
          better."
     );
     assert_eq!(
         verdict(None, Cause::Asymmetry, vec![fast()]),
-        "Flagged, but not what slows you: an asymmetry. The slope is 0; your run doesn't arrive within 2000 steps."
+        "Flagged, but not what slows you: an asymmetry. The slope is 0. Your run doesn't arrive within 2000 steps."
     );
 }

@@ -100,21 +100,21 @@ cases! {
         e.baseline.reached = None;
         e.noise = Some(Noise { at_start: 0.0, at_finish: x, frozen_reached: Some(9) });
     };
-    "BIAS": 0.049 "", 0.051 "biased_minimiser", |e, x| {
+    "BIAS": 0.049 "", 0.051 "biased_minimizer", |e, x| {
         e.baseline.start_error = 2.0;
         e.bias = Some(Bias { error: 0.1 + 2.0 * x, unavoidable: 0.1, least: -1.0, ..Bias::default() });
     };
-    "BIAS over the start": 0.05 "", 0.051 "biased_minimiser", |e, x| {
+    "BIAS over the start": 0.05 "", 0.051 "biased_minimizer", |e, x| {
         e.baseline.start_error = 2.0;
         e.bias = Some(Bias { error: 2.0 * x, ..Bias::default() });
     };
-    "BIAS_DROP": 0.97e-6 "", 1.03e-6 "biased_minimiser", |e, x| {
+    "BIAS_DROP": 0.97e-6 "", 1.03e-6 "biased_minimizer", |e, x| {
         e.baseline.start_loss = 5.0;
         let at_target = Some(1.0 + 4.0 * x);
         e.bias = Some(Bias { error: 0.5, least: 1.0, at_target, ..Bias::default() });
     };
     "PRECISION": 0.5 "", 0.51 "precision_floor",
-        |e, x| e.precision = Some(Precision { parting: x, ..Precision::default() });
+        |e, x| e.precision = Some(Precision { relative_difference: x, ..Precision::default() });
     "half of the tolerance": 0.5 "", 0.51 "precision_floor", |e, x| {
         e.precision = Some(Precision { resolution: x * e.baseline.tolerance, ..Precision::default() });
     };
@@ -153,10 +153,10 @@ cases! {
     "SATURATED": 0.098 "saturated_activation", 0.1 "plateau", |e, x| {
         e.plateau = Some(Plateau { joint: 0.004, whatever_target: Some(x), ..Plateau::default() });
     };
-    "ASLEEP": 0.0098 "saturated_activation", 0.01 "",
-        |e, x| e.asleep = Some(Asleep { share: x, wakes: 50.0, ..Asleep::default() });
-    "WAKES": 10.0 "", 10.2 "saturated_activation",
-        |e, x| e.asleep = Some(Asleep { share: 0.001, wakes: x, ..Asleep::default() });
+    "DEAD_LAYER": 0.0098 "saturated_activation", 0.01 "",
+        |e, x| e.dead_layer = Some(DeadLayer { share: x, gradient_gain: 50.0, ..DeadLayer::default() });
+    "GRADIENT_GAIN": 10.0 "", 10.2 "saturated_activation",
+        |e, x| e.dead_layer = Some(DeadLayer { share: 0.001, gradient_gain: x, ..DeadLayer::default() });
     "FLAT_EXPONENT": 3.1 "", 3.15 "flat_minimum", |e, x| e.exponent = Some(x);
     // The median of the points, and the largest over the smallest of three terms.
     "IMBALANCE": 30.0 "", 30.5 "term_imbalance", |e, x| {
@@ -168,12 +168,12 @@ cases! {
         |e, x| e.terms = vec![term(1.0, 0.0, true), term(3.0, 4.0 * x, false)];
     "CONDITION": 300.0 "", 306.0 "ill_conditioning",
         |e, x| e.curvature = Some(Curvature { condition: x, scaled: None });
-    "TURNING": -0.305 "lr_too_large", -0.3 "",
-        |e, x| (e.baseline.turning, e.best_smaller) = (x, Some(steps(10.0)));
+    "UPDATE_COSINE": -0.305 "lr_too_large", -0.3 "",
+        |e, x| (e.baseline.update_cosine, e.best_smaller) = (x, Some(steps(10.0)));
     "OVERSHOOT": 2.0 "", 2.04 "lr_too_large",
         |e, x| (e.baseline.overshoot, e.best_smaller) = (x, Some(steps(10.0)));
     "SMALLER_GAINS": 2.95 "", 3.0 "lr_too_large", |e, x| {
-        (e.baseline.turning, e.baseline.reached) = (-1.0, Some((300.0 * x) as u64));
+        (e.baseline.update_cosine, e.baseline.reached) = (-1.0, Some((300.0 * x) as u64));
         e.best_smaller = Some(Rate { factor: 0.1, steps: 300 });
     };
     "LARGER": 29.5 "", 30.0 "lr_too_small", |e, x| e.best_rate = Some(Rate { factor: x, steps: 10 });
@@ -191,7 +191,7 @@ cases! {
     };
     "FEW_STEPS of a layer": 500.0 "", 501.0 "saturated_activation", |e, x| {
         e.baseline.reached = Some(x as u64);
-        e.asleep = Some(Asleep { share: 0.0, wakes: 50.0, ..Asleep::default() });
+        e.dead_layer = Some(DeadLayer { share: 0.0, gradient_gain: 50.0, ..DeadLayer::default() });
     };
     "FEW_STEPS past a saddle of a model": 500.0 "", 501.0 "saddle_point",
         |e, x| (e.single, e.baseline.reached, e.saddle) = (false, Some(x as u64), Some(SADDLE));
@@ -232,14 +232,14 @@ fn a_remedy_must_gain_three_times_in_more_than_fifty_steps() {
         e.baseline.reached = Some(reached);
         let finding = finding(Cause::Plateau, "because");
         let fixes = vec![tried("a", Some(steps), None, &[Cause::Plateau])];
-        conclude(&e, vec![finding], fixes, String::new()).slows_descent
+        verdict(&e, vec![finding], fixes, String::new()).slows_descent
     };
     assert_eq!([340, 334, 333, 327].map(|steps| slows(1000, steps)), [false, false, true, true]);
     assert_eq!([50, 51].map(|reached| slows(reached, 0)), [false, true]);
     // A remedy for something else says nothing about it, and neither does one that never arrives.
-    let of = |fix: Tried| {
+    let of = |fix: FixResult| {
         let finding = finding(Cause::Plateau, "because");
-        conclude(&parabola(), vec![finding], vec![fix], String::new()).slows_descent
+        verdict(&parabola(), vec![finding], vec![fix], String::new()).slows_descent
     };
     assert!(
         !of(tried("a", Some(1), None, &[Cause::Cliff])) && !of(tried("a", None, None, &[Cause::Plateau]))
@@ -248,7 +248,7 @@ fn a_remedy_must_gain_three_times_in_more_than_fifty_steps() {
     let stuck = |cause| {
         let mut e = parabola();
         e.baseline.reached = None;
-        conclude(&e, vec![finding(cause, "because")], vec![], String::new()).slows_descent
+        verdict(&e, vec![finding(cause, "because")], vec![], String::new()).slows_descent
     };
     assert_eq!([Cause::Asymmetry, Cause::Plateau, Cause::Jump].map(stuck), [false, true, true]);
 }
@@ -258,7 +258,7 @@ fn scaling_helps_where_it_leaves_less_than_a_tenth() {
     let says = |scaled: f64| {
         let mut e = parabola();
         e.curvature = Some(Curvature { condition: 1e4, scaled: Some(scaled) });
-        judge(&e).remove(0).evidence
+        find_all(&e).remove(0).evidence
     };
     assert!(says(990.0).contains("which Adam scales away"), "{}", says(990.0));
     assert!(says(1010.0).contains("momentum or L-BFGS"), "{}", says(1010.0));
@@ -268,8 +268,9 @@ fn scaling_helps_where_it_leaves_less_than_a_tenth() {
 fn a_run_overshoots_where_its_error_doubles() {
     let says = |overshoot: f64| {
         let mut e = parabola();
-        (e.baseline.overshoot, e.baseline.turning, e.best_smaller) = (overshoot, -1.0, Some(steps(10.0)));
-        judge(&e).remove(0).evidence
+        (e.baseline.overshoot, e.baseline.update_cosine, e.best_smaller) =
+            (overshoot, -1.0, Some(steps(10.0)));
+        find_all(&e).remove(0).evidence
     };
     assert!(says(1.96).starts_with("successive steps point back and forth"), "{}", says(1.96));
     assert!(says(2.04).starts_with("the error first grows 2.04 times"), "{}", says(2.04));
@@ -300,7 +301,7 @@ const BROKEN_OR_BIASED: [Cause; 8] = [
     Cause::DetachedGradient,
     Cause::Jump,
     Cause::UnboundedBelow,
-    Cause::BiasedMinimiser,
+    Cause::BiasedMinimizer,
     Cause::PrecisionFloor,
     Cause::SaddlePoint,
     Cause::SaturatedActivation,
@@ -324,7 +325,7 @@ const SLOWING: [Cause; 16] = [
     Cause::Cliff,
     Cause::NoisyGradient,
     Cause::UnboundedBelow,
-    Cause::BiasedMinimiser,
+    Cause::BiasedMinimizer,
     Cause::PrecisionFloor,
     Cause::SaddlePoint,
     Cause::LocalMinima,
@@ -349,7 +350,10 @@ const PLANTS: [Plant; 20] = [
     ),
     (
         Cause::SaturatedActivation,
-        |e| e.asleep = Some(Asleep { share: 0.0, wakes: f64::INFINITY, ..Asleep::default() }),
+        |e| {
+            e.dead_layer =
+                Some(DeadLayer { share: 0.0, gradient_gain: f64::INFINITY, ..DeadLayer::default() });
+        },
         &[],
     ),
     (Cause::DetachedGradient, |e| e.no_gradient = Some("detached".into()), &[]),
@@ -362,11 +366,15 @@ const PLANTS: [Plant; 20] = [
     (Cause::NoisyGradient, |e| e.noise = Some(Noise { at_start: 5.0, ..Noise::default() }), &[]),
     (Cause::UnboundedBelow, |e| e.fall = Some(Fall { direction: "down".into(), values: vec![-1.0; 6] }), &[]),
     (
-        Cause::BiasedMinimiser,
+        Cause::BiasedMinimizer,
         |e| e.bias = Some(Bias { error: 0.5, ..Bias::default() }),
         &[Cause::UnboundedBelow, Cause::ShapeBroadcast],
     ),
-    (Cause::PrecisionFloor, |e| e.precision = Some(Precision { parting: 3.0, ..Precision::default() }), &[]),
+    (
+        Cause::PrecisionFloor,
+        |e| e.precision = Some(Precision { relative_difference: 3.0, ..Precision::default() }),
+        &[],
+    ),
     (Cause::SaddlePoint, |e| e.saddle = Some(SADDLE), &[Cause::SaturatedActivation]),
     (Cause::LocalMinima, |e| e.paths.push(uphill(0.2)), &BROKEN),
     (Cause::Asymmetry, |e| e.sides = Some(Sides { ratio: 9.0, ..Sides::default() }), &BROKEN_OR_BIASED),

@@ -70,7 +70,7 @@ impl Settings {
             ("hold", json!(hold)),
             (RECORD, json!(record)),
             ("divergence", json!(divergence)),
-            ("type", json!(dtype.as_str())),
+            ("type", json!(dtype.as_ref())),
         ]
     }
 
@@ -148,7 +148,7 @@ impl Batch {
             "build": build,
             "columns": columns,
             "libtorch": libtorch,
-            "engine": self.engine.as_str(),
+            "engine": self.engine.as_ref(),
             "files": files,
             "problem": self.problem,
             "loss": self.loss,

@@ -47,7 +47,7 @@ pub enum PlanError {
         grouped(*numbers), bytes(numbers.saturating_mul(4)), grouped(MOST_LANE_NUMBERS)
     )]
     #[diagnostic(help(
-        "take a smaller problem, or an optimizer that keeps less: `runner list NAME` shows the options"
+        "take a smaller problem, or an optimizer that keeps less: `optbench list NAME` shows the options"
     ))]
     Memory {
         /// Problem, loss and optimizer.

@@ -1,12 +1,12 @@
 //! Other losses, and other forms of the author's.
 
 use causes::Cause::{
-    self, Asymmetry, BiasedMinimiser, Cliff, DetachedGradient, FlatMinimum, Jump, LocalMinima, NoisyGradient,
+    self, Asymmetry, BiasedMinimizer, Cliff, DetachedGradient, FlatMinimum, Jump, LocalMinima, NoisyGradient,
     NonFinite, Plateau, PrecisionFloor, SaturatedActivation, ShapeBroadcast, TermConflict, TermImbalance,
     UnboundedBelow,
 };
 use losses::{BceWithLogits, Formula, Huber, Loss, Transform, Transformed};
-use problems::{Array, Readout, Sees};
+use problems::{Array, LossInput, Readout};
 
 use super::{Candidate, How, Rates, Training};
 use crate::fit::{Fit, sum_of};
@@ -23,7 +23,7 @@ const SHAPE: [Cause; 13] = [
     Jump,
     Cliff,
     UnboundedBelow,
-    BiasedMinimiser,
+    BiasedMinimizer,
     PrecisionFloor,
     LocalMinima,
     SaturatedActivation,
@@ -42,16 +42,16 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
     if has(&[ShapeBroadcast]) {
         variants.push(reshaped(fit));
     } else {
-        let in_units = fit.readout == Readout::Identity || fit.sees == Sees::Readout;
+        let in_units = fit.readout == Readout::Identity || fit.loss_input == LossInput::Readout;
         let comparable = in_units && fit.readout_shape == fit.target.shape;
         if comparable && (has(&SHAPE) || has(&[Asymmetry])) {
             variants.extend(instead(setup, probes, fit));
         }
-        if comparable && has(&[BiasedMinimiser, UnboundedBelow]) && fit.terms().len() == 1 {
+        if comparable && has(&[BiasedMinimizer, UnboundedBelow]) && fit.terms().len() == 1 {
             variants.extend(without_odd_part(fit));
         }
         variants.extend(transformed(setup, probes, fit, causes));
-        if has(&[SaturatedActivation, NonFinite, BiasedMinimiser]) {
+        if has(&[SaturatedActivation, NonFinite, BiasedMinimizer]) {
             variants.extend(logits(fit));
         }
         if has(&[SaturatedActivation, NonFinite]) && fit.readout.is_activation() {
@@ -61,11 +61,11 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
             let draws: &[u64] = if fit.noise > 0.0 { &[16, 256] } else { &[16] };
             variants.extend(draws.iter().map(|draws| averaged(fit, *draws)));
         }
-        if fit.terms().len() > 1 && has(&[TermImbalance, TermConflict, BiasedMinimiser]) {
+        if fit.terms().len() > 1 && has(&[TermImbalance, TermConflict, BiasedMinimizer]) {
             variants.extend(weighted(probes, fit, has(&[TermImbalance])));
         }
     }
-    let candidate = |(name, change, mends, fit): Variant| {
+    let candidate = |(name, change, addresses, fit): Variant| {
         let rates = if fit.draws > 1 { Rates::Smaller } else { Rates::Multiples };
         let training = Training {
             fit: Some(fit),
@@ -74,7 +74,7 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
             schedule: case.schedule.clone(),
             rates,
         };
-        Candidate { name, change, mends, how: How::Train(Box::new(training)) }
+        Candidate { name, change, addresses, how: How::Train(Box::new(training)) }
     };
     variants.into_iter().map(candidate).collect()
 }
@@ -124,18 +124,18 @@ fn instead(setup: &Setup, probes: &Probes, fit: &Fit) -> Vec<Variant> {
 
 /// What pulls to one side is taken out of the loss, or folded.
 fn without_odd_part(fit: &Fit) -> [Variant; 2] {
-    let mends = vec![BiasedMinimiser, UnboundedBelow];
+    let addresses = vec![BiasedMinimizer, UnboundedBelow];
     [
         (
             "even part".into(),
             "drop the odd part of the loss: (ℓ(d) + ℓ(−d))/2".into(),
-            mends.clone(),
+            addresses.clone(),
             through(&[Transform::Even], fit),
         ),
         (
             "absolute odd part".into(),
             "take the absolute value of the odd part of the loss".into(),
-            mends,
+            addresses,
             through(&[Transform::Folded], fit),
         ),
     ]
@@ -166,9 +166,9 @@ fn logits(fit: &Fit) -> Option<Variant> {
         return None;
     }
     let loss = with_loss(Loss::BceWithLogits(BceWithLogits::default()), fit);
-    let fit = Fit { sees: Sees::Prediction, ..loss };
-    let mends = vec![SaturatedActivation, NonFinite, BiasedMinimiser];
-    Some(("logits".into(), "binary cross-entropy of the logits".into(), mends, fit))
+    let fit = Fit { loss_input: LossInput::Prediction, ..loss };
+    let addresses = vec![SaturatedActivation, NonFinite, BiasedMinimizer];
+    Some(("logits".into(), "binary cross-entropy of the logits".into(), addresses, fit))
 }
 
 /// A start where the activation has a slope.
@@ -205,7 +205,7 @@ fn weighted(probes: &Probes, fit: &Fit, imbalanced: bool) -> Vec<Variant> {
         list.push((
             format!("without term {}", dropped + 1),
             change,
-            vec![TermConflict, BiasedMinimiser],
+            vec![TermConflict, BiasedMinimizer],
             with_loss(sum_of(rest), fit),
         ));
     }

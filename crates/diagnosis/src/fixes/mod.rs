@@ -4,7 +4,7 @@ mod losses;
 mod run;
 mod training;
 
-use causes::{Cause, Finding, Tried};
+use causes::{Cause, Finding, FixResult};
 use optimizers::{Optimizer, Schedule};
 
 use super::fit::Fit;
@@ -19,7 +19,7 @@ struct Candidate {
     /// What to do, in words.
     change: String,
     /// The causes that it is for.
-    mends: Vec<Cause>,
+    addresses: Vec<Cause>,
     how: How,
 }
 
@@ -59,7 +59,7 @@ enum Rates {
 
 /// A fix, what became of it, and the run to show.
 pub(super) struct Outcome {
-    pub tried: Tried,
+    pub tried: FixResult,
     pub run: Option<LaneResult>,
 }
 

@@ -1,12 +1,12 @@
 //! Running a remedy from the author's start to the author's tolerance.
 
-use causes::Tried;
+use causes::FixResult;
 use tch::Kind;
 
 use super::{Candidate, How, Outcome, Rates, Training};
 use crate::line::line_fit;
 use crate::probe::Probes;
-use crate::run::{MOST, Rules, Way, by_lbfgs, round, train};
+use crate::run::{DescentPath, MOST, StopCriteria, by_lbfgs, round, train};
 use crate::setup::{Setup, most_in_a_grid, own_way};
 use config::diagnose::Case;
 use engine::{Evaluator, LaneResult, Until};
@@ -16,11 +16,12 @@ pub(super) fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: &Candi
     let budget = if let Some(steps) = baseline.reached {
         (2 * steps).max(100).min(baseline.budget)
     } else {
-        // Of many parameters every step is dear, and of a loss with random numbers.
+        // Steps are expensive with many parameters, and with a loss that draws random numbers.
         let most = if setup.random { MOST / 5 } else { MOST };
         baseline.budget.min(most).min((50_000_000 / setup.exact.size() as u64).max(100))
     };
-    let rules = Rules { budget, tolerance: setup.tolerance, noisy: probes.noisy, until: Until::Arrival };
+    let rules =
+        StopCriteria { budget, tolerance: setup.tolerance, noisy: probes.noisy, until: Until::Arrival };
     match &candidate.how {
         How::Lbfgs => vec![searched(setup, probes, candidate, rules)],
         How::Restarts(starts) => vec![restarted(case, setup, probes, candidate, starts, rules)],
@@ -32,7 +33,7 @@ pub(super) fn run(case: &Case, setup: &Setup, probes: &Probes, candidate: &Candi
 fn outcome(probes: &Probes, candidate: &Candidate, run: Option<LaneResult>, steps: Option<u64>) -> Outcome {
     let baseline = &probes.evidence.baseline;
     let counted = baseline.reached.unwrap_or(baseline.budget);
-    let tried = Tried {
+    let tried = FixResult {
         name: candidate.name.clone(),
         change: candidate.change.clone(),
         steps,
@@ -40,14 +41,14 @@ fn outcome(probes: &Probes, candidate: &Candidate, run: Option<LaneResult>, step
         speedup: steps.map(|own| counted as f64 / own.max(1) as f64),
         reached: steps.is_some(),
         line_fit: None,
-        mends: candidate.mends.clone(),
+        addresses: candidate.addresses.clone(),
     };
     Outcome { tried, run }
 }
 
-fn searched(setup: &Setup, probes: &Probes, candidate: &Candidate, rules: Rules) -> Outcome {
+fn searched(setup: &Setup, probes: &Probes, candidate: &Candidate, rules: StopCriteria) -> Outcome {
     let budget = rules.budget.min(2000);
-    let mut run = by_lbfgs(&setup.exact, setup.unit, Rules { budget, noisy: false, ..rules });
+    let mut run = by_lbfgs(&setup.exact, setup.length_scale, StopCriteria { budget, noisy: false, ..rules });
     // What it is compared with takes one evaluation a step.
     run.curve.iter_mut().for_each(|moment| moment.step = moment.evaluations);
     let steps = run.hit_evaluations[0].filter(|evaluations| *evaluations <= budget);
@@ -60,13 +61,13 @@ fn restarted(
     probes: &Probes,
     candidate: &Candidate,
     starts: &[Vec<f64>],
-    rules: Rules,
+    rules: StopCriteria,
 ) -> Outcome {
     let mut spent = 0;
     for start in starts {
-        let way = Way { start: start.clone(), ..own_way(case, setup) };
-        let each = Rules { budget: (rules.budget / starts.len() as u64).max(1), ..rules };
-        let run = train(&setup.model, &way, &[case.lr], each, None).swap_remove(0);
+        let path = DescentPath { start: start.clone(), ..own_way(case, setup) };
+        let each = StopCriteria { budget: (rules.budget / starts.len() as u64).max(1), ..rules };
+        let run = train(&setup.model, &path, &[case.lr], each, None).swap_remove(0);
         spent += run.steps;
         if run.reached().is_some() {
             return outcome(probes, candidate, Some(run), Some(spent));
@@ -82,7 +83,7 @@ fn trained(
     probes: &Probes,
     candidate: &Candidate,
     training: &Training,
-    rules: Rules,
+    rules: StopCriteria,
 ) -> Vec<Outcome> {
     let kind = if training.double { Kind::Double } else { setup.model.kind };
     let other = match &training.fit {
@@ -92,7 +93,8 @@ fn trained(
     };
     let model = other.as_ref().unwrap_or(&setup.model);
     let Training { optimizer, schedule, .. } = training;
-    let way = Way { optimizer: optimizer.clone(), schedule: schedule.clone(), start: model.start.clone() };
+    let path =
+        DescentPath { optimizer: optimizer.clone(), schedule: schedule.clone(), start: model.start.clone() };
     let fit = training.fit.as_ref().or(setup.fit.as_ref());
     let row = |run: LaneResult, lr: f64, tuned: bool| {
         let steps = run.reached();
@@ -101,16 +103,19 @@ fn trained(
             row.tried.name = format!("{}, lr {lr}", candidate.name);
         }
         row.tried.change = format!("{}, lr {lr}", candidate.change);
-        row.tried.line_fit = steps.and_then(|_| fit.and_then(|fit| line_fit(setup, fit, &way, lr)));
+        row.tried.line_fit = steps.and_then(|_| fit.and_then(|fit| line_fit(setup, fit, &path, lr)));
         row
     };
     let mut rows = Vec::new();
     let mut own_steps = None;
     if training.rates != Rates::Others {
-        // A step of many draws is dear, and one that takes longer than this mends nothing.
-        let dear = training.rates == Rates::Smaller;
-        let rules = Rules { budget: if dear { (rules.budget / 5).max(1) } else { rules.budget }, ..rules };
-        let run = train(model, &way, &[case.lr], rules, None).swap_remove(0);
+        // A step of many draws is expensive, and a run that takes longer than this is no fix.
+        let expensive = training.rates == Rates::Smaller;
+        let rules = StopCriteria {
+            budget: if expensive { (rules.budget / 5).max(1) } else { rules.budget },
+            ..rules
+        };
+        let run = train(model, &path, &[case.lr], rules, None).swap_remove(0);
         own_steps = run.reached();
         rows.push(row(run, case.lr, false));
     }
@@ -120,7 +125,7 @@ fn trained(
     } else {
         let rates = grid(setup, model, training.rates, case.lr);
         let budget = if rates.is_empty() { 0 } else { most };
-        let runs = train(model, &way, &rates, Rules { budget, until: Until::First, ..rules }, None);
+        let runs = train(model, &path, &rates, StopCriteria { budget, until: Until::First, ..rules }, None);
         rates.into_iter().zip(runs).collect()
     };
     if let Some(k) = steady(&tuned).filter(|_| most > 0) {
@@ -138,7 +143,7 @@ fn grid(setup: &Setup, model: &Evaluator, rates: Rates, lr: f64) -> Vec<f64> {
         Rates::Own | Rates::Others => return Vec::new(),
         Rates::Multiples => (lr, setup.grid(model, -3, 5)),
         Rates::Smaller => (lr, setup.grid(model, -3, 0)),
-        Rates::Lengths => (setup.unit, setup.grid(model, -3, 1)),
+        Rates::Lengths => (setup.length_scale, setup.grid(model, -3, 1)),
     };
     factors.into_iter().map(|factor| round(base * factor)).filter(|rate| *rate != lr).collect()
 }
@@ -147,11 +152,11 @@ fn grid(setup: &Setup, model: &Evaluator, rates: Rates, lr: f64) -> Vec<f64> {
 /// Without such a run, the first.
 fn steady(runs: &[(f64, LaneResult)]) -> Option<usize> {
     let steps = |k: usize| runs.get(k).and_then(|(_, run)| run.reached()).unwrap_or(u64::MAX);
-    let with_neighbours =
+    let with_neighbors =
         |k: usize| (k.saturating_sub(1)..=k + 1).filter(|i| *i < runs.len()).map(steps).max();
     let arrived = || (0..runs.len()).filter(|k| steps(*k) < u64::MAX);
     arrived()
-        .filter(|k| with_neighbours(*k).is_some_and(|worst| worst < u64::MAX))
+        .filter(|k| with_neighbors(*k).is_some_and(|worst| worst < u64::MAX))
         .min_by_key(|k| steps(*k))
         .or_else(|| arrived().min_by_key(|k| steps(*k)))
 }

@@ -1,7 +1,7 @@
 //! Other ways to train on the author's loss.
 
 use causes::Cause::{
-    self, BiasedMinimiser, Cliff, DetachedGradient, FlatMinimum, IllConditioning, Jump, LocalMinima,
+    self, BiasedMinimizer, Cliff, DetachedGradient, FlatMinimum, IllConditioning, Jump, LocalMinima,
     LrTooLarge, LrTooSmall, NoisyGradient, NonFinite, Plateau, PrecisionFloor, SaddlePoint,
     SaturatedActivation, ShapeBroadcast, TermConflict, TermImbalance, UnboundedBelow,
 };
@@ -23,7 +23,7 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         ShapeBroadcast,
         DetachedGradient,
         UnboundedBelow,
-        BiasedMinimiser,
+        BiasedMinimizer,
         TermConflict,
         PrecisionFloor,
     ]);
@@ -34,9 +34,14 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
     let by = |optimizer: Optimizer, rates: Rates| scheduled(optimizer, case.schedule.clone(), rates);
     let own = || case.optimizer.clone();
     let mut list = Vec::new();
-    let mut add = |applies: bool, name: &str, change: &str, mends: &[Cause], how: How| {
+    let mut add = |applies: bool, name: &str, change: &str, addresses: &[Cause], how: How| {
         if applies {
-            list.push(Candidate { name: name.into(), change: change.into(), mends: mends.to_vec(), how });
+            list.push(Candidate {
+                name: name.into(),
+                change: change.into(),
+                addresses: addresses.to_vec(),
+                how,
+            });
         }
     };
     add(
@@ -55,7 +60,7 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         by(adam, or_own(Rates::Lengths)),
     );
     add(
-        // Momentum averages no noise away, and random numbers make runs dear.
+        // Momentum averages no noise away, and random numbers make runs expensive.
         case.optimizer.name() == "sgd" && !wrong && !setup.random,
         "momentum",
         "momentum of 0.9",
@@ -70,7 +75,7 @@ pub(super) fn candidates(case: &Case, setup: &Setup, probes: &Probes, causes: &[
         &curved,
         How::Lbfgs,
     );
-    let norm = round(0.1 * setup.unit * (setup.exact.size() as f64).sqrt() / case.lr);
+    let norm = round(0.1 * setup.length_scale * (setup.exact.size() as f64).sqrt() / case.lr);
     let clipped = Clipped { optimizer: Box::new(own()), norm: Some(norm), value: None };
     add(
         case.optimizer.clip().is_none() && has(&[Cliff, NonFinite, LrTooLarge, Jump]),
@@ -132,15 +137,15 @@ fn other_starts(case: &Case, setup: &Setup, probes: &Probes, causes: &[Cause]) -
         list.push(Candidate {
             name: "restarts".into(),
             change: "start again from points around the start (the steps of all starts are counted)".into(),
-            mends: stuck,
+            addresses: stuck,
             how: How::Restarts(starts_around(case, setup)),
         });
     }
-    if causes.contains(&SaturatedActivation) && probes.evidence.asleep.is_some() {
+    if causes.contains(&SaturatedActivation) && probes.evidence.dead_layer.is_some() {
         list.push(Candidate {
             name: "usual start".into(),
             change: "draw the weights from N(0, 1/fan-in), and start biases at 0".into(),
-            mends: vec![SaturatedActivation],
+            addresses: vec![SaturatedActivation],
             how: How::Restarts(vec![usual_start(&setup.model, None)]),
         });
     }
@@ -151,7 +156,7 @@ fn other_starts(case: &Case, setup: &Setup, probes: &Probes, causes: &[Cause]) -
 fn starts_around(case: &Case, setup: &Setup) -> Vec<Vec<f64>> {
     let start = |attempt: u64| {
         let mut stream = Stream::new("diagnose: restart", &[case.seed, attempt]);
-        setup.exact.start.iter().map(|p| p + setup.unit * stream.normal()).collect()
+        setup.exact.start.iter().map(|p| p + setup.length_scale * stream.normal()).collect()
     };
     (0..5).map(start).collect()
 }

@@ -3,7 +3,7 @@
 use causes::thresholds;
 use numeric::Stream;
 use problems::Draw;
-use records::evidence::Asleep;
+use records::evidence::DeadLayer;
 
 use super::norm;
 use engine::Evaluator;
@@ -28,7 +28,7 @@ pub(crate) fn usual_start(model: &Evaluator, only: Option<usize>) -> Vec<f64> {
 
 /// The tensor of a model that wakes up the most when it is drawn anew at the usual size, among those that get
 /// hardly any of the gradient: the activation behind it is flat.
-pub(super) fn asleep(model: &Evaluator) -> Option<Asleep> {
+pub(super) fn dead_layer(model: &Evaluator) -> Option<DeadLayer> {
     const MOST: usize = 32;
     let shapes: Vec<&Vec<i64>> = model.shapes.iter().map(|(_, shape)| shape).collect();
     if shapes.len() < 2 {
@@ -44,12 +44,15 @@ pub(super) fn asleep(model: &Evaluator) -> Option<Asleep> {
     }
     least.retain(|(share, ..)| share.is_finite());
     least.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let wakes = |(share, k, own): (f64, usize, std::ops::Range<usize>)| {
+    let gradient_gain = |(share, k, own): (f64, usize, std::ops::Range<usize>)| {
         let anew = model.at(&usual_start(model, Some(k)), Draw::Frozen).1;
-        let wakes = norm(&anew[own.clone()]) / norm(&gradient[own]);
-        Asleep { shape: shapes[k][1..].to_vec(), share, wakes }
+        let gradient_gain = norm(&anew[own.clone()]) / norm(&gradient[own]);
+        DeadLayer { shape: shapes[k][1..].to_vec(), share, gradient_gain }
     };
-    let looked = least.into_iter().filter(|(share, ..)| *share < thresholds::ASLEEP).take(MOST).map(wakes);
+    let looked =
+        least.into_iter().filter(|(share, ..)| *share < thresholds::DEAD_LAYER).take(MOST).map(gradient_gain);
     // 0 over 0 is a tensor that nothing wakes.
-    looked.filter(|tensor| !tensor.wakes.is_nan()).max_by(|a, b| a.wakes.total_cmp(&b.wakes))
+    looked
+        .filter(|tensor| !tensor.gradient_gain.is_nan())
+        .max_by(|a, b| a.gradient_gain.total_cmp(&b.gradient_gain))
 }

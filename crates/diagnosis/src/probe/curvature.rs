@@ -16,7 +16,7 @@ use engine::Evaluator;
 ///
 /// Where the exact product is NaN or infinite, a difference is a number that may say nothing but how long its step
 /// was: it counts if a step of a fourth gives the same.
-fn hessian_times(model: &Evaluator, point: &[f64], vector: &[f64], unit: f64) -> Option<Vec<f64>> {
+fn hessian_times(model: &Evaluator, point: &[f64], vector: &[f64], length_scale: f64) -> Option<Vec<f64>> {
     let finite = |product: &Vec<f64>| product.iter().all(|x| x.is_finite());
     let exact = model.hessian_times(point, vector);
     let is_broken = exact.as_ref().is_some_and(|product| !finite(product));
@@ -24,7 +24,7 @@ fn hessian_times(model: &Evaluator, point: &[f64], vector: &[f64], unit: f64) ->
         return Some(product);
     }
     let by_differences = |share: f64| -> Option<Vec<f64>> {
-        let h = share * 1e-3 * unit * (point.len() as f64).sqrt() / norm(vector);
+        let h = share * 1e-3 * length_scale * (point.len() as f64).sqrt() / norm(vector);
         let at = |sign: f64| {
             let moved: Vec<f64> = point.iter().zip(vector).map(|(p, v)| p + sign * h * v).collect();
             model.at(&moved, Draw::Frozen).1
@@ -45,7 +45,7 @@ fn hessian_times(model: &Evaluator, point: &[f64], vector: &[f64], unit: f64) ->
 pub(super) fn spectrum(
     model: &Evaluator,
     point: &[f64],
-    unit: f64,
+    length_scale: f64,
     start: Option<&[f64]>,
 ) -> Option<Spectrum> {
     let steps = if model.size() <= 64 { model.size() } else { 40 };
@@ -53,7 +53,7 @@ pub(super) fn spectrum(
         let mut stream = Stream::new("diagnose: Lanczos", &[point.len() as u64]);
         (0..point.len()).map(|_| stream.normal()).collect()
     };
-    lanczos(start.unwrap_or(&random), steps, |v| hessian_times(model, point, v, unit))
+    lanczos(start.unwrap_or(&random), steps, |v| hessian_times(model, point, v, length_scale))
 }
 
 pub(super) fn saddle(setup: &Setup, seen: &Trajectory, scale: f64) -> Option<Saddle> {
@@ -77,7 +77,7 @@ pub(super) fn saddle(setup: &Setup, seen: &Trajectory, scale: f64) -> Option<Sad
     let looks = if model.size() <= 64 { 12 } else { 3 };
     let looked = sample(candidates.len(), looks).into_iter().filter_map(|k| {
         let (step, point) = candidates[k];
-        let spectrum = spectrum(model, point, setup.unit, None)?;
+        let spectrum = spectrum(model, point, setup.length_scale, None)?;
         let least = spectrum.least()?;
         let gradient = model.at(point, Draw::Frozen).1;
         Some(Saddle {
@@ -114,20 +114,20 @@ fn left_by_newton(
 }
 
 pub(super) fn curvature(setup: &Setup, point: &[f64], finish: f64) -> Option<Curvature> {
-    let (model, unit) = (&setup.exact, setup.unit);
-    let way = displacement(setup);
+    let (model, length_scale) = (&setup.exact, setup.length_scale);
+    let path = displacement(setup);
     let share = (finish * finish).max(1e-8);
-    let seen = spectrum(model, point, unit, Some(&way))?;
+    let seen = spectrum(model, point, length_scale, Some(&path))?;
     let condition = seen.condition(share)?;
     let scaled = || {
-        let diagonal = diagonal(model, point, unit)?;
+        let diagonal = diagonal(model, point, length_scale)?;
         let largest = diagonal.iter().copied().fold(0.0, f64::max);
         let roots: Vec<f64> = diagonal.iter().map(|d| d.max(1e-12 * largest).sqrt()).collect();
-        let start: Vec<f64> = way.iter().zip(&roots).map(|(w, r)| w * r).collect();
+        let start: Vec<f64> = path.iter().zip(&roots).map(|(w, r)| w * r).collect();
         let steps = if model.size() <= 64 { model.size() } else { 40 };
         let scaled = lanczos(&start, steps, |v| {
             let inner: Vec<f64> = v.iter().zip(&roots).map(|(v, r)| v / r).collect();
-            let product = hessian_times(model, point, &inner, unit)?;
+            let product = hessian_times(model, point, &inner, length_scale)?;
             Some(product.iter().zip(&roots).map(|(p, r)| p / r).collect())
         });
         scaled?.condition(share)
@@ -139,11 +139,11 @@ pub(super) fn curvature(setup: &Setup, point: &[f64], finish: f64) -> Option<Cur
 const PROBES: u64 = 16;
 
 /// The Hessian's diagonal: column by column, or by Hutchinson's probes. `None` where a number in it isn't finite.
-fn diagonal(model: &Evaluator, point: &[f64], unit: f64) -> Option<Vec<f64>> {
+fn diagonal(model: &Evaluator, point: &[f64], length_scale: f64) -> Option<Vec<f64>> {
     let n = model.size();
     if n <= 64 {
         let entry = |i: usize| {
-            hessian_times(model, point, &with(&vec![0.0; n], i, 1.0), unit).map(|column| column[i])
+            hessian_times(model, point, &with(&vec![0.0; n], i, 1.0), length_scale).map(|column| column[i])
         };
         return (0..n).map(entry).collect();
     }
@@ -151,7 +151,7 @@ fn diagonal(model: &Evaluator, point: &[f64], unit: f64) -> Option<Vec<f64>> {
     for probe in 0..PROBES {
         let mut stream = Stream::new("diagnose: Hutchinson", &[probe]);
         let signs: Vec<f64> = (0..n).map(|_| if stream.uniform() < 0.5 { -1.0 } else { 1.0 }).collect();
-        let product = hessian_times(model, point, &signs, unit)?;
+        let product = hessian_times(model, point, &signs, length_scale)?;
         sum.iter_mut()
             .zip(product.iter().zip(&signs))
             .for_each(|(sum, (p, s))| *sum += p * s / PROBES as f64);

@@ -15,7 +15,7 @@ pub(super) fn is_constant(setup: &Setup) -> bool {
     let model = &setup.exact;
     let sign = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -0.7 };
     let at = |k: i32| {
-        let far = setup.unit * libm::pow(10.0, f64::from(k) / 2.0);
+        let far = setup.length_scale * libm::pow(10.0, f64::from(k) / 2.0);
         model.start.iter().enumerate().map(|(i, p)| p + sign(i) * far).collect::<Vec<f64>>()
     };
     let points: Vec<f64> = (-4..=10).flat_map(at).collect();
@@ -30,7 +30,7 @@ pub(super) fn is_constant(setup: &Setup) -> bool {
 pub(super) fn fall(setup: &Setup, run: &LaneResult) -> Option<Fall> {
     let model = &setup.exact;
     let n = model.size();
-    let whole = setup.unit * (n as f64).sqrt();
+    let whole = setup.length_scale * (n as f64).sqrt();
     let mut directions: Vec<(Vec<f64>, Vec<f64>, String)> = Vec::new();
     let finite = |point: &[f64]| point.iter().all(|p| p.is_finite());
     let mut points = vec![(model.start.clone(), "from the start")];
@@ -47,12 +47,12 @@ pub(super) fn fall(setup: &Setup, run: &LaneResult) -> Option<Fall> {
         }
         for i in singles(setup, 64) {
             for sign in [1.0, -1.0] {
-                let direction = with(&vec![0.0; n], i, sign * setup.unit);
-                let way = if sign > 0.0 { "upwards" } else { "downwards" };
+                let direction = with(&vec![0.0; n], i, sign * setup.length_scale);
+                let path = if sign > 0.0 { "upwards" } else { "downwards" };
                 directions.push((
                     point.clone(),
                     direction,
-                    format!("{from}, with a single prediction going {way}"),
+                    format!("{from}, with a single prediction going {path}"),
                 ));
             }
         }
@@ -96,7 +96,7 @@ pub(super) fn bias(setup: &Setup) -> Option<Bias> {
         None if star.solution.is_some() => Some(plain),
         None => {
             let other = setup.exactly(unbiased(&setup.workload)?)?;
-            let found = search(&other, &other.start, setup.unit, 100)?;
+            let found = search(&other, &other.start, setup.length_scale, 100)?;
             Some(Bias { unavoidable: other.error(&found.point), ..plain })
         }
     }

@@ -3,9 +3,9 @@
 mod activation;
 mod curvature;
 mod minimum;
+mod path;
 mod residual;
 mod runs;
-mod way;
 
 use causes::LineFit;
 use records::Dtype;
@@ -15,7 +15,7 @@ pub(super) use activation::usual_start;
 use problems::Draw;
 
 use super::line::line_fit;
-use super::run::{Rules, Trajectory};
+use super::run::{StopCriteria, Trajectory};
 use super::setup::{Setup, own_way};
 use super::spectrum::{dot, norm};
 use config::diagnose::Case;
@@ -43,30 +43,30 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
     progress("the noise of single steps");
     let noisy = runs::is_noisy(&setup.model);
     progress("your own run");
-    let way = own_way(case, setup);
-    let rules = Rules { budget: case.steps, tolerance: setup.tolerance, noisy, until: Until::Arrival };
-    let (run, seen) = Trajectory::of(&setup.model, &way, case.lr, rules);
+    let path = own_way(case, setup);
+    let rules = StopCriteria { budget: case.steps, tolerance: setup.tolerance, noisy, until: Until::Arrival };
+    let (run, seen) = Trajectory::of(&setup.model, &path, case.lr, rules);
     progress("the way from the minimum to the start");
-    let finish = way::finish(setup);
+    let finish = path::finish(setup);
     // A minimum at infinity has an exponential tail, no curvature and no sides: then it is where the run may end
     // that counts.
     let far = finish >= 0.5;
-    let paths = way::paths(setup, if far { 1.0 } else { finish });
-    let non_finite = way::non_finite(case, setup, &run, &seen, &paths);
+    let paths = path::paths(setup, if far { 1.0 } else { finish });
+    let non_finite = path::non_finite(case, setup, &run, &seen, &paths);
     progress("how far the loss falls");
     let fall = minimum::fall(setup, &run);
     let plateau = residual::plateau(setup, &paths);
     progress("curvatures");
     let end = along(setup, if far { finish } else { 0.0 });
     // Where the curvature at the end is unknown, none is large beside it.
-    let scale = curvature::spectrum(&setup.exact, &end, setup.unit, None).map(|s| s.largest_size());
+    let scale = curvature::spectrum(&setup.exact, &end, setup.length_scale, None).map(|s| s.largest_size());
     let saddle = scale.and_then(|scale| curvature::saddle(setup, &seen, scale));
     progress("other learning rates");
-    let sweep = runs::sweep(setup, &way, case.lr, rules, &run);
+    let sweep = runs::sweep(setup, &path, case.lr, rules, &run);
     let baseline = baseline(case, setup, &run, &seen);
     let evidence = Evidence {
         best_rate: runs::best(&sweep, case.lr),
-        best_smaller: runs::best_smaller(setup, &way, case.lr, rules, &baseline),
+        best_smaller: runs::best_smaller(setup, &path, case.lr, rules, &baseline),
         baseline,
         shapes: residual::shapes(setup),
         non_finite,
@@ -75,23 +75,23 @@ pub(super) fn probe(case: &Case, setup: &Setup, progress: Progress) -> Probes {
         single: setup.fit.is_some(),
         parameters: setup.predictions(),
         random: setup.random,
-        noise: noisy.then(|| runs::noise(setup, &way, case.lr, rules, finish)),
+        noise: noisy.then(|| runs::noise(setup, &path, case.lr, rules, finish)),
         fall,
         bias: minimum::bias(setup),
         // Random numbers differ between number types.
         precision: (case.dtype == Dtype::Float32 && !setup.random)
-            .then(|| way::precision(setup, finish))
+            .then(|| path::precision(setup, finish))
             .flatten(),
         saddle,
         sides: (!far).then(|| residual::sides(setup)).flatten(),
-        asleep: if setup.fit.is_some() { None } else { activation::asleep(&setup.exact) },
+        dead_layer: if setup.fit.is_some() { None } else { activation::dead_layer(&setup.exact) },
         plateau: Some(plateau),
-        exponent: way::flatness(setup, finish),
+        exponent: path::flatness(setup, finish),
         terms: residual::terms(setup),
         curvature: curvature::curvature(setup, &end, finish),
         paths,
     };
-    let line_fit = setup.fit.as_ref().and_then(|fit| line_fit(setup, fit, &way, case.lr));
+    let line_fit = setup.fit.as_ref().and_then(|fit| line_fit(setup, fit, &path, case.lr));
     Probes { evidence, baseline: run, sweep, noisy, line_fit }
 }
 
@@ -102,9 +102,9 @@ fn baseline(case: &Case, setup: &Setup, run: &LaneResult, seen: &Trajectory) -> 
         diverged: run.diverged(),
         tolerance: setup.tolerance,
         start_error: setup.start_error,
-        end_error: run.error[1],
+        end_error: run.error.end,
         start_loss: setup.exact.at(&setup.exact.start, Draw::Frozen).0,
-        turning: seen.turning,
+        update_cosine: seen.update_cosine,
         overshoot: seen.worst_error / setup.start_error,
         trapped: runs::trapped(setup, run),
     }

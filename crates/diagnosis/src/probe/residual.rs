@@ -5,7 +5,7 @@ use problems::{Array, Draw, Readout};
 use records::evidence::{Path, Plateau, Shapes, Sides, Term, gamma};
 use tch::Kind;
 
-use super::way::moved;
+use super::path::moved;
 use super::{WALK, along, displacement, dot, norm, sample, singles, with};
 use crate::fit::Fit;
 use crate::line::noisy_intercepts;
@@ -34,7 +34,8 @@ pub(super) fn plateau(setup: &Setup, paths: &[Path]) -> Plateau {
     let singles: Vec<usize> = sample(setup.predictions(), (20_000_000 / model.size()).clamp(4, 256))
         .into_iter()
         .filter(|i| {
-            (model.start[*i] - star.point[*i]).abs() > 1.5 * setup.tolerance / setup.start_error * setup.unit
+            (model.start[*i] - star.point[*i]).abs()
+                > 1.5 * setup.tolerance / setup.start_error * setup.length_scale
         })
         .collect();
     let replaced: Vec<f64> = singles.iter().flat_map(|i| with(&model.start, *i, star.point[*i])).collect();
@@ -62,11 +63,11 @@ pub(super) fn plateau(setup: &Setup, paths: &[Path]) -> Plateau {
                 / outer.len().max(1) as f64
         })
         .collect();
-    let way = ways.iter().sum::<f64>() / ways.len().max(1) as f64;
+    let path = ways.iter().sum::<f64>() / ways.len().max(1) as f64;
     Plateau {
         joint,
         elements: known,
-        way,
+        way: path,
         edge: edge(setup, paths),
         whatever_target: whatever_target(setup, &flat, paths),
     }
@@ -139,7 +140,7 @@ pub(super) fn sides(setup: &Setup) -> Option<Sides> {
     // Where the prediction isn't in the target's units, distances only compare near the minimum.
     let share = if fit.readout == Readout::Identity { 1.0 } else { 0.25 };
     let furthest = displacement(setup).into_iter().fold(0.0_f64, |m, d| m.max(d.abs()));
-    let at = [share * setup.unit, share * furthest].map(|distance| ratio_of_sides(setup, distance));
+    let at = [share * setup.length_scale, share * furthest].map(|distance| ratio_of_sides(setup, distance));
     let furthest_from_1 =
         |a: &(f64, f64), b: &(f64, f64)| libm::log(a.1).abs().total_cmp(&libm::log(b.1).abs());
     let (distance, ratio) = at.into_iter().flatten().max_by(furthest_from_1)?;
@@ -175,17 +176,17 @@ fn population_bias(setup: &Setup, fit: &Fit) -> Option<f64> {
     }
     let mut sorted = fit.target.values.clone();
     sorted.sort_by(f64::total_cmp);
-    let (centre, sigma) = (sorted[sorted.len() / 2], setup.unit);
+    let (center, sigma) = (sorted[sorted.len() / 2], setup.length_scale);
     let values =
-        (0..QUANTILES).map(|k| centre + sigma * normal_quantile((k as f64 + 0.5) / QUANTILES as f64));
+        (0..QUANTILES).map(|k| center + sigma * normal_quantile((k as f64 + 0.5) / QUANTILES as f64));
     let shape = vec![QUANTILES as i64];
     let target = Array { values: values.collect(), shape: shape.clone() };
-    let start = Array { values: vec![centre; QUANTILES], shape };
+    let start = Array { values: vec![center; QUANTILES], shape };
     let fit = Fit { readout_shape: start.shape.clone(), start, target, noise: 0.0, ..fit.clone() };
     let model = setup.evaluator(&fit, Kind::Double).ok()?;
     let own = &setup.star.point[setup.predictions()..];
     let slope = |b: f64| {
-        let point = [&*vec![centre + b * sigma; QUANTILES], own].concat();
+        let point = [&*vec![center + b * sigma; QUANTILES], own].concat();
         model.at(&point, Draw::Frozen).1[..QUANTILES].iter().sum::<f64>()
     };
     let (mut low, mut high) = (-4.0, 4.0);
@@ -218,7 +219,7 @@ pub(super) fn terms(setup: &Setup) -> Vec<Term> {
         let alone = Evaluator::new(std::sync::Arc::new(alone), model.seed, model.kind).ok()?;
         let gradients = alone.evaluate(&points, Draw::Frozen).gradients;
         let norms: Vec<f64> = gradients.chunks(model.size()).map(norm).collect();
-        let found = search_within(&alone, &model.start, setup.unit, 50, 1e3);
+        let found = search_within(&alone, &model.start, setup.length_scale, 50, 1e3);
         let is_goal = found.is_none_or(|found| !found.ran_away);
         Some(Term { name, at_minimum: norms[0], at_start: norms[1], on_path: norms[1..].to_vec(), is_goal })
     };

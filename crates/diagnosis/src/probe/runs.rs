@@ -6,7 +6,7 @@ use records::evidence::{Baseline, Noise, Rate};
 use problems::Draw;
 
 use super::along;
-use crate::run::{Rules, Way, round, search, train};
+use crate::run::{DescentPath, StopCriteria, round, search, train};
 use crate::setup::{Setup, most_in_a_grid};
 use engine::{Evaluator, LaneResult, Until};
 
@@ -33,12 +33,12 @@ fn noise_at(model: &Evaluator, point: &[f64]) -> f64 {
     if power > 0.0 { variance / power } else { f64::INFINITY }
 }
 
-pub(super) fn noise(setup: &Setup, way: &Way, lr: f64, rules: Rules, finish: f64) -> Noise {
-    let frozen = Rules { noisy: false, ..rules };
+pub(super) fn noise(setup: &Setup, path: &DescentPath, lr: f64, rules: StopCriteria, finish: f64) -> Noise {
+    let frozen = StopCriteria { noisy: false, ..rules };
     Noise {
         at_start: noise_at(&setup.model, &setup.model.start),
         at_finish: noise_at(&setup.model, &along(setup, finish)),
-        frozen_reached: train(&setup.model, way, &[lr], frozen, None)[0].reached(),
+        frozen_reached: train(&setup.model, path, &[lr], frozen, None)[0].reached(),
     }
 }
 
@@ -48,39 +48,39 @@ pub(super) fn trapped(setup: &Setup, run: &LaneResult) -> f64 {
         return 0.0;
     }
     let start = setup.exact.at(&setup.exact.start, Draw::Frozen).0;
-    let found = search(&setup.exact, &run.end, setup.unit, 100);
+    let found = search(&setup.exact, &run.end, setup.length_scale, 100);
     found.map_or(0.0, |found| (found.value - setup.star.value) / (start - setup.star.value))
 }
 
 /// Runs at rates from a thousandth to 100000 times the author's, with everything else as it is.
 pub(super) fn sweep(
     setup: &Setup,
-    way: &Way,
+    path: &DescentPath,
     lr: f64,
-    rules: Rules,
+    rules: StopCriteria,
     run: &LaneResult,
 ) -> Vec<(f64, LaneResult)> {
     at_multiples(
         setup,
-        way,
+        path,
         lr,
         setup.grid(&setup.model, -3, 5),
-        Rules { budget: run.reached().unwrap_or(rules.budget), ..rules },
+        StopCriteria { budget: run.reached().unwrap_or(rules.budget), ..rules },
     )
 }
 
 /// Runs at other rates than the author's, in so many times it.
 fn at_multiples(
     setup: &Setup,
-    way: &Way,
+    path: &DescentPath,
     lr: f64,
     factors: Vec<f64>,
-    rules: Rules,
+    rules: StopCriteria,
 ) -> Vec<(f64, LaneResult)> {
     let mut rates: Vec<f64> = factors.into_iter().map(|factor| round(lr * factor)).collect();
     rates.retain(|rate| *rate != lr);
     let budget = rules.budget.min(most_in_a_grid(&setup.model));
-    let runs = train(&setup.model, way, &rates, Rules { budget, until: Until::First, ..rules }, None);
+    let runs = train(&setup.model, path, &rates, StopCriteria { budget, until: Until::First, ..rules }, None);
     rates.into_iter().zip(runs).collect()
 }
 
@@ -95,9 +95,9 @@ pub(super) fn best(sweep: &[(f64, LaneResult)], lr: f64) -> Option<Rate> {
 /// The best of smaller rates, where the run looks as if its own were too large.
 pub(super) fn best_smaller(
     setup: &Setup,
-    way: &Way,
+    path: &DescentPath,
     lr: f64,
-    rules: Rules,
+    rules: StopCriteria,
     baseline: &Baseline,
 ) -> Option<Rate> {
     if !thresholds::overshoots(baseline) {
@@ -106,5 +106,5 @@ pub(super) fn best_smaller(
     let mut factors = setup.grid(&setup.model, -3, 0);
     factors.retain(|factor| round(lr * factor) < lr);
     let budget = baseline.reached.unwrap_or(rules.budget);
-    best(&at_multiples(setup, way, lr, factors, Rules { budget, ..rules }), lr)
+    best(&at_multiples(setup, path, lr, factors, StopCriteria { budget, ..rules }), lr)
 }

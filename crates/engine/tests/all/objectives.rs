@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use config::plan::{Lane, Settings};
 use engine::{Evaluator, LaneResult, Objective, Training, Until};
 use optimizers::{Optimizer, Schedule};
-use problems::{Batch, Draw, Graph};
+use problems::{Draw, Graph, TensorProblem};
 use records::{Dtype, Engine, Outcome, Role};
 use tch::{Device, Kind, Tensor};
 
@@ -58,7 +58,7 @@ const GRAPH: [(&str, &str, [&str; 2]); 3] = [
 ];
 
 impl Objective for Program {
-    fn tensors(&self, seeds: &[u64], _kind: Kind) -> Box<dyn Batch> {
+    fn tensors(&self, seeds: &[u64], _kind: Kind) -> Box<dyn TensorProblem> {
         Box::new(ProgramLanes { lanes: seeds.len() as i64, training: true, dropped: self.0.clone() })
     }
 }
@@ -91,7 +91,7 @@ impl ProgramLanes {
     }
 }
 
-impl Batch for ProgramLanes {
+impl TensorProblem for ProgramLanes {
     fn start(&mut self) -> Vec<Tensor> {
         (0..2).map(|_| Tensor::zeros([self.lanes, 1], (Kind::Double, Device::Cpu))).collect()
     }
@@ -156,7 +156,7 @@ for line in iter(sys.stdin.readline, ''):
 ";
 
 impl Objective for Elsewhere {
-    fn tensors(&self, seeds: &[u64], _kind: Kind) -> Box<dyn Batch> {
+    fn tensors(&self, seeds: &[u64], _kind: Kind) -> Box<dyn TensorProblem> {
         let mut python = Command::new("python3");
         python.args(["-c", PROGRAM]).stdin(Stdio::piped()).stdout(Stdio::piped());
         Box::new(ElsewhereLanes { child: python.spawn().unwrap(), lanes: seeds.len(), gradients: None })
@@ -184,7 +184,7 @@ impl ElsewhereLanes {
     }
 }
 
-impl Batch for ElsewhereLanes {
+impl TensorProblem for ElsewhereLanes {
     fn start(&mut self) -> Vec<Tensor> {
         vec![Tensor::zeros([self.lanes as i64, 3], (Kind::Double, Device::Cpu))]
     }
@@ -219,12 +219,12 @@ fn an_evaluator_in_another_process_is_trained() {
 struct Grouped(Vec<(&'static str, f64)>);
 
 struct GroupedLanes {
-    inner: Box<dyn Batch>,
+    inner: Box<dyn TensorProblem>,
     factors: Vec<f64>,
 }
 
 impl Objective for Grouped {
-    fn tensors(&self, seeds: &[u64], kind: Kind) -> Box<dyn Batch> {
+    fn tensors(&self, seeds: &[u64], kind: Kind) -> Box<dyn TensorProblem> {
         let mut inner = Program(Arc::default()).tensors(seeds, kind);
         let factor = |name: String| {
             let group = self.0.iter().find(|(suffix, _)| name.ends_with(suffix));
@@ -235,7 +235,7 @@ impl Objective for Grouped {
     }
 }
 
-impl Batch for GroupedLanes {
+impl TensorProblem for GroupedLanes {
     fn start(&mut self) -> Vec<Tensor> {
         self.inner.start()
     }

@@ -1,6 +1,6 @@
 //! Against PyTorch: values and gradients that `scripts/golden/losses.py` wrote.
 
-use losses::{Loss, Targets, mean_of_lanes};
+use losses::{Loss, TargetKind, mean_of_lanes};
 use numeric::Float;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -46,12 +46,12 @@ fn compare<F: Float>(loss: &Loss, points: &Value, relative: f64) -> f64 {
         value.max(assert_near(&what("slope"), &slopes[..slope.len()], &slope, relative, floors[1]))
     };
     match loss.targets() {
-        Targets::Values => {
+        TargetKind::Values => {
             let rows = [&prediction, &target].map(|numbers| in_rows::<F>(numbers));
             let of_kernel = if let Some((values, slopes)) = fused(loss, 1, &rows[0], &rows[1]) {
                 check("the fused kernel", &widened(&values), &widened(&slopes))
             } else {
-                let coupled = ["dice", "learnt_gaussian_nll"].contains(&loss.name());
+                let coupled = ["dice", "learned_gaussian_nll"].contains(&loss.name());
                 let coupled = coupled || loss.label().contains("product");
                 assert!(coupled, "{} is fused", loss.label());
                 0.0
@@ -64,7 +64,7 @@ fn compare<F: Float>(loss: &Loss, points: &Value, relative: f64) -> f64 {
             values.sum(None::<Kind>).backward();
             of_kernel.max(check("libtorch", &numbers(&values), &numbers(&prediction.grad())))
         }
-        Targets::Classes => {
+        TargetKind::Classes => {
             let logits = Tensor::from_slice(&prediction)
                 .reshape([size(target.len()), -1])
                 .to_kind(F::KIND)

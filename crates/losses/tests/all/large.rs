@@ -135,7 +135,7 @@ fn same_bits<F: Float>() {
                 (GemanMcclure { c }.value(d, zero), Plainly::geman_mcclure(d, c)),
                 (Barron { alpha: 1.5, c }.value(d, zero), Plainly::barron(d, c)),
             ] {
-                let bits = |dual: Dual<F>| [dual.value, dual.slope].map(|x| x.to_f64().to_bits());
+                let bits = |dual: Dual<F>| [dual.value, dual.derivative].map(|x| x.to_f64().to_bits());
                 assert_eq!(bits(ours), bits(plain), "at {size:e}");
             }
         }

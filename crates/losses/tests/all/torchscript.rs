@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use losses::{File, Files, Loss, Targets, TorchScript, mean_of_lanes};
+use losses::{File, Files, Loss, TargetKind, TorchScript, mean_of_lanes};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -11,7 +11,7 @@ use crate::{assert_near, numbers};
 /// Every module is here.
 fn module(name: &str) -> Loss {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/modules");
-    let mut loss = Loss::TorchScript(TorchScript { file: File::new(name), targets: Targets::Values });
+    let mut loss = Loss::TorchScript(TorchScript { file: File::new(name), targets: TargetKind::Values });
     loss.load(&mut Files::new(&folder)).unwrap();
     loss
 }
@@ -65,7 +65,7 @@ fn classes_are_laid_out_as_in_pytorch() {
     let ours = lanes(&Loss::named("cross_entropy").unwrap(), &logits, &target);
     for name in ["classes.pt", "classes_none.pt"] {
         let Loss::TorchScript(script) = module(name) else { unreachable!() };
-        let loss = Loss::TorchScript(TorchScript { targets: Targets::Classes, ..script });
+        let loss = Loss::TorchScript(TorchScript { targets: TargetKind::Classes, ..script });
         let theirs = lanes(&loss, &logits, &target);
         assert_near(name, &theirs.0, &ours.0, 1e-14, 0.0);
         assert_near(name, &theirs.1, &ours.1, 1e-14, 1e-3);

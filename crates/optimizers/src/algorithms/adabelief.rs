@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
+use crate::shared::moments::{Corrections, average};
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -14,7 +14,7 @@ options! {
     /// s ← β₂·s + (1 − β₂)·(g − m)² + eps
     /// p ← p − lr·m̂/(√ŝ + eps)                 m̂, ŝ corrected for their bias as in Adam
     /// ```
-    /// Zhuang et al. 2020, “AdaBelief optimizer: adapting stepsizes by the belief in observed gradients”,
+    /// Source: Zhuang et al. 2020, “AdaBelief optimizer: adapting stepsizes by the belief in observed gradients”,
     /// algorithm 2; the decay is that of its section 2.
     ///
     /// Differs from the paper: `eps` is 1e-16 instead of 1e-8, as in the authors' code for anything but images.
@@ -23,7 +23,7 @@ options! {
     /// Checked against: `optax.adabelief` of optax 0.2.8.
     ///
     /// ```
-    /// use optimizers::{AdaBelief, Fuse};
+    /// use optimizers::{AdaBelief, Fusible};
     /// let mut stepper = AdaBelief { beta1: 0.5, ..AdaBelief::default() }.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.1, &mut p, &[3.0]);
@@ -40,9 +40,6 @@ options! {
         /// The share of a parameter that a step of rate 1 would remove.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "Adam, divided by how far gradients are from their mean instead of by how large they are",
-    formula: "m ← β₁·m + (1 − β₁)·g;  s ← β₂·s + (1 − β₂)·(g − m)² + eps;  p ← p − lr·m̂/(√ŝ + eps)",
-    source: "Zhuang et al. 2020, AdaBelief optimizer: adapting stepsizes by the belief in observed gradients",
 }
 
 impl Elementwise for AdaBelief {
@@ -52,8 +49,8 @@ impl Elementwise for AdaBelief {
 }
 
 impl Rule<2> for AdaBelief {
-    type At = Corrections;
-    fn at(&self, _step: u64, previous: Corrections) -> Corrections {
+    type StepConstants = Corrections;
+    fn step_constants(&self, _step: u64, previous: Corrections) -> Corrections {
         previous.next(self.beta1, self.beta2)
     }
 

@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::average;
 use crate::rule::with_l2;
+use crate::shared::moments::average;
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -15,14 +15,14 @@ options! {
     /// u ← rho·u + (1 − rho)·Δ²
     /// p ← p − lr·Δ
     /// ```
-    /// Zeiler 2012, “ADADELTA: an adaptive learning rate method”, algorithm 1.
+    /// Source: Zeiler 2012, “ADADELTA: an adaptive learning rate method”, algorithm 1.
     ///
     /// Differs from the paper: `lr`, which is 1 there, and `l2`.
     ///
     /// Checked against: `torch.optim.Adadelta` of PyTorch 2.13, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Adadelta, Fuse};
+    /// use optimizers::{Adadelta, Fusible};
     /// let mut stepper = Adadelta { rho: 0.75, eps: 1.0, l2: 0.0 }.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.5, &mut p, &[2.0]);
@@ -37,10 +37,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "the gradient, scaled by the ratio of the usual step to the usual gradient",
-    formula:
-        "v ← rho·v + (1 − rho)·g²;  Δ = √(u + eps)/√(v + eps)·g;  u ← rho·u + (1 − rho)·Δ²;  p ← p − lr·Δ",
-    source: "Zeiler 2012, ADADELTA: an adaptive learning rate method",
 }
 
 impl Elementwise for Adadelta {
@@ -50,8 +46,8 @@ impl Elementwise for Adadelta {
 }
 
 impl Rule<2> for Adadelta {
-    type At = ();
-    fn at(&self, _step: u64, (): ()) {}
+    type StepConstants = ();
+    fn step_constants(&self, _step: u64, (): ()) {}
 
     #[inline(always)]
     fn update<R: Real>(&self, (): (), lr: R, p: R, g: R, [v, u]: &mut [R; 2]) -> R {

@@ -2,9 +2,9 @@ use numeric::Float;
 use registry::options;
 use tch::{Kind, Tensor};
 
-use crate::each::{Now, TensorRule, average, each, is_matrix};
-use crate::lanes::{norm, size, spread};
-use crate::{Entry, Fuse, TensorStepper};
+use crate::lanes::{broadcast_lanes, norm, size};
+use crate::shared::per_tensor::{Now, TensorRule, average, is_matrix, per_tensor};
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// The gradient, divided by a root mean square of which a matrix keeps only that of its rows and columns.
@@ -16,7 +16,8 @@ options! {
     /// U = G/√max(V, eps1²),  U ← U/max(1, rms(U)/d)
     /// P ← P − lr·weight_decay·P − max(eps2, rms(P))·min(lr, 1/√k)·U
     /// ```
-    /// Shazeer & Stern 2018, “Adafactor: adaptive learning rates with sublinear memory cost”, algorithms 4 and 5.
+    /// Source: Shazeer & Stern 2018, “Adafactor: adaptive learning rates with sublinear memory cost”, algorithms 4 and
+    /// 5.
     ///
     /// Differs from the paper: eps1 bounds V from below instead of being added to G², and the decay, both as in
     /// PyTorch. rms(P) is taken before the decay.
@@ -24,7 +25,7 @@ options! {
     /// Checked against: `torch.optim.Adafactor` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::{Adafactor, Entry};
+    /// use optimizers::{Adafactor, OptimizerSpec};
     /// use tch::Tensor;
     /// let mut stepper = Adafactor::default().tensor();
     /// let mut p = [Tensor::from_slice(&[2.0_f64]).reshape([1, 1])];
@@ -45,16 +46,13 @@ options! {
         /// The share of a parameter that a step of rate 1 would remove.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "the gradient, divided by a root mean square of which a matrix keeps only rows and columns",
-    formula: "V = R·C/mean(R);  U = G/√V;  P ← P − max(eps2, rms(P))·min(lr, 1/√k)·U/max(1, rms(U)/d)",
-    source: "Shazeer & Stern 2018, Adafactor: adaptive learning rates with sublinear memory cost",
 }
 
-impl<F: Float> Fuse<F> for Adafactor {}
+impl<F: Float> Fusible<F> for Adafactor {}
 
-impl Entry for Adafactor {
+impl OptimizerSpec for Adafactor {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 }
 
@@ -69,7 +67,7 @@ fn mean(tensor: &Tensor, dim: i64) -> Tensor {
 }
 
 fn rms(tensor: &Tensor) -> Tensor {
-    spread(&(norm(tensor) / size(tensor).sqrt()), tensor)
+    broadcast_lanes(&(norm(tensor) / size(tensor).sqrt()), tensor)
 }
 
 impl TensorRule for Adafactor {

@@ -12,7 +12,7 @@ options! {
     /// s ← s + g²                              s = initial_accumulator_value before step 1
     /// p ← p − lr/(1 + (k − 1)·lr_decay) · g/(√s + eps)      at step k = 1, 2, …
     /// ```
-    /// Duchi, Hazan & Singer 2011, “Adaptive subgradient methods for online learning and stochastic
+    /// Source: Duchi, Hazan & Singer 2011, “Adaptive subgradient methods for online learning and stochastic
     /// optimization”, with a diagonal matrix.
     ///
     /// Differs from the paper: `lr_decay` and `l2` are PyTorch's, and nothing is projected; the paper's δ is
@@ -21,7 +21,7 @@ options! {
     /// Checked against: `torch.optim.Adagrad` of PyTorch 2.13, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Adagrad, Fuse};
+    /// use optimizers::{Adagrad, Fusible};
     /// let mut stepper = Adagrad::default().stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.1, &mut p, &[3.0]);
@@ -39,9 +39,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "the gradient, divided by the root of the sum of its squares so far",
-    formula: "s ← s + g²;  p ← p − lr·g/(√s + eps)",
-    source: "Duchi, Hazan & Singer 2011, Adaptive subgradient methods for online learning and stochastic optimization",
 }
 
 impl Elementwise for Adagrad {
@@ -52,8 +49,8 @@ impl Elementwise for Adagrad {
 
 impl Rule<1> for Adagrad {
     /// What the rate is multiplied by.
-    type At = f64;
-    fn at(&self, step: u64, _previous: f64) -> f64 {
+    type StepConstants = f64;
+    fn step_constants(&self, step: u64, _previous: f64) -> f64 {
         1.0 / (1.0 + (step - 1) as f64 * self.lr_decay)
     }
 

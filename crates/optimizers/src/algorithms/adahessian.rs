@@ -2,10 +2,10 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::each::{average, unbiased};
-use crate::hutchinson::diagonal;
-use crate::lanes::{spread, zeros};
-use crate::{Entry, Fuse, Oracle, TensorStepper};
+use crate::lanes::{broadcast_lanes, zeros};
+use crate::shared::hutchinson::diagonal;
+use crate::shared::per_tensor::{average, unbiased};
+use crate::{Fusible, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Adam, with the curvature in the place of the gradient's size.
@@ -16,7 +16,7 @@ options! {
     /// v ← β₂·v + (1 − β₂)·D²                  every `every` steps; D = z·Hz with random signs z
     /// p ← p − lr·m̂/((√v̂)^hessian_power + eps)
     /// ```
-    /// Yao et al. 2021, “ADAHESSIAN: an adaptive second order optimizer for machine learning”, algorithm 1.
+    /// Source: Yao et al. 2021, “ADAHESSIAN: an adaptive second order optimizer for machine learning”, algorithm 1.
     ///
     /// A product with the Hessian costs one more evaluation, which is counted.
     ///
@@ -45,14 +45,11 @@ options! {
         /// The steps from one estimate of the curvature to the next.
         pub every: u64 = 1 => STEPS,
     }
-    summary: "Adam, with the curvature in the place of the gradient's size",
-    formula: "v ← β₂·v + (1 − β₂)·(z·Hz)²;  p ← p − lr·m̂/((√v̂)^hessian_power + eps)",
-    source: "Yao et al. 2021, ADAHESSIAN: an adaptive second order optimizer for machine learning",
 }
 
-impl<F: Float> Fuse<F> for AdaHessian {}
+impl<F: Float> Fusible<F> for AdaHessian {}
 
-impl Entry for AdaHessian {
+impl OptimizerSpec for AdaHessian {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), step: 0, moments: Vec::new() })
     }
@@ -90,7 +87,7 @@ impl TensorStepper for Stepper {
             }
             let root = (&*v / unbiased(beta2, self.step)).pow_tensor_scalar(hessian_power / 2.0) + eps;
             let step = &*m / unbiased(beta1, self.step) / root;
-            let next = &*p - spread(lr, g) * (&*p * weight_decay + step);
+            let next = &*p - broadcast_lanes(lr, g) * (&*p * weight_decay + step);
             p.copy_(&next);
         }
     }

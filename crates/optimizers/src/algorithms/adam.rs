@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
+use crate::shared::moments::{Corrections, average};
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -15,14 +15,14 @@ options! {
     /// m̂ = m/(1 − β₁ᵏ),  v̂ = v/(1 − β₂ᵏ)      at step k = 1, 2, …
     /// p ← p − lr·m̂/(√v̂ + eps)
     /// ```
-    /// Kingma & Ba 2015, “Adam: a method for stochastic optimization”, algorithm 1.
+    /// Source: Kingma & Ba 2015, “Adam: a method for stochastic optimization”, algorithm 1.
     ///
     /// Differs from the paper: `l2`, which the paper hasn't.
     ///
     /// Checked against: `torch.optim.Adam` of PyTorch 2.13, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Adam, Fuse};
+    /// use optimizers::{Adam, Fusible};
     /// let mut stepper = Adam::default().stepper(1).unwrap();
     /// let mut p = [1.0_f64, 1.0];
     /// stepper.step_slice(0.1, &mut p, &[2.0, -0.001]);
@@ -39,9 +39,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "steps along the mean gradient, divided by its root mean square",
-    formula: "m ← β₁·m + (1 − β₁)·g;  v ← β₂·v + (1 − β₂)·g²;  p ← p − lr·m̂/(√v̂ + eps)",
-    source: "Kingma & Ba 2015, Adam: a method for stochastic optimization",
 }
 
 impl Elementwise for Adam {
@@ -51,8 +48,8 @@ impl Elementwise for Adam {
 }
 
 impl Rule<2> for Adam {
-    type At = Corrections;
-    fn at(&self, _step: u64, previous: Corrections) -> Corrections {
+    type StepConstants = Corrections;
+    fn step_constants(&self, _step: u64, previous: Corrections) -> Corrections {
         previous.next(self.beta1, self.beta2)
     }
 

@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
+use crate::shared::moments::{Corrections, average};
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -14,14 +14,14 @@ options! {
     /// u ← max(β₂·u, |g| + eps)
     /// p ← p − lr/(1 − β₁ᵏ) · m/u              at step k = 1, 2, …
     /// ```
-    /// Kingma & Ba 2015, “Adam: a method for stochastic optimization”, algorithm 2.
+    /// Source: Kingma & Ba 2015, “Adam: a method for stochastic optimization”, algorithm 2.
     ///
     /// Differs from the paper: `eps` and `l2`, as in PyTorch.
     ///
     /// Checked against: `torch.optim.Adamax` of PyTorch 2.13, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Adamax, Fuse};
+    /// use optimizers::{Adamax, Fusible};
     /// let mut stepper = Adamax { beta1: 0.0, beta2: 0.5, eps: 0.0, l2: 0.0 }.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.25, &mut p, &[8.0]);
@@ -39,9 +39,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "Adam, with a decaying maximum in the place of the root mean square",
-    formula: "m ← β₁·m + (1 − β₁)·g;  u ← max(β₂·u, |g| + eps);  p ← p − lr/(1 − β₁ᵏ)·m/u",
-    source: "Kingma & Ba 2015, Adam: a method for stochastic optimization",
 }
 
 impl Elementwise for Adamax {
@@ -51,8 +48,8 @@ impl Elementwise for Adamax {
 }
 
 impl Rule<2> for Adamax {
-    type At = Corrections;
-    fn at(&self, _step: u64, previous: Corrections) -> Corrections {
+    type StepConstants = Corrections;
+    fn step_constants(&self, _step: u64, previous: Corrections) -> Corrections {
         previous.next(self.beta1, self.beta2)
     }
 

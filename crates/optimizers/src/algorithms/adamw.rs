@@ -10,7 +10,7 @@ options! {
     /// p ← p − lr·weight_decay·p
     /// then Adam's step (AMSGrad's if amsgrad) with the gradient at the old p
     /// ```
-    /// Loshchilov & Hutter 2019, “Decoupled weight decay regularization”, algorithm 2.
+    /// Source: Loshchilov & Hutter 2019, “Decoupled weight decay regularization”, algorithm 2.
     ///
     /// Differs from the paper: the decay is multiplied by the learning rate, as in PyTorch; the paper
     /// multiplies it by the schedule's factor alone.
@@ -18,7 +18,7 @@ options! {
     /// Checked against: `torch.optim.AdamW` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::{AdamW, Fuse};
+    /// use optimizers::{AdamW, Fusible};
     /// let mut stepper = AdamW { weight_decay: 0.5, ..AdamW::default() }.stepper(1).unwrap();
     /// let mut p = [2.0_f64];
     /// stepper.step_slice(0.1, &mut p, &[0.0]);
@@ -36,9 +36,6 @@ options! {
         /// With a denominator that never shrinks.
         pub amsgrad: bool = false,
     }
-    summary: "Adam, with weight decay beside the step instead of in the gradient",
-    formula: "p ← p − lr·weight_decay·p;  then Adam's step",
-    source: "Loshchilov & Hutter 2019, Decoupled weight decay regularization",
 }
 
 impl Elementwise for AdamW {

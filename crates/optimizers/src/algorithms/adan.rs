@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::average;
+use crate::shared::moments::average;
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -14,7 +14,7 @@ options! {
     /// n ← β₃·n + (1 − β₃)·(g + β₂·d)²
     /// p ← (p − lr·(m̂ + β₂·v̂)/(√n̂ + eps))/(1 + lr·weight_decay)
     /// ```
-    /// Xie et al. 2022, “Adan: adaptive Nesterov momentum algorithm for faster optimizing deep models”,
+    /// Source: Xie et al. 2022, “Adan: adaptive Nesterov momentum algorithm for faster optimizing deep models”,
     /// algorithm 1.
     ///
     /// Differs from the paper: its β are 1 − β here, as in the authors' code; the moments are corrected for
@@ -23,7 +23,7 @@ options! {
     /// Checked against: `pytorch_optimizer.Adan` 4.1.0, and for the decay `optax.adan` with the same division.
     ///
     /// ```
-    /// use optimizers::{Adan, Fuse};
+    /// use optimizers::{Adan, Fusible};
     /// let mut stepper = Adan { weight_decay: 1.0, ..Adan::default() }.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.25, &mut p, &[2.0]);
@@ -41,9 +41,6 @@ options! {
         /// How strongly a step of rate 1 pulls to 0.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "Nesterov's momentum from the gradient and its differences, divided by their root mean square",
-    formula: "d = g − g_previous;  p ← (p − lr·(m̂ + β₂·v̂)/(√n̂ + eps))/(1 + lr·weight_decay)",
-    source: "Xie et al. 2022, Adan: adaptive Nesterov momentum algorithm for faster optimizing deep models",
 }
 
 impl Elementwise for Adan {
@@ -78,8 +75,8 @@ impl Default for Weights {
 struct Step<const DECAY: bool>(Adan);
 
 impl<const DECAY: bool> Rule<4> for Step<DECAY> {
-    type At = Weights;
-    fn at(&self, step: u64, previous: Weights) -> Weights {
+    type StepConstants = Weights;
+    fn step_constants(&self, step: u64, previous: Weights) -> Weights {
         let Adan { beta1, beta2, beta3, .. } = self.0;
         let [first, second, third] = previous.powers;
         let powers = [first * beta1, second * beta2, third * beta3];

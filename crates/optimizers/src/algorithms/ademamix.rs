@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
+use crate::shared::moments::{Corrections, average};
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -18,14 +18,14 @@ options! {
     /// α(k) = min(k·alpha/warmup, alpha)        at step k = 1, 2, …; both constant without `warmup`
     /// β₃(k) = min(exp(ln β₁·ln β₃/((1 − k/warmup)·ln β₃ + k/warmup·ln β₁)), β₃)
     /// ```
-    /// Pagliardini, Ablin & Grangier 2024, “The AdEMAMix optimizer: better, faster, older”, algorithm 1.
+    /// Source: Pagliardini, Ablin & Grangier 2024, “The AdEMAMix optimizer: better, faster, older”, algorithm 1.
     ///
     /// Differs from the paper: the decay is multiplied by the rate, as in [`AdamW`].
     ///
     /// Checked against: `pytorch_optimizer.AdEMAMix` 4.1.0, whose `t_alpha_beta3` is `warmup` here.
     ///
     /// ```
-    /// use optimizers::{AdEMAMix, Fuse};
+    /// use optimizers::{AdEMAMix, Fusible};
     /// let mut stepper = AdEMAMix { beta3: 0.75, alpha: 2.0, ..AdEMAMix::default() }.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.25, &mut p, &[8.0]);
@@ -49,9 +49,6 @@ options! {
         /// The share of a parameter that a step of rate 1 would remove.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "Adam, with a second, much slower mean of the gradient",
-    formula: "m₁, v as in Adam;  m₂ ← β₃·m₂ + (1 − β₃)·g;  p ← p − lr·(m̂₁ + alpha·m₂)/(√v̂ + eps)",
-    source: "Pagliardini, Ablin & Grangier 2024, The AdEMAMix optimizer: better, faster, older",
     check: |ademamix| match *ademamix {
         Self { warmup: Some(_), beta1, beta3, .. } if beta1 == 0.0 || beta3 == 0.0 => {
             Err(format!("`warmup` needs `beta1` and `beta3` above 0, and they are {beta1} and {beta3}"))
@@ -75,8 +72,8 @@ pub struct Mixed {
 }
 
 impl Rule<3> for AdEMAMix {
-    type At = Mixed;
-    fn at(&self, step: u64, previous: Mixed) -> Mixed {
+    type StepConstants = Mixed;
+    fn step_constants(&self, step: u64, previous: Mixed) -> Mixed {
         let Self { beta1, beta2, mut beta3, mut alpha, .. } = *self;
         if let Some(warmup) = self.warmup {
             let share = step as f64 / warmup as f64;

@@ -1,9 +1,9 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::average;
+use crate::nan_safe::clamp;
 use crate::rule::with_weight_decay;
-use crate::signs::clamp;
+use crate::shared::moments::average;
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -16,15 +16,15 @@ options! {
     /// p ← p − lr·(m + weight_decay·p)
     /// v ← β₂·v + (1 − β₂)·g²
     /// ```
-    /// Taniguchi et al. 2024, “ADOPT: modified Adam can converge with any β₂ with the optimal rate”,
-    /// algorithm 2, with the clipping of its section 4.
+    /// Source: Taniguchi et al. 2024, “ADOPT: modified Adam can converge with any β₂ with the optimal rate”, algorithm
+    /// 2, with the clipping of its section 4.
     ///
     /// Differs from the paper: the decay acts in the step k = 0 too. Without `clip` it is the algorithm before it.
     ///
     /// Checked against: `optax.contrib.adopt` of optax 0.2.8.
     ///
     /// ```
-    /// use optimizers::{Adopt, Fuse};
+    /// use optimizers::{Adopt, Fusible};
     /// let mut stepper = Adopt { beta1: 0.5, ..Adopt::default() }.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.25, &mut p, &[2.0]);
@@ -44,9 +44,6 @@ options! {
         /// The share of a parameter that a step of rate 1 would remove.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "Adam, with every gradient divided by a second moment that it isn't part of, and then averaged",
-    formula: "m ← β₁·m + (1 − β₁)·clip(g/max(√v, eps), ±k^¼);  p ← p − lr·m;  v ← β₂·v + (1 − β₂)·g²",
-    source: "Taniguchi et al. 2024, ADOPT: modified Adam can converge with any β₂ with the optimal rate",
 }
 
 impl Elementwise for Adopt {
@@ -72,8 +69,8 @@ pub struct Now {
 struct Step<const CLIP: bool>(Adopt);
 
 impl<const CLIP: bool> Rule<2> for Step<CLIP> {
-    type At = Now;
-    fn at(&self, step: u64, _previous: Now) -> Now {
+    type StepConstants = Now;
+    fn step_constants(&self, step: u64, _previous: Now) -> Now {
         if step == 1 {
             return Now { bound: 0.0, beta1: 1.0, beta2: 0.0 };
         }

@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
+use crate::shared::moments::{Corrections, average};
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -13,7 +13,7 @@ options! {
     /// v_max ← max(v_max, v)
     /// p ← p − lr·m̂/(√(v_max/(1 − β₂ᵏ)) + eps)
     /// ```
-    /// Reddi, Kale & Kumar 2018, “On the convergence of Adam and beyond”, algorithm 2.
+    /// Source: Reddi, Kale & Kumar 2018, “On the convergence of Adam and beyond”, algorithm 2.
     ///
     /// Differs from the paper: both moments are corrected for their bias, as in PyTorch, where the paper
     /// has none; the maximum is over the uncorrected v, as in the paper and in PyTorch since 1.5.
@@ -21,7 +21,7 @@ options! {
     /// Checked against: `torch.optim.Adam(amsgrad=True)` of PyTorch 2.13, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Amsgrad, Fuse};
+    /// use optimizers::{Amsgrad, Fusible};
     /// let mut stepper = Amsgrad { beta1: 0.0, beta2: 0.0, ..Amsgrad::default() }.stepper(1).unwrap();
     /// let mut p = [0.0_f64];
     /// stepper.step_slice(1.0, &mut p, &[4.0]);
@@ -39,9 +39,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "Adam with a denominator that never shrinks",
-    formula: "m, v as in Adam;  v_max ← max(v_max, v);  p ← p − lr·m̂/(√v̂_max + eps)",
-    source: "Reddi, Kale & Kumar 2018, On the convergence of Adam and beyond",
 }
 
 impl Elementwise for Amsgrad {
@@ -51,8 +48,8 @@ impl Elementwise for Amsgrad {
 }
 
 impl Rule<3> for Amsgrad {
-    type At = Corrections;
-    fn at(&self, _step: u64, previous: Corrections) -> Corrections {
+    type StepConstants = Corrections;
+    fn step_constants(&self, _step: u64, previous: Corrections) -> Corrections {
         previous.next(self.beta1, self.beta2)
     }
 

@@ -2,8 +2,8 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::each::{Now, TensorRule, each};
-use crate::{Entry, Fuse, TensorStepper};
+use crate::shared::per_tensor::{Now, TensorRule, per_tensor};
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// Stochastic gradient descent with a falling rate, whose answer is the mean of its points.
@@ -14,8 +14,8 @@ options! {
     /// p ← p − η·(g + lambd·p)
     /// a ← a + (p − a)/max(1, k − t0)           the answer, at which the error is measured
     /// ```
-    /// Polyak & Juditsky 1992, “Acceleration of stochastic approximation by averaging”; the rates are those of Xu
-    /// 2011, “Towards optimal one pass large scale learning with averaged stochastic gradient descent”.
+    /// Source: Polyak & Juditsky 1992, “Acceleration of stochastic approximation by averaging”; the rates are those of
+    /// Xu 2011, “Toward optimal one pass large scale learning with averaged stochastic gradient descent”.
     ///
     /// Differs from PyTorch: η follows `lr` at once, where PyTorch's is a step behind a schedule; `t0` is 0, where
     /// PyTorch's million keeps most runs from averaging at all, and a step counts from `t0` itself.
@@ -24,7 +24,7 @@ options! {
     /// whose t0 is one less than here.
     ///
     /// ```
-    /// use optimizers::{Asgd, Entry};
+    /// use optimizers::{Asgd, OptimizerSpec};
     /// use tch::Tensor;
     /// let mut stepper = Asgd { lambd: 0.0, ..Asgd::default() }.tensor();
     /// let (lr, mut p) = (Tensor::from_slice(&[1.0_f64]), [Tensor::from_slice(&[0.0_f64])]);
@@ -32,7 +32,7 @@ options! {
     ///     stepper.step(&lr, &mut p, &[Tensor::from_slice(&[gradient])]);
     /// }
     /// // At 3, after 1: the mean is 2.
-    /// let answer = stepper.answer(&p).unwrap();
+    /// let answer = stepper.eval_params(&p).unwrap();
     /// assert_eq!((f64::try_from(&p[0]).unwrap(), f64::try_from(&answer[0]).unwrap()), (3.0, 2.0));
     /// ```
     pub struct Asgd {
@@ -45,16 +45,13 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "stochastic gradient descent with a falling rate, whose answer is the mean of its points",
-    formula: "η = lr/(1 + lambd·lr·(k − 1))^alpha;  p ← p − η·(g + lambd·p);  a ← a + (p − a)/max(1, k − t0)",
-    source: "Polyak & Juditsky 1992, Acceleration of stochastic approximation by averaging",
 }
 
-impl<F: Float> Fuse<F> for Asgd {}
+impl<F: Float> Fusible<F> for Asgd {}
 
-impl Entry for Asgd {
+impl OptimizerSpec for Asgd {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 }
 
@@ -74,7 +71,7 @@ impl TensorRule for Asgd {
         next
     }
 
-    fn answer(&self, mean: &Tensor) -> Option<Tensor> {
+    fn eval_params(&self, mean: &Tensor) -> Option<Tensor> {
         Some(mean.shallow_clone())
     }
 }

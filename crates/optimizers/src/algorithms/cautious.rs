@@ -2,8 +2,8 @@ use numeric::Float;
 use registry::options;
 use tch::{Kind, Tensor};
 
-use crate::lanes::{copies, size, spread, sum};
-use crate::{Adam, Clip, Entry, Fuse, Optimizer, Oracle, TensorStepper};
+use crate::lanes::{broadcast_lanes, copies, size, sum};
+use crate::{Adam, Clip, Fusible, Optimizer, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Any optimizer, without the part of its step that goes up the gradient.
@@ -13,7 +13,7 @@ options! {
     /// φ = 1 where u·g > 0, else 0
     /// p ← p − u·φ·n/(Σφ + 1)                  n elements in the tensor
     /// ```
-    /// Liang et al. 2024, “Cautious optimizers: improving training with one line of code”, algorithm 1.
+    /// Source: Liang et al. 2024, “Cautious optimizers: improving training with one line of code”, algorithm 1.
     ///
     /// Differs from the paper: the whole step is masked, with the optimizer's weight decay if it has any. Put
     /// the optimizer's decay at 0 to have the paper's.
@@ -22,7 +22,7 @@ options! {
     /// `pytorch_optimizer` 4.1.0.
     ///
     /// ```
-    /// use optimizers::{Cautious, Entry, Optimizer};
+    /// use optimizers::{Cautious, OptimizerSpec, Optimizer};
     /// use tch::Tensor;
     /// let momentum: Optimizer = serde_json::from_str(r#"{"heavy_ball": {"momentum": 1.0}}"#).unwrap();
     /// let mut stepper = Cautious { optimizer: Box::new(momentum) }.tensor();
@@ -37,15 +37,12 @@ options! {
         /// Whose steps are masked.
         pub optimizer: Box<Optimizer> = Box::new(Optimizer::Adam(Adam::default())),
     }
-    summary: "any optimizer, without the part of its step that goes up the gradient",
-    formula: "u = the optimizer's step;  φ = [u·g > 0];  p ← p − u·φ·n/(Σφ + 1)",
-    source: "Liang et al. 2024, Cautious optimizers: improving training with one line of code",
     check: |cautious| cautious.optimizer.check(),
 }
 
-impl<F: Float> Fuse<F> for Cautious {}
+impl<F: Float> Fusible<F> for Cautious {}
 
-impl Entry for Cautious {
+impl OptimizerSpec for Cautious {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper(self.optimizer.tensor()))
     }
@@ -77,12 +74,12 @@ impl TensorStepper for Stepper {
             let mask = (&u * g).gt(0.0).to_kind(Kind::Double);
             let scale = (sum(&mask) + 1.0).reciprocal() * size(&u);
             // Products, not a choice: a NaN passes through.
-            let masked = &u * (spread(&scale, &u) * mask).to_kind(u.kind());
+            let masked = &u * (broadcast_lanes(&scale, &u) * mask).to_kind(u.kind());
             p.copy_(&(before - masked));
         }
     }
 
-    fn answer(&self, parameters: &[Tensor]) -> Option<Vec<Tensor>> {
-        self.0.answer(parameters)
+    fn eval_params(&self, parameters: &[Tensor]) -> Option<Vec<Tensor>> {
+        self.0.eval_params(parameters)
     }
 }

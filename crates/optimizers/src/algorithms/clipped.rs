@@ -1,6 +1,6 @@
 use registry::options;
 
-use crate::{Clip, Entry, Fuse, Optimizer, Sgd, Stepper, TensorStepper};
+use crate::{Clip, Fusible, Optimizer, OptimizerSpec, Sgd, Stepper, TensorStepper};
 
 options! {
     /// Any optimizer, with its gradient clipped before each step.
@@ -10,8 +10,9 @@ options! {
     /// g ← g · min(1, norm/(‖g‖ + 1e-6))         ‖g‖ over all parameters
     /// then the optimizer's step
     /// ```
-    /// Pascanu, Mikolov & Bengio 2013, “On the difficulty of training recurrent neural networks”. The
-    /// clipping itself is [`Clip`], and whoever has the whole gradient applies it before the step.
+    /// Source: Pascanu, Mikolov & Bengio 2013, “On the difficulty of training recurrent neural networks”.
+    ///
+    /// The clipping itself is [`Clip`], and whoever has the whole gradient applies it before the step.
     ///
     /// Differs from the paper: the 1e-6, as in PyTorch.
     ///
@@ -19,7 +20,7 @@ options! {
     /// in PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::{Clip, Entry, Optimizer};
+    /// use optimizers::{Clip, OptimizerSpec, Optimizer};
     /// let clipped: Optimizer = serde_json::from_str(r#"{"clipped": {"optimizer": "adam", "value": 0.5}}"#).unwrap();
     /// assert_eq!(clipped.clip(), Some(Clip { norm: None, value: Some(0.5) }));
     /// assert_eq!(clipped.label(), "clipped(optimizer=adam, value=0.5)");
@@ -34,9 +35,6 @@ options! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub value: Option<f64> = None => above(0.0),
     }
-    summary: "any optimizer, with its gradient clipped before each step",
-    formula: "g ← min(max(g, −value), value);  g ← g · min(1, norm/(‖g‖ + 1e-6))",
-    source: "Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks",
     check: |clipped| match &clipped.optimizer {
         inner if inner.clip().is_some() => Err(format!(
             "`clipped` can't hold `{}`, which clips already: give `norm` and `value` together",
@@ -46,19 +44,19 @@ options! {
     },
 }
 
-impl Fuse<f32> for Clipped {
+impl Fusible<f32> for Clipped {
     fn stepper(&self, rows: usize) -> Option<Box<dyn Stepper<f32>>> {
         self.optimizer.stepper(rows)
     }
 }
 
-impl Fuse<f64> for Clipped {
+impl Fusible<f64> for Clipped {
     fn stepper(&self, rows: usize) -> Option<Box<dyn Stepper<f64>>> {
         self.optimizer.stepper(rows)
     }
 }
 
-impl Entry for Clipped {
+impl OptimizerSpec for Clipped {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         self.optimizer.tensor()
     }

@@ -2,8 +2,8 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::each::{Now, TensorRule, each};
-use crate::{Entry, Fuse, TensorStepper};
+use crate::shared::per_tensor::{Now, TensorRule, per_tensor};
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// A bet on the sign of each gradient, with the money won so far; it has no rate.
@@ -14,14 +14,15 @@ options! {
     /// R ← max(R − g·(p − p₀), 0)
     /// p ← p + lr·(p₀ + C/(L·max(G + L, alpha·L))·(L + R) − p)
     /// ```
-    /// Orabona & Tommasi 2017, “Training deep networks without learning rates through coin betting”, algorithm 2.
+    /// Source: Orabona & Tommasi 2017, “Training deep networks without learning rates through coin betting”, algorithm
+    /// 2.
     ///
     /// Differs from the paper: `lr`, the share of the way to the bet, is 1 there.
     ///
     /// Checked against: `optax.contrib.cocob` of optax 0.2.8.
     ///
     /// ```
-    /// use optimizers::{Cocob, Entry};
+    /// use optimizers::{Cocob, OptimizerSpec};
     /// use tch::Tensor;
     /// let mut stepper = Cocob { alpha: 4.0, ..Cocob::default() }.tensor();
     /// let mut p = [Tensor::from_slice(&[1.0_f64])];
@@ -35,16 +36,13 @@ options! {
         /// The largest gradient before the first step.
         pub eps: f64 = 1e-8 => above(0.0),
     }
-    summary: "a bet on the sign of each gradient, with the money won so far",
-    formula: "p ← p₀ + C/(L·max(G + L, alpha·L))·(L + R), C = −Σg, G = Σ|g|, L = max |g|, R = the reward",
-    source: "Orabona & Tommasi 2017, Training deep networks without learning rates through coin betting",
 }
 
-impl<F: Float> Fuse<F> for Cocob {}
+impl<F: Float> Fusible<F> for Cocob {}
 
-impl Entry for Cocob {
+impl OptimizerSpec for Cocob {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 }
 

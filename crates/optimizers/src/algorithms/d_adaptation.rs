@@ -2,9 +2,9 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::each::average;
-use crate::lanes::{spread, sum, zeros};
-use crate::{Entry, Fuse, Oracle, TensorStepper};
+use crate::lanes::{broadcast_lanes, sum, zeros};
+use crate::shared::per_tensor::average;
+use crate::{Fusible, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Adam, with a rate that follows a lower bound of the distance to the solution.
@@ -15,7 +15,7 @@ options! {
     /// d ← max(d, min(r/((1 − √β₂)·‖s‖₁), growth_rate·d))        d = d0 before step 1
     /// p ← p − lr·d·weight_decay·p − m/(√v + eps)                 with the old d in the decay
     /// ```
-    /// Defazio & Mishchenko 2023, “Learning-rate-free learning by D-Adaptation”, algorithm 5.
+    /// Source: Defazio & Mishchenko 2023, “Learning-rate-free learning by D-Adaptation”, algorithm 5.
     ///
     /// The learning rate is a multiplier, 1 by right.
     ///
@@ -24,7 +24,7 @@ options! {
     /// Checked against: `dadaptation.DAdaptAdam(decouple=True)` 3.2.
     ///
     /// ```
-    /// use optimizers::{DAdaptation, Entry};
+    /// use optimizers::{DAdaptation, OptimizerSpec};
     /// use tch::Tensor;
     /// let mut stepper = DAdaptation { d0: 0.1, ..DAdaptation::default() }.tensor();
     /// let mut p = [Tensor::from_slice(&[1.0_f64])];
@@ -47,14 +47,11 @@ options! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub growth_rate: Option<f64> = None => 1.0..,
     }
-    summary: "Adam, with a rate that follows a lower bound of the distance to the solution",
-    formula: "d ← max(d, Σ lr·d·⟨g, s/(√v + eps)⟩/‖s‖₁), s = Σ lr·d·g;  p ← p − m/(√v + eps), m of lr·d·g",
-    source: "Defazio & Mishchenko 2023, Learning-rate-free learning by D-Adaptation",
 }
 
-impl<F: Float> Fuse<F> for DAdaptation {}
+impl<F: Float> Fusible<F> for DAdaptation {}
 
-impl Entry for DAdaptation {
+impl OptimizerSpec for DAdaptation {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), state: None })
     }
@@ -93,7 +90,7 @@ impl TensorStepper for Stepper {
         let (mut along, mut size) = (lr.zeros_like(), lr.zeros_like());
         for (((m, v), s), g) in state.m.iter_mut().zip(&mut state.v).zip(&mut state.s).zip(gradients) {
             along += sum(&(g * (&*s / (v.sqrt() + eps))));
-            let scaled = g * spread(&rate, g);
+            let scaled = g * broadcast_lanes(&rate, g);
             *m = average(m, beta1, &scaled);
             *v = average(v, beta2, &g.square());
             *s = average(s, decay, &scaled);
@@ -106,7 +103,7 @@ impl TensorStepper for Stepper {
         let bound = growth_rate.map_or(bound.shallow_clone(), |growth| bound.minimum(&(&state.d * growth)));
         state.d = state.d.maximum(&bound);
         for ((p, m), v) in parameters.iter_mut().zip(&state.m).zip(&state.v) {
-            let next = &*p - spread(&rate, m) * weight_decay * &*p - m / (v.sqrt() + eps);
+            let next = &*p - broadcast_lanes(&rate, m) * weight_decay * &*p - m / (v.sqrt() + eps);
             p.copy_(&next);
         }
     }

@@ -2,18 +2,18 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::lanes::{copies, dot, spread};
-use crate::{Entry, Fuse, Oracle, TensorStepper};
+use crate::lanes::{broadcast_lanes, copies, dot};
+use crate::{Fusible, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
-    /// Gradient descent, with the distance travelled over the norm of all gradients as its rate.
+    /// Gradient descent, with the distance traveled over the norm of all gradients as its rate.
     ///
     /// ```text
     /// r = max(r, ‖p − p₀‖)                     r = reps_rel·(1 + ‖p₀‖) before; ‖·‖ over all parameters
     /// G ← G + ‖g‖²                             G = eps before step 1
     /// p ← p − lr·r/√G·g                        g with l2·p
     /// ```
-    /// Ivgi, Hinder & Carmon 2023, “DoG is SGD's best friend: a parameter-free dynamic step size schedule”,
+    /// Source: Ivgi, Hinder & Carmon 2023, “DoG is SGD's best friend: a parameter-free dynamic step size schedule”,
     /// equation 2.
     ///
     /// The learning rate is a multiplier, 1 by right.
@@ -23,7 +23,7 @@ options! {
     /// Checked against: `dog.DoG` 1.0.3, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Dog, Entry};
+    /// use optimizers::{Dog, OptimizerSpec};
     /// use tch::Tensor;
     /// let mut stepper = Dog { reps_rel: 0.25, eps: 0.0, l2: 0.0 }.tensor();
     /// let mut p = [Tensor::from_slice(&[1.0_f64])];
@@ -38,15 +38,11 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "gradient descent, with the distance travelled over the norm of all gradients as its rate",
-    formula: "r = max ‖p − p₀‖;  G ← G + ‖g‖²;  p ← p − lr·r/√G·g",
-    source:
-        "Ivgi, Hinder & Carmon 2023, DoG is SGD's best friend: a parameter-free dynamic step size schedule",
 }
 
-impl<F: Float> Fuse<F> for Dog {}
+impl<F: Float> Fusible<F> for Dog {}
 
-impl Entry for Dog {
+impl OptimizerSpec for Dog {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), state: None })
     }
@@ -95,7 +91,7 @@ pub(crate) fn distances(start: &[Tensor], parameters: &[Tensor]) -> Vec<Tensor> 
 /// `p ← p − rate·g`; a lane without any gradient so far, whose rate is not a number, stays where it is.
 pub(crate) fn descend(rate: &Tensor, parameters: &mut [Tensor], gradients: &[Tensor]) {
     for (p, g) in parameters.iter_mut().zip(gradients) {
-        let step = spread(rate, g) * g;
+        let step = broadcast_lanes(rate, g) * g;
         let next = &*p - g.where_self(&g.eq(0.0), &step);
         p.copy_(&next);
     }

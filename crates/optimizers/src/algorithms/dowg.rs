@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::algorithms::dog::{descend, distances};
 use crate::lanes::{copies, dot};
-use crate::{Entry, Fuse, Oracle, TensorStepper};
+use crate::{Fusible, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Gradient descent like DoG's, with gradients weighted by the distance at their time.
@@ -14,7 +14,7 @@ options! {
     /// v ← v + r²·‖g‖²
     /// p ← p − lr·r²/(√v + eps)·g
     /// ```
-    /// Khaled, Mishchenko & Jin 2023, “DoWG unleashed: an efficient universal parameter-free gradient descent
+    /// Source: Khaled, Mishchenko & Jin 2023, “DoWG unleashed: an efficient universal parameter-free gradient descent
     /// method”, algorithm 1.
     ///
     /// The learning rate is a multiplier, 1 by right.
@@ -24,7 +24,7 @@ options! {
     /// Checked against: `optax.contrib.dowg` of optax 0.2.8.
     ///
     /// ```
-    /// use optimizers::{Dowg, Entry};
+    /// use optimizers::{Dowg, OptimizerSpec};
     /// use tch::Tensor;
     /// let mut stepper = Dowg { initial_distance: 0.5, eps: 0.0 }.tensor();
     /// let mut p = [Tensor::from_slice(&[1.0_f64])];
@@ -37,14 +37,11 @@ options! {
         /// Added to the denominator.
         pub eps: f64 = 1e-4 => 0.0..,
     }
-    summary: "gradient descent like DoG's, with gradients weighted by the distance at their time",
-    formula: "r = max ‖p − p₀‖;  v ← v + r²·‖g‖²;  p ← p − lr·r²/(√v + eps)·g",
-    source: "Khaled, Mishchenko & Jin 2023, DoWG unleashed: an efficient universal parameter-free gradient descent method",
 }
 
-impl<F: Float> Fuse<F> for Dowg {}
+impl<F: Float> Fusible<F> for Dowg {}
 
-impl Entry for Dowg {
+impl OptimizerSpec for Dowg {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), state: None })
     }

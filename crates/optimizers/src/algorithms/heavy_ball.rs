@@ -9,16 +9,16 @@ options! {
     /// b ← momentum·b + ∇f(p) + l2·p
     /// p ← p − lr·b
     /// ```
-    /// Polyak 1964, “Some methods of speeding up the convergence of iteration methods”.
+    /// Source: Polyak 1964, “Some methods of speeding up the convergence of iteration methods”.
     ///
     /// Differs from the paper: a change of `lr` also scales the momentum that was built up before, as in
     /// PyTorch; the paper keeps the last step itself, `p ← p − lr·∇f(p) + momentum·(p − p_old)`. With a
     /// constant `lr` they are the same.
     ///
-    /// Checked against: `torch.optim.SGD(momentum=0.9)` of PyTorch 2.13, whose rule [`Sgd`] is.
+    /// Checked against: `torch.optim.SGD(momentum=0.9)` of PyTorch 2.13, whose rule is that of `sgd`.
     ///
     /// ```
-    /// use optimizers::{Fuse, HeavyBall};
+    /// use optimizers::{Fusible, HeavyBall};
     /// let mut stepper = HeavyBall { momentum: 0.5, l2: 0.0 }.stepper(1).unwrap();
     /// let mut p = [2.0_f64];
     /// stepper.step_slice(0.5, &mut p, &[1.0]);
@@ -31,9 +31,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "gradient descent that keeps a share of its last step",
-    formula: "b ← momentum·b + g;  p ← p − lr·b",
-    source: "Polyak 1964, Some methods of speeding up the convergence of iteration methods",
 }
 
 impl HeavyBall {

@@ -2,9 +2,9 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::each::{Now, TensorRule, average, each, unbiased};
-use crate::lanes::{norm, spread};
-use crate::{Entry, Fuse, TensorStepper};
+use crate::lanes::{broadcast_lanes, norm};
+use crate::shared::per_tensor::{Now, TensorRule, average, per_tensor, unbiased};
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// Adam's direction, as long as a share lr of the tensor's norm.
@@ -13,14 +13,14 @@ options! {
     /// u = m̂/(√v̂ + eps) + weight_decay·p          m, v as in Adam
     /// p ← p − lr·‖p‖/‖u‖·u                         ‖·‖ over the tensor; the ratio is 1 where either is 0
     /// ```
-    /// You et al. 2020, “Large batch optimization for deep learning: training BERT in 76 minutes”, algorithm 2.
+    /// Source: You et al. 2020, “Large batch optimization for deep learning: training BERT in 76 minutes”, algorithm 2.
     ///
     /// Differs from the paper: φ is the identity, as in most implementations.
     ///
     /// Checked against: `optax.lamb` of optax 0.2.8.
     ///
     /// ```
-    /// use optimizers::{Entry, Lamb};
+    /// use optimizers::{OptimizerSpec, Lamb};
     /// use tch::Tensor;
     /// let mut stepper = Lamb::default().tensor();
     /// let mut p = [Tensor::from_slice(&[3.0_f64, 4.0]).reshape([1, 2])];
@@ -39,16 +39,13 @@ options! {
         /// The share of the parameter in the direction.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "Adam's direction, as long as a share lr of the tensor's norm",
-    formula: "u = m̂/(√v̂ + eps) + weight_decay·p;  p ← p − lr·‖p‖/‖u‖·u",
-    source: "You et al. 2020, Large batch optimization for deep learning: training BERT in 76 minutes",
 }
 
-impl<F: Float> Fuse<F> for Lamb {}
+impl<F: Float> Fusible<F> for Lamb {}
 
-impl Entry for Lamb {
+impl OptimizerSpec for Lamb {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 }
 
@@ -57,7 +54,7 @@ pub(crate) fn trust_ratio(coefficient: f64, p: &Tensor, norm_of_update: &Tensor)
     let norm = norm(p);
     let ratio = &norm / norm_of_update * coefficient;
     let either = norm.eq(0.0).logical_or(&norm_of_update.eq(0.0));
-    spread(&ratio.ones_like().where_self(&either, &ratio), p)
+    broadcast_lanes(&ratio.ones_like().where_self(&either, &ratio), p)
 }
 
 impl TensorRule for Lamb {

@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
+use crate::shared::moments::{Corrections, average};
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -14,7 +14,7 @@ options! {
     /// p ← p − lr·m/(1 − β₁ᵏ)                  at step k = 1, 2, …
     /// p ← p − lr·weight_decay·p               before the step
     /// ```
-    /// Ziyin, Wang & Ueda 2020, “LaProp: separating momentum and adaptivity in Adam”, algorithm 1.
+    /// Source: Ziyin, Wang & Ueda 2020, “LaProp: separating momentum and adaptivity in Adam”, algorithm 1.
     ///
     /// Differs from the paper: decoupled weight decay. Differs from the authors' code: there a past gradient
     /// counts with the rate of its own step, and eps is added before the correction; with a constant rate and a
@@ -23,7 +23,7 @@ options! {
     /// Checked against: `pytorch_optimizer.LaProp` 4.1.0 at constant rates.
     ///
     /// ```
-    /// use optimizers::{Fuse, LaProp};
+    /// use optimizers::{Fusible, LaProp};
     /// let mut stepper = LaProp { beta1: 0.5, beta2: 0.0, ..LaProp::default() }.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.1, &mut p, &[2.0]);
@@ -41,9 +41,6 @@ options! {
         /// The share of a parameter that a step of rate 1 would remove.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "the mean of gradients that have each been divided by the root mean square of their time",
-    formula: "n ← β₂·n + (1 − β₂)·g²;  m ← β₁·m + (1 − β₁)·g/(√n̂ + eps);  p ← p − lr·m/(1 − β₁ᵏ)",
-    source: "Ziyin, Wang & Ueda 2020, LaProp: separating momentum and adaptivity in Adam",
 }
 
 impl Elementwise for LaProp {
@@ -53,8 +50,8 @@ impl Elementwise for LaProp {
 }
 
 impl Rule<2> for LaProp {
-    type At = Corrections;
-    fn at(&self, _step: u64, previous: Corrections) -> Corrections {
+    type StepConstants = Corrections;
+    fn step_constants(&self, _step: u64, previous: Corrections) -> Corrections {
         previous.next(self.beta1, self.beta2)
     }
 

@@ -3,9 +3,9 @@ use registry::options;
 use tch::Tensor;
 
 use crate::algorithms::lamb::trust_ratio;
-use crate::each::{Now, TensorRule, each};
 use crate::lanes::norm;
-use crate::{Entry, Fuse, TensorStepper};
+use crate::shared::per_tensor::{Now, TensorRule, per_tensor};
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// Momentum, with steps as long as a share of the tensor's norm.
@@ -15,7 +15,7 @@ options! {
     /// b ← momentum·b + lr·λ·(g + weight_decay·p)
     /// p ← p − b
     /// ```
-    /// You, Gitman & Ginsburg 2017, “Large batch training of convolutional networks”, algorithm 1.
+    /// Source: You, Gitman & Ginsburg 2017, “Large batch training of convolutional networks”, algorithm 1.
     ///
     /// Differs from the paper: λ = 1 where a norm is 0. optax divides by `‖g + weight_decay·p‖` instead; without decay
     /// that is the same.
@@ -24,7 +24,7 @@ options! {
     /// constant rate (it has the rate outside of the momentum).
     ///
     /// ```
-    /// use optimizers::{Entry, Lars};
+    /// use optimizers::{OptimizerSpec, Lars};
     /// use tch::Tensor;
     /// let mut stepper = Lars { trust_coefficient: 0.5, weight_decay: 1.0, ..Lars::default() }.tensor();
     /// let mut p = [Tensor::from_slice(&[3.0_f64, 4.0]).reshape([1, 2])];
@@ -41,16 +41,13 @@ options! {
         /// Decay added to the gradient, and to the norm it is divided by.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "momentum, with steps as long as a share of the tensor's norm",
-    formula: "λ = trust_coefficient·‖p‖/(‖g‖ + weight_decay·‖p‖);  b ← momentum·b + lr·λ·(g + weight_decay·p);  p ← p − b",
-    source: "You, Gitman & Ginsburg 2017, Large batch training of convolutional networks",
 }
 
-impl<F: Float> Fuse<F> for Lars {}
+impl<F: Float> Fusible<F> for Lars {}
 
-impl Entry for Lars {
+impl OptimizerSpec for Lars {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 }
 

@@ -5,12 +5,12 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::along::{Along, Heading, Line, dot, in_order};
-use crate::wolfe::Conditions;
-use crate::{Entry, Fuse, TensorStepper};
+use crate::shared::line_search::{Along, Direction, Line, dot, in_order};
+use crate::shared::wolfe::Conditions;
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
-    /// Newton's direction with a curvature learnt from the last steps, and a search for how far to go along it.
+    /// Newton's direction with a curvature learned from the last steps, and a search for how far to go along it.
     ///
     /// ```text
     /// s = p − p_previous,  y = g − g_previous           kept if ⟨y, s⟩ > 1e-10, the last `history` of them
@@ -18,12 +18,12 @@ options! {
     /// t: f(p + t·d) ≤ f(p) + c1·t·⟨g, d⟩  and  |⟨∇f(p + t·d), d⟩| ≤ c2·|⟨g, d⟩|      (strong Wolfe)
     /// p ← p + t·d                                       the first t to be tried is lr, and lr·min(1, 1/‖g‖₁) at first
     /// ```
-    /// Liu & Nocedal 1989, “On the limited memory BFGS method for large scale optimization”; the search is that of
-    /// Nocedal & Wright's “Numerical optimization”, algorithms 3.5 and 3.6, with cubic interpolation.
+    /// Source: Liu & Nocedal 1989, “On the limited memory BFGS method for large scale optimization”; the search is that
+    /// of Nocedal & Wright's “Numerical optimization”, algorithms 3.5 and 3.6, with cubic interpolation.
     ///
     /// `line_search = "weak_wolfe"` is for losses with kinks, and knows no scale: it asks for ⟨∇f(p + t·d), d⟩ ≥ c2·⟨g, d⟩,
     /// found by bisection (Lewis & Overton 2013, “Nonsmooth optimization via quasi-Newton methods”); lr is the length of the
-    /// first step alone, and a search that finds nothing forgets what was learnt.
+    /// first step alone, and a search that finds nothing forgets what was learned.
     ///
     /// Every evaluation that the search asks for is counted. It is meant for losses without noise.
     ///
@@ -38,9 +38,9 @@ options! {
     /// assert_eq!(lbfgs.label(), "lbfgs(history=10)");
     /// ```
     pub struct Lbfgs {
-        /// What is asked of a step.
+        /// What is asked of a step: `strong_wolfe` or `weak_wolfe`.
         pub line_search: LineSearch = LineSearch::StrongWolfe,
-        /// The steps that the curvature is learnt from.
+        /// The steps that the curvature is learned from.
         pub history: u64 = 100 => 1..=10_000,
         /// The least fall of the loss, as a share of its slope.
         pub c1: f64 = 1e-4 => above(0.0),
@@ -51,9 +51,6 @@ options! {
         /// Does nothing where no element of the gradient is larger.
         pub tolerance: f64 = 1e-7 => 0.0..,
     }
-    summary: "Newton's direction with a curvature learnt from the last steps, and a search along it",
-    formula: "d = −H·g by the two-loop recursion;  t by the strong Wolfe conditions;  p ← p + t·d",
-    source: "Liu & Nocedal 1989, On the limited memory BFGS method for large scale optimization",
     check: |lbfgs| in_order(lbfgs.c1, lbfgs.c2),
 }
 
@@ -68,9 +65,9 @@ pub enum LineSearch {
     WeakWolfe,
 }
 
-impl<F: Float> Fuse<F> for Lbfgs {}
+impl<F: Float> Fusible<F> for Lbfgs {}
 
-impl Entry for Lbfgs {
+impl OptimizerSpec for Lbfgs {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         let Self { line_search, history, c1, c2, max_evaluations, tolerance } = *self;
         let weak = line_search == LineSearch::WeakWolfe;
@@ -85,7 +82,7 @@ impl Entry for Lbfgs {
     }
 }
 
-/// The last step made, the gradient before it, and the pairs learnt from. Vectors are in double precision.
+/// The last step made, the gradient before it, and the pairs learned from. Vectors are in double precision.
 struct Lane {
     weak: bool,
     history: u64,
@@ -119,7 +116,7 @@ impl Lane {
         }
     }
 
-    /// Along what was learnt as far as it goes, or down the gradient by `lr`.
+    /// Along what was learned as far as it goes, or down the gradient by `lr`.
     fn choose_weakly(&mut self, lr: f64, g: &Tensor) -> Option<Line> {
         self.learn(g);
         let direction = self.direction(g);
@@ -154,7 +151,7 @@ impl Lane {
     }
 }
 
-impl Heading for Lane {
+impl Direction for Lane {
     fn choose(&mut self, lr: f64, _loss: f64, g: &Tensor) -> Option<Line> {
         if self.weak {
             return self.choose_weakly(lr, g);

@@ -1,9 +1,9 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::average;
+use crate::nan_safe::sign;
 use crate::rule::with_weight_decay;
-use crate::signs::sign;
+use crate::shared::moments::average;
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -14,14 +14,14 @@ options! {
     /// p ← p − lr·sign(β₁·m + (1 − β₁)·g)
     /// m ← β₂·m + (1 − β₂)·g
     /// ```
-    /// Chen et al. 2023, “Symbolic discovery of optimization algorithms”, algorithm 2.
+    /// Source: Chen et al. 2023, “Symbolic discovery of optimization algorithms”, algorithm 2.
     ///
     /// Differs from the paper: nothing.
     ///
     /// Checked against: `optax.lion` of optax 0.2.8.
     ///
     /// ```
-    /// use optimizers::{Fuse, Lion};
+    /// use optimizers::{Fusible, Lion};
     /// let mut stepper = Lion::default().stepper(1).unwrap();
     /// let mut p = [1.0_f64, 1.0];
     /// stepper.step_slice(0.25, &mut p, &[1e-9, -5.0]);
@@ -35,9 +35,6 @@ options! {
         /// The share of a parameter that a step of rate 1 would remove.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "steps of one size, along the sign of the mean gradient",
-    formula: "p ← p − lr·sign(β₁·m + (1 − β₁)·g);  m ← β₂·m + (1 − β₂)·g",
-    source: "Chen et al. 2023, Symbolic discovery of optimization algorithms",
 }
 
 impl Elementwise for Lion {
@@ -47,8 +44,8 @@ impl Elementwise for Lion {
 }
 
 impl Rule<1> for Lion {
-    type At = ();
-    fn at(&self, _step: u64, (): ()) {}
+    type StepConstants = ();
+    fn step_constants(&self, _step: u64, (): ()) {}
 
     #[inline(always)]
     fn update<R: Real>(&self, (): (), lr: R, p: R, g: R, [m]: &mut [R; 1]) -> R {

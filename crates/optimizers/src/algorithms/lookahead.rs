@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::lanes::copies;
-use crate::{Adam, Clip, Entry, Fuse, Optimizer, Oracle, TensorStepper};
+use crate::{Adam, Clip, Fusible, Optimizer, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Any optimizer, from whose way a slower copy goes a part every few steps.
@@ -12,14 +12,14 @@ options! {
     /// the optimizer's steps of p, and after every `k` of them
     /// s ← s + alpha·(p − s),  p ← s            s, the slow parameters, are where the error is measured
     /// ```
-    /// Zhang et al. 2019, “Lookahead optimizer: k steps forward, 1 step back”, algorithm 1.
+    /// Source: Zhang et al. 2019, “Lookahead optimizer: k steps forward, 1 step back”, algorithm 1.
     ///
     /// Differs from the paper: nothing; the optimizer keeps its state across the k-th step.
     ///
     /// Checked against: `pytorch_optimizer.Lookahead` 4.1.0 around `torch.optim`.
     ///
     /// ```
-    /// use optimizers::{Entry, Lookahead, Optimizer};
+    /// use optimizers::{OptimizerSpec, Lookahead, Optimizer};
     /// use tch::Tensor;
     /// let sgd = Box::new(Optimizer::named("sgd").unwrap());
     /// let mut stepper = Lookahead { optimizer: sgd, k: 2, alpha: 0.25 }.tensor();
@@ -37,15 +37,12 @@ options! {
         /// The share of their way that a slow step goes.
         pub alpha: f64 = 0.5 => up_to(1.0),
     }
-    summary: "any optimizer, from whose way a slower copy goes a part every few steps",
-    formula: "after every k steps of the optimizer:  s ← s + alpha·(p − s);  p ← s",
-    source: "Zhang et al. 2019, Lookahead optimizer: k steps forward, 1 step back",
     check: |lookahead| lookahead.optimizer.check(),
 }
 
-impl<F: Float> Fuse<F> for Lookahead {}
+impl<F: Float> Fusible<F> for Lookahead {}
 
-impl Entry for Lookahead {
+impl OptimizerSpec for Lookahead {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         let inner = self.optimizer.tensor();
         Box::new(Stepper { k: self.k, alpha: self.alpha, inner, step: 0, slow: Vec::new() })
@@ -90,7 +87,7 @@ impl TensorStepper for Stepper {
         }
     }
 
-    fn answer(&self, _parameters: &[Tensor]) -> Option<Vec<Tensor>> {
+    fn eval_params(&self, _parameters: &[Tensor]) -> Option<Vec<Tensor>> {
         (!self.slow.is_empty()).then(|| self.slow.iter().map(Tensor::shallow_clone).collect())
     }
 }

@@ -2,9 +2,9 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::each::{Now, TensorRule, average, each, unbiased};
-use crate::lanes::{norm, spread};
-use crate::{Entry, Fuse, TensorStepper};
+use crate::lanes::{broadcast_lanes, norm};
+use crate::shared::per_tensor::{Now, TensorRule, average, per_tensor, unbiased};
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// AdamW of a gradient that is carried on along its last change, to take out its noise.
@@ -14,7 +14,7 @@ options! {
     /// c ← c/max(1, ‖c‖)                              ‖·‖ over the tensor
     /// then AdamW's step along c
     /// ```
-    /// Yuan et al. 2024, “MARS: unleashing the power of variance reduction for training large models”,
+    /// Source: Yuan et al. 2024, “MARS: unleashing the power of variance reduction for training large models”,
     /// algorithm 2, in its approximate form, which takes `g_previous` from the batch before.
     ///
     /// Differs from the paper: `g_previous` is 0 at the first step, as in the authors' code; vectors are stepped like
@@ -24,7 +24,7 @@ options! {
     /// correction: with its default the two are up to 1e-4 of the movement apart.
     ///
     /// ```
-    /// use optimizers::{Entry, Mars};
+    /// use optimizers::{OptimizerSpec, Mars};
     /// use tch::Tensor;
     /// let mut stepper = Mars::default().tensor();
     /// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 2])];
@@ -44,16 +44,13 @@ options! {
         /// The share of a parameter that a step of rate 1 would remove.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "AdamW of a gradient that is carried on along its last change, to take out its noise",
-    formula: "c = g + gamma·β₁/(1 − β₁)·(g − g_previous);  c ← c/max(1, ‖c‖);  then AdamW's step along c",
-    source: "Yuan et al. 2024, MARS: unleashing the power of variance reduction for training large models",
 }
 
-impl<F: Float> Fuse<F> for Mars {}
+impl<F: Float> Fusible<F> for Mars {}
 
-impl Entry for Mars {
+impl OptimizerSpec for Mars {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 }
 
@@ -73,7 +70,7 @@ impl TensorRule for Mars {
     fn update(&self, now: &Now<'_>, Kept { m, v, previous }: &mut Kept) -> Tensor {
         let along = self.gamma * self.beta1 / (1.0 - self.beta1);
         let corrected = (now.g - &*previous) * along + now.g;
-        let corrected = &corrected / spread(&norm(&corrected).clamp_min(1.0), now.p);
+        let corrected = &corrected / broadcast_lanes(&norm(&corrected).clamp_min(1.0), now.p);
         *previous = now.g.copy();
         *m = average(m, self.beta1, &corrected);
         *v = average(v, self.beta2, &corrected.square());

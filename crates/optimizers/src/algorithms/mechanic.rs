@@ -2,8 +2,8 @@ use numeric::Float;
 use registry::options;
 use tch::{Kind, Tensor};
 
-use crate::lanes::{copies, dot, spread};
-use crate::{Clip, Entry, Fuse, Optimizer, Oracle, Sgd, TensorStepper};
+use crate::lanes::{broadcast_lanes, copies, dot};
+use crate::{Clip, Fusible, Optimizer, OptimizerSpec, Oracle, Sgd, TensorStepper};
 
 /// Betas of the six tuners: 1 − 10⁻ⁱ.
 const BETAS: [f64; 6] = [0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999_999];
@@ -18,7 +18,7 @@ options! {
     ///                  s ← (s_init/6·m + max(r, 0))/(√v + eps)
     /// p ← p₀ − Σs·Δ
     /// ```
-    /// Cutkosky, Defazio & Mehta 2023, “Mechanic: a learning rate tuner”, algorithm 1.
+    /// Source: Cutkosky, Defazio & Mehta 2023, “Mechanic: a learning rate tuner”, algorithm 1.
     ///
     /// The learning rate is the optimizer's; what remains of it is tuned.
     ///
@@ -41,15 +41,12 @@ options! {
         /// The first scale.
         pub s_init: f64 = 1e-6 => above(0.0),
     }
-    summary: "any optimizer, with its way from the start scaled by what would have been best so far",
-    formula: "Δ ← Δ + the optimizer's step;  h = ⟨g, Δ⟩;  s ← (s_init/6·m + max(Σβ·h·s, 0))/√(Σβ²·h²);  p ← p₀ − Σs·Δ",
-    source: "Cutkosky, Defazio & Mehta 2023, Mechanic: a learning rate tuner",
     check: |mechanic| mechanic.optimizer.check(),
 }
 
-impl<F: Float> Fuse<F> for Mechanic {}
+impl<F: Float> Fusible<F> for Mechanic {}
 
-impl Entry for Mechanic {
+impl OptimizerSpec for Mechanic {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), inner: self.optimizer.tensor(), state: None })
     }
@@ -121,14 +118,17 @@ impl TensorStepper for Stepper {
         let (p, g) = (wide(parameters), wide(gradients));
         let (start, stepped) = (wide(&state.start), wide(&stepped));
         let scale = state.scale();
-        let way: Vec<Tensor> =
-            start.iter().zip(&p).map(|(start, p)| (start - p) / spread(&(&scale + eps), p)).collect();
+        let way: Vec<Tensor> = start
+            .iter()
+            .zip(&p)
+            .map(|(start, p)| (start - p) / broadcast_lanes(&(&scale + eps), p))
+            .collect();
         let decay = &scale * dot(&g, &g).sqrt() / (dot(&p, &p).sqrt() + eps) * weight_decay;
         state.tune(&(dot(&g, &way) + decay * dot(&p, &way)), eps, s_init);
         let scale = state.scale();
         for (index, parameter) in parameters.iter_mut().enumerate() {
             let way = &way[index] + (&p[index] - &stepped[index]);
-            parameter.copy_(&(&start[index] - spread(&scale, &way) * way));
+            parameter.copy_(&(&start[index] - broadcast_lanes(&scale, &way) * way));
         }
     }
 }

@@ -13,18 +13,19 @@ mod ademamix;
 mod adopt;
 mod amsgrad;
 mod asgd;
+mod backtracking_gd;
 mod cautious;
 mod clipped;
 mod cocob;
 mod d_adaptation;
 mod dog;
 mod dowg;
-mod gradient_descent;
 mod heavy_ball;
 mod lamb;
 mod laprop;
 mod lars;
 mod lbfgs;
+mod libtorch;
 mod lion;
 mod lookahead;
 mod mars;
@@ -52,54 +53,68 @@ mod soap;
 mod sophia;
 mod yogi;
 
-pub use adabelief::AdaBelief;
-pub use adadelta::Adadelta;
-pub use adafactor::Adafactor;
-pub use adagrad::Adagrad;
-pub use adahessian::AdaHessian;
-pub use adam::Adam;
-pub use adamax::Adamax;
-pub use adamw::AdamW;
-pub use adan::Adan;
-pub use ademamix::AdEMAMix;
-pub use adopt::Adopt;
-pub use amsgrad::Amsgrad;
-pub use asgd::Asgd;
-pub use cautious::Cautious;
-pub use clipped::Clipped;
-pub use cocob::Cocob;
-pub use d_adaptation::DAdaptation;
-pub use dog::Dog;
-pub use dowg::Dowg;
-pub use gradient_descent::GradientDescent;
-pub use heavy_ball::HeavyBall;
-pub use lamb::Lamb;
-pub use laprop::LaProp;
-pub use lars::Lars;
-pub use lbfgs::{Lbfgs, LineSearch};
-pub use lion::Lion;
-pub use lookahead::Lookahead;
-pub use mars::Mars;
-pub use mechanic::Mechanic;
-pub use momo::Momo;
-pub use muon::{Adjust, Muon};
-pub use nadam::NAdam;
-pub use nesterov::Nesterov;
-pub use nonlinear_cg::NonlinearCg;
-pub use novograd::NovoGrad;
-pub use polyak::Polyak;
-pub use prodigy::Prodigy;
-pub use psgd_kron::PsgdKron;
-pub use radam::RAdam;
-pub use rmsprop::RmsProp;
-pub use rprop::Rprop;
-pub use sam::Sam;
-pub use schedule_free_adamw::ScheduleFreeAdamW;
-pub use schedule_free_sgd::ScheduleFreeSgd;
-pub use sgd::Sgd;
-pub use shampoo::Shampoo;
-pub use signsgd::SignSgd;
-pub use signum::Signum;
-pub use soap::Soap;
-pub use sophia::Sophia;
-pub use yogi::Yogi;
+pub use libtorch::{Libtorch, TorchCounterpart};
+use registry::registry;
+
+use crate::OptimizerSpec;
+
+registry! {
+    /// An optimizer and its options.
+    pub enum Optimizer: "optimizer", dyn OptimizerSpec {
+        "sgd" => sgd::Sgd,
+        "heavy_ball" => heavy_ball::HeavyBall,
+        "nesterov" => nesterov::Nesterov,
+        "adagrad" => adagrad::Adagrad,
+        "rmsprop" => rmsprop::RmsProp,
+        "adam" => adam::Adam,
+        "amsgrad" => amsgrad::Amsgrad,
+        "adamw" => adamw::AdamW,
+        "adadelta" => adadelta::Adadelta,
+        "rprop" => rprop::Rprop,
+        "adamax" => adamax::Adamax,
+        "nadam" => nadam::NAdam,
+        "radam" => radam::RAdam,
+        "adabelief" => adabelief::AdaBelief,
+        "yogi" => yogi::Yogi,
+        "laprop" => laprop::LaProp,
+        "adan" => adan::Adan,
+        "ademamix" => ademamix::AdEMAMix,
+        "adopt" => adopt::Adopt,
+        "lion" => lion::Lion,
+        "signsgd" => signsgd::SignSgd,
+        "signum" => signum::Signum,
+        "asgd" => asgd::Asgd,
+        "novograd" => novograd::NovoGrad,
+        "mars" => mars::Mars,
+        "lars" => lars::Lars,
+        "lamb" => lamb::Lamb,
+        "adafactor" => adafactor::Adafactor,
+        "muon" => muon::Muon with Adjust,
+        "shampoo" => shampoo::Shampoo,
+        "soap" => soap::Soap,
+        "psgd_kron" => psgd_kron::PsgdKron,
+        "schedule_free_sgd" => schedule_free_sgd::ScheduleFreeSgd,
+        "schedule_free_adamw" => schedule_free_adamw::ScheduleFreeAdamW,
+        "prodigy" => prodigy::Prodigy,
+        "d_adaptation" => d_adaptation::DAdaptation,
+        "dog" => dog::Dog,
+        "dowg" => dowg::Dowg,
+        "cocob" => cocob::Cocob,
+        "polyak" => polyak::Polyak,
+        "momo" => momo::Momo,
+        "adahessian" => adahessian::AdaHessian,
+        "sophia" => sophia::Sophia,
+        "backtracking_gd" => backtracking_gd::BacktrackingGd,
+        "lbfgs" => lbfgs::Lbfgs with LineSearch,
+        "nonlinear_cg" => nonlinear_cg::NonlinearCg,
+        "clipped" => clipped::Clipped,
+        "sam" => sam::Sam,
+        "lookahead" => lookahead::Lookahead,
+        "cautious" => cautious::Cautious,
+        "mechanic" => mechanic::Mechanic,
+        "libtorch_sgd" => libtorch::LibtorchSgd,
+        "libtorch_rmsprop" => libtorch::LibtorchRmsProp,
+        "libtorch_adam" => libtorch::LibtorchAdam,
+        "libtorch_adamw" => libtorch::LibtorchAdamW,
+    }
+}

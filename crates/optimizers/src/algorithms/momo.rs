@@ -2,9 +2,9 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::each::average;
-use crate::lanes::{dot, spread, zeros};
-use crate::{Entry, Fuse, Oracle, TensorStepper};
+use crate::lanes::{broadcast_lanes, dot, zeros};
+use crate::shared::per_tensor::average;
+use crate::{Fusible, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Momentum, with the step to where a model of the mean loss would reach its lower bound.
@@ -15,13 +15,13 @@ options! {
     /// τ = min(lr, max(w·(f̄ − lower_bound − γ) + ⟨d, p⟩, 0)/‖d‖²)
     /// p ← (p − τ·d)/w                         at the first step d = g, f̄ = f(p), γ = ⟨g, p⟩
     /// ```
-    /// Schaipp et al. 2023, “MoMo: momentum models for adaptive learning rates”, algorithm 1.
+    /// Source: Schaipp et al. 2023, “MoMo: momentum models for adaptive learning rates”, algorithm 1.
     ///
     /// It needs the loss. The learning rate is the largest step.
     ///
-    /// Differs from the paper: nothing. optax leaves τ·d undivided by w, which the minimiser of the model is not.
+    /// Differs from the paper: nothing. optax leaves τ·d undivided by w, which the minimizer of the model is not.
     ///
-    /// Checked against: `optax.contrib.momo` of optax 0.2.8 without decay; with decay, that minimiser.
+    /// Checked against: `optax.contrib.momo` of optax 0.2.8 without decay; with decay, that minimizer.
     ///
     /// ```
     /// use optimizers::Optimizer;
@@ -36,14 +36,11 @@ options! {
         /// How strongly a step of rate 1 pulls to 0.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "momentum, with the step to where a model of the mean loss would reach its lower bound",
-    formula: "τ = min(lr, max(f̄ − lower_bound − γ + ⟨d, p⟩, 0)/‖d‖²);  p ← p − τ·d",
-    source: "Schaipp et al. 2023, MoMo: momentum models for adaptive learning rates",
 }
 
-impl<F: Float> Fuse<F> for Momo {}
+impl<F: Float> Fusible<F> for Momo {}
 
-impl Entry for Momo {
+impl OptimizerSpec for Momo {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), state: None })
     }
@@ -88,7 +85,7 @@ impl TensorStepper for Stepper {
         let step = (model.clamp_min(0.0) / &square).minimum(lr);
         let step = step.zeros_like().where_self(&square.eq(0.0), &step);
         for (p, d) in parameters.iter_mut().zip(&state.d) {
-            let next = (&*p - spread(&step, d) * d) / spread(&weight, d);
+            let next = (&*p - broadcast_lanes(&step, d) * d) / broadcast_lanes(&weight, d);
             p.copy_(&next);
         }
     }
@@ -112,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn with_decay_a_step_minimises_the_model() {
+    fn with_decay_a_step_minimizes_the_model() {
         let mut stepper = Momo { weight_decay: 1.0, ..Momo::default() }.tensor();
         let (lr, mut p) = (Tensor::from_slice(&[0.5]), [Tensor::from_slice(&[1.0])]);
         stepper.step_with(&lr, &mut p, &[Tensor::from_slice(&[1.0])], &mut Loss(2.0));

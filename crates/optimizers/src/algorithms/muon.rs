@@ -3,9 +3,9 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use crate::each::{Now, TensorRule, average, each, is_matrix, matrix};
-use crate::lanes::{norm, spread};
-use crate::{AdamW, Entry, Fuse, TensorStepper};
+use crate::lanes::{broadcast_lanes, norm};
+use crate::shared::per_tensor::{Now, TensorRule, average, is_matrix, matrix, per_tensor};
+use crate::{AdamW, Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// Momentum whose matrix is made orthogonal, so that every direction moves equally far; AdamW for the rest.
@@ -18,8 +18,8 @@ options! {
     /// P ← P − lr·weight_decay·P − lr·scale·X
     /// scale = √max(1, rows/columns) (original), 0.2·√max(rows, columns) (match_rms_adamw)
     /// ```
-    /// Jordan et al. 2024, “Muon: an optimizer for hidden layers in neural networks”; the second scale is that of
-    /// Liu et al. 2025, “Muon is scalable for LLM training”.
+    /// Source: Jordan et al. 2024, “Muon: an optimizer for hidden layers in neural networks”; the second scale is that
+    /// of Liu et al. 2025, “Muon is scalable for LLM training”.
     ///
     /// Vectors and scalars get AdamW's step, with the rate `lr·adamw_lr`. Dimensions after a parameter's first are
     /// taken for columns.
@@ -30,7 +30,7 @@ options! {
     /// Checked against: `torch.optim.Muon` of PyTorch 2.13 in float64 throughout, and `torch.optim.AdamW` beside it.
     ///
     /// ```
-    /// use optimizers::{Entry, Muon};
+    /// use optimizers::{OptimizerSpec, Muon};
     /// use tch::Tensor;
     /// let mut stepper = Muon { weight_decay: 0.0, ..Muon::default() }.tensor();
     /// // One lane of a matrix of one element: its orthogonal form is near to its sign.
@@ -50,16 +50,13 @@ options! {
         pub ns_steps: u64 = 5 => 1..=1000,
         /// The least norm to divide by.
         pub eps: f64 = 1e-7 => above(0.0),
-        /// What the shape of a matrix does to its rate.
+        /// What the shape of a matrix does to its rate: `original` or `match_rms_adamw`.
         pub adjust: Adjust = Adjust::Original,
         /// The rate of AdamW, as a multiple of the matrices'.
         pub adamw_lr: f64 = 1.0 => above(0.0),
         /// What vectors and scalars are stepped by.
         pub adamw: AdamW = AdamW::default(),
     }
-    summary: "momentum whose matrix is made orthogonal; AdamW for what isn't a matrix",
-    formula: "B ← momentum·B + (1 − momentum)·G;  P ← P − lr·weight_decay·P − lr·scale·NewtonSchulz(B)",
-    source: "Jordan et al. 2024, Muon: an optimizer for hidden layers in neural networks",
     check: |muon| muon.adamw.check(),
 }
 
@@ -74,11 +71,11 @@ pub enum Adjust {
     MatchRmsAdamw,
 }
 
-impl<F: Float> Fuse<F> for Muon {}
+impl<F: Float> Fusible<F> for Muon {}
 
-impl Entry for Muon {
+impl OptimizerSpec for Muon {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 }
 
@@ -94,7 +91,7 @@ impl TensorRule for Muon {
         if is_matrix(parameter) {
             Kept::Momentum(matrix(parameter).zeros_like())
         } else {
-            Kept::Other(Entry::tensor(&self.adamw))
+            Kept::Other(OptimizerSpec::tensor(&self.adamw))
         }
     }
 
@@ -128,7 +125,7 @@ fn orthogonal(matrices: &Tensor, steps: u64, eps: f64) -> Tensor {
     let tall = matrices.size()[1] > matrices.size()[2];
     let turned = |x: &Tensor| if tall { x.transpose(1, 2) } else { x.shallow_clone() };
     let mut x = turned(matrices);
-    x = &x / spread(&norm(&x).clamp_min(eps), &x);
+    x = &x / broadcast_lanes(&norm(&x).clamp_min(eps), &x);
     for _ in 0..steps {
         let gram = x.bmm(&x.transpose(1, 2));
         let polynomial = &gram * -4.7750 + gram.bmm(&gram) * 2.0315;

@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
+use crate::shared::moments::{Corrections, average};
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -15,14 +15,14 @@ options! {
     /// m̂ = μₖ₊₁·m/(1 − Π_{i ≤ k+1} μᵢ) + (1 − μₖ)·g/(1 − Π_{i ≤ k} μᵢ)
     /// p ← p − lr·m̂/(√(v/(1 − β₂ᵏ)) + eps)
     /// ```
-    /// Dozat 2016, “Incorporating Nesterov momentum into Adam”, algorithm 2.
+    /// Source: Dozat 2016, “Incorporating Nesterov momentum into Adam”, algorithm 2.
     ///
     /// Differs from the paper: m is averaged with β₁ instead of μₖ, as in PyTorch; `l2`.
     ///
     /// Checked against: `torch.optim.NAdam` of PyTorch 2.13, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Fuse, NAdam};
+    /// use optimizers::{Fusible, NAdam};
     /// let mut stepper = NAdam { beta1: 0.5, momentum_decay: 0.0, ..NAdam::default() }.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.1, &mut p, &[2.0]);
@@ -41,9 +41,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "Adam, with Nesterov's momentum in the place of the plain one",
-    formula: "m, v as in Adam;  m̂ = μₖ₊₁·m/(1 − Πμ) + (1 − μₖ)·g/(1 − Πμ);  p ← p − lr·m̂/(√v̂ + eps)",
-    source: "Dozat 2016, Incorporating Nesterov momentum into Adam",
 }
 
 impl Elementwise for NAdam {
@@ -63,8 +60,8 @@ pub struct Weights {
 }
 
 impl Rule<2> for NAdam {
-    type At = Weights;
-    fn at(&self, step: u64, previous: Weights) -> Weights {
+    type StepConstants = Weights;
+    fn step_constants(&self, step: u64, previous: Weights) -> Weights {
         let mu = |step: u64| self.beta1 * (1.0 - 0.5 * libm::pow(0.96, step as f64 * self.momentum_decay));
         let (now, next) = (mu(step), mu(step + 1));
         let product = previous.product.unwrap_or(1.0) * now;

@@ -10,16 +10,16 @@ options! {
     /// b ← momentum·b + g
     /// p ← p − lr·(g + momentum·b)
     /// ```
-    /// Nesterov 1983, “A method of solving a convex programming problem with convergence rate O(1/k²)”, in
-    /// the form of Sutskever et al. 2013, “On the importance of initialization and momentum in deep learning”.
+    /// Source: Nesterov 1983, “A method of solving a convex programming problem with convergence rate O(1/k²)”, in the
+    /// form of Sutskever et al. 2013, “On the importance of initialization and momentum in deep learning”.
     ///
     /// Differs from the paper: the momentum is constant; p is the point that is looked ahead to, so that the
     /// gradient is taken at the parameters themselves; a change of `lr` scales old momentum too, as in PyTorch.
     ///
-    /// Checked against: `torch.optim.SGD(momentum=0.9, nesterov=True)` of PyTorch 2.13, whose rule [`Sgd`] is.
+    /// Checked against: `torch.optim.SGD(momentum=0.9, nesterov=True)` of PyTorch 2.13, whose rule is that of `sgd`.
     ///
     /// ```
-    /// use optimizers::{Fuse, Nesterov};
+    /// use optimizers::{Fusible, Nesterov};
     /// let mut stepper = Nesterov { momentum: 0.5, l2: 0.0 }.stepper(1).unwrap();
     /// let mut p = [2.0_f64];
     /// stepper.step_slice(0.5, &mut p, &[1.0]);
@@ -31,9 +31,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "momentum whose gradient is taken where the momentum leads",
-    formula: "b ← momentum·b + g;  p ← p − lr·(g + momentum·b)",
-    source: "Nesterov 1983, A method of solving a convex programming problem with convergence rate O(1/k²)",
 }
 
 impl Nesterov {

@@ -2,9 +2,9 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::along::{Along, Heading, Line, dot, in_order};
-use crate::wolfe::Conditions;
-use crate::{Entry, Fuse, TensorStepper};
+use crate::shared::line_search::{Along, Direction, Line, dot, in_order};
+use crate::shared::wolfe::Conditions;
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// Conjugate gradients: each direction keeps a share of the last one, and is searched.
@@ -16,8 +16,8 @@ options! {
     /// p ← p + t·d                            the first t to be tried is lr·min(1, 2.02·(f − f_previous)/⟨g, d⟩), and
     ///                                        lr·min(1, 1.01/‖g‖) at first
     /// ```
-    /// Polak & Ribière 1969, “Note sur la convergence de méthodes de directions conjuguées”; the bound of β and the
-    /// least descent: Gilbert & Nocedal 1992, “Global convergence properties of conjugate gradient methods for
+    /// Source: Polak & Ribière 1969, “Note sur la convergence de méthodes de directions conjuguées”; the bound of β and
+    /// the least descent: Gilbert & Nocedal 1992, “Global convergence properties of conjugate gradient methods for
     /// optimization”.
     ///
     /// Every evaluation that the search asks for is counted. It is meant for losses without noise.
@@ -44,15 +44,12 @@ options! {
         /// Does nothing where no element of the gradient is larger.
         pub tolerance: f64 = 1e-7 => 0.0..,
     }
-    summary: "conjugate gradients: each direction keeps a share of the last one, and is searched",
-    formula: "β = max(0, ⟨g − g₋, g⟩/‖g₋‖²);  d = −g + β·d₋;  t by the strong Wolfe conditions;  p ← p + t·d",
-    source: "Polak & Ribière 1969, Note sur la convergence de méthodes de directions conjuguées",
     check: |cg| in_order(cg.c1, cg.c2),
 }
 
-impl<F: Float> Fuse<F> for NonlinearCg {}
+impl<F: Float> Fusible<F> for NonlinearCg {}
 
-impl Entry for NonlinearCg {
+impl OptimizerSpec for NonlinearCg {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         let Self { c1, c2, max_evaluations, tolerance } = *self;
         let conditions = Conditions { weak: false, c1, c2, most: max_evaluations, shortest: 1e-9 };
@@ -63,7 +60,7 @@ impl Entry for NonlinearCg {
 /// The direction gone last, and the loss and the gradient where it began.
 struct Lane(Option<(Tensor, f64, Tensor)>);
 
-impl Heading for Lane {
+impl Direction for Lane {
     fn choose(&mut self, lr: f64, loss: f64, g: &Tensor) -> Option<Line> {
         let size = dot(g, g);
         let (mut direction, before) = match &self.0 {

@@ -2,9 +2,9 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::each::{Now, TensorRule, average, each};
-use crate::lanes::{norm, spread};
-use crate::{Entry, Fuse, TensorStepper};
+use crate::lanes::{broadcast_lanes, norm};
+use crate::shared::per_tensor::{Now, TensorRule, average, per_tensor};
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// Momentum of gradients that have each been divided by the norm of their tensor.
@@ -14,7 +14,7 @@ options! {
     /// m ← β₁·m + g/(√v + eps) + weight_decay·p  without the β₁·m at the first step
     /// p ← p − lr·m
     /// ```
-    /// Ginsburg et al. 2019, “Stochastic gradient methods with layer-wise adaptive moments for training of deep
+    /// Source: Ginsburg et al. 2019, “Stochastic gradient methods with layer-wise adaptive moments for training of deep
     /// networks”, algorithm 1.
     ///
     /// Differs from the paper: nothing. The default β₂ is the paper's, where optax has 0.25.
@@ -22,7 +22,7 @@ options! {
     /// Checked against: `optax.novograd` of optax 0.2.8.
     ///
     /// ```
-    /// use optimizers::{Entry, NovoGrad};
+    /// use optimizers::{OptimizerSpec, NovoGrad};
     /// use tch::Tensor;
     /// let mut stepper = NovoGrad::default().tensor();
     /// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 2])];
@@ -40,16 +40,13 @@ options! {
         /// The share of the parameter in the direction.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "momentum of gradients that have each been divided by the norm of their tensor",
-    formula: "v ← β₂·v + (1 − β₂)·‖g‖²;  m ← β₁·m + g/(√v + eps) + weight_decay·p;  p ← p − lr·m",
-    source: "Ginsburg et al. 2019, Stochastic gradient methods with layer-wise adaptive moments for training of deep networks",
 }
 
-impl<F: Float> Fuse<F> for NovoGrad {}
+impl<F: Float> Fusible<F> for NovoGrad {}
 
-impl Entry for NovoGrad {
+impl OptimizerSpec for NovoGrad {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 }
 
@@ -69,7 +66,7 @@ impl TensorRule for NovoGrad {
     fn update(&self, now: &Now<'_>, Moments { first, second }: &mut Moments) -> Tensor {
         let square = norm(now.g).square();
         *second = average(second, if now.step == 1 { 0.0 } else { self.beta2 }, &square);
-        let scaled = now.g / spread(&(second.sqrt() + self.eps), now.p);
+        let scaled = now.g / broadcast_lanes(&(second.sqrt() + self.eps), now.p);
         *first = &*first * self.beta1 + scaled + now.p * self.weight_decay;
         now.p - &now.lr * &*first
     }

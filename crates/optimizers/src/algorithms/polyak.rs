@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::algorithms::dog::descend;
 use crate::lanes::dot;
-use crate::{Entry, Fuse, Oracle, TensorStepper};
+use crate::{Fusible, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Gradient descent, with the step to where a straight slope would reach the least loss.
@@ -12,8 +12,8 @@ options! {
     /// ```text
     /// p ← p − min((f(p) − f_min)/(c·‖g‖²), lr)·g       ‖·‖ over all parameters
     /// ```
-    /// Loizou et al. 2021, “Stochastic Polyak step-size for SGD: an adaptive learning rate for fast convergence”
-    /// (`SPS_max`); without `lr` the step is that of Polyak 1969, “Minimization of unsmooth functionals”.
+    /// Source: Loizou et al. 2021, “Stochastic Polyak step-size for SGD: an adaptive learning rate for fast
+    /// convergence” (`SPS_max`); without `lr` the step is that of Polyak 1969, “Minimization of unsmooth functionals”.
     ///
     /// It needs the loss. The learning rate is the largest step.
     ///
@@ -32,14 +32,11 @@ options! {
         /// How many times shorter steps are; ½ is right for convex losses of minibatches.
         pub c: f64 = 1.0 => above(0.0),
     }
-    summary: "gradient descent, with the step to where a straight slope would reach the least loss",
-    formula: "p ← p − min((f(p) − f_min)/(c·‖g‖²), lr)·g",
-    source: "Loizou et al. 2021, Stochastic Polyak step-size for SGD: an adaptive learning rate for fast convergence",
 }
 
-impl<F: Float> Fuse<F> for Polyak {}
+impl<F: Float> Fusible<F> for Polyak {}
 
-impl Entry for Polyak {
+impl OptimizerSpec for Polyak {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper(self.clone()))
     }

@@ -2,9 +2,9 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::each::average;
-use crate::lanes::{copies, dot, spread, sum, zeros};
-use crate::{Entry, Fuse, Oracle, TensorStepper};
+use crate::lanes::{broadcast_lanes, copies, dot, sum, zeros};
+use crate::shared::per_tensor::average;
+use crate::{Fusible, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Adam, with a rate that follows an estimate of the distance to the solution.
@@ -15,7 +15,7 @@ options! {
     /// d_new = max over time of d_coef·r/‖s‖₁, at least d₀, at most growth_rate·d
     /// p ← p − lr·d·weight_decay·p − lr·d·m/(√v + d_new·eps)
     /// ```
-    /// Mishchenko & Defazio 2024, “Prodigy: an expeditiously adaptive parameter-free learner”, algorithm 4.
+    /// Source: Mishchenko & Defazio 2024, “Prodigy: an expeditiously adaptive parameter-free learner”, algorithm 4.
     ///
     /// The learning rate is a multiplier, 1 by right.
     ///
@@ -24,7 +24,7 @@ options! {
     /// Checked against: `prodigyopt.Prodigy` 1.1.2.
     ///
     /// ```
-    /// use optimizers::{Entry, Prodigy};
+    /// use optimizers::{OptimizerSpec, Prodigy};
     /// use tch::Tensor;
     /// let mut stepper = Prodigy { d0: 0.1, ..Prodigy::default() }.tensor();
     /// let mut p = [Tensor::from_slice(&[1.0_f64])];
@@ -52,14 +52,11 @@ options! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub growth_rate: Option<f64> = None => 1.0..,
     }
-    summary: "Adam, with a rate that follows an estimate of the distance to the solution",
-    formula: "d = max of d_coef·Σ lr·d²·⟨g, p₀ − p⟩/‖Σ lr·d²·g‖₁;  p ← p − lr·d·m/(√v + d·eps)",
-    source: "Mishchenko & Defazio 2024, Prodigy: an expeditiously adaptive parameter-free learner",
 }
 
-impl<F: Float> Fuse<F> for Prodigy {}
+impl<F: Float> Fusible<F> for Prodigy {}
 
-impl Entry for Prodigy {
+impl OptimizerSpec for Prodigy {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), state: None })
     }
@@ -103,10 +100,10 @@ impl TensorStepper for Stepper {
         state.r = &state.r * beta3 + &weight * dot(gradients, &way);
         let mut size = lr.zeros_like();
         for (((m, v), s), g) in state.m.iter_mut().zip(&mut state.v).zip(&mut state.s).zip(gradients) {
-            let scaled = g * spread(&state.d, g);
+            let scaled = g * broadcast_lanes(&state.d, g);
             *m = average(m, beta1, &scaled);
             *v = average(v, beta2, &scaled.square());
-            *s = &*s * beta3 + g * spread(&weight, g);
+            *s = &*s * beta3 + g * broadcast_lanes(&weight, g);
             size += sum(&s.abs());
         }
         // Without a gradient so far there is nothing to estimate from.
@@ -120,8 +117,8 @@ impl TensorStepper for Stepper {
             None => state.d_max.shallow_clone(),
         };
         for ((p, m), v) in parameters.iter_mut().zip(&state.m).zip(&state.v) {
-            let root = v.sqrt() + spread(&state.d, v) * eps;
-            let next = &*p - spread(&rate, m) * (&*p * weight_decay + m / root);
+            let root = v.sqrt() + broadcast_lanes(&state.d, v) * eps;
+            let next = &*p - broadcast_lanes(&rate, m) * (&*p * weight_decay + m / root);
             p.copy_(&next);
         }
     }

@@ -2,12 +2,12 @@ use numeric::{Float, Stream};
 use registry::options;
 use tch::{Kind, Tensor};
 
-use crate::each::{Now, TensorRule, average, each, is_matrix, matrix, unbiased};
-use crate::lanes::{norm, spread};
-use crate::{Entry, Fuse, TensorStepper};
+use crate::lanes::{broadcast_lanes, norm};
+use crate::shared::per_tensor::{Now, TensorRule, average, is_matrix, matrix, per_tensor, unbiased};
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
-    /// A preconditioner in two triangular factors, learnt by its own gradient descent from random probes.
+    /// A preconditioner in two triangular factors, learned by its own gradient descent from random probes.
     ///
     /// ```text
     /// M ← momentum·M + (1 − momentum)·G,  M̂ = M/(1 − momentumᵏ)
@@ -16,10 +16,12 @@ options! {
     /// D = Q_Lᵀ·Q_L·M̂·Q_Rᵀ·Q_R,  D ← D·min(1, 1.1/(rms D + 1e-6))
     /// P ← P − lr·(D + weight_decay·P)
     /// ```
-    /// Li 2018, “Preconditioned stochastic gradient descent”; factors and their groups: Li 2019, “Preconditioner on matrix
-    /// Lie group for SGD”. ‖·‖ is a lower bound of the spectral norm, two steps of the power method.
+    /// Source: Li 2018, “Preconditioned stochastic gradient descent”; factors and their groups: Li 2019,
+    /// “Preconditioner on matrix Lie group for SGD”.
     ///
-    /// The factors are learnt at every step up to `flat`, and then ever more rarely: when 1/max(`least`,
+    /// ‖·‖ is a lower bound of the spectral norm, two steps of the power method.
+    ///
+    /// The factors are learned at every step up to `flat`, and then ever more rarely: when 1/max(`least`,
     /// e^(−decay·(k − flat))) steps have passed. Vectors, and sides longer than `max_dim`, have a diagonal factor, and only
     /// matrices decay. Dimensions after a parameter's first are taken for columns. The probes depend on the step and
     /// on the element's place alone: all lanes have the same.
@@ -41,26 +43,22 @@ options! {
         pub weight_decay: f64 = 0.0 => 0.0..,
         /// The rate of the factors.
         pub precondition_lr: f64 = 0.1 => up_to(1.0),
-        /// The steps at which the factors are learnt without a pause.
+        /// The steps at which the factors are learned without a pause.
         pub flat: u64 = 500,
-        /// How soon they are learnt more rarely after that.
+        /// How soon they are learned more rarely after that.
         pub decay: f64 = 0.001 => 0.0..,
-        /// The least share of steps at which they are learnt.
+        /// The least share of steps at which they are learned.
         pub least: f64 = 0.03 => up_to(1.0),
         /// The longest side that has a triangular factor.
         pub max_dim: u64 = 8192 => STEPS,
     }
-    summary:
-        "a preconditioner in two triangular factors, learnt by its own gradient descent from random probes",
-    formula: "Q_L ← Q_L − precondition_lr·triu(A·Aᵀ − B·Bᵀ)/‖·‖·Q_L,  A = Q_L·M̂·Q_Rᵀ,  B = Q_L⁻ᵀ·V·Q_R⁻¹;  P ← P − lr·Q_Lᵀ·Q_L·M̂·Q_Rᵀ·Q_R",
-    source: "Li 2018, Preconditioned stochastic gradient descent",
 }
 
-impl<F: Float> Fuse<F> for PsgdKron {}
+impl<F: Float> Fusible<F> for PsgdKron {}
 
-impl Entry for PsgdKron {
+impl OptimizerSpec for PsgdKron {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 
     fn memory(&self, shape: &[u64]) -> u64 {
@@ -102,7 +100,7 @@ impl Side {
         if self.triangular {
             let (a, b) = (a.bmm(&a.transpose(1, 2)), b.bmm(&b.transpose(1, 2)));
             let size = spectral_norm(&(&a + &b)) + TINY;
-            let step = ((a - b) * lr).triu(0) / spread(&size, &self.factor);
+            let step = ((a - b) * lr).triu(0) / broadcast_lanes(&size, &self.factor);
             self.factor = &self.factor - step.bmm(&self.factor);
         } else {
             let squares = |x: &Tensor| x.square().sum_dim_intlist(2, true, None::<Kind>);
@@ -117,18 +115,18 @@ impl Side {
 fn spectral_norm(matrices: &Tensor) -> Tensor {
     // As multiples of the largest element, so that no square overflows.
     let largest = matrices.abs().amax([1, 2], false);
-    let scaled = matrices / spread(&largest.where_scalarother(&largest.gt(0.0), 1.0), matrices);
+    let scaled = matrices / broadcast_lanes(&largest.where_scalarother(&largest.gt(0.0), 1.0), matrices);
     let longest = scaled.square().sum_dim_intlist(1, false, None::<Kind>).argmax(1, true);
     let column = scaled.gather(2, &longest.unsqueeze(1).expand([-1, scaled.size()[1], 1], false), false);
     let x = scaled.bmm(&column);
-    largest * norm(&scaled.bmm(&(&x / spread(&norm(&x).clamp_min(f64::MIN_POSITIVE), &x))))
+    largest * norm(&scaled.bmm(&(&x / broadcast_lanes(&norm(&x).clamp_min(f64::MIN_POSITIVE), &x))))
 }
 
 pub(crate) struct Kept {
     momentum: Tensor,
     /// Rows, and columns if there are any: those are the rows of the transposed.
     sides: Vec<Side>,
-    /// The steps since the factors were learnt.
+    /// The steps since the factors were learned.
     since: u64,
 }
 

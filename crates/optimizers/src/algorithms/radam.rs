@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::{Corrections, average};
 use crate::rule::with_l2;
+use crate::shared::moments::{Corrections, average};
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -16,7 +16,7 @@ options! {
     /// p ← p − lr·m̂·r·√(1 − β₂ᵏ)/(√v + eps)    if ρ > 5, else
     /// p ← p − lr·m̂
     /// ```
-    /// Liu et al. 2020, “On the variance of the adaptive learning rate and beyond”, algorithm 2.
+    /// Source: Liu et al. 2020, “On the variance of the adaptive learning rate and beyond”, algorithm 2.
     ///
     /// Differs from the paper: ρ is compared with 5 instead of 4, and `eps` is added, both as in the authors'
     /// code and in PyTorch; `l2`.
@@ -24,7 +24,7 @@ options! {
     /// Checked against: `torch.optim.RAdam` of PyTorch 2.13, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Fuse, RAdam};
+    /// use optimizers::{Fusible, RAdam};
     /// let mut stepper = RAdam::default().stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.1, &mut p, &[2.0]);
@@ -41,9 +41,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "Adam, with steps that grow as the second moment becomes reliable",
-    formula: "m, v as in Adam;  p ← p − lr·r(k)·m̂/(√v̂ + eps), and p ← p − lr·m̂ in the first steps",
-    source: "Liu et al. 2020, On the variance of the adaptive learning rate and beyond",
 }
 
 impl Elementwise for RAdam {
@@ -61,8 +58,8 @@ pub struct Rectified {
 }
 
 impl Rule<2> for RAdam {
-    type At = Rectified;
-    fn at(&self, step: u64, previous: Rectified) -> Rectified {
+    type StepConstants = Rectified;
+    fn step_constants(&self, step: u64, previous: Rectified) -> Rectified {
         let corrections = previous.corrections.next(self.beta1, self.beta2);
         let limit = 2.0 / (1.0 - self.beta2) - 1.0;
         let left = 1.0 / (corrections.second_root * corrections.second_root);

@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::average;
 use crate::rule::with_l2;
+use crate::shared::moments::average;
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -15,7 +15,7 @@ options! {
     /// b ← momentum·b + g/(√(v − m²) + eps)
     /// p ← p − lr·b
     /// ```
-    /// Hinton 2012, “Neural networks for machine learning”, lecture 6e; centred and with momentum: Graves
+    /// Source: Hinton 2012, “Neural networks for machine learning”, lecture 6e; centered and with momentum: Graves
     /// 2013, “Generating sequences with recurrent neural networks”, equations 38 to 45.
     ///
     /// Differs from the paper: `eps` is added to the root, as in PyTorch, where Graves adds it under the
@@ -25,7 +25,7 @@ options! {
     /// Checked against: `torch.optim.RMSprop` of PyTorch 2.13, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Fuse, RmsProp};
+    /// use optimizers::{Fusible, RmsProp};
     /// let mut stepper = RmsProp { alpha: 0.75, ..RmsProp::default() }.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.1, &mut p, &[3.0]);
@@ -44,9 +44,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "the gradient, divided by its root mean square",
-    formula: "v ← alpha·v + (1 − alpha)·g²;  p ← p − lr·g/(√v + eps)",
-    source: "Hinton 2012, Neural networks for machine learning, lecture 6e",
 }
 
 impl Elementwise for RmsProp {
@@ -61,7 +58,7 @@ impl Elementwise for RmsProp {
     }
 }
 
-/// The rule with a state of `N` numbers: v, then m if centred, then b if one is left.
+/// The rule with a state of `N` numbers: v, then m if centered, then b if one is left.
 #[derive(Clone)]
 struct Root<const CENTERED: bool, const N: usize> {
     alpha: f64,
@@ -70,8 +67,8 @@ struct Root<const CENTERED: bool, const N: usize> {
 }
 
 impl<const CENTERED: bool, const N: usize> Rule<N> for Root<CENTERED, N> {
-    type At = ();
-    fn at(&self, _step: u64, (): ()) {}
+    type StepConstants = ();
+    fn step_constants(&self, _step: u64, (): ()) {}
 
     #[inline(always)]
     fn update<R: Real>(&self, (): (), lr: R, p: R, g: R, state: &mut [R; N]) -> R {

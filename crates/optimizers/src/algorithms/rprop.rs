@@ -1,7 +1,7 @@
 use numeric::Real;
 use registry::options;
 
-use crate::signs::{clamp, sign};
+use crate::nan_safe::{clamp, sign};
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -13,7 +13,7 @@ options! {
     /// g ← 0 where the sign has changed
     /// p ← p − Δ·sign(g)                                  Δ = lr before step 1
     /// ```
-    /// Riedmiller & Braun 1993, “A direct adaptive method for faster backpropagation learning: the RPROP
+    /// Source: Riedmiller & Braun 1993, “A direct adaptive method for faster backpropagation learning: the RPROP
     /// algorithm”; without going back after a change of sign it is Rprop− of Igel & Hüsken 2000.
     ///
     /// Differs from the paper: a step that overshot is not taken back, as in PyTorch. `lr` is the size of the
@@ -22,7 +22,7 @@ options! {
     /// Checked against: `torch.optim.Rprop` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::{Fuse, Rprop};
+    /// use optimizers::{Fusible, Rprop};
     /// let mut stepper = Rprop::default().stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// for gradient in [5.0, 0.1, -3.0, -3.0] {
@@ -41,9 +41,6 @@ options! {
         /// The largest step.
         pub step_size_max: f64 = 50.0 => above(0.0),
     }
-    summary: "steps whose size grows while the gradient keeps its sign, and shrinks when that changes",
-    formula: "Δ ← Δ·eta_plus or Δ·eta_minus as g·g_previous > 0 or < 0;  p ← p − Δ·sign(g), Δ = lr at first",
-    source: "Riedmiller & Braun 1993, A direct adaptive method for faster backpropagation learning: the RPROP algorithm",
     check: |rprop| {
         let Self { step_size_min: min, step_size_max: max, .. } = *rprop;
         let said = || format!("`step_size_min` must be at most `step_size_max`, and they are {min} and {max}");
@@ -58,8 +55,8 @@ impl Elementwise for Rprop {
 }
 
 impl Rule<2> for Rprop {
-    type At = ();
-    fn at(&self, _step: u64, (): ()) {}
+    type StepConstants = ();
+    fn step_constants(&self, _step: u64, (): ()) {}
 
     /// A size below 0 stands for none yet.
     fn start(&self) -> [f64; 2] {

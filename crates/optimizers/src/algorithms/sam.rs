@@ -2,8 +2,8 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::lanes::{dot, spread};
-use crate::{Clip, Entry, Fuse, Optimizer, Oracle, Sgd, TensorStepper};
+use crate::lanes::{broadcast_lanes, dot};
+use crate::{Clip, Fusible, Optimizer, OptimizerSpec, Oracle, Sgd, TensorStepper};
 
 options! {
     /// Any optimizer, with its gradient taken where the loss is largest nearby.
@@ -13,7 +13,7 @@ options! {
     /// e = rho·p²·g/(‖p·g‖ + 1e-12)             if adaptive
     /// then the optimizer's step at p, with the gradient at p + e
     /// ```
-    /// Foret et al. 2021, “Sharpness-aware minimization for efficiently improving generalization”, algorithm 1;
+    /// Source: Foret et al. 2021, “Sharpness-aware minimization for efficiently improving generalization”, algorithm 1;
     /// adaptive: Kwon et al. 2021, “ASAM”.
     ///
     /// Every step costs one more evaluation of the gradient, which is counted.
@@ -35,15 +35,12 @@ options! {
         /// Looks farther along large parameters.
         pub adaptive: bool = false,
     }
-    summary: "any optimizer, with its gradient taken where the loss is largest nearby",
-    formula: "e = rho·g/‖g‖;  then the optimizer's step at p, with the gradient at p + e",
-    source: "Foret et al. 2021, Sharpness-aware minimization for efficiently improving generalization",
     check: |sam| sam.optimizer.check(),
 }
 
-impl<F: Float> Fuse<F> for Sam {}
+impl<F: Float> Fusible<F> for Sam {}
 
-impl Entry for Sam {
+impl OptimizerSpec for Sam {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { rho: self.rho, adaptive: self.adaptive, inner: self.optimizer.tensor() })
     }
@@ -77,7 +74,7 @@ impl TensorStepper for Stepper {
         let size = dot(&seen, &seen).sqrt() + 1e-12;
         // A norm that has overflowed has no direction: such a lane looks where it is.
         let away = |(p, seen): (&Tensor, &Tensor)| {
-            let size = spread(&size, p);
+            let size = broadcast_lanes(&size, p);
             p.where_self(&size.isinf(), &(p + scaled(p, seen) / &size * self.rho))
         };
         let points: Vec<Tensor> = parameters.iter().zip(&seen).map(away).collect();
@@ -87,7 +84,7 @@ impl TensorStepper for Stepper {
         self.inner.step_with(lr, parameters, &gradients, oracle);
     }
 
-    fn answer(&self, parameters: &[Tensor]) -> Option<Vec<Tensor>> {
-        self.inner.answer(parameters)
+    fn eval_params(&self, parameters: &[Tensor]) -> Option<Vec<Tensor>> {
+        self.inner.eval_params(parameters)
     }
 }

@@ -2,10 +2,10 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::averaged::Averaged;
-use crate::each::{average, unbiased};
-use crate::lanes::{spread, zeros};
-use crate::{Entry, Fuse, Oracle, TensorStepper};
+use crate::lanes::{broadcast_lanes, zeros};
+use crate::shared::averaged::Averaged;
+use crate::shared::per_tensor::{average, unbiased};
+use crate::{Fusible, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// AdamW at a constant rate whose answer is a mean of its points, as good as a schedule's end.
@@ -17,14 +17,14 @@ options! {
     /// w = k^r·(largest lr so far)^weight_lr_power        at step k = 1, 2, …
     /// x ← x + (z − x)·w/Σw                    the answer, at which the error is measured
     /// ```
-    /// Defazio et al. 2024, “The road less scheduled”, algorithm 1.
+    /// Source: Defazio et al. 2024, “The road less scheduled”, algorithm 1.
     ///
     /// Differs from the authors' code: a warm-up is the schedule's (`warmup`), not an option.
     ///
     /// Checked against: `schedulefree.AdamWScheduleFreeReference` 1.4.1.
     ///
     /// ```
-    /// use optimizers::{Entry, ScheduleFreeAdamW};
+    /// use optimizers::{OptimizerSpec, ScheduleFreeAdamW};
     /// use tch::Tensor;
     /// let mut stepper = ScheduleFreeAdamW::default().tensor();
     /// let mut p = [Tensor::from_slice(&[1.0_f64])];
@@ -46,14 +46,11 @@ options! {
         /// The power of the rate in the weights.
         pub weight_lr_power: f64 = 2.0 => 0.0..,
     }
-    summary: "AdamW at a constant rate whose answer is a mean of its points",
-    formula: "y = (1 − β₁)·z + β₁·x;  z ← z − lr·g(y)/(√v̂ + eps);  x ← weighted mean of z",
-    source: "Defazio et al. 2024, The road less scheduled",
 }
 
-impl<F: Float> Fuse<F> for ScheduleFreeAdamW {}
+impl<F: Float> Fusible<F> for ScheduleFreeAdamW {}
 
-impl Entry for ScheduleFreeAdamW {
+impl OptimizerSpec for ScheduleFreeAdamW {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), step: 0, moments: Vec::new(), averaged: None })
     }
@@ -87,12 +84,12 @@ impl TensorStepper for Stepper {
         {
             *v = average(v, beta2, &g.square());
             let scaled = g / ((&*v / left).sqrt() + eps);
-            *z = &*z - spread(lr, z) * (y * weight_decay + scaled);
+            *z = &*z - broadcast_lanes(lr, z) * (y * weight_decay + scaled);
         }
-        averaged.settle(lr, parameters);
+        averaged.update_average(lr, parameters);
     }
 
-    fn answer(&self, _parameters: &[Tensor]) -> Option<Vec<Tensor>> {
-        self.averaged.as_ref().map(Averaged::answer)
+    fn eval_params(&self, _parameters: &[Tensor]) -> Option<Vec<Tensor>> {
+        self.averaged.as_ref().map(Averaged::eval_params)
     }
 }

@@ -2,9 +2,9 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::averaged::Averaged;
-use crate::lanes::spread;
-use crate::{Entry, Fuse, Oracle, TensorStepper};
+use crate::lanes::broadcast_lanes;
+use crate::shared::averaged::Averaged;
+use crate::{Fusible, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Gradient descent at a constant rate whose answer is a mean of its points, as good as a schedule's end.
@@ -15,14 +15,14 @@ options! {
     /// w = k^r·(largest lr so far)^weight_lr_power        at step k = 1, 2, …
     /// x ← x + (z − x)·w/Σw                    the answer, at which the error is measured
     /// ```
-    /// Defazio et al. 2024, “The road less scheduled”, equations 3 to 5.
+    /// Source: Defazio et al. 2024, “The road less scheduled”, equations 3 to 5.
     ///
     /// Differs from the authors' code: a warm-up is the schedule's (`warmup`), not an option.
     ///
     /// Checked against: `schedulefree.SGDScheduleFreeReference` 1.4.1, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Entry, ScheduleFreeSgd};
+    /// use optimizers::{OptimizerSpec, ScheduleFreeSgd};
     /// use tch::Tensor;
     /// let mut stepper = ScheduleFreeSgd { momentum: 0.5, ..ScheduleFreeSgd::default() }.tensor();
     /// let (lr, mut p) = (Tensor::from_slice(&[1.0_f64]), [Tensor::from_slice(&[0.0_f64])]);
@@ -30,7 +30,7 @@ options! {
     ///     stepper.step(&lr, &mut p, &[Tensor::from_slice(&[gradient])]);
     /// }
     /// // z = 1, 3; x = 1, 2; y between them
-    /// let answer = stepper.answer(&p).unwrap();
+    /// let answer = stepper.eval_params(&p).unwrap();
     /// assert_eq!((f64::try_from(&p[0]).unwrap(), f64::try_from(&answer[0]).unwrap()), (2.5, 2.0));
     /// ```
     pub struct ScheduleFreeSgd {
@@ -43,14 +43,11 @@ options! {
         /// The power of the rate in the weights.
         pub weight_lr_power: f64 = 2.0 => 0.0..,
     }
-    summary: "gradient descent at a constant rate whose answer is a mean of its points",
-    formula: "y = (1 − momentum)·z + momentum·x;  z ← z − lr·∇f(y);  x ← weighted mean of z",
-    source: "Defazio et al. 2024, The road less scheduled",
 }
 
-impl<F: Float> Fuse<F> for ScheduleFreeSgd {}
+impl<F: Float> Fusible<F> for ScheduleFreeSgd {}
 
-impl Entry for ScheduleFreeSgd {
+impl OptimizerSpec for ScheduleFreeSgd {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), averaged: None })
     }
@@ -74,12 +71,12 @@ impl TensorStepper for Stepper {
         let averaged =
             self.averaged.get_or_insert_with(|| Averaged::new(momentum, r, weight_lr_power, lr, parameters));
         for ((z, y), g) in averaged.z.iter_mut().zip(&*parameters).zip(gradients) {
-            *z = &*z - spread(lr, z) * (g + y * l2);
+            *z = &*z - broadcast_lanes(lr, z) * (g + y * l2);
         }
-        averaged.settle(lr, parameters);
+        averaged.update_average(lr, parameters);
     }
 
-    fn answer(&self, _parameters: &[Tensor]) -> Option<Vec<Tensor>> {
-        self.averaged.as_ref().map(Averaged::answer)
+    fn eval_params(&self, _parameters: &[Tensor]) -> Option<Vec<Tensor>> {
+        self.averaged.as_ref().map(Averaged::eval_params)
     }
 }

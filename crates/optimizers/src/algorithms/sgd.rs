@@ -5,7 +5,7 @@ use crate::rule::with_l2;
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
-    /// Stochastic gradient descent, with PyTorch's options.
+    /// Stochastic gradient descent, with momentum if asked.
     ///
     /// ```text
     /// g ← ∇f(p) + l2·p
@@ -13,15 +13,15 @@ options! {
     /// g ← g + momentum·b  if nesterov, else b
     /// p ← p − lr·g
     /// ```
-    /// Robbins & Monro 1951, “A stochastic approximation method”; the momentum is that of
-    /// [`HeavyBall`](crate::HeavyBall) and [`Nesterov`](crate::Nesterov).
+    /// Source: Robbins & Monro 1951, “A stochastic approximation method”; the momentum is that of `heavy_ball` and
+    /// `nesterov`.
     ///
     /// Differs from the paper: `lr` is the schedule's, not a sequence 1/k.
     ///
     /// Checked against: `torch.optim.SGD` of PyTorch 2.13, whose `weight_decay` is `l2` here.
     ///
     /// ```
-    /// use optimizers::{Fuse, Sgd};
+    /// use optimizers::{Fusible, Sgd};
     /// let mut stepper = Sgd::default().stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.1, &mut p, &[2.0]);
@@ -37,9 +37,6 @@ options! {
         /// Decay added to the gradient.
         pub l2: f64 = 0.0 => 0.0..,
     }
-    summary: "stochastic gradient descent, with momentum if asked",
-    formula: "g ← g + l2·p;  b ← momentum·b + (1 − dampening)·g;  p ← p − lr·b",
-    source: "Robbins & Monro 1951, A stochastic approximation method",
     check: |sgd| match *sgd {
         Self { nesterov: true, momentum, dampening, .. } if momentum == 0.0 || dampening != 0.0 => Err(format!(
             "`nesterov` needs a `momentum` above 0 and no `dampening`, and they are {momentum} and {dampening}"
@@ -64,8 +61,8 @@ impl Elementwise for Sgd {
 struct Gradient;
 
 impl Rule<0> for Gradient {
-    type At = ();
-    fn at(&self, _step: u64, (): ()) {}
+    type StepConstants = ();
+    fn step_constants(&self, _step: u64, (): ()) {}
 
     #[inline(always)]
     fn update<R: Real>(&self, (): (), lr: R, p: R, g: R, _state: &mut [R; 0]) -> R {
@@ -82,8 +79,8 @@ struct Momentum<const NESTEROV: bool> {
 
 impl<const NESTEROV: bool> Rule<1> for Momentum<NESTEROV> {
     /// The share of the gradient that enters the buffer.
-    type At = f64;
-    fn at(&self, step: u64, _previous: f64) -> f64 {
+    type StepConstants = f64;
+    fn step_constants(&self, step: u64, _previous: f64) -> f64 {
         if step == 1 { 1.0 } else { 1.0 - self.dampening }
     }
 

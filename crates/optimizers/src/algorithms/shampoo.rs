@@ -2,8 +2,8 @@ use numeric::Float;
 use registry::options;
 use tch::{Kind, Tensor};
 
-use crate::each::{Now, TensorRule, each, eigen, finite_lanes, is_matrix, matrix};
-use crate::{Entry, Fuse, TensorStepper};
+use crate::shared::per_tensor::{Now, TensorRule, eigen, finite_lanes, is_matrix, matrix, per_tensor};
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// Adagrad with matrices: the gradient between roots of the sums of its products with itself.
@@ -12,7 +12,7 @@ options! {
     /// L ← L + G·Gᵀ,  R ← R + Gᵀ·G              L = R = eps·I before step 1
     /// P ← P − lr·L^(−¼)·G·R^(−¼)               a vector: L ← L + g·gᵀ, p ← p − lr·L^(−½)·g
     /// ```
-    /// Gupta, Koren & Singer 2018, “Shampoo: preconditioned stochastic tensor optimization”, algorithm 1.
+    /// Source: Gupta, Koren & Singer 2018, “Shampoo: preconditioned stochastic tensor optimization”, algorithm 1.
     ///
     /// Dimensions after a parameter's first are taken for columns, and scalars for vectors of one. Of a side longer
     /// than `max_dim` only the diagonal is kept (the paper's section 5).
@@ -23,7 +23,7 @@ options! {
     /// Checked against: `pytorch_optimizer.Shampoo` 4.1.0.
     ///
     /// ```
-    /// use optimizers::{Entry, Shampoo};
+    /// use optimizers::{OptimizerSpec, Shampoo};
     /// use tch::Tensor;
     /// let mut stepper = Shampoo { eps: 1e-12, ..Shampoo::default() }.tensor();
     /// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 2])];
@@ -38,16 +38,13 @@ options! {
         /// The longest side that a whole matrix is kept of.
         pub max_dim: u64 = 1024 => STEPS,
     }
-    summary: "Adagrad with matrices: the gradient between roots of the sums of its products with itself",
-    formula: "L ← L + G·Gᵀ;  R ← R + Gᵀ·G;  P ← P − lr·L^(−¼)·G·R^(−¼)",
-    source: "Gupta, Koren & Singer 2018, Shampoo: preconditioned stochastic tensor optimization",
 }
 
-impl<F: Float> Fuse<F> for Shampoo {}
+impl<F: Float> Fusible<F> for Shampoo {}
 
-impl Entry for Shampoo {
+impl OptimizerSpec for Shampoo {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 
     fn memory(&self, shape: &[u64]) -> u64 {

@@ -1,9 +1,9 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::average;
+use crate::nan_safe::sign;
 use crate::rule::with_weight_decay;
-use crate::signs::sign;
+use crate::shared::moments::average;
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -13,14 +13,14 @@ options! {
     /// m ← momentum·m + (1 − momentum)·g
     /// p ← p − lr·(sign(m) + weight_decay·p)
     /// ```
-    /// Bernstein et al. 2018, “signSGD: compressed optimisation for non-convex problems”, algorithm 2.
+    /// Source: Bernstein et al. 2018, “signSGD: compressed optimisation for non-convex problems”, algorithm 2.
     ///
     /// Differs from the paper: the decay, which it has in its experiments only.
     ///
     /// Checked against: `optax.ema(debias=False)`, then `scale_by_sign`, of optax 0.2.8.
     ///
     /// ```
-    /// use optimizers::{Fuse, Signum};
+    /// use optimizers::{Fusible, Signum};
     /// let mut stepper = Signum { momentum: 0.75, ..Signum::default() }.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
     /// stepper.step_slice(0.25, &mut p, &[4.0]);
@@ -34,9 +34,6 @@ options! {
         /// The share of a parameter that a step of rate 1 would remove.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "steps of one size, along the sign of the momentum",
-    formula: "m ← momentum·m + (1 − momentum)·g;  p ← p − lr·sign(m)",
-    source: "Bernstein et al. 2018, signSGD: compressed optimisation for non-convex problems",
 }
 
 impl Elementwise for Signum {
@@ -46,8 +43,8 @@ impl Elementwise for Signum {
 }
 
 impl Rule<1> for Signum {
-    type At = ();
-    fn at(&self, _step: u64, (): ()) {}
+    type StepConstants = ();
+    fn step_constants(&self, _step: u64, (): ()) {}
 
     #[inline(always)]
     fn update<R: Real>(&self, (): (), lr: R, p: R, g: R, [m]: &mut [R; 1]) -> R {

@@ -2,8 +2,10 @@ use numeric::Float;
 use registry::options;
 use tch::{Kind, Tensor};
 
-use crate::each::{Now, TensorRule, average, each, eigen, finite_lanes, is_matrix, matrix, unbiased};
-use crate::{Entry, Fuse, TensorStepper};
+use crate::shared::per_tensor::{
+    Now, TensorRule, average, eigen, finite_lanes, is_matrix, matrix, per_tensor, unbiased,
+};
+use crate::{Fusible, OptimizerSpec, TensorStepper};
 
 options! {
     /// Adam in the eigenvectors of Shampoo's matrices.
@@ -16,7 +18,7 @@ options! {
     /// L ← β₂·L + (1 − β₂)·G·Gᵀ,  R ← β₂·R + (1 − β₂)·Gᵀ·G
     /// Q ← the eigenvectors at first; then, every `every` steps, QR of L·Q_L and R·Q_R, in the order of their size
     /// ```
-    /// Vyas et al. 2024, “SOAP: improving and stabilizing Shampoo using Adam”, algorithms 3 and 4.
+    /// Source: Vyas et al. 2024, “SOAP: improving and stabilizing Shampoo using Adam”, algorithms 3 and 4.
     ///
     /// The first step only finds the eigenvectors: it moves nothing, and k counts from the second. Vectors get Adam.
     /// Dimensions after a parameter's first are taken for columns. A side longer than `max_dim` isn't rotated.
@@ -26,7 +28,7 @@ options! {
     /// Checked against: `pytorch_optimizer.SOAP` 4.1.0, with its QR in float64.
     ///
     /// ```
-    /// use optimizers::{Entry, Soap};
+    /// use optimizers::{OptimizerSpec, Soap};
     /// use tch::Tensor;
     /// let mut stepper = Soap { weight_decay: 0.0, ..Soap::default() }.tensor();
     /// let mut p = [Tensor::from_slice(&[1.0_f64, 1.0]).reshape([1, 1, 2])];
@@ -52,16 +54,13 @@ options! {
         /// The longest side that is rotated.
         pub max_dim: u64 = 10_000 => STEPS,
     }
-    summary: "Adam in the eigenvectors of Shampoo's matrices",
-    formula: "G′ = Q_Lᵀ·G·Q_R;  M, V as Adam's of G and G′;  P ← P − lr·Q_L·(Q_Lᵀ·M̂·Q_R/(√V̂ + eps))·Q_Rᵀ",
-    source: "Vyas et al. 2024, SOAP: improving and stabilizing Shampoo using Adam",
 }
 
-impl<F: Float> Fuse<F> for Soap {}
+impl<F: Float> Fusible<F> for Soap {}
 
-impl Entry for Soap {
+impl OptimizerSpec for Soap {
     fn tensor(&self) -> Box<dyn TensorStepper> {
-        each(self.clone())
+        per_tensor(self.clone())
     }
 
     fn memory(&self, shape: &[u64]) -> u64 {

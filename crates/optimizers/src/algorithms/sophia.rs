@@ -2,10 +2,10 @@ use numeric::Float;
 use registry::options;
 use tch::Tensor;
 
-use crate::each::average;
-use crate::hutchinson::diagonal;
-use crate::lanes::{spread, zeros};
-use crate::{Entry, Fuse, Oracle, TensorStepper};
+use crate::lanes::{broadcast_lanes, zeros};
+use crate::shared::hutchinson::diagonal;
+use crate::shared::per_tensor::average;
+use crate::{Fusible, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// The mean gradient over the curvature, clipped to steps of lr.
@@ -16,7 +16,7 @@ options! {
     /// h ← β₂·h + (1 − β₂)·z·Hz                 every `every` steps, with random signs z
     /// p ← p − lr·clip(m/max(gamma·h, eps), ±1)
     /// ```
-    /// Liu et al. 2023, “Sophia: a scalable stochastic second-order optimizer for language model pre-training”,
+    /// Source: Liu et al. 2023, “Sophia: a scalable stochastic second-order optimizer for language model pre-training”,
     /// algorithm 3 with algorithm 1 (Sophia-H).
     ///
     /// A product with the Hessian costs one more evaluation, which is counted.
@@ -45,14 +45,11 @@ options! {
         /// The steps from one estimate of the curvature to the next.
         pub every: u64 = 10 => STEPS,
     }
-    summary: "the mean gradient over the curvature, clipped to steps of lr",
-    formula: "h ← β₂·h + (1 − β₂)·z·Hz;  p ← p − lr·clip(m/max(gamma·h, eps), ±1)",
-    source: "Liu et al. 2023, Sophia: a scalable stochastic second-order optimizer for language model pre-training",
 }
 
-impl<F: Float> Fuse<F> for Sophia {}
+impl<F: Float> Fusible<F> for Sophia {}
 
-impl Entry for Sophia {
+impl OptimizerSpec for Sophia {
     fn tensor(&self) -> Box<dyn TensorStepper> {
         Box::new(Stepper { options: self.clone(), step: 0, moments: Vec::new() })
     }
@@ -89,7 +86,7 @@ impl TensorStepper for Stepper {
                 *h = average(h, beta2, &curvature[index]);
             }
             let step = (&*m / (&*h * gamma).clamp_min(eps)).clamp(-1.0, 1.0);
-            let next = &*p - spread(lr, g) * (&*p * weight_decay + step);
+            let next = &*p - broadcast_lanes(lr, g) * (&*p * weight_decay + step);
             p.copy_(&next);
         }
     }

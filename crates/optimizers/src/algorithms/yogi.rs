@@ -1,8 +1,8 @@
 use numeric::Real;
 use registry::options;
 
-use crate::moments::{Corrections, average};
 use crate::rule::with_weight_decay;
+use crate::shared::moments::{Corrections, average};
 use crate::{Elementwise, Rule, Visitor};
 
 options! {
@@ -14,7 +14,7 @@ options! {
     /// v ← v − (1 − β₂)·sign(v − g²)·g²         v = initial_accumulator_value before step 1
     /// p ← p − lr·m̂/(√v̂ + eps)                 m̂, v̂ corrected for their bias as in Adam
     /// ```
-    /// Zaheer et al. 2018, “Adaptive methods for nonconvex optimization”, algorithm 2.
+    /// Source: Zaheer et al. 2018, “Adaptive methods for nonconvex optimization”, algorithm 2.
     ///
     /// Differs from the paper: the moments are corrected for their bias, as in optax and the others'
     /// implementations; the decay is beside the step. optax starts m at the initial value too; here it starts
@@ -23,7 +23,7 @@ options! {
     /// Checked against: `optax.yogi` of optax 0.2.8, with its m started at 0.
     ///
     /// ```
-    /// use optimizers::{Fuse, Yogi};
+    /// use optimizers::{Fusible, Yogi};
     /// let yogi = Yogi { beta1: 0.0, beta2: 0.5, eps: 0.0, initial_accumulator_value: 0.0, weight_decay: 0.0 };
     /// let mut stepper = yogi.stepper(1).unwrap();
     /// let mut p = [1.0_f64];
@@ -42,9 +42,6 @@ options! {
         /// The share of a parameter that a step of rate 1 would remove.
         pub weight_decay: f64 = 0.0 => 0.0..,
     }
-    summary: "Adam, with a second moment that changes by no more than a share of the squared gradient",
-    formula: "m ← β₁·m + (1 − β₁)·g;  v ← v − (1 − β₂)·sign(v − g²)·g²;  p ← p − lr·m̂/(√v̂ + eps)",
-    source: "Zaheer et al. 2018, Adaptive methods for nonconvex optimization",
 }
 
 impl Elementwise for Yogi {
@@ -54,8 +51,8 @@ impl Elementwise for Yogi {
 }
 
 impl Rule<2> for Yogi {
-    type At = Corrections;
-    fn at(&self, _step: u64, previous: Corrections) -> Corrections {
+    type StepConstants = Corrections;
+    fn step_constants(&self, _step: u64, previous: Corrections) -> Corrections {
         previous.next(self.beta1, self.beta2)
     }
 

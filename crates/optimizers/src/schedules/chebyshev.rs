@@ -2,7 +2,7 @@ use std::f64::consts::PI;
 
 use registry::options;
 
-use super::{Entry, Factors};
+use super::{Factors, ScheduleSpec};
 
 options! {
     /// The best rates for gradient descent on quadratics of a known condition, in an order that stays stable.
@@ -12,8 +12,8 @@ options! {
     /// factor at step k = node σ(k) / condition
     /// order: σ of 1 is (0), σ of 2n is (σ₀, 2n − 1 − σ₀, σ₁, 2n − 1 − σ₁, …) of the σ of n
     /// ```
-    /// Agarwal, Goel & Zhang 2021, “Acceleration via fractal learning rate schedules”, definitions 1 and 3;
-    /// the nodes are those of Young 1953.
+    /// Source: Agarwal, Goel & Zhang 2021, “Acceleration via fractal learning rate schedules”, definitions 1 and 3; the
+    /// nodes are those of Young 1953.
     ///
     /// Differs from the paper: the factors are divided by `condition`, so that the learning rate is the highest of
     /// them and not the lowest. T is `steps` rounded up to a power of two, of which the first `steps` are used.
@@ -22,7 +22,7 @@ options! {
     /// out nodes and repeats others), and the paper's σ of 8.
     ///
     /// ```
-    /// use optimizers::schedules::{Chebyshev, Entry};
+    /// use optimizers::schedules::{Chebyshev, ScheduleSpec};
     /// let factors = Chebyshev { condition: 9.0, ..Chebyshev::default() }.factors(1);
     /// // One step: the middle of 1 and 1/9, which is 5/9.
     /// assert!((factors[0] - 1.8 / 9.0).abs() < 1e-15);
@@ -34,9 +34,6 @@ options! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub steps: Option<u64> = None => STEPS,
     }
-    summary: "the best rates for gradient descent on quadratics of a known condition, in a stable order",
-    formula: "1/(c − r·cos((σ(k) + ½)·π/T))/condition, c, r = (1 ± 1/condition)/2",
-    source: "Agarwal, Goel & Zhang 2021, Acceleration via fractal learning rate schedules",
 }
 
 /// Where place `k` of `length` nodes, a power of two, is in their order: σ of 2n has at 2j what σ of n has at j,
@@ -49,15 +46,15 @@ fn order(k: u64, length: u64) -> u64 {
     })
 }
 
-impl Entry for Chebyshev {
+impl ScheduleSpec for Chebyshev {
     fn iter(&self, budget: u64) -> Factors {
         let steps = self.steps.unwrap_or(budget).max(1);
         let length = steps.next_power_of_two();
-        let (centre, radius) = (0.5 + 0.5 / self.condition, 0.5 - 0.5 / self.condition);
+        let (center, radius) = (0.5 + 0.5 / self.condition, 0.5 - 0.5 / self.condition);
         let condition = self.condition;
         let node = move |i: u64| {
             let angle = (i as f64 + 0.5) * PI / length as f64;
-            1.0 / (centre - radius * libm::cos(angle)) / condition
+            1.0 / (center - radius * libm::cos(angle)) / condition
         };
         Box::new((0..budget).map(move |k| node(order(k % steps, length))))
     }

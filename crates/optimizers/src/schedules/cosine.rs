@@ -2,7 +2,7 @@ use std::f64::consts::PI;
 
 use registry::options;
 
-use super::{Entry, Factors};
+use super::{Factors, ScheduleSpec};
 
 options! {
     /// The learning rate along half a cosine, down to a last factor.
@@ -10,8 +10,8 @@ options! {
     /// ```text
     /// factor at step k = end_factor + (1 − end_factor)·(1 + cos(π·min(k, steps)/steps))/2
     /// ```
-    /// Loshchilov & Hutter 2017, “SGDR: stochastic gradient descent with warm restarts”, one period of
-    /// equation 5.
+    /// Source: Loshchilov & Hutter 2017, “SGDR: stochastic gradient descent with warm restarts”, one period of equation
+    /// 5.
     ///
     /// Differs from PyTorch: `end_factor` is a share of the learning rate (`eta_min` is `end_factor·lr`), and the
     /// factor stays at it after `steps` (`T_max`), where `CosineAnnealingLR` would rise again.
@@ -19,7 +19,7 @@ options! {
     /// Checked against: `CosineAnnealingLR` of PyTorch 2.13, up to its `T_max`.
     ///
     /// ```
-    /// use optimizers::schedules::{Cosine, Entry};
+    /// use optimizers::schedules::{Cosine, ScheduleSpec};
     /// let factors = Cosine { steps: Some(2), ..Cosine::default() }.factors(4);
     /// assert_eq!((factors[0], factors[2], factors[3]), (1.0, 0.0, 0.0));
     /// assert!((factors[1] - 0.5).abs() < 1e-15);
@@ -31,12 +31,9 @@ options! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub steps: Option<u64> = None => STEPS,
     }
-    summary: "the learning rate along half a cosine, down to a last factor",
-    formula: "end_factor + (1 − end_factor)·(1 + cos(π·min(k, steps)/steps))/2",
-    source: "Loshchilov & Hutter 2017, SGDR: stochastic gradient descent with warm restarts",
 }
 
-impl Entry for Cosine {
+impl ScheduleSpec for Cosine {
     fn iter(&self, budget: u64) -> Factors {
         let steps = self.steps.unwrap_or(budget);
         let end = self.end_factor;

@@ -1,7 +1,7 @@
 use registry::options;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Factors, powers};
+use super::{Factors, ScheduleSpec, powers};
 
 options! {
     /// The learning rate up and down on straight lines, again and again.
@@ -13,7 +13,7 @@ options! {
     ///     ½^cycle              triangular2, cycles counted from 0
     ///     gammaᵏ               exp_range
     /// ```
-    /// Smith 2017, “Cyclical learning rates for training neural networks”, section 3.
+    /// Source: Smith 2017, “Cyclical learning rates for training neural networks”, section 3.
     ///
     /// Differs from PyTorch: `base_factor` is a share of the learning rate, which is the highest (`max_lr`); the
     /// lengths have defaults, such that there are four cycles; momentum is not cycled.
@@ -21,7 +21,7 @@ options! {
     /// Checked against: `CyclicLR` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Cyclic, Entry};
+    /// use optimizers::schedules::{Cyclic, ScheduleSpec};
     /// let factors = Cyclic { base_factor: 0.5, up: Some(2), ..Cyclic::default() }.factors(5);
     /// assert_eq!(factors, [0.5, 0.75, 1.0, 0.75, 0.5]);
     /// ```
@@ -34,14 +34,11 @@ options! {
         /// The steps down; as many as up, if not given.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub down: Option<u64> = None => STEPS,
-        /// How the peaks fall.
+        /// How the peaks fall: `triangular`, `triangular2` or `exp_range`.
         pub mode: Mode = Mode::Triangular,
         /// The ratio of a step's height to that of the step before, in the mode `exp_range`.
         pub gamma: f64 = 1.0 => 0.0..=1.0,
     }
-    summary: "the learning rate up and down on straight lines, again and again",
-    formula: "base_factor + (1 − base_factor)·x(k)·s, x from 0 to 1 in up steps and back in down",
-    source: "Smith 2017, Cyclical learning rates for training neural networks",
 }
 
 /// How the peaks of the cycles fall.
@@ -57,7 +54,7 @@ pub enum Mode {
     ExpRange,
 }
 
-impl Entry for Cyclic {
+impl ScheduleSpec for Cyclic {
     fn iter(&self, budget: u64) -> Factors {
         let up = self.up.unwrap_or(budget.div_ceil(8)).max(1);
         let down = self.down.unwrap_or(up);

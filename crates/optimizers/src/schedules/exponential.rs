@@ -1,6 +1,6 @@
 use registry::options;
 
-use super::{Entry, Factors, powers};
+use super::{Factors, ScheduleSpec, powers};
 
 /// What the factor ends at if `gamma` is not given.
 const END: f64 = 0.01;
@@ -11,14 +11,14 @@ options! {
     /// ```text
     /// factor at step k = gammaᵏ
     /// ```
-    /// `torch.optim.lr_scheduler.ExponentialLR`.
+    /// Source: `torch.optim.lr_scheduler.ExponentialLR`.
     ///
     /// Differs from PyTorch: `gamma` has a default, such that the last step's factor is 0.01.
     ///
     /// Checked against: `ExponentialLR` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, Exponential};
+    /// use optimizers::schedules::{ScheduleSpec, Exponential};
     /// let factors = Exponential::default().factors(3);
     /// assert!((factors[1] - 0.1).abs() < 1e-15 && (factors[2] - 0.01).abs() < 1e-15);
     /// ```
@@ -27,12 +27,9 @@ options! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub gamma: Option<f64> = None => 0.0..,
     }
-    summary: "the learning rate, falling by the same ratio every step",
-    formula: "gammaᵏ",
-    source: "ExponentialLR of PyTorch",
 }
 
-impl Entry for Exponential {
+impl ScheduleSpec for Exponential {
     fn iter(&self, budget: u64) -> Factors {
         let last = budget.saturating_sub(1).max(1) as f64;
         let gamma = self.gamma.unwrap_or_else(|| libm::pow(END, 1.0 / last));

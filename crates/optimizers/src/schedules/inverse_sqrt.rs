@@ -1,6 +1,6 @@
 use registry::options;
 
-use super::{Entry, Factors};
+use super::{Factors, ScheduleSpec};
 
 options! {
     /// The learning rate, falling with the root of the steps.
@@ -8,7 +8,7 @@ options! {
     /// ```text
     /// factor at step k = √(timescale/(timescale + k))
     /// ```
-    /// Vaswani et al. 2017, “Attention is all you need”, section 5.3.
+    /// Source: Vaswani et al. 2017, “Attention is all you need”, section 5.3.
     ///
     /// Differs from the paper: the warm-up is [`Warmup`](super::Warmup)'s, and the factor starts at 1. With a
     /// warm-up of `steps` = timescale − 1 it is the paper's min(n^−½, n·timescale^−1½)·√timescale for its step
@@ -17,7 +17,7 @@ options! {
     /// Checked against: that formula, and `LambdaLR` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, InverseSqrt};
+    /// use optimizers::schedules::{ScheduleSpec, InverseSqrt};
     /// let factors = InverseSqrt { timescale: Some(1) }.factors(4);
     /// assert_eq!((factors[0], factors[3]), (1.0, 0.5));
     /// ```
@@ -26,12 +26,9 @@ options! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub timescale: Option<u64> = None => STEPS,
     }
-    summary: "the learning rate, falling with the root of the steps",
-    formula: "√(timescale/(timescale + k))",
-    source: "Vaswani et al. 2017, Attention is all you need",
 }
 
-impl Entry for InverseSqrt {
+impl ScheduleSpec for InverseSqrt {
     fn iter(&self, budget: u64) -> Factors {
         let timescale = self.timescale.unwrap_or(budget.div_ceil(10)) as f64;
         Box::new((0..budget).map(move |k| (timescale / (timescale + k as f64)).sqrt()))

@@ -1,6 +1,6 @@
 use registry::options;
 
-use super::{Entry, Factors};
+use super::{Factors, ScheduleSpec};
 
 options! {
     /// The learning rate on a straight line from one factor to another.
@@ -8,7 +8,7 @@ options! {
     /// ```text
     /// factor at step k = start_factor + (end_factor − start_factor)·min(k, steps)/steps
     /// ```
-    /// `torch.optim.lr_scheduler.LinearLR`, where `steps` is called `total_iters`.
+    /// Source: `torch.optim.lr_scheduler.LinearLR`, where `steps` is called `total_iters`.
     ///
     /// Differs from PyTorch: the defaults, which there are those of a warm-up (from 1/3 to 1 in 5 steps; for
     /// that there is [`Warmup`](super::Warmup)), and are those of a decay here; `start_factor` may be 0.
@@ -16,7 +16,7 @@ options! {
     /// Checked against: `LinearLR` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, Linear};
+    /// use optimizers::schedules::{ScheduleSpec, Linear};
     /// let half = Linear { end_factor: 0.5, steps: Some(2), ..Linear::default() };
     /// assert_eq!(half.factors(4), [1.0, 0.75, 0.5, 0.5]);
     /// ```
@@ -29,12 +29,9 @@ options! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub steps: Option<u64> = None => STEPS,
     }
-    summary: "the learning rate on a straight line from one factor to another",
-    formula: "start_factor + (end_factor − start_factor)·min(k, steps)/steps",
-    source: "LinearLR of PyTorch",
 }
 
-impl Entry for Linear {
+impl ScheduleSpec for Linear {
     fn iter(&self, budget: u64) -> Factors {
         let steps = self.steps.unwrap_or(budget);
         let (start, rise) = (self.start_factor, self.end_factor - self.start_factor);

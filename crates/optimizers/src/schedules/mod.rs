@@ -27,47 +27,29 @@ mod warm_restarts;
 mod warmup;
 mod warmup_stable_decay;
 
-pub use chebyshev::Chebyshev;
-pub use constant::Constant;
-pub use cosine::Cosine;
-pub use cyclic::{Cyclic, Mode};
-pub use exponential::Exponential;
-pub use inverse_sqrt::InverseSqrt;
-pub use inverse_time::InverseTime;
-pub use linear::Linear;
-pub use multistep::Multistep;
-pub use one_cycle::{Anneal, OneCycle};
-pub use polynomial::Polynomial;
-pub use power::Power;
-pub use reduce_on_plateau::{Observer, ReduceOnPlateau, ThresholdMode};
 use registry::{Described, registry};
-pub use rex::Rex;
-pub use step::Step;
-pub use warm_restarts::WarmRestarts;
-pub use warmup::Warmup;
-pub use warmup_stable_decay::{Shape, WarmupStableDecay};
 
 registry! {
     /// A schedule and its options.
-    pub enum Schedule: "schedule", dyn Entry {
-        "constant" => Constant(Constant),
-        "step" => Step(Step),
-        "exponential" => Exponential(Exponential),
-        "linear" => Linear(Linear),
-        "cosine" => Cosine(Cosine),
-        "inverse_sqrt" => InverseSqrt(InverseSqrt),
-        "multistep" => Multistep(Multistep),
-        "polynomial" => Polynomial(Polynomial),
-        "warm_restarts" => WarmRestarts(WarmRestarts),
-        "cyclic" => Cyclic(Cyclic),
-        "one_cycle" => OneCycle(OneCycle),
-        "warmup_stable_decay" => WarmupStableDecay(WarmupStableDecay),
-        "inverse_time" => InverseTime(InverseTime),
-        "power" => Power(Power),
-        "rex" => Rex(Rex),
-        "chebyshev" => Chebyshev(Chebyshev),
-        "reduce_on_plateau" => ReduceOnPlateau(ReduceOnPlateau),
-        "warmup" => Warmup(Warmup),
+    pub enum Schedule: "schedule", dyn ScheduleSpec {
+        "constant" => constant::Constant,
+        "step" => step::Step,
+        "exponential" => exponential::Exponential,
+        "linear" => linear::Linear,
+        "cosine" => cosine::Cosine,
+        "inverse_sqrt" => inverse_sqrt::InverseSqrt,
+        "multistep" => multistep::Multistep,
+        "polynomial" => polynomial::Polynomial,
+        "warm_restarts" => warm_restarts::WarmRestarts,
+        "cyclic" => cyclic::Cyclic with Mode,
+        "one_cycle" => one_cycle::OneCycle with Anneal,
+        "warmup_stable_decay" => warmup_stable_decay::WarmupStableDecay with Shape,
+        "inverse_time" => inverse_time::InverseTime,
+        "power" => power::Power,
+        "rex" => rex::Rex,
+        "chebyshev" => chebyshev::Chebyshev,
+        "reduce_on_plateau" => reduce_on_plateau::ReduceOnPlateau with Observer, ThresholdMode,
+        "warmup" => warmup::Warmup,
     }
 }
 
@@ -75,7 +57,7 @@ registry! {
 pub type Factors = Box<dyn Iterator<Item = f64> + Send>;
 
 /// What every schedule can do.
-pub trait Entry: Described + Send + Sync {
+pub trait ScheduleSpec: Described + Send + Sync {
     /// What the learning rate is multiplied by at each of the steps 0, …, `budget` − 1, one after another, so
     /// that a long budget takes no memory.
     fn iter(&self, budget: u64) -> Factors;

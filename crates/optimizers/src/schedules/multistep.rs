@@ -1,6 +1,6 @@
 use registry::options;
 
-use super::{Entry, Factors};
+use super::{Factors, ScheduleSpec};
 
 options! {
     /// The learning rate, cut to a tenth at given steps.
@@ -8,15 +8,15 @@ options! {
     /// ```text
     /// factor at step k = gamma^(how many milestones are ≤ k)
     /// ```
-    /// He et al. 2016, “Deep residual learning for image recognition”, section 4.2, who cut the rate at a half and
-    /// three quarters of the budget; `torch.optim.lr_scheduler.MultiStepLR`.
+    /// Source: He et al. 2016, “Deep residual learning for image recognition”, section 4.2, who cut the rate at a half
+    /// and three quarters of the budget; `torch.optim.lr_scheduler.MultiStepLR`.
     ///
     /// Differs from PyTorch: `milestones` has a default, that of the paper (rounded up).
     ///
     /// Checked against: `MultiStepLR` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, Multistep};
+    /// use optimizers::schedules::{ScheduleSpec, Multistep};
     /// assert_eq!(Multistep::default().factors(4), [1.0, 1.0, 0.1, 0.1 * 0.1]);
     /// ```
     pub struct Multistep {
@@ -26,9 +26,6 @@ options! {
         /// What a cut multiplies the rate by.
         pub gamma: f64 = 0.1 => 0.0..,
     }
-    summary: "the learning rate, cut to a tenth at given steps",
-    formula: "gamma^(how many milestones are ≤ k)",
-    source: "He et al. 2016, Deep residual learning for image recognition; MultiStepLR of PyTorch",
     check: |multistep| match multistep.milestones.as_deref() {
         Some(steps) if steps.len() > 1000 => {
             Err(format!("the number of milestones must be at most 1000, and is {}", steps.len()))
@@ -38,7 +35,7 @@ options! {
     },
 }
 
-impl Entry for Multistep {
+impl ScheduleSpec for Multistep {
     fn iter(&self, budget: u64) -> Factors {
         let milestones = match &self.milestones {
             Some(milestones) => milestones.clone(),

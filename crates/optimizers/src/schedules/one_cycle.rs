@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 use registry::options;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Factors};
+use super::{Factors, ScheduleSpec};
 
 options! {
     /// The learning rate once up, and down to far below where it began.
@@ -12,7 +12,7 @@ options! {
     /// factor: from 1/div_factor to 1 in rise·budget − 1 steps, then to 1/(div_factor·final_div_factor)
     /// in the rest, each along half a cosine (or a line)
     /// ```
-    /// Smith & Topin 2019 (2018 as a preprint), “Super-convergence: very fast training of neural networks using
+    /// Source: Smith & Topin 2019 (2018 as a preprint), “Super-convergence: very fast training of neural networks using
     /// large learning rates”.
     ///
     /// Differs from the paper: two phases along cosines instead of three along lines, as in PyTorch, which follows
@@ -22,7 +22,7 @@ options! {
     /// Checked against: `OneCycleLR` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, OneCycle};
+    /// use optimizers::schedules::{ScheduleSpec, OneCycle};
     /// let factors = OneCycle::default().factors(10);
     /// assert_eq!(factors[2], 1.0);
     /// assert!((factors[0] - 0.04).abs() < 1e-15 && (factors[9] - 4e-6).abs() < 1e-15);
@@ -34,12 +34,9 @@ options! {
         pub div_factor: f64 = 25.0 => 1.0..,
         /// The rate at step 0 over that of the last step.
         pub final_div_factor: f64 = 1e4 => 1.0..,
-        /// The curve up and down.
+        /// The curve up and down: `cosine` or `linear`.
         pub anneal: Anneal = Anneal::Cosine,
     }
-    summary: "the learning rate once up, and down to far below where it began",
-    formula: "1/div_factor → 1 in rise·budget − 1 steps, → 1/(div_factor·final_div_factor) in the rest",
-    source: "Smith & Topin 2019, Super-convergence: very fast training of neural networks using large learning rates",
 }
 
 /// A curve from one factor to another.
@@ -63,7 +60,7 @@ impl Anneal {
     }
 }
 
-impl Entry for OneCycle {
+impl ScheduleSpec for OneCycle {
     fn iter(&self, budget: u64) -> Factors {
         let start = 1.0 / self.div_factor;
         let (last, end) = (budget as f64 - 1.0, start / self.final_div_factor);

@@ -1,6 +1,6 @@
 use registry::options;
 
-use super::{Entry, Factors};
+use super::{Factors, ScheduleSpec};
 
 options! {
     /// The learning rate, falling with a power of the steps that are left.
@@ -8,7 +8,7 @@ options! {
     /// ```text
     /// factor at step k = end_factor + (1 − end_factor)·(1 − min(k, steps)/steps)^power
     /// ```
-    /// `torch.optim.lr_scheduler.PolynomialLR`, where `steps` is called `total_iters`.
+    /// Source: `torch.optim.lr_scheduler.PolynomialLR`, where `steps` is called `total_iters`.
     ///
     /// Differs from PyTorch: the default of `power`, which is 1 there and is [`Linear`](super::Linear) then;
     /// `end_factor`, which is 0 there.
@@ -16,7 +16,7 @@ options! {
     /// Checked against: `PolynomialLR` of PyTorch 2.13, and `polynomial_schedule` of optax 0.2.8 for `end_factor`.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, Polynomial};
+    /// use optimizers::schedules::{ScheduleSpec, Polynomial};
     /// assert_eq!(Polynomial::default().factors(4), [1.0, 0.5625, 0.25, 0.0625]);
     /// ```
     pub struct Polynomial {
@@ -28,12 +28,9 @@ options! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub steps: Option<u64> = None => STEPS,
     }
-    summary: "the learning rate, falling with a power of the steps that are left",
-    formula: "end_factor + (1 − end_factor)·(1 − min(k, steps)/steps)^power",
-    source: "PolynomialLR of PyTorch",
 }
 
-impl Entry for Polynomial {
+impl ScheduleSpec for Polynomial {
     fn iter(&self, budget: u64) -> Factors {
         let steps = self.steps.unwrap_or(budget);
         let (power, end) = (self.power, self.end_factor);

@@ -1,6 +1,6 @@
 use registry::options;
 
-use super::{Entry, Factors};
+use super::{Factors, ScheduleSpec};
 
 options! {
     /// The learning rate, falling with a power of the steps.
@@ -8,15 +8,17 @@ options! {
     /// ```text
     /// factor at step k = (timescale/(timescale + k))^exponent
     /// ```
-    /// Robbins & Monro 1951, “A stochastic approximation method”: with noise, exponents above ½ and up to 1
-    /// converge. [`InverseSqrt`](super::InverseSqrt) and [`InverseTime`](super::InverseTime) are its ends.
+    /// Source: Robbins & Monro 1951, “A stochastic approximation method”.
+    ///
+    /// With noise, exponents above ½ and up to 1 converge. [`InverseSqrt`](super::InverseSqrt) and
+    /// [`InverseTime`](super::InverseTime) are its ends.
     ///
     /// Differs from the paper: the `timescale`, without which the second step would already have half the rate.
     ///
     /// Checked against: `LambdaLR` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, Power};
+    /// use optimizers::schedules::{ScheduleSpec, Power};
     /// let factors = Power { timescale: Some(1), exponent: 2.0 }.factors(3);
     /// assert_eq!((factors[0], factors[1]), (1.0, 0.25));
     /// ```
@@ -27,12 +29,9 @@ options! {
         /// The power of the steps.
         pub exponent: f64 = 0.75 => 0.0..,
     }
-    summary: "the learning rate, falling with a power of the steps",
-    formula: "(timescale/(timescale + k))^exponent",
-    source: "Robbins & Monro 1951, A stochastic approximation method",
 }
 
-impl Entry for Power {
+impl ScheduleSpec for Power {
     fn iter(&self, budget: u64) -> Factors {
         let timescale = self.timescale.unwrap_or(budget.div_ceil(10)) as f64;
         let exponent = self.exponent;

@@ -1,7 +1,7 @@
 use registry::options;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Factors};
+use super::{Factors, ScheduleSpec};
 
 options! {
     /// The learning rate, cut whenever the loss has stopped falling.
@@ -12,9 +12,9 @@ options! {
     /// after more than `patience` losses in a row that are not, lr ← max(factor·lr, min_lr);
     /// the `cooldown` losses after that are not counted
     /// ```
-    /// `torch.optim.lr_scheduler.ReduceLROnPlateau`, with mode `min`.
+    /// Source: `torch.optim.lr_scheduler.ReduceLROnPlateau`, with mode `min`.
     ///
-    /// The factors are all 1; [`feedback`](Entry::feedback) hands out the options, and each lane has its own
+    /// The factors are all 1; [`feedback`](ScheduleSpec::feedback) hands out the options, and each lane has its own
     /// [`Observer`], which is told the loss after every step. NaN is not better than anything. As in PyTorch,
     /// `rel` takes any loss to be better than a negative best that it is near to: use `abs` where losses can
     /// be negative.
@@ -33,7 +33,7 @@ options! {
         pub patience: u64 = 10,
         /// How much lower a loss must be to be better.
         pub threshold: f64 = 1e-4 => 0.0..,
-        /// Whether `threshold` is a share of the best loss or a difference from it.
+        /// Whether `threshold` is a share of the best loss (`rel`) or a difference from it (`abs`).
         pub threshold_mode: ThresholdMode = ThresholdMode::Rel,
         /// How many losses after a cut are not counted.
         pub cooldown: u64 = 0,
@@ -42,9 +42,6 @@ options! {
         /// A cut that takes no more than this off the rate is not made.
         pub eps: f64 = 1e-8 => 0.0..,
     }
-    summary: "the learning rate, cut whenever the loss has stopped falling",
-    formula: "lr ← max(factor·lr, min_lr) after more than patience losses not below best·(1 − threshold)",
-    source: "ReduceLROnPlateau of PyTorch",
 }
 
 /// What a threshold is measured in.
@@ -58,7 +55,7 @@ pub enum ThresholdMode {
     Abs,
 }
 
-impl Entry for ReduceOnPlateau {
+impl ScheduleSpec for ReduceOnPlateau {
     fn iter(&self, budget: u64) -> Factors {
         Box::new((0..budget).map(|_| 1.0))
     }

@@ -1,6 +1,6 @@
 use registry::options;
 
-use super::{Entry, Factors, powers};
+use super::{Factors, ScheduleSpec, powers};
 
 options! {
     /// The learning rate, cut to a tenth at regular intervals.
@@ -8,15 +8,15 @@ options! {
     /// ```text
     /// factor at step k = gamma^⌊k/step_size⌋
     /// ```
-    /// Krizhevsky, Sutskever & Hinton 2012 (the `AlexNet` paper), section 5, who cut the rate by hand; at regular
-    /// intervals it is `torch.optim.lr_scheduler.StepLR`.
+    /// Source: Krizhevsky, Sutskever & Hinton 2012 (the `AlexNet` paper), section 5, who cut the rate by hand; at
+    /// regular intervals it is `torch.optim.lr_scheduler.StepLR`.
     ///
     /// Differs from PyTorch: `step_size` has a default, so that there are three stairs.
     ///
     /// Checked against: `StepLR` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, Step};
+    /// use optimizers::schedules::{ScheduleSpec, Step};
     /// assert_eq!(Step::default().factors(6), [1.0, 1.0, 0.1, 0.1, 0.1 * 0.1, 0.1 * 0.1]);
     /// ```
     pub struct Step {
@@ -26,12 +26,9 @@ options! {
         /// What a cut multiplies the rate by.
         pub gamma: f64 = 0.1 => 0.0..,
     }
-    summary: "the learning rate, cut to a tenth at regular intervals",
-    formula: "gamma^⌊k/step_size⌋",
-    source: "Krizhevsky, Sutskever & Hinton 2012; StepLR of PyTorch",
 }
 
-impl Entry for Step {
+impl ScheduleSpec for Step {
     fn iter(&self, budget: u64) -> Factors {
         let step_size = self.step_size.unwrap_or(budget.div_ceil(3));
         let stairs =

@@ -2,7 +2,7 @@ use std::f64::consts::PI;
 
 use registry::options;
 
-use super::{Entry, Factors};
+use super::{Factors, ScheduleSpec};
 
 options! {
     /// The learning rate along half cosines, each longer than the one before.
@@ -11,7 +11,7 @@ options! {
     /// periods of T₀ = first, T₁ = growth·T₀, T₂ = growth·T₁, … steps
     /// factor at step t of period i = end_factor + (1 − end_factor)·(1 + cos(π·t/Tᵢ))/2
     /// ```
-    /// Loshchilov & Hutter 2017, “SGDR: stochastic gradient descent with warm restarts”, equation 5.
+    /// Source: Loshchilov & Hutter 2017, “SGDR: stochastic gradient descent with warm restarts”, equation 5.
     ///
     /// Differs from PyTorch: the defaults, which there are no length and equal periods, and are here three
     /// periods, 1 : 2 : 4, of the budget; `end_factor` is a share of the learning rate.
@@ -19,7 +19,7 @@ options! {
     /// Checked against: `CosineAnnealingWarmRestarts` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, WarmRestarts};
+    /// use optimizers::schedules::{ScheduleSpec, WarmRestarts};
     /// let factors = WarmRestarts { first: Some(2), ..WarmRestarts::default() }.factors(5);
     /// assert_eq!((factors[0], factors[2]), (1.0, 1.0));
     /// assert!((factors[1] - 0.5).abs() < 1e-15 && (factors[4] - 0.5).abs() < 1e-15);
@@ -33,12 +33,9 @@ options! {
         /// What a period would end at.
         pub end_factor: f64 = 0.0 => 0.0..=1.0,
     }
-    summary: "the learning rate along half cosines, each longer than the one before",
-    formula: "end_factor + (1 − end_factor)·(1 + cos(π·t/Tᵢ))/2 at step t of period i, Tᵢ = first·growthⁱ",
-    source: "Loshchilov & Hutter 2017, SGDR: stochastic gradient descent with warm restarts",
 }
 
-impl Entry for WarmRestarts {
+impl ScheduleSpec for WarmRestarts {
     fn iter(&self, budget: u64) -> Factors {
         let first = self.first.unwrap_or(budget.div_ceil(7)).max(1);
         let (growth, end) = (self.growth, self.end_factor);

@@ -1,6 +1,6 @@
 use registry::options;
 
-use super::{Constant, Entry, Factors, ReduceOnPlateau, Schedule};
+use super::{Constant, Factors, ReduceOnPlateau, Schedule, ScheduleSpec};
 
 options! {
     /// A straight rise to the learning rate, and then any other schedule.
@@ -9,7 +9,7 @@ options! {
     /// factor at step k = start_factor + (1 − start_factor)·k/steps        for k < steps
     ///                    schedule's factor at k − steps, with the horizon budget − steps, from there
     /// ```
-    /// Goyal et al. 2017, “Accurate, large minibatch SGD”, section 2.2.
+    /// Source: Goyal et al. 2017, “Accurate, large minibatch SGD: training ImageNet in 1 hour”, section 2.2.
     ///
     /// Differs from PyTorch: the defaults. There the rise is from 1/3 in 5 steps; here it takes a tenth of the
     /// budget, in equal parts of which the first step already has one: `start_factor` is 1/(steps + 1).
@@ -18,7 +18,7 @@ options! {
     /// of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, Warmup};
+    /// use optimizers::schedules::{ScheduleSpec, Warmup};
     /// assert_eq!(Warmup { steps: Some(3), ..Warmup::default() }.factors(5), [0.25, 0.5, 0.75, 1.0, 1.0]);
     /// ```
     pub struct Warmup {
@@ -31,16 +31,13 @@ options! {
         /// What follows.
         pub schedule: Box<Schedule> = Box::new(Schedule::Constant(Constant {})),
     }
-    summary: "a straight rise to the learning rate, and then any other schedule",
-    formula: "start_factor + (1 − start_factor)·k/steps for k < steps, then schedule(k − steps)",
-    source: "Goyal et al. 2017, Accurate, large minibatch SGD: training ImageNet in 1 hour",
     check: |warmup| match &*warmup.schedule {
         Schedule::Warmup(_) => Err("`warmup` can't hold another `warmup`: one rise is enough".into()),
         inner => inner.check(),
     },
 }
 
-impl Entry for Warmup {
+impl ScheduleSpec for Warmup {
     fn iter(&self, budget: u64) -> Factors {
         let steps = self.steps.unwrap_or(budget.div_ceil(10));
         let start = self.start_factor.unwrap_or(1.0 / (steps as f64 + 1.0));

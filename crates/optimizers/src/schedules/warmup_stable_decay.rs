@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 use registry::options;
 use serde::{Deserialize, Serialize};
 
-use super::{Constant, Entry, Factors, Schedule, Warmup};
+use super::{Constant, Factors, Schedule, ScheduleSpec, Warmup};
 
 options! {
     /// The learning rate after a rise, constant until a short decay at the end.
@@ -14,7 +14,7 @@ options! {
     /// times end_factor + (1 − end_factor)·shape(t) in the last steps, t = (k − (budget − decay))/decay
     /// shape(t) = 1 − t (linear), 1 − √t (root), (1 + cos(π·t))/2 (cosine)
     /// ```
-    /// Hu et al. 2024, “MiniCPM: unveiling the potential of small language models with scalable training
+    /// Source: Hu et al. 2024, “MiniCPM: unveiling the potential of small language models with scalable training
     /// strategies”, section 4; the root is that of Hägele et al. 2024, “Scaling laws and compute-optimal training
     /// beyond fixed training durations”.
     ///
@@ -25,7 +25,7 @@ options! {
     /// `CosineAnnealingLR` of PyTorch 2.13.
     ///
     /// ```
-    /// use optimizers::schedules::{Entry, WarmupStableDecay};
+    /// use optimizers::schedules::{ScheduleSpec, WarmupStableDecay};
     /// let schedule = WarmupStableDecay { warmup: Some(1), decay: Some(2), ..WarmupStableDecay::default() };
     /// assert_eq!(schedule.factors(6), [0.5, 1.0, 1.0, 1.0, 1.0, 0.5]);
     /// ```
@@ -36,15 +36,11 @@ options! {
         /// The steps of the decay; a fifth of the budget, rounded up, if not given.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub decay: Option<u64> = None => STEPS,
-        /// The curve of the decay.
+        /// The curve of the decay: `linear`, `root` or `cosine`.
         pub shape: Shape = Shape::Linear,
-        /// What the decay would come to at the end of the budget.
+        /// The factor at the end of the budget.
         pub end_factor: f64 = 0.0 => 0.0..=1.0,
     }
-    summary: "the learning rate after a rise, constant until a short decay at the end",
-    formula:
-        "(k + 1)/(warmup + 1), then 1, then end_factor + (1 − end_factor)·shape(t) in the last decay steps",
-    source: "Hu et al. 2024, MiniCPM: unveiling the potential of small language models with scalable training strategies",
 }
 
 /// The curve of a decay.
@@ -71,7 +67,7 @@ impl Shape {
     }
 }
 
-impl Entry for WarmupStableDecay {
+impl ScheduleSpec for WarmupStableDecay {
     fn iter(&self, budget: u64) -> Factors {
         let schedule = Box::new(Schedule::Constant(Constant {}));
         let rise = Warmup { steps: self.warmup, start_factor: None, schedule }.iter(budget);

@@ -2,7 +2,10 @@
 
 use crate::common::{lane_of, normal_rows, numbers, stepper, tensor_of, variants};
 use numeric::{Float, LANES, Row, Stream};
-use optimizers::{Adam, AdamW, Amsgrad, Entry, Fuse, Libtorch, Optimizer, RmsProp, Sgd, TensorStepper, Twin};
+use optimizers::{
+    Adam, AdamW, Amsgrad, Fusible, Libtorch, Optimizer, OptimizerSpec, RmsProp, Sgd, TensorStepper,
+    TorchCounterpart,
+};
 use proptest::prelude::*;
 use tch::Tensor;
 
@@ -23,7 +26,7 @@ fn gradients<F: Float>(steps: u64) -> Vec<Vec<Row<F>>> {
 /// The parameters after these gradients, from the fused form.
 fn fused<F: Float>(entry: &Optimizer, gradients: &[Vec<Row<F>>]) -> Option<Vec<Row<F>>>
 where
-    dyn Entry: Fuse<F>,
+    dyn OptimizerSpec: Fusible<F>,
 {
     let mut stepper = stepper::<F>(entry, CHUNKS * ELEMENTS)?;
     let mut p = normal_rows(&mut Stream::new("start", &[]), CHUNKS * ELEMENTS);
@@ -35,7 +38,7 @@ where
 
 fn fused_and_tensors_agree<F: Float>(tolerance: f64)
 where
-    dyn Entry: Fuse<F>,
+    dyn OptimizerSpec: Fusible<F>,
 {
     let gradients = gradients::<F>(60);
     for entry in variants() {
@@ -83,7 +86,7 @@ fn a_lane_that_breaks_leaves_the_bits_of_the_others() {
 fn wide_vectors_change_no_bits() {
     fn check<F: Float>(bits: fn(F) -> u64)
     where
-        dyn Entry: Fuse<F>,
+        dyn OptimizerSpec: Fusible<F>,
     {
         let gradients = gradients::<F>(30);
         for entry in variants() {
@@ -124,9 +127,9 @@ fn rows_and_slices_give_the_same_bits() {
 }
 
 /// Our rule on tensors against libtorch's, over random gradients and changing rates.
-fn follows<O: Twin>(options: O) -> Result<(), TestCaseError>
+fn follows<O: TorchCounterpart>(options: O) -> Result<(), TestCaseError>
 where
-    Libtorch<O>: Entry,
+    Libtorch<O>: OptimizerSpec,
 {
     tch::set_num_threads(1);
     prop_assert_eq!(options.check(), Ok(()));
@@ -143,7 +146,7 @@ where
         }
         p.map(|p| numbers(&p)).concat()
     };
-    let (ours, theirs) = (run(Entry::tensor(&options)), run(Libtorch(options).tensor()));
+    let (ours, theirs) = (run(OptimizerSpec::tensor(&options)), run(Libtorch(options).tensor()));
     for (a, b) in ours.into_iter().zip(theirs) {
         prop_assert!((a - b).abs() <= 1e-9 * b.abs().max(1.0), "ours {}, libtorch's {}", a, b);
     }

@@ -36,9 +36,9 @@ fn check<F: Float>(clip: Clip, gradient: &[Row<F>], tolerance: f64) {
     let mut tensors = [whole.narrow(1, 0, 2).reshape([-1, 1, 2]), whole.select(1, 2)];
     clip.tensors(&mut tensors);
     let lanes = gradient.len() / 3 * LANES;
-    let joined = Tensor::cat(&[tensors[0].reshape([-1, 2]), tensors[1].reshape([-1, 1])], 1);
-    assert_eq!(joined.kind(), F::KIND);
-    let by_lane = joined.unbind(0);
+    let flatten = Tensor::cat(&[tensors[0].reshape([-1, 2]), tensors[1].reshape([-1, 1])], 1);
+    assert_eq!(flatten.kind(), F::KIND);
+    let by_lane = flatten.unbind(0);
     assert_eq!(by_lane.len(), lanes);
     for (lane, tensors) in by_lane.iter().enumerate() {
         let expected = reference(clip, &lane_of(3, gradient, lane));

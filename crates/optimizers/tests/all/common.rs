@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "each test file uses its own part of this")]
 
 use numeric::{Float, LANES, Row, Stream, rows};
-use optimizers::{Clip, Entry, Fuse, Optimizer, Oracle, Stepper, TensorStepper};
+use optimizers::{Clip, Fusible, Optimizer, OptimizerSpec, Oracle, Stepper, TensorStepper};
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
@@ -14,9 +14,9 @@ pub fn entry(json: &str) -> Optimizer {
 /// The fused stepper, where there is one.
 pub fn stepper<F: Float>(entry: &Optimizer, rows: usize) -> Option<Box<dyn Stepper<F>>>
 where
-    dyn Entry: Fuse<F>,
+    dyn OptimizerSpec: Fusible<F>,
 {
-    <dyn Entry as Fuse<F>>::stepper(&**entry, rows)
+    <dyn OptimizerSpec as Fusible<F>>::stepper(&**entry, rows)
 }
 
 /// Entries at their defaults, at options that take every branch of a rule, and at random valid options.
@@ -161,7 +161,7 @@ pub fn problem(name: &str) -> Problem {
 
 impl Problem {
     /// Parameters in the problem's shapes from rows `[lanes, elements]`.
-    pub fn parted(&self, rows: &Tensor) -> Vec<Tensor> {
+    pub fn unflatten(&self, rows: &Tensor) -> Vec<Tensor> {
         let sizes: Vec<i64> = self.shapes.iter().map(|shape| shape.iter().product()).collect();
         let parts = rows.split_with_sizes(&sizes, 1);
         let shape = |shape: &[i64]| [&[rows.size()[0]], shape].concat();
@@ -242,8 +242,8 @@ impl Oracle for Asked<'_> {
 
 fn quadratic(parameters: &[Tensor]) -> Tensor {
     let curvature = Tensor::from_slice(&[1.0, 3.0, 10.0, 30.0, 100.0, 300.0]).reshape([2, 3]);
-    let minimiser = Tensor::from_slice(&[0.5, -0.5, 1.0, -1.0, 0.25, 0.0]).reshape([2, 3]);
-    let squares: Tensor = curvature * (&parameters[0] - minimiser).square() * 0.5;
+    let minimizer = Tensor::from_slice(&[0.5, -0.5, 1.0, -1.0, 0.25, 0.0]).reshape([2, 3]);
+    let squares: Tensor = curvature * (&parameters[0] - minimizer).square() * 0.5;
     squares.sum_dim_intlist([1, 2].as_slice(), false, None::<Kind>)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::common::{Asked, Problem, entry, lane_of, normal_rows, numbers, splat, stepper, variants};
 use numeric::{Float, LANES, Row, Stream};
-use optimizers::{Entry, Fuse, Optimizer};
+use optimizers::{Fusible, Optimizer, OptimizerSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -32,7 +32,7 @@ fn start(kind: Kind) -> Tensor {
 /// The parameters after some steps of the whole optimizer, with its clipping.
 fn end(entry: &Optimizer, problem: &Problem, lr: f64, steps: usize, start: &Tensor) -> Vec<Tensor> {
     let (mut stepper, mut asked) = (entry.tensor(), Asked::new(problem, entry.clip(), 2));
-    let (mut p, lr) = (problem.parted(start), Tensor::from_slice(&[lr, 2.0 * lr]).to_kind(start.kind()));
+    let (mut p, lr) = (problem.unflatten(start), Tensor::from_slice(&[lr, 2.0 * lr]).to_kind(start.kind()));
     for _ in 0..steps {
         asked.step(&mut *stepper, &lr, &mut p);
     }
@@ -52,7 +52,7 @@ fn every_optimizer_decreases_a_quadratic() {
     tch::set_num_threads(1);
     for entry in variants() {
         let (problem, start) = (bowl(&[0.0, 0.0], true), start(Kind::Float));
-        let before = numbers(&(problem.loss)(&problem.parted(&start)));
+        let before = numbers(&(problem.loss)(&problem.unflatten(&start)));
         let falls = |lr: f64| {
             let after = numbers(&(problem.loss)(&end(&entry, &problem, lr, 100, &start)));
             before.iter().zip(after).all(|(before, after)| after < 0.9 * before)
@@ -171,7 +171,7 @@ fn an_infinite_parameter_stays_infinite_without_decay() {
 /// A lane whose gradient was always 0 is in its start state: that is what a reset lane must equal.
 fn reset_is_local<F: Float>()
 where
-    dyn Entry: Fuse<F>,
+    dyn OptimizerSpec: Fusible<F>,
 {
     const RESET: usize = LANES + 4;
     let mut stateful = 0;
@@ -239,8 +239,8 @@ fn every_optimizer_is_described_and_its_config_is_read_back() {
     }
     for optimizer in variants() {
         let info = optimizer.info();
-        assert!(!info.summary.is_empty() && !info.formula.is_empty() && !info.source.is_empty());
-        assert!(!info.summary.ends_with('.'), "{}", info.summary);
+        assert_eq!(info.faults(), Vec::<String>::new(), "{}", optimizer.name());
+        assert!(!info.formula.is_empty(), "{}", optimizer.name());
         assert_eq!(optimizer.check(), Ok(()), "{}", optimizer.label());
         let text = toml::to_string(&Config { optimizer: optimizer.clone() }).expect("plain data");
         assert_eq!(toml::from_str::<Config>(&text).expect(&text).optimizer, optimizer);

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::common::{Asked, lane_of, numbers, problem, rows_of, splat, stepper, tensor_of};
 use crate::entries::{Row, option_names, unseen};
 use numeric::{Float, LANES};
-use optimizers::{Entry, Fuse, Optimizer};
+use optimizers::{Fusible, Optimizer, OptimizerSpec};
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ fn rate(case: &Case, golden: &Golden, step: usize) -> f64 {
 /// Two chunks of lanes with other rates; the case is lane 18.
 fn on_rows<F: Float>(entry: &Optimizer, case: &Case, golden: &Golden) -> Option<Vec<Vec<f64>>>
 where
-    dyn Entry: Fuse<F>,
+    dyn OptimizerSpec: Fusible<F>,
 {
     let (problem, start) = (problem(&case.problem), &case.points[0]);
     let (elements, lane) = (start.len(), 18);
@@ -78,8 +78,8 @@ where
             F::from_f64(rate(case, golden, step) * share)
         };
         let lr = [0, 1].map(|chunk| std::array::from_fn(|lane| lr(lane, chunk)));
-        let (_, gradients) = problem.evaluate(&problem.parted(&tensor_of(elements, &p)));
-        let mut g = rows_of::<F>(&joined(&gradients));
+        let (_, gradients) = problem.evaluate(&problem.unflatten(&tensor_of(elements, &p)));
+        let mut g = rows_of::<F>(&flatten(&gradients));
         if let Some(clip) = entry.clip() {
             clip.rows(elements, &mut g);
         }
@@ -96,22 +96,22 @@ fn on_tensors<F: Float>(entry: &Optimizer, case: &Case, golden: &Golden) -> Vec<
     const LANES: i64 = 3;
     let problem = problem(&case.problem);
     let start = Tensor::from_slice(&case.points[0]).to_kind(F::KIND);
-    let mut p = problem.parted(&start.expand([LANES, -1], false).copy());
+    let mut p = problem.unflatten(&start.expand([LANES, -1], false).copy());
     let (mut stepper, mut asked) = (entry.tensor(), Asked::new(&problem, entry.clip(), LANES as usize));
-    let mut points = vec![numbers(&joined(&p).select(0, 1))];
+    let mut points = vec![numbers(&flatten(&p).select(0, 1))];
     for step in 0..golden.steps {
         let lr = rate(case, golden, step);
         let lr = Tensor::from_slice(&[0.5 * lr, lr, 0.8 * lr]).to_kind(F::KIND);
         asked.step(&mut *stepper, &lr, &mut p);
         if (step + 1) % golden.every == 0 {
-            let answer = stepper.answer(&p);
-            points.push(numbers(&joined(answer.as_deref().unwrap_or(&p)).select(0, 1)));
+            let answer = stepper.eval_params(&p);
+            points.push(numbers(&flatten(answer.as_deref().unwrap_or(&p)).select(0, 1)));
         }
     }
     points
 }
 
-fn joined(parts: &[Tensor]) -> Tensor {
+fn flatten(parts: &[Tensor]) -> Tensor {
     Tensor::cat(&parts.iter().map(|p| p.reshape([p.size()[0], -1])).collect::<Vec<_>>(), 1)
 }
 

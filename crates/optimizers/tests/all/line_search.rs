@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 fn asked(json: &str, problem: &Problem, start: &[f64], lr: [f64; 2], steps: usize) -> (Vec<u64>, Tensor) {
     tch::set_num_threads(1);
     let start = Tensor::from_slice(start).reshape([1, -1]).repeat([2, 1]);
-    let mut p = problem.parted(&start);
+    let mut p = problem.unflatten(&start);
     let (mut stepper, mut asked) = (entry(json).tensor(), Asked::new(problem, None, 2));
     for _ in 0..steps {
         asked.step(&mut *stepper, &Tensor::from_slice(&lr), &mut p);
@@ -40,7 +40,7 @@ fn what_is_asked_for_is_counted() {
 fn each_lane_pays_for_its_own_search() {
     let rosenbrock = problem("rosenbrock");
     // A rate that is short enough at once, and one that is halved many times.
-    let (counts, _) = asked(r#""gradient_descent""#, &rosenbrock, &ROSENBROCK, [1e-4, 1.0], 10);
+    let (counts, _) = asked(r#""backtracking_gd""#, &rosenbrock, &ROSENBROCK, [1e-4, 1.0], 10);
     assert_eq!(counts[0], 10);
     assert!(counts[1] > 80, "{counts:?}");
     let (counts, loss) = asked(r#""lbfgs""#, &rosenbrock, &ROSENBROCK, [1.0, 0.0], 60);
@@ -55,7 +55,7 @@ fn each_lane_pays_for_its_own_search() {
 fn lbfgs_solves_what_gradient_descent_does_not() {
     let rosenbrock = problem("rosenbrock");
     let loss = |json: &str| numbers(&asked(json, &rosenbrock, &ROSENBROCK, [1.0, 1.0], 60).1)[0];
-    let (newton, gradient) = (loss(r#""lbfgs""#), loss(r#""gradient_descent""#));
+    let (newton, gradient) = (loss(r#""lbfgs""#), loss(r#""backtracking_gd""#));
     assert!(newton < 1e-8 && gradient > 1e-3, "{newton} and {gradient}");
 }
 
@@ -84,7 +84,7 @@ fn kinked(kinks: Vec<[f64; 2]>) -> Problem {
 /// Where a step in one dimension goes, and the evaluations of its search.
 fn step(optimizer: &Optimizer, problem: &Problem, start: f64, lr: f64) -> (f64, u64) {
     let (mut stepper, mut asked) = (optimizer.tensor(), Asked::new(problem, None, 1));
-    let mut p = problem.parted(&Tensor::from_slice(&[start]).unsqueeze(0));
+    let mut p = problem.unflatten(&Tensor::from_slice(&[start]).unsqueeze(0));
     asked.step(&mut *stepper, &Tensor::from_slice(&[lr]), &mut p);
     (numbers(&p[0])[0], asked.evaluations[0])
 }
@@ -142,7 +142,7 @@ fn conjugate_gradients_start_afresh_where_the_direction_hardly_descends() {
         let problem = Problem { shapes: &[&[2]], loss: Box::new(loss) };
         let (mut stepper, mut asked) =
             (entry(r#"{"nonlinear_cg": {"c2": 0.6}}"#).tensor(), Asked::new(&problem, None, 1));
-        let mut p = problem.parted(&Tensor::from_slice(&[2.0, 0.0]).unsqueeze(0));
+        let mut p = problem.unflatten(&Tensor::from_slice(&[2.0, 0.0]).unsqueeze(0));
         let mut step = || {
             asked.step(&mut *stepper, &Tensor::from_slice(&[1.0]), &mut p);
             numbers(&p[0])
@@ -157,7 +157,7 @@ fn conjugate_gradients_start_afresh_where_the_direction_hardly_descends() {
 
 #[test]
 fn nothing_is_searched_where_the_gradient_is_0() {
-    for name in ["gradient_descent", "lbfgs", "nonlinear_cg"] {
+    for name in ["backtracking_gd", "lbfgs", "nonlinear_cg"] {
         let at_kink = step(&Optimizer::named(name).expect("registered"), &kinked(vec![[1.0, 3.0]]), 3.0, 1.0);
         assert_eq!(at_kink, (3.0, 0), "{name}");
     }

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::{draws, lane_rows};
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Block, Draw, Entry, Fuse};
+use crate::{Draw, FusedProblem, Fusible, ProblemSpec, TensorProblem};
 
 options! {
     /// The prediction is the parameter: nothing stands between the loss and the optimizer.
@@ -15,16 +15,15 @@ options! {
     /// error = √ mean over i of (pᵢ − targetᵢ)²
     /// target ~ N(0, 1),  start = target + spread·N(0, 1)   for each seed
     /// ```
-    /// The setting of the question's examples. A free fit flatters a loss: no model couples its elements.
+    /// A free fit flatters a loss: no model couples its elements.
+    ///
+    /// Source: the setting of “Why is custom loss function decreasing slowly?” (2025).
     pub struct DirectFit {
         /// The number of parameters.
         pub dim: usize = 16 => 1..=1_000_000,
         /// The standard deviation of the start around the target.
         pub spread: f64 = 1.0 => above(0.0),
     }
-    summary: "the prediction is the parameter; target and start drawn per seed",
-    formula: "loss = mean ℓ(p, target);  error = √ mean (p − target)²",
-    source: "the setting of “Why is custom loss function decreasing slowly?” (2025)",
 }
 
 impl DirectFit {
@@ -38,12 +37,12 @@ impl DirectFit {
     }
 }
 
-impl Entry for DirectFit {
+impl ProblemSpec for DirectFit {
     fn solutions(&self, seed: u64) -> Vec<Vec<f64>> {
         vec![self.draw(seed).0]
     }
 
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
         let draws = draws(seeds, |seed| self.draw(seed));
         let tensor = |values: Vec<f64>| {
             Tensor::from_slice(&values)
@@ -82,8 +81,8 @@ impl Model for OnTensors {
     }
 }
 
-impl<F: Float> Fuse<F> for DirectFit {
-    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+impl<F: Float> Fusible<F> for DirectFit {
+    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn FusedProblem<F>>> {
         let loss = loss?.kernel()?;
         let draws = draws(seeds, |seed| self.draw(seed));
         Some(Box::new(Fused {
@@ -102,7 +101,7 @@ struct Fused<F> {
     start: Rows<F>,
 }
 
-impl<F: Float> Block<F> for Fused<F> {
+impl<F: Float> FusedProblem<F> for Fused<F> {
     fn elements(&self) -> usize {
         self.elements
     }
@@ -115,19 +114,19 @@ impl<F: Float> Block<F> for Fused<F> {
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],
-        measure: &mut [Row<F>],
+        raw_error: &mut [Row<F>],
     ) {
         self.loss.mean(self.elements, parameters, &self.target, gradient, loss);
         vectorize(
             #[inline(always)]
-            || squares(self.elements, parameters, &self.target, measure),
+            || squares(self.elements, parameters, &self.target, raw_error),
         );
     }
     /// The measure is the sum of squares.
-    fn error(&self, measure: F) -> F {
-        (measure / F::from_f64(self.elements as f64)).sqrt()
+    fn error(&self, raw_error: F) -> F {
+        (raw_error / F::from_f64(self.elements as f64)).sqrt()
     }
-    fn measure(&self, error: F) -> F {
+    fn raw_error(&self, error: F) -> F {
         error * error * F::from_f64(self.elements as f64)
     }
 }

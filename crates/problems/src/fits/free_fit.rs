@@ -1,30 +1,35 @@
 use std::rc::Rc;
 
-use losses::{File, Files, Kernel, Loss, Replicas, Targets};
+use losses::{File, Files, Kernel, Loss, Replicas, TargetKind};
 use numeric::{Float, LANES, Row, Rows, Stream, vectorize};
 use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use crate::data::values::{Array, Draws, Normal, Values};
 use crate::fits::direct_fit::squares;
 use crate::linear::{draws, lane_rows};
 use crate::supervised::{Model, Supervised};
-use crate::values::{Array, Draws, Normal, Values};
-use crate::{Batch, Batching, Block, Draw, Entry, Fuse, Losses};
+use crate::{Batching, Draw, FusedProblem, Fusible, Losses, ProblemSpec, TensorProblem};
 
 options! {
-    /// Free predictions against a target of your own.
+    /// Free predictions against a target of your own, through a readout.
     ///
     /// ```text
     /// loss  = mean over i of ℓ(r(p)ᵢ, targetᵢ + noise·N(0, 1)),  r the readout, noise drawn anew at each step
     /// error = √ mean over i of (r(p)ᵢ − targetᵢ)²
     /// ```
-    /// What `sees = "prediction"` says: ℓ is told p itself, as a loss of logits is, and the error is that of r(p). Where the
+    /// What `loss_input = "prediction"` says: ℓ is told p itself, as a loss of logits is, and the error is that of r(p). Where the
     /// loss needs classes, the target holds their numbers, predictions are logits `[n, classes]`, and the error compares
     /// the readout with one-hot vectors. `direct_fit` is the same with a target and a start drawn from N(0, 1).
     ///
     /// Start and target are a number, a list, or a generator such as `{ normal = { std = 2, shape = [16] } }`; a start may be
     /// an `offset` from the target.
+    ///
+    /// ```toml
+    /// problems = [{ free_fit = { start = -2, target = 0, readout = "sigmoid" } }]
+    /// ```
+    /// Source: the free fit of the diagnosis.
     ///
     /// Checked against: PyTorch 2.13, loss and gradient under every readout.
     pub struct FreeFit {
@@ -32,17 +37,14 @@ options! {
         pub start: Values = Values::Draws(Draws::Offset(Box::new(normal(2.0, None)))),
         /// Where the readout of the predictions should end.
         pub target: Values = normal(1.0, Some(vec![16])),
-        /// From the prediction to what the target is.
+        /// From the prediction to what the target is: `identity`, `sigmoid`, `softmax`, `relu`, `tanh`, `exp`, `product`, `first`
+        /// or `{ torchscript = … }`.
         pub readout: Readout = Readout::Identity,
-        /// What the loss is told.
-        pub sees: Sees = Sees::Readout,
+        /// What the loss is told: the `readout` or the `prediction`.
+        pub loss_input: LossInput = LossInput::Readout,
         /// The standard deviation of the noise on the target.
         pub noise: f64 = 0.0 => 0.0..,
     }
-    summary: "free predictions against a target of your own, through a readout",
-    formula: "loss = mean ℓ(r(p), target);  error = √ mean (r(p) − target)²\n\
-              { free_fit = { start = -2, target = 0, readout = \"sigmoid\" } }",
-    source: "the free fit of the diagnosis",
     check: Self::fitting,
 }
 
@@ -129,7 +131,7 @@ pub struct Exported {
 /// What the loss is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Sees {
+pub enum LossInput {
     /// The readout of the prediction, as a model whose last layer it is would hand over.
     #[default]
     Readout,
@@ -188,7 +190,7 @@ impl FreeFit {
             }
             _ => start.shape.clone(),
         };
-        let seen = if self.sees == Sees::Readout { readout.clone() } else { start.shape.clone() };
+        let seen = if self.loss_input == LossInput::Readout { readout.clone() } else { start.shape.clone() };
         Ok(Drawn { start, target, readout, seen })
     }
 
@@ -205,7 +207,7 @@ impl FreeFit {
     /// # Errors
     /// As [`shapes`](Self::shapes).
     pub fn read_out(&self, seed: u64, point: &[f64]) -> Result<Vec<f64>, String> {
-        let model = OnTensors::new(self, &[seed], Targets::Values, (Kind::Double, Device::Cpu))?;
+        let model = OnTensors::new(self, &[seed], TargetKind::Values, (Kind::Double, Device::Cpu))?;
         let prediction = Tensor::from_slice(point).reshape(model.start.size());
         let numbers = Vec::<f64>::try_from(model.read(&prediction).flatten(0, -1));
         numbers.map_err(|error| error.to_string())
@@ -222,7 +224,7 @@ impl FreeFit {
     }
 }
 
-impl Entry for FreeFit {
+impl ProblemSpec for FreeFit {
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
         for (name, values) in [("start", &mut self.start), ("target", &mut self.target)] {
             if let Some(file) = values.file_mut() {
@@ -279,8 +281,9 @@ impl Entry for FreeFit {
         matches!(&self.readout, Readout::TorchScript(exported) if exported.file.is_random_module())
     }
 
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
-        let model = OnTensors::new(self, seeds, loss.map_or(Targets::Values, |loss| loss.targets()), options);
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
+        let model =
+            OnTensors::new(self, seeds, loss.map_or(TargetKind::Values, |loss| loss.targets()), options);
         Supervised::boxed(model.unwrap_or_else(|message| panic!("{message}")), loss, seeds.len(), options)
     }
 }
@@ -312,7 +315,7 @@ impl OnTensors {
     fn new(
         fit: &FreeFit,
         seeds: &[u64],
-        told: Targets,
+        told: TargetKind,
         (kind, device): (Kind, Device),
     ) -> Result<Self, String> {
         let drawn = draws(seeds, |seed| fit.numbers(seed));
@@ -322,7 +325,7 @@ impl OnTensors {
             let lanes: Vec<Tensor> = drawn.iter().map(|numbers| numbers[part].tensor(kind)).collect();
             Tensor::stack(&lanes, 0).to_device(device)
         };
-        let classes = told == Targets::Classes;
+        let classes = told == TargetKind::Classes;
         let (start, target) = (all(0, kind), all(1, if classes { Kind::Int64 } else { kind }));
         let module = match &fit.readout {
             Readout::TorchScript(exported) => Some(Replicas::load(&exported.file, 1, (kind, device))?),
@@ -364,8 +367,11 @@ impl Model for OnTensors {
 
     fn forward(&mut self, draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
         let prediction = &parameters[0];
-        let seen =
-            if self.fit.sees == Sees::Readout { self.read(prediction) } else { prediction.shallow_clone() };
+        let seen = if self.fit.loss_input == LossInput::Readout {
+            self.read(prediction)
+        } else {
+            prediction.shallow_clone()
+        };
         let count = self.target.numel() / self.seeds.len();
         let Some(noise) = self.fit.noise(&self.seeds, draw, count) else {
             return (seen, self.target.shallow_clone());
@@ -392,12 +398,12 @@ impl Model for OnTensors {
     }
 }
 
-impl<F: Float> Fuse<F> for FreeFit {
+impl<F: Float> Fusible<F> for FreeFit {
     /// Where the loss is elementwise, and so is the readout, or it is a product.
-    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn FusedProblem<F>>> {
         let loss = loss?.kernel()?;
         let is_product = self.readout == Readout::Product;
-        if !(self.readout.is_elementwise() || is_product && self.sees == Sees::Readout) {
+        if !(self.readout.is_elementwise() || is_product && self.loss_input == LossInput::Readout) {
             return None;
         }
         let draws = draws(seeds, |seed| self.draw(seed, F::KIND).ok());
@@ -463,7 +469,7 @@ impl<F: Float> Fused<F> {
     }
 
     /// Puts the targets of a chunk with the noise of the draw where the loss is told them; whether there is noise.
-    fn disturb(&mut self, chunk: usize, draw: Draw) -> bool {
+    fn add_gradient_noise(&mut self, chunk: usize, draw: Draw) -> bool {
         let elements = self.told.len();
         let own = chunk * LANES..self.seeds.len().min((chunk + 1) * LANES);
         let Some(noise) = self.fit.noise(&self.seeds[own], draw, elements) else { return false };
@@ -477,7 +483,7 @@ impl<F: Float> Fused<F> {
     }
 }
 
-impl<F: Float> Block<F> for Fused<F> {
+impl<F: Float> FusedProblem<F> for Fused<F> {
     fn elements(&self) -> usize {
         self.link.len()
     }
@@ -492,18 +498,18 @@ impl<F: Float> Block<F> for Fused<F> {
         parameters: &[Row<F>],
         gradient: &mut [Row<F>],
         loss: &mut [Row<F>],
-        measure: &mut [Row<F>],
+        raw_error: &mut [Row<F>],
     ) {
         let (elements, width) = (self.told.len(), self.width);
         let size = elements * width;
         for (chunk, p) in parameters.chunks_exact(size).enumerate() {
-            let disturbed = self.disturb(chunk, draw);
+            let disturbed = self.add_gradient_noise(chunk, draw);
             self.read(p);
             let truth = &self.target[chunk * elements..(chunk + 1) * elements];
             let told = if disturbed { &*self.told } else { truth };
             let g = &mut gradient[chunk * size..(chunk + 1) * size];
             let value = std::slice::from_mut(&mut loss[chunk]);
-            if self.fit.sees == Sees::Prediction {
+            if self.fit.loss_input == LossInput::Prediction {
                 self.loss.mean(elements, p, told, g, value);
             } else {
                 self.loss.mean(elements, &self.seen, told, &mut self.slope, value);
@@ -514,17 +520,17 @@ impl<F: Float> Block<F> for Fused<F> {
             }
             vectorize(
                 #[inline(always)]
-                || squares(elements, &self.seen, truth, &mut measure[chunk..=chunk]),
+                || squares(elements, &self.seen, truth, &mut raw_error[chunk..=chunk]),
             );
         }
     }
 
     /// The measure is the sum of squares.
-    fn error(&self, measure: F) -> F {
-        (measure / F::from_f64(self.told.len() as f64)).sqrt()
+    fn error(&self, raw_error: F) -> F {
+        (raw_error / F::from_f64(self.told.len() as f64)).sqrt()
     }
 
-    fn measure(&self, error: F) -> F {
+    fn raw_error(&self, error: F) -> F {
         error * error * F::from_f64(self.told.len() as f64)
     }
 }

@@ -3,10 +3,9 @@ use numeric::{Float, Stream};
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::landscape::around;
-use crate::linear::{Linear, LinearOnTensors, Truth, draws, lane_rows};
+use crate::linear::{Linear, LinearOnTensors, Truth, around, draws, lane_rows};
 use crate::supervised::Supervised;
-use crate::{Batch, Block, Entry, Fuse};
+use crate::{FusedProblem, Fusible, ProblemSpec, TensorProblem};
 
 options! {
     /// A straight line through points, the smallest model there is.
@@ -17,6 +16,7 @@ options! {
     /// error = max(|w − 3|, |b − 2|)
     /// start = spread·N(0, 1),  noise drawn for each seed
     /// ```
+    /// Source: the line fit of optbench's own diagnosis figures.
     pub struct LineFit {
         /// The true slope.
         pub slope: f64 = 3.0 => ..,
@@ -29,9 +29,6 @@ options! {
         /// The standard deviation of the start around (0, 0).
         pub spread: f64 = 1.0 => 0.0..,
     }
-    summary: "a straight line through points, y = 3x + 2, with noise if asked",
-    formula: "prediction = w·x + b;  error = max(|w − 3|, |b − 2|)",
-    source: "the line fit of optbench's own diagnosis figures",
 }
 
 impl LineFit {
@@ -49,7 +46,7 @@ impl LineFit {
     }
 }
 
-impl Entry for LineFit {
+impl ProblemSpec for LineFit {
     fn depends_on_seed(&self) -> bool {
         self.noise > 0.0 || self.spread > 0.0
     }
@@ -63,7 +60,12 @@ impl Entry for LineFit {
         if self.noise == 0.0 { vec![vec![self.slope, self.intercept]] } else { Vec::new() }
     }
 
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, (kind, device): (Kind, Device)) -> Box<dyn Batch> {
+    fn batch(
+        &self,
+        seeds: &[u64],
+        loss: Option<&Loss>,
+        (kind, device): (Kind, Device),
+    ) -> Box<dyn TensorProblem> {
         let y: Vec<f64> = seeds.iter().flat_map(|seed| self.y(*seed)).collect();
         let tensor = |values: &[f64], rows: usize| {
             Tensor::from_slice(values).reshape([rows as i64, -1]).to_kind(kind).to_device(device)
@@ -78,8 +80,8 @@ impl Entry for LineFit {
     }
 }
 
-impl<F: Float> Fuse<F> for LineFit {
-    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+impl<F: Float> Fusible<F> for LineFit {
+    fn block(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn FusedProblem<F>>> {
         let draws = draws(seeds, |seed| (self.y(seed), self.start(seed)));
         let y = lane_rows(self.points, seeds.len(), |lane, i| draws[lane].0[i]);
         let start = lane_rows(2, seeds.len(), |lane, i| draws[lane].1[i]);

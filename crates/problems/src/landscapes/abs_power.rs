@@ -1,18 +1,19 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, sum};
+use crate::landscapes::landscape::{Landscape, sum};
+use crate::linear::around;
 
 options! {
     /// A power of the distance along every axis: a flat minimum, a bowl, or a cusp.
     ///
     /// ```text
     /// f(x) = Σ |xᵢ|^exponent
-    /// minimiser 0, f* = 0
+    /// minimizer 0, f* = 0
     /// error = √ mean xᵢ²
     /// start = 1 + spread·N(0, 1)   for each seed
     /// ```
-    /// Above 2 the curvature vanishes towards the minimiser, and plain gradient descent slows down without end; below 2 it
+    /// Above 2 the curvature vanishes toward the minimizer, and plain gradient descent slows down without end; below 2 it
     /// grows without bound; at 1 and below there is a kink, whose slope is taken as 0.
     ///
     /// Source: the textbook model of a minimum of given order (Nesterov 2004, “Introductory Lectures on Convex
@@ -22,7 +23,7 @@ options! {
     ///
     /// ```
     /// use problems::Problem;
-    /// assert_eq!(Problem::named("abs_power").unwrap().minimisers(), [[0.0, 0.0]]);
+    /// assert_eq!(Problem::named("abs_power").unwrap().minimizers(), [[0.0, 0.0]]);
     /// ```
     pub struct AbsPower {
         /// The number of variables.
@@ -32,9 +33,6 @@ options! {
         /// The standard deviation of the start around (1, …, 1).
         pub spread: f64 = 0.3 => 0.0..,
     }
-    summary: "a power of the distance along every axis: flat minimum, bowl or cusp",
-    formula: "f = Σ |xᵢ|^exponent;  error = √ mean xᵢ²",
-    source: "the textbook model of a minimum of given order (Nesterov 2004, Introductory Lectures on Convex Optimization)",
 }
 
 impl Landscape for AbsPower {
@@ -47,7 +45,7 @@ impl Landscape for AbsPower {
             R::select(&is_zero, zero, R::select(&is_zero, one, size).pow(self.exponent))
         })
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
+    fn minimizers(&self) -> Vec<Vec<f64>> {
         vec![vec![0.0; self.dim]]
     }
     fn start(&self, seed: u64) -> Vec<f64> {

@@ -3,18 +3,19 @@ use std::f64::consts::{E, PI};
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, sum};
+use crate::landscapes::landscape::{Landscape, sum};
+use crate::linear::around;
 
 options! {
     /// A cone in a plain, both covered with ripples.
     ///
     /// ```text
     /// f(x) = −20·exp(−0.2·√(mean xᵢ²)) − exp(mean cos 2πxᵢ) + 20 + e
-    /// domain [−32.768, 32.768]^dim, minimiser 0, f* = 0
+    /// domain [−32.768, 32.768]^dim, minimizer 0, f* = 0
     /// error = √ mean xᵢ²
     /// start = spread·N(0, 1)   for each seed
     /// ```
-    /// At the minimiser it has a cusp; the slope there is taken as 0. Computed by expm1 and 1 − cos 2πx = 2·sin² πx, which keep
+    /// At the minimizer it has a cusp; the slope there is taken as 0. Computed by expm1 and 1 − cos 2πx = 2·sin² πx, which keep
     /// their digits near it.
     ///
     /// Source: Ackley 1987, “A Connectionist Machine for Genetic Hillclimbing”.
@@ -23,17 +24,14 @@ options! {
     ///
     /// ```
     /// use problems::Problem;
-    /// assert_eq!(Problem::named("ackley").unwrap().minimisers(), [[0.0, 0.0]]);
+    /// assert_eq!(Problem::named("ackley").unwrap().minimizers(), [[0.0, 0.0]]);
     /// ```
     pub struct Ackley {
         /// The number of variables.
         pub dim: usize = 2 => 1..=10_000,
-        /// The standard deviation of the start around the minimiser.
+        /// The standard deviation of the start around the minimizer.
         pub spread: f64 = 1.0 => 0.0..,
     }
-    summary: "a cone in a plain, both covered with ripples",
-    formula: "f = −20·exp(−0.2·√(mean xᵢ²)) − exp(mean cos 2πxᵢ) + 20 + e;  error = √ mean xᵢ²",
-    source: "Ackley 1987, A Connectionist Machine for Genetic Hillclimbing",
 }
 
 impl Landscape for Ackley {
@@ -47,7 +45,7 @@ impl Landscape for Ackley {
         let ripples = sum(x, |x| (x.clone() * PI).sin().square()) * (-2.0 / n);
         -(radius * -0.2).exp_m1() * 20.0 - ripples.exp_m1() * E
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
+    fn minimizers(&self) -> Vec<Vec<f64>> {
         vec![vec![0.0; self.dim]]
     }
     fn start(&self, seed: u64) -> Vec<f64> {

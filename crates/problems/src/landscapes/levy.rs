@@ -3,7 +3,8 @@ use std::f64::consts::PI;
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around};
+use crate::landscapes::landscape::Landscape;
+use crate::linear::around;
 
 options! {
     /// Ripples across a bowl, of another kind in the first and the last variable.
@@ -11,11 +12,11 @@ options! {
     /// ```text
     /// uᵢ = (xᵢ − 1)/4
     /// f(x) = sin² πu₁ + Σ uᵢ²·(1 + 10·sin²(πuᵢ + π + 1)) + u_d²·(1 + sin² 2πu_d),  the sum over i = 1 … dim − 1
-    /// domain [−10, 10]^dim, minimiser (1, …, 1), f* = 0
+    /// domain [−10, 10]^dim, minimizer (1, …, 1), f* = 0
     /// error = √ mean (xᵢ − 1)²
     /// start = 1 + spread·N(0, 1)   for each seed
     /// ```
-    /// Written with u = w − 1 for the usual w, which changes no value and keeps the digits near the minimiser.
+    /// Written with u = w − 1 for the usual w, which changes no value and keeps the digits near the minimizer.
     ///
     /// Source: Levy & Montalvo 1985, “The Tunneling Algorithm for the Global Minimization of Functions”; in this form
     /// Laguna & Martí 2005, “Experimental Testing of Advanced Scatter Search Designs”.
@@ -24,18 +25,14 @@ options! {
     ///
     /// ```
     /// use problems::Problem;
-    /// assert_eq!(Problem::named("levy").unwrap().minimisers(), [[1.0, 1.0]]);
+    /// assert_eq!(Problem::named("levy").unwrap().minimizers(), [[1.0, 1.0]]);
     /// ```
     pub struct Levy {
         /// The number of variables.
         pub dim: usize = 2 => 1..=10_000,
-        /// The standard deviation of the start around the minimiser.
+        /// The standard deviation of the start around the minimizer.
         pub spread: f64 = 2.0 => 0.0..,
     }
-    summary: "ripples across a bowl",
-    formula: "f = sin² πw₁ + Σ (wᵢ − 1)²·(1 + 10·sin²(πwᵢ + 1)) + (w_d − 1)²·(1 + sin² 2πw_d),  w = 1 + (x − 1)/4;  error = √ mean (xᵢ − 1)²",
-    source:
-        "Levy & Montalvo 1985; Laguna & Martí 2005, Experimental Testing of Advanced Scatter Search Designs",
 }
 
 impl Landscape for Levy {
@@ -52,7 +49,7 @@ impl Landscape for Levy {
         }
         f
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
+    fn minimizers(&self) -> Vec<Vec<f64>> {
         vec![vec![1.0; self.dim]]
     }
     fn start(&self, seed: u64) -> Vec<f64> {

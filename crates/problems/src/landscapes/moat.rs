@@ -1,18 +1,19 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, sum};
+use crate::landscapes::landscape::{Landscape, sum};
+use crate::linear::around;
 
 options! {
     /// A hollow in a plain that is flat like a sigmoid’s tail.
     ///
     /// ```text
     /// f(x) = σ(steepness·(‖x‖² − 1)),  σ the logistic function
-    /// minimiser 0, f* = σ(−steepness)
+    /// minimizer 0, f* = σ(−steepness)
     /// error = √ mean xᵢ²
     /// start = (2/√dim)·(1, …, 1) + spread·N(0, 1)   for each seed
     /// ```
-    /// The start is at distance 2 from the minimiser, where the slope is about 4·steepness·exp(−3·steepness): 1.5e-3 by default.
+    /// The start is at distance 2 from the minimizer, where the slope is about 4·steepness·exp(−3·steepness): 1.5e-3 by default.
     /// It is not 0, and its direction is right. The slope is computed without a difference from 1, and keeps its digits.
     ///
     /// Source: the saturated sigmoid as in Glorot & Bengio 2010, “Understanding the Difficulty of Training Deep
@@ -22,7 +23,7 @@ options! {
     ///
     /// ```
     /// use problems::Problem;
-    /// assert_eq!(Problem::named("moat").unwrap().minimisers(), [[0.0, 0.0]]);
+    /// assert_eq!(Problem::named("moat").unwrap().minimizers(), [[0.0, 0.0]]);
     /// ```
     pub struct Moat {
         /// The number of variables.
@@ -32,9 +33,6 @@ options! {
         /// The standard deviation of the start around a point at distance 2.
         pub spread: f64 = 0.1 => 0.0..,
     }
-    summary: "a hollow in a plain that is flat like a sigmoid's tail",
-    formula: "f = σ(steepness·(‖x‖² − 1));  error = √ mean xᵢ²",
-    source: "after Glorot & Bengio 2010, Understanding the Difficulty of Training Deep Feedforward Neural Networks",
 }
 
 impl Landscape for Moat {
@@ -43,11 +41,11 @@ impl Landscape for Moat {
         let u = (sum(x, |x| x.clone().square()) - 1.0) * self.steepness;
         (-(-u).softplus()).exp()
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
+    fn minimizers(&self) -> Vec<Vec<f64>> {
         vec![vec![0.0; self.dim]]
     }
     fn start(&self, seed: u64) -> Vec<f64> {
-        let centre = vec![2.0 / (self.dim as f64).sqrt(); self.dim];
-        around(&centre, self.spread, "moat: start", seed)
+        let center = vec![2.0 / (self.dim as f64).sqrt(); self.dim];
+        around(&center, self.spread, "moat: start", seed)
     }
 }

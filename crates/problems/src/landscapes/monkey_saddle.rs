@@ -1,15 +1,16 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around};
+use crate::landscapes::landscape::Landscape;
+use crate::linear::around;
 
 options! {
     /// A saddle with three ways down, bounded by a quartic.
     ///
     /// ```text
     /// f(x) = x₁³ − 3·x₁x₂² + ¼·(x₁² + x₂²)² + 6.75
-    /// minimisers (−3, 0), (3/2, ±3·√3/2), f* = 0;  saddle at 0, where the Hessian is 0
-    /// error = √ mean (xᵢ − x*ᵢ)², x* the nearest minimiser
+    /// minimizers (−3, 0), (3/2, ±3·√3/2), f* = 0;  saddle at 0, where the Hessian is 0
+    /// error = √ mean (xᵢ − x*ᵢ)², x* the nearest minimizer
     /// start = spread·N(0, 1)   for each seed
     /// ```
     /// In polar coordinates r³·cos 3φ + ¼·r⁴ + 6.75. Near the saddle the gradient falls like r², so that the way out is slow,
@@ -21,15 +22,12 @@ options! {
     ///
     /// ```
     /// use problems::Problem;
-    /// assert_eq!(Problem::named("monkey_saddle").unwrap().minimisers()[0], [-3.0, 0.0]);
+    /// assert_eq!(Problem::named("monkey_saddle").unwrap().minimizers()[0], [-3.0, 0.0]);
     /// ```
     pub struct MonkeySaddle {
         /// The standard deviation of the start around the saddle.
         pub spread: f64 = 0.1 => 0.0..,
     }
-    summary: "a degenerate saddle with three ways down",
-    formula: "f = x³ − 3xy² + ¼·(x² + y²)² + 6.75;  error = distance from the nearest minimiser",
-    source: "Hilbert & Cohn-Vossen 1932, Anschauliche Geometrie; bounded by a quartic",
 }
 
 impl Landscape for MonkeySaddle {
@@ -39,7 +37,7 @@ impl Landscape for MonkeySaddle {
         let saddle = x[0].clone() * (a.clone() - b.clone() * 3.0);
         saddle + (a + b).square() * 0.25 + 6.75
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
+    fn minimizers(&self) -> Vec<Vec<f64>> {
         let side = 1.5 * 3_f64.sqrt();
         vec![vec![-3.0, 0.0], vec![1.5, side], vec![1.5, -side]]
     }

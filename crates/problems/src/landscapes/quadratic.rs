@@ -5,20 +5,23 @@ use numeric::{Float, LANES, Row, Stream, rows};
 use registry::{options, range};
 use tch::{Device, Kind, Tensor};
 
-use crate::landscape::{Differentiate, Fused, OnTensors, around};
-use crate::{Batch, Block, Entry, Fuse, Losses};
+use crate::landscapes::landscape::{Differentiate, Fused, OnTensors};
+use crate::linear::around;
+use crate::{FusedProblem, Fusible, Losses, ProblemSpec, TensorProblem};
 
 options! {
-    /// A quadratic bowl with a given condition number.
+    /// A quadratic bowl with a given condition number, axis-aligned or rotated.
     ///
     /// ```text
     /// f(x) = ½ (x − 1)ᵀ H (x − 1),  H = Qᵀ diag(λ) Q
     /// λ log-spaced from 1 down to 1/condition (1 alone for one variable);  Q = identity, or random orthogonal if rotated
-    /// minimiser (1, …, 1), f* = 0
+    /// minimizer (1, …, 1), f* = 0
     /// error = √ mean (xᵢ − 1)²
     /// start = 1 + spread·N(0, 1)   for each seed
     /// ```
     /// Axis-aligned, a diagonal method such as Adam sees condition number 1; rotated, it doesn't.
+    ///
+    /// Source: the textbook model of ill-conditioning (Nocedal & Wright 2006, “Numerical Optimization”, §3.3).
     pub struct Quadratic {
         /// The number of variables.
         pub dim: usize = 10,
@@ -26,12 +29,9 @@ options! {
         pub condition: f64 = 100.0 => 1.0..=1e16,
         /// Turns the axes by a random rotation, the same for every seed.
         pub rotated: bool = false,
-        /// The standard deviation of the start around the minimiser.
+        /// The standard deviation of the start around the minimizer.
         pub spread: f64 = 1.0 => above(0.0),
     }
-    summary: "a quadratic bowl with a given condition number, axis-aligned or rotated",
-    formula: "f = ½ (x − 1)ᵀ H (x − 1), eigenvalues from 1 down to 1/condition;  error = √ mean (xᵢ − 1)²",
-    source: "the textbook model of ill-conditioning (Nocedal & Wright 2006, Numerical Optimization, §3.3)",
     check: |quadratic| {
         // Making a rotation takes time with the cube of the dimension.
         range::check("dim", quadratic.dim, &(1..=if quadratic.rotated { 1000 } else { 2000 }))
@@ -44,7 +44,7 @@ impl Quadratic {
         (0..self.dim).map(|i| libm::pow(self.condition, -step(i))).collect()
     }
 
-    /// Q, row by row: Gram & Schmidt's orthogonalisation of a Gaussian matrix.
+    /// Q, row by row: Gram & Schmidt's orthogonalization of a Gaussian matrix.
     fn rotation(&self) -> Vec<f64> {
         let n = self.dim;
         let mut stream = Stream::new("quadratic: rotation", &[n as u64]);
@@ -72,14 +72,14 @@ impl Quadratic {
     }
 }
 
-impl Entry for Quadratic {
+impl ProblemSpec for Quadratic {
     fn losses(&self) -> Losses {
         Losses::Own
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
+    fn minimizers(&self) -> Vec<Vec<f64>> {
         vec![vec![1.0; self.dim]]
     }
-    fn batch(&self, seeds: &[u64], _loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+    fn batch(&self, seeds: &[u64], _loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
         let tensor = |values: &[f64]| {
             Tensor::from_slice(values).reshape([-1, self.dim as i64]).to_kind(options.0).to_device(options.1)
         };
@@ -97,18 +97,18 @@ impl Entry for Quadratic {
             let d = rotated.map_or(d.shallow_clone(), |q| d.matmul(&q.tr()));
             (d.square() * &eigenvalues).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) * 0.5
         };
-        OnTensors::boxed(value, &self.minimisers(), seeds, |seed| self.start(seed), options)
+        OnTensors::boxed(value, &self.minimizers(), seeds, |seed| self.start(seed), options)
     }
 }
 
-impl<F: Float> Fuse<F> for Quadratic {
-    fn block(&self, seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+impl<F: Float> Fusible<F> for Quadratic {
+    fn block(&self, seeds: &[u64], _loss: Option<&Loss>) -> Option<Box<dyn FusedProblem<F>>> {
         let round = |values: Vec<f64>| values.into_iter().map(F::from_f64).collect::<Vec<F>>();
         let axes = || Axes {
             eigenvalues: round(self.eigenvalues()),
             rotation: self.rotated.then(|| round(self.rotation())),
         };
-        Fused::boxed(axes, &self.minimisers(), seeds, |seed| self.start(seed))
+        Fused::boxed(axes, &self.minimizers(), seeds, |seed| self.start(seed))
     }
 }
 
@@ -128,7 +128,7 @@ impl<F: Float> Differentiate<F> for Axes<F> {
             gradient.fill(rows::zero());
         }
         for (i, eigenvalue) in self.eigenvalues.iter().enumerate() {
-            // How far from the minimiser along the i-th axis, and the pull back along it.
+            // How far from the minimizer along the i-th axis, and the pull back along it.
             let mut y = rows::zero::<F>();
             let axis = self.rotation.as_ref().map(|q| &q[i * p.len()..(i + 1) * p.len()]);
             match axis {

@@ -3,14 +3,15 @@ use std::f64::consts::PI;
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, sum};
+use crate::landscapes::landscape::{Landscape, sum};
+use crate::linear::around;
 
 options! {
     /// A bowl with a cosine on it: minima on a lattice, of which one is the lowest.
     ///
     /// ```text
     /// f(x) = Σ xᵢ² + 10·(1 − cos 2πxᵢ)
-    /// domain [−5.12, 5.12]^dim, minimiser 0, f* = 0
+    /// domain [−5.12, 5.12]^dim, minimizer 0, f* = 0
     /// error = √ mean xᵢ²
     /// start = spread·N(0, 1)   for each seed
     /// ```
@@ -22,17 +23,14 @@ options! {
     ///
     /// ```
     /// use problems::Problem;
-    /// assert_eq!(Problem::named("rastrigin").unwrap().minimisers(), [[0.0, 0.0]]);
+    /// assert_eq!(Problem::named("rastrigin").unwrap().minimizers(), [[0.0, 0.0]]);
     /// ```
     pub struct Rastrigin {
         /// The number of variables.
         pub dim: usize = 2 => 1..=10_000,
-        /// The standard deviation of the start around the minimiser.
+        /// The standard deviation of the start around the minimizer.
         pub spread: f64 = 1.0 => 0.0..,
     }
-    summary: "a bowl with a cosine on it: minima on a lattice",
-    formula: "f = Σ xᵢ² + 10·(1 − cos 2πxᵢ);  error = √ mean xᵢ²",
-    source: "Rastrigin 1974; Mühlenbein, Schomisch & Born 1991, The Parallel Genetic Algorithm as Function Optimizer",
 }
 
 impl Landscape for Rastrigin {
@@ -40,7 +38,7 @@ impl Landscape for Rastrigin {
     fn value<R: Real>(&self, x: &[R]) -> R {
         sum(x, |x| x.clone().square() + (x.clone() * PI).sin().square() * 20.0)
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
+    fn minimizers(&self) -> Vec<Vec<f64>> {
         vec![vec![0.0; self.dim]]
     }
     fn start(&self, seed: u64) -> Vec<f64> {

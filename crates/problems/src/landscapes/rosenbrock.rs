@@ -1,19 +1,21 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around};
+use crate::landscapes::landscape::Landscape;
+use crate::linear::around;
 
 options! {
     /// Rosenbrock's curved valley.
     ///
     /// ```text
     /// f(x) = Σ 100·(xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)²,  i = 1 … dim − 1
-    /// minimiser (1, …, 1), f* = 0
+    /// minimizer (1, …, 1), f* = 0
     /// error = √ mean (xᵢ − 1)²
     /// start = (−1.2, 1, −1.2, 1, …) + spread·N(0, 1)   for each seed
     /// ```
-    /// Rosenbrock 1960, “An automatic method for finding the greatest or least value of a function”. From
-    /// dimension 4 on there is a local minimum near (−1, 1, …, 1).
+    /// Source: Rosenbrock 1960, “An automatic method for finding the greatest or least value of a function”.
+    ///
+    /// From dimension 4 on there is a local minimum near (−1, 1, …, 1).
     ///
     /// ```
     /// use problems::Problem;
@@ -25,9 +27,6 @@ options! {
         /// The standard deviation of the start around the classical one.
         pub spread: f64 = 0.1 => 0.0..,
     }
-    summary: "Rosenbrock's curved valley",
-    formula: "f = Σ 100·(xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)²;  error = √ mean (xᵢ − 1)²",
-    source: "Rosenbrock 1960, An automatic method for finding the greatest or least value of a function",
 }
 
 impl Landscape for Rosenbrock {
@@ -43,7 +42,7 @@ impl Landscape for Rosenbrock {
         }
         sum
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
+    fn minimizers(&self) -> Vec<Vec<f64>> {
         vec![vec![1.0; self.dim]]
     }
     fn start(&self, seed: u64) -> Vec<f64> {

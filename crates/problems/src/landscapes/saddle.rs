@@ -1,15 +1,16 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around};
+use crate::landscapes::landscape::Landscape;
+use crate::linear::around;
 
 options! {
     /// A saddle between two minima.
     ///
     /// ```text
     /// f(x) = ¼·(x₁² − 1)² + ½·Σ xᵢ²,  i = 2 … dim
-    /// minimisers (±1, 0, …, 0), f* = 0;  saddle at 0, with curvature −1 along x₁ and 1 across
-    /// error = √ mean (xᵢ − x*ᵢ)², x* the nearest minimiser
+    /// minimizers (±1, 0, …, 0), f* = 0;  saddle at 0, with curvature −1 along x₁ and 1 across
+    /// error = √ mean (xᵢ − x*ᵢ)², x* the nearest minimizer
     /// start = (0, 1, …, 1) + spread·N(0, 1)   for each seed
     /// ```
     /// A run slides down to the saddle and must find its way out: the smaller the spread, the longer. With spread 0 a
@@ -22,7 +23,7 @@ options! {
     ///
     /// ```
     /// use problems::Problem;
-    /// assert_eq!(Problem::named("saddle").unwrap().minimisers(), [[1.0, 0.0], [-1.0, 0.0]]);
+    /// assert_eq!(Problem::named("saddle").unwrap().minimizers(), [[1.0, 0.0], [-1.0, 0.0]]);
     /// ```
     pub struct Saddle {
         /// The number of variables.
@@ -30,9 +31,6 @@ options! {
         /// The standard deviation of the start around the ridge that leads to the saddle.
         pub spread: f64 = 0.001 => 0.0..,
     }
-    summary: "a saddle between two minima",
-    formula: "f = ¼·(x₁² − 1)² + ½·Σ xᵢ²,  i ≥ 2;  error = distance from the nearest minimiser",
-    source: "Lee, Simchowitz, Jordan & Recht 2016, Gradient Descent Only Converges to Minimizers",
 }
 
 impl Landscape for Saddle {
@@ -41,10 +39,10 @@ impl Landscape for Saddle {
         let well = (x[0].clone().square() - 1.0).square() * 0.25;
         x[1..].iter().fold(well, |f, x| f + x.clone().square() * 0.5)
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
-        let mut minimisers = vec![vec![0.0; self.dim]; 2];
-        (minimisers[0][0], minimisers[1][0]) = (1.0, -1.0);
-        minimisers
+    fn minimizers(&self) -> Vec<Vec<f64>> {
+        let mut minimizers = vec![vec![0.0; self.dim]; 2];
+        (minimizers[0][0], minimizers[1][0]) = (1.0, -1.0);
+        minimizers
     }
     fn start(&self, seed: u64) -> Vec<f64> {
         let mut ridge = vec![1.0; self.dim];

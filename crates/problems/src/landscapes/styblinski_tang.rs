@@ -1,14 +1,15 @@
 use numeric::Real;
 use registry::options;
 
-use crate::landscape::{Landscape, around, sum};
+use crate::landscapes::landscape::{Landscape, sum};
+use crate::linear::around;
 
 options! {
     /// A sum of tilted double wells: one global minimum among 2^dim.
     ///
     /// ```text
     /// f(x) = ½·Σ (xᵢ⁴ − 16·xᵢ² + 5·xᵢ)
-    /// domain [−5, 5]^dim, minimiser xᵢ = −2.903534, f* = −39.16616570377142·dim
+    /// domain [−5, 5]^dim, minimizer xᵢ = −2.903534, f* = −39.16616570377142·dim
     /// error = √ mean (xᵢ − x*ᵢ)²
     /// start = spread·N(0, 1)   for each seed
     /// ```
@@ -20,7 +21,7 @@ options! {
     ///
     /// ```
     /// use problems::Problem;
-    /// assert_eq!(Problem::named("styblinski_tang").unwrap().minimisers(), [[-2.903534027771177; 2]]);
+    /// assert_eq!(Problem::named("styblinski_tang").unwrap().minimizers(), [[-2.903534027771177; 2]]);
     /// ```
     pub struct StyblinskiTang {
         /// The number of variables.
@@ -28,9 +29,6 @@ options! {
         /// The standard deviation of the start around the origin.
         pub spread: f64 = 1.0 => 0.0..,
     }
-    summary: "tilted double wells, one a variable",
-    formula: "f = ½·Σ (xᵢ⁴ − 16·xᵢ² + 5·xᵢ);  error = √ mean (xᵢ − x*ᵢ)²",
-    source: "Styblinski & Tang 1990, Experiments in Nonconvex Optimization",
 }
 
 impl Landscape for StyblinskiTang {
@@ -42,7 +40,7 @@ impl Landscape for StyblinskiTang {
         };
         sum(x, term)
     }
-    fn minimisers(&self) -> Vec<Vec<f64>> {
+    fn minimizers(&self) -> Vec<Vec<f64>> {
         vec![vec![-2.903_534_027_771_177; self.dim]]
     }
     fn start(&self, seed: u64) -> Vec<f64> {

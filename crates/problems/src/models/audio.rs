@@ -5,10 +5,10 @@ use tch::{Device, Kind, Tensor};
 
 use crate::linear::draws;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Draw, Entry, Fuse};
+use crate::{Draw, Fusible, ProblemSpec, TensorProblem};
 
 options! {
-    /// The partials of a decaying tone, to be found from its sound.
+    /// The pitch, levels and decay of a tone, to be found from its sound.
     ///
     /// ```text
     /// x(t) = exp(−eᵈ·t) · Σₖ exp(aₖ)·sin(2π·k·f·t),  f = 220 Hz · 2^(p/12),  k = 1 … partials
@@ -21,10 +21,10 @@ options! {
     /// decay, as the logarithm of 1/s; the error, which doesn't depend on the loss, is the distance in those units,
     /// with the levels counting as one. A semitone off is an error of 1, and so are levels 8.7 dB off.
     ///
-    /// This is the story of the question: a loss on synthesised audio that is put together of spectral and
+    /// This is the story of the question: a loss on synthesized audio that is put together of spectral and
     /// temporal terms, whose gradient says little over large regions. Levels and decay are easy for any loss.
     /// The pitch is not: `cargo run -p problems --example pitch` writes each loss and its slope over the pitch.
-    /// Measured there over 40 sounds, with true levels and decay, is the share of sounds whose slope points towards
+    /// Measured there over 40 sounds, with true levels and decay, is the share of sounds whose slope points toward
     /// the true pitch (half is chance) and the median size of the slope, as a share of the loss's largest:
     /// ```text
     /// semitones off                        0–0.1         0.1–0.3       0.3–1         1–3           3–12.5
@@ -57,9 +57,6 @@ options! {
         /// The standard deviation of levels and decay at the start around the true ones.
         pub spread: f64 = 0.5 => 0.0..,
     }
-    summary: "pitch, levels and decay of a tone, to be found from its sound",
-    formula: "x(t) = exp(−eᵈ·t)·Σ exp(aₖ)·sin(2π·k·f·t);  error = √(Δpitch² + mean Δlevel² + Δdecay²)",
-    source: "Engel, Hantrakul, Gu & Roberts 2020, DDSP; Turian & Henry 2020, I’m Sorry for Your Loss",
 }
 
 /// The pitch of 0 semitones.
@@ -82,7 +79,7 @@ impl Audio {
     }
 }
 
-impl Entry for Audio {
+impl ProblemSpec for Audio {
     fn targets(&self) -> &'static [f64] {
         &[0.3, 0.1, 0.03]
     }
@@ -96,7 +93,7 @@ impl Entry for Audio {
         (self.partials as u64).saturating_mul(self.samples as u64)
     }
 
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
         let draws = draws(seeds, |seed| self.draw(seed));
         let tensors = |which: usize| {
             let all: Vec<f64> = draws.iter().flat_map(|draw| draw[which].clone()).collect();
@@ -120,7 +117,7 @@ impl Entry for Audio {
     }
 }
 
-impl<F: Float> Fuse<F> for Audio {}
+impl<F: Float> Fusible<F> for Audio {}
 
 struct OnTensors {
     /// What each partial of the reference goes through until each sample, `[partials, samples]`.

@@ -3,10 +3,10 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::digits::{self, Activation, DATA, PIXELS, TEST};
-use crate::minibatches::Minibatches;
+use crate::data::minibatches::Minibatches;
+use crate::models::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Draw, Entry, Fuse};
+use crate::{Batching, Draw, Fusible, ProblemSpec, TensorProblem};
 
 options! {
     /// A network that is to give handwritten digits back through a narrow layer.
@@ -14,7 +14,7 @@ options! {
     /// ```text
     /// prediction = W₂·σ(W₁·x + b₁) + b₂,  σ the activation,  x: 64 pixels scaled to [0, 1]
     /// loss  = mean over the minibatch and its pixels of ℓ(prediction, x)
-    /// error = √(Σ (prediction − x)²/Σ (x − mean)²) over the 360 test images, mean of each pixel
+    /// error = √(Σ (prediction − x)²/Σ (x − mean)²) over the 360 test images, mean of each pixel, at every tenth step
     /// start: as `torch.nn.Linear`, U(−1/√fan-in, 1/√fan-in), for each seed
     /// ```
     /// The images, their split and the minibatches are those of `digits_mlp`. The error is 1 where every image is given
@@ -32,16 +32,12 @@ options! {
         pub hidden: usize = 16 => 1..=4096,
         /// Images in a minibatch.
         pub batch: usize = 64 => 1..=DATA.classes.len() - TEST,
-        /// What the hidden units do.
+        /// What the hidden units do: `relu`, `tanh`, `sigmoid`, `gelu`, `silu` or `identity`.
         pub activation: Activation = Activation::Tanh,
     }
-    summary: "a network that is to give handwritten digits back through a narrow layer",
-    formula: "prediction = W₂·activation(W₁·x + b₁) + b₂;  error = √(Σ (prediction − x)²/Σ (x − mean)²) on 360 test images,\n\
-              at every tenth step: steps to a target are counted in tens",
-    source: "Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks",
 }
 
-impl Entry for DigitsAutoencoder {
+impl ProblemSpec for DigitsAutoencoder {
     fn targets(&self) -> &'static [f64] {
         &[0.8, 0.6, 0.5]
     }
@@ -55,12 +51,12 @@ impl Entry for DigitsAutoencoder {
         (self.hidden as u64).saturating_mul(self.batch.max(TEST) as u64)
     }
 
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
         Supervised::boxed(OnTensors::new(self, seeds, options), loss, seeds.len(), options)
     }
 }
 
-impl<F: Float> Fuse<F> for DigitsAutoencoder {}
+impl<F: Float> Fusible<F> for DigitsAutoencoder {}
 
 struct OnTensors {
     model: DigitsAutoencoder,
@@ -80,7 +76,7 @@ impl OnTensors {
         assert!(seeds.iter().all(|seed| *seed == seeds[0]), "lanes of a minibatch share their seed");
         let exact = Tensor::from_slice(&DATA.images).reshape([-1, PIXELS as i64]);
         let (test, rows) = (exact.narrow(0, 0, TEST as i64), exact.size()[0] - TEST as i64);
-        let centred = &test - test.mean_dim(0, true, None::<Kind>);
+        let centered = &test - test.mean_dim(0, true, None::<Kind>);
         let images = exact.to_kind(kind).to_device(device);
         let size = (model.batch, rows as usize);
         Self {
@@ -90,7 +86,7 @@ impl OnTensors {
             minibatches: Minibatches::new("digits: minibatches", seeds[0], size, device),
             test: images.narrow(0, 0, TEST as i64).tr().contiguous(),
             train: images.narrow(0, TEST as i64, rows),
-            spread: centred.square().sum(None::<Kind>).double_value(&[]),
+            spread: centered.square().sum(None::<Kind>).double_value(&[]),
         }
     }
 }

@@ -1,20 +1,20 @@
-use losses::{Loss, Targets};
+use losses::{Loss, TargetKind};
 use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::digits::{self, Activation, DATA, PIXELS, TEST};
-use crate::minibatches::Minibatches;
+use crate::data::minibatches::Minibatches;
+use crate::models::digits::{self, Activation, DATA, PIXELS, TEST};
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Draw, Entry, Fuse, Losses};
+use crate::{Batching, Draw, Fusible, Losses, ProblemSpec, TensorProblem};
 
 options! {
-    /// A multilayer perceptron that reads handwritten digits.
+    /// A multilayer perceptron that reads handwritten digits, in minibatches.
     ///
     /// ```text
     /// logits = W₂·σ(W₁·x + b₁) + b₂,  σ the activation,  x: 64 pixels scaled to [0, 1]
     /// loss  = mean over the minibatch of ℓ(logits, class), or over the ten outputs of ℓ(logits, one-hot)
-    /// error = share of the 360 test images in which another logit is as large as the class's
+    /// error = share of the 360 test images in which another logit is as large as the class's, at every tenth step
     /// start: as `torch.nn.Linear`, U(−1/√fan-in, 1/√fan-in), for each seed
     /// ```
     /// 1437 images to train on and 360 to test on, split once for all seeds. Minibatches go through a new
@@ -22,24 +22,20 @@ options! {
     /// tenth step and at the last, so that steps to a target are counted in tens; curves have the error of every recorded
     /// step.
     ///
-    /// Data: Alpaydin & Kaynak 1998, “Optical Recognition of Handwritten Digits” (the test set of it).
+    /// Source: Alpaydin & Kaynak 1998, “Optical Recognition of Handwritten Digits” (the test set of it).
     pub struct DigitsMlp {
         /// Units in the hidden layer.
         pub hidden: usize = 32 => 1..=4096,
         /// Images in a minibatch.
         pub batch: usize = 64 => 1..=DATA.classes.len() - TEST,
-        /// What the hidden units do; `identity` makes it a deep linear network.
+        /// What the hidden units do: `relu`, `tanh`, `sigmoid`, `gelu`, `silu` or `identity`, a deep linear network.
         pub activation: Activation = Activation::Relu,
     }
-    summary: "a multilayer perceptron that reads handwritten digits, in minibatches",
-    formula: "logits = W₂·activation(W₁·x + b₁) + b₂;  error = error rate on 360 test images, at every tenth step:\n\
-              steps to a target are counted in tens",
-    source: "Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits",
 }
 
 const CLASSES: usize = 10;
 
-impl Entry for DigitsMlp {
+impl ProblemSpec for DigitsMlp {
     fn losses(&self) -> Losses {
         Losses::ValuesOrClasses
     }
@@ -56,13 +52,13 @@ impl Entry for DigitsMlp {
         (self.hidden as u64).saturating_mul(self.batch.max(TEST) as u64)
     }
 
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
         let targets = loss.expect("a model has a loss").targets();
         Supervised::boxed(OnTensors::new(self, seeds, targets, options), loss, seeds.len(), options)
     }
 }
 
-impl<F: Float> Fuse<F> for DigitsMlp {}
+impl<F: Float> Fusible<F> for DigitsMlp {}
 
 struct OnTensors {
     model: DigitsMlp,
@@ -118,15 +114,15 @@ impl Model for OnTensors {
 }
 
 impl OnTensors {
-    fn new(model: &DigitsMlp, seeds: &[u64], targets: Targets, (kind, device): (Kind, Device)) -> Self {
+    fn new(model: &DigitsMlp, seeds: &[u64], targets: TargetKind, (kind, device): (Kind, Device)) -> Self {
         assert!(seeds.iter().all(|seed| *seed == seeds[0]), "lanes of a minibatch share their seed");
         let images =
             Tensor::from_slice(&DATA.images).reshape([-1, PIXELS as i64]).to_kind(kind).to_device(device);
         let classes = Tensor::from_slice(&DATA.classes).to_device(device);
         let train = images.size()[0] - TEST as i64;
         let targets = match targets {
-            Targets::Classes => classes.shallow_clone(),
-            Targets::Values => classes.one_hot(CLASSES as i64).to_kind(kind).tr().contiguous(),
+            TargetKind::Classes => classes.shallow_clone(),
+            TargetKind::Values => classes.one_hot(CLASSES as i64).to_kind(kind).tr().contiguous(),
         };
         // Images are the last dimension of either kind.
         let images_of = |tensor: &Tensor, first, count| tensor.narrow(tensor.dim() as i64 - 1, first, count);
@@ -172,11 +168,11 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::data::Table;
+    use crate::data::shipped::Table;
 
     fn on_tensors(batch: usize, seed: u64) -> OnTensors {
         let model = DigitsMlp { batch, ..DigitsMlp::default() };
-        OnTensors::new(&model, &[seed], Targets::Classes, (Kind::Double, Device::Cpu))
+        OnTensors::new(&model, &[seed], TargetKind::Classes, (Kind::Double, Device::Cpu))
     }
 
     fn images(pixels: &Tensor) -> Vec<Vec<i64>> {
@@ -198,7 +194,7 @@ mod tests {
         all.sort();
         shipped.sort();
         assert_eq!(all, shipped);
-        // Each class is there to be learnt and to be tested.
+        // Each class is there to be learned and to be tested.
         let count = |classes: &[i64], class| classes.iter().filter(|c| **c == class).count();
         let (test, train) = DATA.classes.split_at(TEST);
         assert!((0..10).all(|class| count(test, class) >= 20 && count(train, class) >= 100));

@@ -1,22 +1,14 @@
 //! Models on data, one file each.
 
-mod audio;
-mod breast_cancer_logistic;
-mod chain;
-mod diabetes_linear;
-mod digits_autoencoder;
-mod digits_mlp;
-mod matrix_factorisation;
-mod regression;
-mod softmax_regression;
-mod torchscript;
-
-pub use audio::Audio;
-pub use breast_cancer_logistic::BreastCancerLogistic;
-pub use chain::Chain;
-pub use diabetes_linear::DiabetesLinear;
-pub use digits_autoencoder::DigitsAutoencoder;
-pub use digits_mlp::DigitsMlp;
-pub use matrix_factorisation::MatrixFactorisation;
-pub use softmax_regression::{SoftmaxRegression, ThreeClasses};
-pub use torchscript::TorchScript;
+pub(crate) mod audio;
+pub(crate) mod breast_cancer_logistic;
+pub(crate) mod deep_linear_chain;
+pub(crate) mod diabetes_linear;
+pub(crate) mod digits;
+pub(crate) mod digits_autoencoder;
+pub(crate) mod digits_mlp;
+pub(crate) mod matrix_factorization;
+pub(crate) mod module;
+pub(crate) mod regression;
+pub(crate) mod softmax_regression;
+pub(crate) mod torchscript;

@@ -4,10 +4,10 @@ use losses::Loss;
 use numeric::{Float, Stream};
 use tch::{Device, Kind, Tensor};
 
-use crate::data::Table;
+use crate::data::shipped::Table;
 use crate::linear::{Linear, LinearOnTensors, Truth, as_nn_linear, draws, lane_rows};
 use crate::supervised::Supervised;
-use crate::{Batch, Block};
+use crate::{FusedProblem, TensorProblem};
 
 /// Features of each row of both tables; their target follows.
 pub(super) const FEATURES: usize = 10;
@@ -49,7 +49,7 @@ impl Regression {
         seeds: &[u64],
         loss: Option<&Loss>,
         (kind, device): (Kind, Device),
-    ) -> Box<dyn Batch> {
+    ) -> Box<dyn TensorProblem> {
         let tensor = |values: &[f64]| Tensor::from_slice(values).to_kind(kind).to_device(device);
         let model = LinearOnTensors {
             x: tensor(&self.x).reshape([-1, FEATURES as i64]).tr().contiguous(),
@@ -60,7 +60,11 @@ impl Regression {
         Supervised::boxed(model, loss, seeds.len(), (kind, device))
     }
 
-    pub(super) fn block<F: Float>(&self, seeds: &[u64], loss: Option<&Loss>) -> Option<Box<dyn Block<F>>> {
+    pub(super) fn block<F: Float>(
+        &self,
+        seeds: &[u64],
+        loss: Option<&Loss>,
+    ) -> Option<Box<dyn FusedProblem<F>>> {
         let starts = draws(seeds, |seed| self.start(seed));
         let y = lane_rows(self.y.len(), seeds.len(), |_, i| self.y[i]);
         let start = lane_rows(FEATURES + 1, seeds.len(), |lane, i| starts[lane][i]);

@@ -1,41 +1,37 @@
-use losses::{Loss, Targets};
+use losses::{Loss, TargetKind};
 use numeric::{Float, Stream};
 use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::data::{Table, softmax_regression};
+use crate::data::shipped::{Table, softmax_regression};
 use crate::linear::as_nn_linear;
 use crate::supervised::{Model, Supervised};
-use crate::{Batch, Batching, Draw, Entry, Fuse, Losses};
+use crate::{Batching, Draw, Fusible, Losses, ProblemSpec, TensorProblem};
 
 options! {
     /// Softmax regression with a ridge: which of three kinds is an iris, or a wine.
     ///
     /// ```text
-    /// logits = W·x + b,  every column of x standardised
+    /// logits = W·x + b,  every column of x standardized
     /// loss  = mean ℓ(logits, class), or over the three outputs of ℓ(logits, one-hot),  + ½·ridge·Σ W²
     /// error = √ mean (logits − logits of the solution)²,  both less their mean over the classes, in nats
     /// start: W, b ~ U(−1/√columns, 1/√columns) for each seed, as `torch.nn.Linear` does
     /// ```
     /// `iris` has 150 flowers and four columns, `wine` 178 wines and thirteen. Their classes can be told apart all but
     /// perfectly, so that without a ridge there is no solution, or one far out. That of the cross-entropy is found by
-    /// Newton's method to rounding; under another loss the error keeps the distance of that loss's minimiser.
+    /// Newton's method to rounding; under another loss the error keeps the distance of that loss's minimizer.
     /// The same number added to all logits changes no probability, and no error.
     ///
-    /// Data: Fisher 1936, “The use of multiple measurements in taxonomic problems”; Aeberhard & Forina 1992, “Wine”.
+    /// Source: Fisher 1936, “The use of multiple measurements in taxonomic problems”; Aeberhard & Forina 1992, “Wine”.
     ///
     /// Checked against: PyTorch 2.13, loss and gradient; scikit-learn's `LogisticRegression`, the solution.
     pub struct SoftmaxRegression {
-        /// What is told apart.
+        /// What is told apart: `iris` or `wine`.
         pub data: ThreeClasses = ThreeClasses::Iris,
         /// The weight of the squares of W.
         pub ridge: f64 = 0.01 => 1e-4..=100.0,
     }
-    summary: "softmax regression with a ridge: which of three kinds is an iris, or a wine",
-    formula: "logits = W·x + b;  loss + ½·ridge·Σ W²;  error = √ mean (logits − logits of the solution)²",
-    source:
-        "Fisher 1936, The use of multiple measurements in taxonomic problems; Aeberhard & Forina 1992, Wine",
 }
 
 /// A data set of three classes.
@@ -51,7 +47,7 @@ pub enum ThreeClasses {
 
 const CLASSES: usize = 3;
 
-impl Entry for SoftmaxRegression {
+impl ProblemSpec for SoftmaxRegression {
     fn losses(&self) -> Losses {
         Losses::ValuesOrClasses
     }
@@ -61,13 +57,13 @@ impl Entry for SoftmaxRegression {
     fn batching(&self) -> Batching {
         Batching { lanes: 64, one_seed: false }
     }
-    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn Batch> {
+    fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
         let targets = loss.expect("a model has a loss").targets();
         Supervised::boxed(OnTensors::new(self, seeds, targets, options), loss, seeds.len(), options)
     }
 }
 
-impl<F: Float> Fuse<F> for SoftmaxRegression {}
+impl<F: Float> Fusible<F> for SoftmaxRegression {}
 
 struct OnTensors {
     ridge: f64,
@@ -85,7 +81,7 @@ impl OnTensors {
     fn new(
         model: &SoftmaxRegression,
         seeds: &[u64],
-        targets: Targets,
+        targets: TargetKind,
         (kind, device): (Kind, Device),
     ) -> Self {
         let mut table = match model.data {
@@ -94,7 +90,7 @@ impl OnTensors {
         };
         let columns = table.columns - 1;
         let classes: Vec<i64> = table.rows().map(|row| row[columns] as i64).collect();
-        table.standardise();
+        table.standardize();
         let x: Vec<f64> = table.rows().flat_map(|row| row[..columns].to_vec()).collect();
         let solution = softmax_regression(&x, &classes, CLASSES, model.ridge);
         let to = |tensor: Tensor| tensor.to_kind(kind).to_device(device);
@@ -109,11 +105,11 @@ impl OnTensors {
         let x = Tensor::from_slice(&x).reshape([-1, columns as i64]).tr().contiguous();
         let solution = Tensor::from_slice(&solution).reshape([1, classes_i, -1]);
         let parts = solution.split_with_sizes([columns as i64, 1], 2);
-        let reference = centred(&logits(&x, &[parts[0].contiguous(), parts[1].squeeze_dim(2)]));
+        let reference = centered(&logits(&x, &[parts[0].contiguous(), parts[1].squeeze_dim(2)]));
         let classes = Tensor::from_slice(&classes);
         let targets = match targets {
-            Targets::Classes => classes.to_device(device),
-            Targets::Values => to(classes.one_hot(classes_i)),
+            TargetKind::Classes => classes.to_device(device),
+            TargetKind::Values => to(classes.one_hot(classes_i)),
         };
         Self {
             ridge: model.ridge,
@@ -131,7 +127,7 @@ fn logits(x: &Tensor, parameters: &[Tensor]) -> Tensor {
     w.flatten(0, 1).matmul(x).view([w.size()[0], w.size()[1], -1]) + b.unsqueeze(2)
 }
 
-fn centred(logits: &Tensor) -> Tensor {
+fn centered(logits: &Tensor) -> Tensor {
     logits - logits.mean_dim(1, true, None::<Kind>)
 }
 
@@ -155,7 +151,7 @@ impl Model for OnTensors {
 
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
         let _guard = tch::no_grad_guard();
-        let squares = (centred(&logits(&self.x, parameters)) - &self.reference).square();
+        let squares = (centered(&logits(&self.x, parameters)) - &self.reference).square();
         let error = squares.mean_dim([1, 2].as_slice(), false, None::<Kind>).sqrt();
         Vec::try_from(error.to_kind(Kind::Double)).expect("a vector of lanes")
     }

@@ -66,9 +66,9 @@ fn losses_gradients_and_errors_agree_to_rounding() {
 /// The true solutions, lane by lane.
 fn solutions(problem: &Problem, seeds: &[u64]) -> Option<Lanes> {
     let start = tensors_start::<f64>(problem, any_loss(problem).as_ref(), seeds);
-    let minimisers = problem.minimisers();
-    if !minimisers.is_empty() {
-        return Some(minimisers.into_iter().cycle().take(seeds.len()).collect());
+    let minimizers = problem.minimizers();
+    if !minimizers.is_empty() {
+        return Some(minimizers.into_iter().cycle().take(seeds.len()).collect());
     }
     match problem {
         Problem::LineFit(line) => Some(vec![vec![line.slope, line.intercept]; seeds.len()]),
@@ -142,16 +142,16 @@ fn measures_stand_for_errors<F: Float>(epsilon: f64) {
         // Their squares stay within the range of single precision.
         for exponent in -170..=170 {
             let error = F::from_f64(10f64.powf(f64::from(exponent) / 10.0));
-            let measure = block.measure(error);
-            let back = block.error(measure);
+            let raw_error = block.raw_error(error);
+            let back = block.error(raw_error);
             let off = (back.to_f64() - error.to_f64()).abs() / error.to_f64();
             assert!(off <= 2.0 * epsilon, "{}: {error:?} comes back as {back:?}", problem.label());
-            assert!(measure > last, "{}: the measure of {error:?}", problem.label());
+            assert!(raw_error > last, "{}: the measure of {error:?}", problem.label());
             assert!(back > block.error(last) || last < F::default(), "{}", problem.label());
-            last = measure;
+            last = raw_error;
         }
-        assert_eq!(block.error(block.measure(F::default())), F::default());
-        let error = |measure: f64| block.error(F::from_f64(measure)).to_f64();
+        assert_eq!(block.error(block.raw_error(F::default())), F::default());
+        let error = |raw_error: f64| block.error(F::from_f64(raw_error)).to_f64();
         assert!(error(f64::NAN).is_nan() && error(f64::INFINITY) == f64::INFINITY, "{}", problem.label());
     }
 }

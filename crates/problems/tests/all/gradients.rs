@@ -57,7 +57,7 @@ fn gradients_are_central_differences() {
 /// Every landscape, at its defaults and at other options.
 fn landscapes() -> impl Iterator<Item = Problem> {
     let is_noisy = |problem: &Problem| matches!(problem, Problem::Noisy(_));
-    variants().into_iter().filter(move |problem| !problem.minimisers().is_empty() && !is_noisy(problem))
+    variants().into_iter().filter(move |problem| !problem.minimizers().is_empty() && !is_noisy(problem))
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn second_derivatives_are_differences_of_gradients() {
 }
 
 #[test]
-fn minimisers_are_least_and_the_gradient_is_0_there() {
+fn minimizers_are_least_and_the_gradient_is_0_there() {
     for problem in landscapes() {
         // What the documentation states as f*.
         let least = match &problem {
@@ -94,17 +94,17 @@ fn minimisers_are_least_and_the_gradient_is_0_there() {
             Problem::Moat(options) => 1.0 / (1.0 + options.steepness.exp()),
             _ => 0.0,
         };
-        let minimisers = problem.minimisers();
-        let seeds = vec![5; minimisers.len()];
-        let said = tensors::<f64>(&problem, None, &seeds, &minimisers, 0);
+        let minimizers = problem.minimizers();
+        let seeds = vec![5; minimizers.len()];
+        let said = tensors::<f64>(&problem, None, &seeds, &minimizers, 0);
         for (loss, gradient) in said.loss.iter().zip(&said.gradient) {
             let tolerance = 1e-13 * least.abs().max(1.0);
             assert!((loss - least).abs() <= tolerance, "{}: {loss:e}, not {least}", problem.label());
             assert!(gradient.iter().all(|g| g.abs() < 1e-12), "{}: {gradient:?}", problem.label());
         }
-        // Nothing within some distance of a minimiser, or of a start, is below.
+        // Nothing within some distance of a minimizer, or of a start, is below.
         let starts = tensors_start::<f64>(&problem, None, &seeds_for(&problem, 200));
-        let near: Lanes = minimisers.into_iter().cycle().take(200).collect();
+        let near: Lanes = minimizers.into_iter().cycle().take(200).collect();
         for points in [around(&near), around(&starts)] {
             let said = tensors::<f64>(&problem, None, &seeds_for(&problem, 200), &points, 0);
             assert!(said.loss.iter().all(|loss| *loss > least), "{}", problem.label());
@@ -152,7 +152,7 @@ fn second_derivatives_have_no_noise() {
     assert_eq!(product(r#""noisy""#), product(r#""rosenbrock""#));
 }
 
-/// The Hessian of a quadratic: row i is the gradient one unit along axis i from the minimiser.
+/// The Hessian of a quadratic: row i is the gradient one unit along axis i from the minimizer.
 fn hessian(problem: &Problem, dim: usize) -> Lanes {
     let point = |i: usize| (0..dim).map(|j| if i == j { 2.0 } else { 1.0 }).collect();
     let (seeds, points) = (vec![1; dim], (0..dim).map(point).collect());

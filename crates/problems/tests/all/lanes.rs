@@ -102,9 +102,9 @@ fn remembers_nothing<F: Float>() {
         let start = block.start();
         let mut evaluate = |p: &[_]| {
             let mut gradient = start.clone();
-            let (mut loss, mut measure) = (vec![start[0]; 2], vec![start[0]; 2]);
-            block.evaluate(Draw::Frozen, p, &mut gradient, &mut loss, &mut measure);
-            [gradient.to_vec(), loss, measure]
+            let (mut loss, mut raw_error) = (vec![start[0]; 2], vec![start[0]; 2]);
+            block.evaluate(Draw::Frozen, p, &mut gradient, &mut loss, &mut raw_error);
+            [gradient.to_vec(), loss, raw_error]
         };
         let first = evaluate(&start);
         evaluate(&vec![numeric::rows::splat(F::from_f64(f64::NAN)); start.len()]);

@@ -9,7 +9,7 @@ mod gradients;
 mod lanes;
 mod seeds;
 
-use losses::{Loss, Targets};
+use losses::{Loss, TargetKind};
 use numeric::{Float, LANES, Row, Stream, rows};
 use problems::{Draw, Graph, Losses, Problem};
 use serde_json::json;
@@ -62,9 +62,9 @@ fn variants() -> Vec<Problem> {
             r#"{"abs_power": {"dim": 3, "exponent": 1.5}}"#,
             r#"{"noisy": {"problem": "line_fit", "heavy_tailed": 0.1, "sparse": 0.5}}"#,
             r#"{"noisy": {"problem": {"himmelblau": {"spread": 0.0}}, "gaussian": 0.0, "sparse": 0.0}}"#,
-            r#"{"chain": {"depth": 1, "gain": 0.5}}"#,
-            r#"{"chain": {"spread": 0.0}}"#,
-            r#"{"matrix_factorisation": {"rows": 2, "columns": 5, "rank": 1, "spread": 1.0}}"#,
+            r#"{"deep_linear_chain": {"depth": 1, "gain": 0.5}}"#,
+            r#"{"deep_linear_chain": {"spread": 0.0}}"#,
+            r#"{"matrix_factorization": {"rows": 2, "columns": 5, "rank": 1, "spread": 1.0}}"#,
             r#"{"digits_mlp": {"hidden": 2, "activation": "identity"}}"#,
             r#"{"digits_mlp": {"hidden": 3, "batch": 100}}"#,
             r#"{"softmax_regression": {"data": "wine", "ridge": 1.0}}"#,
@@ -100,7 +100,7 @@ fn losses_of(problem: &Problem) -> Vec<Option<Loss>> {
     let all = || Loss::all().into_iter().filter(|loss| loss.check().is_ok());
     match problem.losses() {
         Losses::Own => vec![None],
-        Losses::Values => all().filter(|loss| loss.targets() == Targets::Values).map(Some).collect(),
+        Losses::Values => all().filter(|loss| loss.targets() == TargetKind::Values).map(Some).collect(),
         Losses::ValuesOrClasses => all().map(Some).collect(),
     }
 }
@@ -153,13 +153,13 @@ fn fused_at<F: Float>(
     // Whatever was there before must be written over.
     let old = rows::splat(F::from_f64(7.0));
     let mut gradient = vec![old; elements * chunks];
-    let (mut loss, mut measure) = (vec![old; chunks], vec![old; chunks]);
-    block.evaluate(Draw::Step(step), &p, &mut gradient, &mut loss, &mut measure);
+    let (mut loss, mut raw_error) = (vec![old; chunks], vec![old; chunks]);
+    block.evaluate(Draw::Step(step), &p, &mut gradient, &mut loss, &mut raw_error);
     let keep = |mut lanes: Lanes| {
         lanes.truncate(seeds.len());
         lanes
     };
-    let error = measure.iter().flatten().map(|measure| block.error(*measure).to_f64());
+    let error = raw_error.iter().flatten().map(|raw_error| block.error(*raw_error).to_f64());
     Some(Said {
         loss: keep(from_rows(&loss, 1)).concat(),
         gradient: keep(from_rows(&gradient, elements)),

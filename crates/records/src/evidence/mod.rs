@@ -22,7 +22,7 @@ pub struct Baseline {
     /// The loss at the start.
     pub start_loss: f64,
     /// The mean cosine between successive updates, over its second half.
-    pub turning: f64,
+    pub update_cosine: f64,
     /// The largest error on the way, over that at the start.
     pub overshoot: f64,
     /// How far the minimum next to its end is above the best one, over the loss's fall from the start.
@@ -71,18 +71,18 @@ pub struct Fall {
     pub values: Vec<f64>,
 }
 
-/// The minimiser against the target.
+/// The minimizer against the target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bias {
-    /// The error of the minimiser.
+    /// The error of the minimizer.
     pub error: f64,
     /// The error that a loss without bias ends with.
     pub unavoidable: f64,
-    /// The loss at the minimiser.
+    /// The loss at the minimizer.
     pub least: f64,
     /// The loss at the target, where it is known.
     pub at_target: Option<f64>,
-    /// The mean of minimiser − target, where both are known.
+    /// The mean of minimizer − target, where both are known.
     pub shift: Option<f64>,
     /// Slope and intercept that a line fit without noise ends with; 3 and 2 are the truth.
     pub line: Option<(f64, f64)>,
@@ -92,7 +92,7 @@ pub struct Bias {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Precision {
     /// The largest ‖g₃₂ − g₆₄‖/‖g₆₄‖ at errors above the tolerance.
-    pub parting: f64,
+    pub relative_difference: f64,
     /// The error there.
     pub at_error: f64,
     /// The error that rounding the solution to float32 leaves.
@@ -150,13 +150,13 @@ pub struct Plateau {
 
 /// A tensor of a model that gets hardly any gradient, for its own size.
 #[derive(Clone, Debug, Default)]
-pub struct Asleep {
+pub struct DeadLayer {
     /// Its shape.
     pub shape: Vec<i64>,
     /// ‖g‖ of it over ‖g‖ of all, at the start.
     pub share: f64,
     /// How many times larger its gradient is where it is drawn anew at the usual size; infinite if it was 0.
-    pub wakes: f64,
+    pub gradient_gain: f64,
 }
 
 /// One of the losses that are added.
@@ -225,8 +225,8 @@ pub struct Evidence {
     pub saddle: Option<Saddle>,
     /// See [`Sides`].
     pub sides: Option<Sides>,
-    /// See [`Asleep`].
-    pub asleep: Option<Asleep>,
+    /// See [`DeadLayer`].
+    pub dead_layer: Option<DeadLayer>,
     /// See [`Plateau`].
     pub plateau: Option<Plateau>,
     /// The exponent of the loss in the error, near the minimum.

@@ -134,7 +134,7 @@ impl Path {
     }
 }
 
-/// γ: what the gradient promises towards the minimum, over how far the loss is above it. NaN where the
+/// γ: what the gradient promises toward the minimum, over how far the loss is above it. NaN where the
 /// loss isn't above it.
 #[must_use]
 pub fn gamma(slope_times_distance: f64, above: f64) -> f64 {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn hills_are_measured_towards_the_minimum() {
+    fn hills_are_measured_toward_the_minimum() {
         let ripples = path(|t| t * t + 0.1 * (1.0 - (20.0 * t).cos()), |t| 2.0 * t + 2.0 * (20.0 * t).sin());
         assert!(ripples.uphill().unwrap() > 0.1);
         assert!(ripples.gammas().iter().any(|gamma| *gamma < 0.0));

@@ -75,7 +75,7 @@ fn draw<P: Draw + ?Sized, B: DrawingBackend>(
     let pen = Pen::new(area, ZOOM, theme);
     pen.fill()?;
     let (title, note) = picture.title();
-    let words = |size, colour| Words { size, colour, anchor: (HPos::Left, VPos::Center) };
+    let words = |size, color| Words { size, color, anchor: (HPos::Left, VPos::Center) };
     pen.text(&shortened(title, 84), (16.0, 22.0), words(20.0, theme.ink()))?;
     if !note.is_empty() {
         pen.text(&shortened(note, 140), (16.0, TITLE + 6.0), words(13.0, theme.soft()))?;

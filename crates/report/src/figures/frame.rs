@@ -39,7 +39,7 @@ impl Frame {
     /// Grid, ticks and the names of the axes; `grid` is left out where something lies on the ground.
     pub(super) fn draw<B: DrawingBackend>(&self, pen: &Pen<B>, x: &Axis, y: &Axis, grid: bool) -> Drawn<B> {
         let theme = pen.theme;
-        let words = |anchor| Words { size: TICK, colour: theme.soft(), anchor };
+        let words = |anchor| Words { size: TICK, color: theme.soft(), anchor };
         let mut free = f64::NEG_INFINITY;
         for tick in self.x.ticks(10) {
             let (at, text) = (self.at((tick, self.y.low())).0, label(tick));
@@ -69,7 +69,7 @@ impl Frame {
         }
         let corners = [(self.left, self.top), (self.left, self.bottom), (self.right, self.bottom)];
         pen.path(&corners, &theme.soft(), 1, 0)?;
-        let named = |size| Words { size, colour: theme.ink(), anchor: (HPos::Center, VPos::Center) };
+        let named = |size| Words { size, color: theme.ink(), anchor: (HPos::Center, VPos::Center) };
         pen.text(&x.label, (0.5 * (self.left + self.right), self.bottom + 34.0), named(14.0))?;
         pen.upright(&y.label, (self.left - 62.0, 0.5 * (self.top + self.bottom)), named(14.0))
     }

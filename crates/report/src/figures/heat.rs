@@ -16,10 +16,10 @@ use records::number::short;
 const ROW: f64 = 20.0;
 const LETTERS: f64 = 13.0;
 const LONGEST: usize = 40;
-/// The width of the colours' scale with its numbers.
+/// The width of the colors' scale with its numbers.
 const SCALE: f64 = 120.0;
 
-/// Numbers above 0 as colours, the lower the brighter.
+/// Numbers above 0 as colors, the lower the brighter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeatMap {
     /// Stands above it.
@@ -55,9 +55,9 @@ impl Draw for HeatMap {
         let (top, right) = (top + 8.0, f64::from(WIDTH) - SCALE - 24.0);
         let bottom = top + ROW * self.rows.len() as f64;
         let cell = (right - left) / self.columns.len().max(1) as f64;
-        let colours = Scale::around(self.values.iter().flatten().copied(), true);
+        let colors = Scale::around(self.values.iter().flatten().copied(), true);
         let theme = pen.theme;
-        let words = |colour, anchor| Words { size: LETTERS, colour, anchor };
+        let words = |color, anchor| Words { size: LETTERS, color, anchor };
         for (row, values) in self.values.iter().enumerate() {
             let y = top + ROW * row as f64;
             pen.text(
@@ -77,7 +77,7 @@ impl Draw for HeatMap {
                     theme.ink()
                 } else {
                     // 0 is below every number on a logarithmic scale.
-                    let share = if *value > 0.0 { colours.share(*value) } else { 0.0 };
+                    let share = if *value > 0.0 { colors.share(*value) } else { 0.0 };
                     pen.rectangle(from, to, &viridis(1.0 - share))?;
                     if share < 0.5 { RGBColor(0, 0, 0) } else { RGBColor(255, 255, 255) }
                 };
@@ -95,23 +95,23 @@ impl Draw for HeatMap {
                 pen.text(&text, (at, bottom + 6.0), words(theme.soft(), (HPos::Center, VPos::Top)))?;
             }
         }
-        let named = Words { size: 14.0, colour: theme.ink(), anchor: (HPos::Center, VPos::Center) };
+        let named = Words { size: 14.0, color: theme.ink(), anchor: (HPos::Center, VPos::Center) };
         pen.text(&self.x, (0.5 * (left + right), bottom + 36.0), named)?;
-        self.draw_scale(pen, &colours, (right + 28.0, top, top + (ROW * 8.0).max(bottom - top).min(260.0)))
+        self.draw_scale(pen, &colors, (right + 28.0, top, top + (ROW * 8.0).max(bottom - top).min(260.0)))
     }
 }
 
 impl HeatMap {
-    /// The colours with their numbers, and what has none.
+    /// The colors with their numbers, and what has none.
     fn draw_scale<B: DrawingBackend>(
         &self,
         pen: &Pen<B>,
-        colours: &Scale,
+        colors: &Scale,
         place: (f64, f64, f64),
     ) -> Drawn<B> {
         const STEPS: usize = 64;
         let theme = pen.theme;
-        let words = |anchor| Words { size: LETTERS, colour: theme.soft(), anchor };
+        let words = |anchor| Words { size: LETTERS, color: theme.soft(), anchor };
         let (x, top, bottom) = place;
         let (top, bottom) = (top + 22.0, bottom - 30.0);
         let at = |share: f64| bottom - share * (bottom - top);
@@ -127,8 +127,8 @@ impl HeatMap {
                 &viridis(1.0 - share(step)),
             )?;
         }
-        for tick in colours.ticks(6).into_iter().filter(|_| has_numbers) {
-            let y = at(colours.share(tick));
+        for tick in colors.ticks(6).into_iter().filter(|_| has_numbers) {
+            let y = at(colors.share(tick));
             pen.path(&[(x + 16.0, y), (x + 21.0, y)], &theme.soft(), 1, 0)?;
             pen.text(&label(tick), (x + 25.0, y), words((HPos::Left, VPos::Center)))?;
         }

@@ -1,7 +1,7 @@
 //! Figures as SVG and PNG: panels of lines over linear or logarithmic axes, maps of numbers, and mean ranks.
 //!
-//! Lines carry their names at their ends, pushed apart where they would overlap. Colours are Okabe & Ito's, which
-//! people with any colour vision can tell apart; what shares a colour has other dashes. The font is part of the
+//! Lines carry their names at their ends, pushed apart where they would overlap. Colors are Okabe & Ito's, which
+//! people with any color vision can tell apart; what shares a color has other dashes. The font is part of the
 //! program, so that a figure is the same on every machine.
 
 mod draw;
@@ -20,7 +20,7 @@ use thiserror::Error;
 pub use heat::HeatMap;
 pub use ranks::{RankDiagram, Ranked};
 pub use scale::Scale;
-pub use style::{COLOURS, DASHES, Palette, Style, Theme};
+pub use style::{COLORS, DASHES, Palette, Style, Theme};
 
 /// A figure: panels above one another.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,9 +69,9 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
     /// The low and the high end of the band around each point; none where it is empty.
     pub band: Vec<(f64, f64)>,
-    /// Its colour and dashes; without, those of its place.
+    /// Its color and dashes; without, those of its place.
     pub style: Option<Style>,
-    /// Only there for comparison: thin, grey and without a name.
+    /// Only there for comparison: thin, gray and without a name.
     pub faint: bool,
     /// Between these two x it is thick.
     pub thick: Option<(f64, f64)>,

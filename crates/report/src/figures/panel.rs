@@ -7,7 +7,7 @@ use super::frame::Frame;
 use super::labels::{apart, shortened};
 use super::pen::{At, Drawn, Pen, Words, width};
 use super::scale::Scale;
-use super::style::{COLOURS, DASHES};
+use super::style::{COLORS, DASHES};
 use super::{Ground, Line, Mark, Panel, Spot, Style, WIDTH};
 
 /// The size of the letters of names, and the least distance from one to the next.
@@ -33,7 +33,7 @@ pub(super) fn draw<B: DrawingBackend>(panel: &Panel, pen: &Pen<B>, top: f64) -> 
     }
     let clear = || styled.iter().rev().filter(|(line, _)| !line.faint);
     for (line, style) in clear() {
-        draw_band(line, pen, &frame, pen.theme.colour(*style))?;
+        draw_band(line, pen, &frame, pen.theme.color(*style))?;
     }
     draw_marks(panel, pen, &frame)?;
     for (line, style) in clear() {
@@ -42,14 +42,14 @@ pub(super) fn draw<B: DrawingBackend>(panel: &Panel, pen: &Pen<B>, top: f64) -> 
     draw_crosses(panel, pen, &frame)?;
     if panel.ground.is_none() && panel.lines.iter().all(|line| runs(line, &frame).is_empty()) {
         let middle = (0.5 * (frame.left + frame.right), 0.5 * (frame.top + frame.bottom));
-        let words = Words { size: NAME, colour: pen.theme.soft(), anchor: (HPos::Center, VPos::Center) };
+        let words = Words { size: NAME, color: pen.theme.soft(), anchor: (HPos::Center, VPos::Center) };
         pen.text("no finite numbers to show", middle, words)?;
     }
     draw_names(&styled, pen, &frame)
 }
 
 fn style(line: &Line, place: usize) -> Style {
-    let by_place = Style { colour: place % COLOURS.len(), dash: place / COLOURS.len() % DASHES.len() };
+    let by_place = Style { color: place % COLORS.len(), dash: place / COLORS.len() % DASHES.len() };
     line.style.unwrap_or(by_place)
 }
 
@@ -106,15 +106,15 @@ fn fill<B: DrawingBackend>(ground: &Ground, pen: &Pen<B>, frame: &Frame) -> Draw
             let to = from + run.len();
             let x = |column: usize| frame.left + across * column as f64 / ground.columns as f64;
             let y = |row: usize| frame.bottom - up * row as f64 / rows as f64;
-            let colour = pen.theme.level(run[0] as f64 / (LEVELS - 1) as f64);
-            pen.rectangle((x(from), y(row + 1)), (x(to), y(row)), &colour)?;
+            let color = pen.theme.level(run[0] as f64 / (LEVELS - 1) as f64);
+            pen.rectangle((x(from), y(row + 1)), (x(to), y(row)), &color)?;
             from = to;
         }
     }
     Ok(())
 }
 
-fn draw_band<B: DrawingBackend>(line: &Line, pen: &Pen<B>, frame: &Frame, colour: RGBColor) -> Drawn<B> {
+fn draw_band<B: DrawingBackend>(line: &Line, pen: &Pen<B>, frame: &Frame, color: RGBColor) -> Drawn<B> {
     let ends: Vec<Option<(At, At)>> = line
         .points
         .iter()
@@ -129,55 +129,55 @@ fn draw_band<B: DrawingBackend>(line: &Line, pen: &Pen<B>, frame: &Frame, colour
         if run.len() > 1 {
             let around: Vec<At> =
                 run.iter().map(|end| end.0).chain(run.iter().rev().map(|end| end.1)).collect();
-            pen.polygon(&around, &colour.mix(0.13))?;
+            pen.polygon(&around, &color.mix(0.13))?;
         }
     }
     Ok(())
 }
 
 fn draw_line<B: DrawingBackend>(line: &Line, pen: &Pen<B>, frame: &Frame, style: Style) -> Drawn<B> {
-    let colour = pen.theme.colour(style);
+    let color = pen.theme.color(style);
     if let Some((from, to)) = line.thick {
         let inside = |point: &At| from <= point.0 && point.0 <= to && frame.shows(*point);
         let part: Vec<At> = line.points.iter().filter(|p| inside(p)).map(|p| frame.at(*p)).collect();
-        pen.path(&part, &colour.mix(0.35), 8, 0)?;
+        pen.path(&part, &color.mix(0.35), 8, 0)?;
     }
     for run in runs(line, frame) {
         if let [point] = run[..] {
-            pen.circle(point, 3.0, &colour, true)?;
+            pen.circle(point, 3.0, &color, true)?;
         } else {
-            pen.path(&run, &colour, 2, style.dash)?;
+            pen.path(&run, &color, 2, style.dash)?;
         }
     }
     for ((x, y), spot) in &line.spots {
         if frame.shows((*x, *y)) {
-            draw_spot(*spot, frame.at((*x, *y)), pen, colour)?;
+            draw_spot(*spot, frame.at((*x, *y)), pen, color)?;
         }
     }
     Ok(())
 }
 
-fn draw_spot<B: DrawingBackend>(spot: Spot, (x, y): At, pen: &Pen<B>, colour: RGBColor) -> Drawn<B> {
+fn draw_spot<B: DrawingBackend>(spot: Spot, (x, y): At, pen: &Pen<B>, color: RGBColor) -> Drawn<B> {
     let tip = |way: f64| [(x - 4.0 * way, y - 6.0), (x - 4.0 * way, y + 6.0), (x + 7.0 * way, y)];
     match spot {
-        Spot::Dot => pen.circle((x, y), 4.5, &colour, true),
+        Spot::Dot => pen.circle((x, y), 4.5, &color, true),
         Spot::Ring => {
             pen.circle((x, y), 5.0, &pen.theme.ground(), true)?;
-            pen.circle((x, y), 5.0, &colour, false)
+            pen.circle((x, y), 5.0, &color, false)
         }
-        Spot::Left => pen.polygon(&tip(-1.0), &colour),
-        Spot::Right => pen.polygon(&tip(1.0), &colour),
+        Spot::Left => pen.polygon(&tip(-1.0), &color),
+        Spot::Right => pen.polygon(&tip(1.0), &color),
     }
 }
 
 fn draw_marks<B: DrawingBackend>(panel: &Panel, pen: &Pen<B>, frame: &Frame) -> Drawn<B> {
-    let colour = pen.theme.soft();
-    let words = |anchor| Words { size: 13.0, colour, anchor };
+    let color = pen.theme.soft();
+    let words = |anchor| Words { size: 13.0, color, anchor };
     for mark in &panel.marks {
         match mark {
             Mark::Vertical(x, text) if frame.x.shows(*x) => {
                 let at = frame.at((*x, frame.y.low())).0;
-                pen.path(&[(at, frame.bottom), (at, frame.top)], &colour, 1, 1)?;
+                pen.path(&[(at, frame.bottom), (at, frame.top)], &color, 1, 1)?;
                 // On the side where there is room.
                 let left = at + width(text, 13.0) + 10.0 > frame.right;
                 let (at, side) = if left { (at - 5.0, HPos::Right) } else { (at + 5.0, HPos::Left) };
@@ -185,7 +185,7 @@ fn draw_marks<B: DrawingBackend>(panel: &Panel, pen: &Pen<B>, frame: &Frame) -> 
             }
             Mark::Horizontal(y, text) if frame.y.shows(*y) => {
                 let at = frame.at((frame.x.low(), *y)).1;
-                pen.path(&[(frame.left, at), (frame.right, at)], &colour, 1, 1)?;
+                pen.path(&[(frame.left, at), (frame.right, at)], &color, 1, 1)?;
                 pen.text(text, (frame.left + 5.0, at - 3.0), words((HPos::Left, VPos::Bottom)))?;
             }
             _ => {}
@@ -200,9 +200,9 @@ fn draw_crosses<B: DrawingBackend>(panel: &Panel, pen: &Pen<B>, frame: &Frame) -
             && frame.shows((*x, *y))
         {
             let (x, y) = frame.at((*x, *y));
-            for (colour, width) in [(pen.theme.ground(), 5), (pen.theme.ink(), 2)] {
+            for (color, width) in [(pen.theme.ground(), 5), (pen.theme.ink(), 2)] {
                 for sign in [-1.0, 1.0] {
-                    pen.path(&[(x - 6.0, y - 6.0 * sign), (x + 6.0, y + 6.0 * sign)], &colour, width, 0)?;
+                    pen.path(&[(x - 6.0, y - 6.0 * sign), (x + 6.0, y + 6.0 * sign)], &color, width, 0)?;
                 }
             }
         }
@@ -223,7 +223,7 @@ fn draw_names<B: DrawingBackend>(styled: &[(&Line, Style)], pen: &Pen<B>, frame:
     let wanted: Vec<f64> = ends.iter().map(|(_, _, end)| end.1).collect();
     let places = apart(&wanted, GAP, frame.top + 4.0, frame.bottom - 4.0);
     for ((line, style, end), place) in ends.into_iter().zip(places) {
-        let colour = pen.theme.colour(style);
+        let color = pen.theme.color(style);
         let way = [
             (end.0 + 3.0, end.1),
             ((end.0 + 3.0).max(frame.right + 4.0), end.1),
@@ -232,10 +232,10 @@ fn draw_names<B: DrawingBackend>(styled: &[(&Line, Style)], pen: &Pen<B>, frame:
         // Across the panel it is only a hint.
         let from = usize::from(end.0 + 3.0 > frame.right - 2.0);
         if from == 0 {
-            pen.path(&way[..2], &colour.mix(0.5), 1, 2)?;
+            pen.path(&way[..2], &color.mix(0.5), 1, 2)?;
         }
-        pen.path(&way[1..], &colour.mix(0.7), 1, 0)?;
-        let words = Words { size: NAME, colour, anchor: (HPos::Left, VPos::Center) };
+        pen.path(&way[1..], &color.mix(0.7), 1, 0)?;
+        let words = Words { size: NAME, color, anchor: (HPos::Left, VPos::Center) };
         pen.text(&shortened(&line.label, LETTERS), (frame.right + 20.0, place), words)?;
     }
     Ok(())

@@ -24,11 +24,11 @@ pub struct Pen<'a, B: DrawingBackend> {
     pub(super) theme: Theme,
 }
 
-/// A text's colour, size and place against its point.
+/// A text's color, size and place against its point.
 #[derive(Clone, Copy)]
 pub(super) struct Words {
     pub(super) size: f64,
-    pub(super) colour: RGBColor,
+    pub(super) color: RGBColor,
     pub(super) anchor: (HPos, VPos),
 }
 
@@ -46,8 +46,8 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
     }
 
     /// A line through points, with the dashes of a style.
-    pub(super) fn path(&self, points: &[At], colour: &impl Color, width: u32, dash: usize) -> Drawn<B> {
-        let style = colour.stroke_width(width * self.zoom as u32);
+    pub(super) fn path(&self, points: &[At], color: &impl Color, width: u32, dash: usize) -> Drawn<B> {
+        let style = color.stroke_width(width * self.zoom as u32);
         let pattern = DASHES[dash % DASHES.len()];
         let strokes = if pattern.is_empty() { vec![points.to_vec()] } else { dashed(points, pattern) };
         for stroke in strokes {
@@ -60,17 +60,17 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
         Ok(())
     }
 
-    pub(super) fn polygon(&self, points: &[At], colour: &impl Color) -> Drawn<B> {
+    pub(super) fn polygon(&self, points: &[At], color: &impl Color) -> Drawn<B> {
         let pixels: Vec<(i32, i32)> = points.iter().map(|point| self.pixel(*point)).collect();
-        self.area.draw(&Polygon::new(pixels, colour.filled()))
+        self.area.draw(&Polygon::new(pixels, color.filled()))
     }
 
-    pub(super) fn rectangle(&self, from: At, to: At, colour: &impl Color) -> Drawn<B> {
-        self.area.draw(&Rectangle::new([self.pixel(from), self.pixel(to)], colour.filled()))
+    pub(super) fn rectangle(&self, from: At, to: At, color: &impl Color) -> Drawn<B> {
+        self.area.draw(&Rectangle::new([self.pixel(from), self.pixel(to)], color.filled()))
     }
 
-    pub(super) fn circle(&self, at: At, radius: f64, colour: &impl Color, filled: bool) -> Drawn<B> {
-        let style = if filled { colour.filled() } else { colour.stroke_width(2 * self.zoom as u32) };
+    pub(super) fn circle(&self, at: At, radius: f64, color: &impl Color, filled: bool) -> Drawn<B> {
+        let style = if filled { color.filled() } else { color.stroke_width(2 * self.zoom as u32) };
         self.area.draw(&Circle::new(self.pixel(at), (radius * self.zoom).round() as i32, style))
     }
 
@@ -86,7 +86,7 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
     fn words(&self, text: &str, at: At, words: Words, transform: FontTransform) -> Drawn<B> {
         let (horizontal, vertical) = words.anchor;
         let font = font(words.size * self.zoom).transform(transform);
-        let style = font.color(&words.colour).pos(Pos::new(horizontal, vertical));
+        let style = font.color(&words.color).pos(Pos::new(horizontal, vertical));
         self.area.draw(&Text::new(plain(text).into_owned(), self.pixel(at), style))
     }
 }
@@ -109,7 +109,7 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
         .map_or(0.6 * size * text.chars().count() as f64, |size| f64::from(size.0) / 10.0)
 }
 
-/// Pieces without sharp turns: corners are drawn with mitres, which would reach far beyond such a turn.
+/// Pieces without sharp turns: corners are drawn with miters, which would reach far beyond such a turn.
 fn without_spikes(points: &[(i32, i32)]) -> Vec<&[(i32, i32)]> {
     let (mut pieces, mut from) = (Vec::new(), 0);
     for at in 1..points.len() {

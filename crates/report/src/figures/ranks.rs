@@ -24,7 +24,7 @@ pub struct Ranked {
     pub name: String,
     /// The mean rank; 1 is the best.
     pub rank: f64,
-    /// The colour.
+    /// The color.
     pub style: Style,
 }
 
@@ -72,10 +72,10 @@ impl Draw for RankDiagram {
         pen.path(&[(left, axis), (right, axis)], &theme.soft(), 1, 0)?;
         for tick in scale.ticks(8) {
             pen.path(&[(x(tick), axis - 5.0), (x(tick), axis)], &theme.soft(), 1, 0)?;
-            let words = Words { size: 13.0, colour: theme.soft(), anchor: (HPos::Center, VPos::Bottom) };
+            let words = Words { size: 13.0, color: theme.soft(), anchor: (HPos::Center, VPos::Bottom) };
             pen.text(&label(tick), (x(tick), axis - 8.0), words)?;
         }
-        let named = Words { size: 14.0, colour: theme.ink(), anchor: (HPos::Center, VPos::Center) };
+        let named = Words { size: 14.0, color: theme.ink(), anchor: (HPos::Center, VPos::Center) };
         pen.text("mean rank (1 is the fastest)", (0.5 * (left + right), axis - 36.0), named)?;
         for (place, (first, last)) in self.groups.iter().enumerate() {
             let y = axis + 10.0 + BAR * place as f64;
@@ -90,11 +90,11 @@ impl Draw for RankDiagram {
             let y = names + ROW * (row as f64 + 0.5);
             let end = if on_left { left - 8.0 } else { right + 8.0 };
             let way: [At; 3] = [(x(one.rank), axis), (x(one.rank), y), (end, y)];
-            let colour = theme.colour(one.style);
-            pen.path(&way, &colour, 1, one.style.dash)?;
-            pen.circle(way[0], 3.0, &colour, true)?;
+            let color = theme.color(one.style);
+            pen.path(&way, &color, 1, one.style.dash)?;
+            pen.circle(way[0], 3.0, &color, true)?;
             let (side, at) = if on_left { (HPos::Right, end - 6.0) } else { (HPos::Left, end + 6.0) };
-            let words = Words { size: 13.0, colour, anchor: (side, VPos::Center) };
+            let words = Words { size: 13.0, color, anchor: (side, VPos::Center) };
             let number = format!("{:.1}", one.rank);
             let name = shortened(&one.name, LETTERS);
             pen.text(

@@ -4,16 +4,18 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use records::AxisScale;
+
 use super::FigureError;
 use super::draw::bitmap;
 use super::pen::font;
 use super::scale::{Scale, label};
-use super::style::{COLOURS, viridis};
+use super::style::{COLORS, viridis};
 
 /// Red, green and blue.
-pub type Colour = [u8; 3];
+pub type Rgb = [u8; 3];
 
-/// Pixels over two axes, and what their colours mean.
+/// Pixels over two axes, and what their colors mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raster {
     /// Stands above it.
@@ -25,11 +27,11 @@ pub struct Raster {
     /// The vertical axis.
     pub y: Side,
     /// Row by row from the bottom, `x.pixels` a row.
-    pub pixels: Vec<Colour>,
-    /// What the [`ramp`] stands for, if the colours are of it.
+    pub pixels: Vec<Rgb>,
+    /// What the [`ramp`] stands for, if the colors are of it.
     pub bar: Option<Bar>,
-    /// Colours with a meaning of their own.
-    pub swatches: Vec<(Colour, String)>,
+    /// Colors with a meaning of their own.
+    pub swatches: Vec<(Rgb, String)>,
 }
 
 /// An axis of a raster: from the edge of the first pixel to the edge of the last.
@@ -41,24 +43,13 @@ pub struct Side {
     pub low: f64,
     /// Its upper end.
     pub high: f64,
-    /// How numbers are spread over it.
-    pub spread: Spread,
+    /// How its numbers are spaced.
+    pub scale: AxisScale,
     /// How many pixels it has.
     pub pixels: usize,
 }
 
-/// How numbers are spread over an axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spread {
-    /// Evenly.
-    Linear,
-    /// Evenly in the logarithm.
-    Log,
-    /// Evenly in the logarithm of the distance from 1.
-    Complement,
-}
-
-/// A logarithmic colour bar.
+/// A logarithmic color bar.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bar {
     /// What it shows.
@@ -70,42 +61,42 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// The colour of a number.
+    /// The color of a number.
     #[must_use]
-    pub fn colour(&self, value: f64) -> Colour {
+    pub fn color(&self, value: f64) -> Rgb {
         ramp(libm::log(value / self.low) / libm::log(self.high / self.low))
     }
 }
 
-/// Viridis from its bright end (0) to its dark one (1): even in lightness, so that it survives grey print and
-/// any colour vision.
+/// Viridis from its bright end (0) to its dark one (1): even in lightness, so that it survives gray print and
+/// any color vision.
 #[must_use]
-pub fn ramp(share: f64) -> Colour {
+pub fn ramp(share: f64) -> Rgb {
     let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
     let RGBColor(r, g, b) = viridis(1.0 - share);
     [r, g, b]
 }
 
-/// The colours of a few kinds, apart for any colour vision; more kinds than colours begin anew.
+/// The colors of a few kinds, apart for any color vision; more kinds than colors begin anew.
 #[must_use]
-pub fn kind(index: usize) -> Colour {
-    // Neighbours far apart, and no black, which darkening couldn't change.
+pub fn kind(index: usize) -> Rgb {
+    // Neighbors far apart, and no black, which darkening couldn't change.
     const ORDER: [usize; 6] = [1, 5, 3, 2, 4, 6];
-    COLOURS[ORDER[index % ORDER.len()]][0]
+    COLORS[ORDER[index % ORDER.len()]][0]
 }
 
-/// A colour, darker: 0 leaves it, 1 is black.
+/// A color, darker: 0 leaves it, 1 is black.
 #[must_use]
-pub fn darkened(colour: Colour, share: f64) -> Colour {
-    colour.map(|part| (f64::from(part) * (1.0 - share.clamp(0.0, 1.0))).round() as u8)
+pub fn darkened(color: Rgb, share: f64) -> Rgb {
+    color.map(|part| (f64::from(part) * (1.0 - share.clamp(0.0, 1.0))).round() as u8)
 }
 
 impl Side {
     /// Numbers to mark, with where they are from 0 to 1.
     fn ticks(&self) -> Vec<(f64, String)> {
-        let log = self.spread != Spread::Linear;
-        let (low, high) = match self.spread {
-            Spread::Complement => (1.0 - self.high, 1.0 - self.low),
+        let log = self.scale != AxisScale::Linear;
+        let (low, high) = match self.scale {
+            AxisScale::Complement => (1.0 - self.high, 1.0 - self.low),
             _ => (self.low, self.high),
         };
         let place = |value: f64| {
@@ -114,9 +105,9 @@ impl Side {
             } else {
                 (value - low) / (high - low)
             };
-            if self.spread == Spread::Complement { 1.0 - share } else { share }
+            if self.scale == AxisScale::Complement { 1.0 - share } else { share }
         };
-        let number = |value: f64| if self.spread == Spread::Complement { 1.0 - value } else { value };
+        let number = |value: f64| if self.scale == AxisScale::Complement { 1.0 - value } else { value };
         let ticks = Scale::between((low, high), log).ticks(7).into_iter();
         ticks.map(|tick| (place(tick), label(number(tick)))).collect()
     }
@@ -164,12 +155,12 @@ impl Layout {
         ((self.width + left + self.px(240)) as u32, (height + top + self.px(70)) as u32)
     }
 
-    fn font(&self, size: i32, colour: RGBColor) -> TextStyle<'static> {
-        font(f64::from(self.px(size))).color(&colour)
+    fn font(&self, size: i32, color: RGBColor) -> TextStyle<'static> {
+        font(f64::from(self.px(size))).color(&color)
     }
 }
 
-const GREY: RGBColor = RGBColor(90, 90, 90);
+const GRAY: RGBColor = RGBColor(90, 90, 90);
 
 impl Raster {
     /// A PNG file.
@@ -180,7 +171,7 @@ impl Raster {
     /// # Panics
     /// If there aren't `x.pixels · y.pixels` pixels.
     pub fn png(&self) -> Result<Vec<u8>, FigureError> {
-        assert_eq!(self.pixels.len(), self.x.pixels * self.y.pixels, "one colour a pixel");
+        assert_eq!(self.pixels.len(), self.x.pixels * self.y.pixels, "one color a pixel");
         let layout = Layout::of(self);
         bitmap(layout.size(), |area| self.draw(area, &layout))
     }
@@ -189,7 +180,7 @@ impl Raster {
         area.fill(&WHITE)?;
         let (left, top) = at.corner();
         area.draw(&Text::new(self.title.clone(), (left, at.px(16)), at.font(20, BLACK)))?;
-        area.draw(&Text::new(self.subtitle.clone(), (left, at.px(44)), at.font(15, GREY)))?;
+        area.draw(&Text::new(self.subtitle.clone(), (left, at.px(44)), at.font(15, GRAY)))?;
         for (i, [r, g, b]) in self.pixels.iter().enumerate() {
             let (column, row) = ((i % self.x.pixels) as i32, (i / self.x.pixels) as i32);
             let (x, y) = (left + column * at.by, top + at.height - (row + 1) * at.by);
@@ -197,7 +188,7 @@ impl Raster {
                 area.draw_pixel((x + dx, y + dy), &RGBColor(*r, *g, *b))?;
             }
         }
-        area.draw(&Rectangle::new([(left - 1, top - 1), (left + at.width, top + at.height)], GREY))?;
+        area.draw(&Rectangle::new([(left - 1, top - 1), (left + at.width, top + at.height)], GRAY))?;
         self.draw_axes(area, at)?;
         self.draw_key(area, at)
     }
@@ -205,7 +196,7 @@ impl Raster {
     fn draw_axes<B: DrawingBackend>(&self, area: &Area<B>, at: &Layout) -> Drawn<B> {
         let (left, top) = at.corner();
         let bottom = top + at.height;
-        let line = GREY.stroke_width(at.px(1) as u32);
+        let line = GRAY.stroke_width(at.px(1) as u32);
         let below = at.font(14, BLACK).pos(Pos::new(HPos::Center, VPos::Top));
         for (share, text) in self.x.ticks() {
             let x = left + (share * f64::from(at.width)).round() as i32;
@@ -219,8 +210,8 @@ impl Raster {
             area.draw(&Text::new(text, (left - at.px(9), y), beside.clone()))?;
         }
         let place = (left + at.width / 2, bottom + at.px(36));
-        let centred = at.font(16, BLACK).pos(Pos::new(HPos::Center, VPos::Top));
-        area.draw(&Text::new(self.x.label.clone(), place, centred))?;
+        let centered = at.font(16, BLACK).pos(Pos::new(HPos::Center, VPos::Top));
+        area.draw(&Text::new(self.x.label.clone(), place, centered))?;
         let turned = font(f64::from(at.px(16))).transform(FontTransform::Rotate270).color(&BLACK);
         let place = (at.px(18), top + at.height / 2);
         let turned = turned.pos(Pos::new(HPos::Center, VPos::Center));
@@ -252,7 +243,7 @@ impl Raster {
         for ([r, g, b], text) in &self.swatches {
             let square = [(left, y - width / 2), (left + width, y + width / 2)];
             area.draw(&Rectangle::new(square, RGBColor(*r, *g, *b).filled()))?;
-            area.draw(&Rectangle::new(square, GREY))?;
+            area.draw(&Rectangle::new(square, GRAY))?;
             area.draw(&Text::new(text.clone(), (left + width + at.px(9), y), small.clone()))?;
             y += at.px(26);
         }
@@ -264,8 +255,8 @@ impl Raster {
 mod tests {
     use super::*;
 
-    fn side(low: f64, high: f64, spread: Spread) -> Side {
-        Side { label: "x".into(), low, high, spread, pixels: 3 }
+    fn side(low: f64, high: f64, scale: AxisScale) -> Side {
+        Side { label: "x".into(), low, high, scale, pixels: 3 }
     }
 
     #[test]
@@ -277,14 +268,14 @@ mod tests {
             ticks.iter().map(|(share, text)| (*share, (*text).to_owned())).collect()
         };
         assert_eq!(
-            shown(side(-1.0, 1.0, Spread::Linear)),
+            shown(side(-1.0, 1.0, AxisScale::Linear)),
             of(&[(0, "-1"), (250, "-0.5"), (500, "0"), (750, "0.5"), (1000, "1")])
         );
         assert_eq!(
-            shown(side(0.01, 100.0, Spread::Log)),
+            shown(side(0.01, 100.0, AxisScale::Log)),
             of(&[(0, "0.01"), (250, "0.1"), (500, "1"), (750, "10"), (1000, "100")])
         );
-        let mut complement = shown(side(0.0, 0.999, Spread::Complement));
+        let mut complement = shown(side(0.0, 0.999, AxisScale::Complement));
         complement.sort();
         assert_eq!(complement, of(&[(0, "0"), (333, "0.9"), (667, "0.99"), (1000, "0.999")]));
     }
@@ -297,8 +288,8 @@ mod tests {
         let raster = Raster {
             title: "one".into(),
             subtitle: String::new(),
-            x: Side { pixels: 3, ..side(0.0, 1.0, Spread::Linear) },
-            y: Side { pixels: 2, ..side(0.0, 1.0, Spread::Linear) },
+            x: Side { pixels: 3, ..side(0.0, 1.0, AxisScale::Linear) },
+            y: Side { pixels: 2, ..side(0.0, 1.0, AxisScale::Linear) },
             pixels,
             bar: Some(Bar { label: "steps".into(), low: 1.0, high: 500.0 }),
             swatches: vec![([9, 9, 9], "never".into())],
@@ -311,8 +302,8 @@ mod tests {
 
     #[test]
     fn the_ramp_darkens() {
-        let grey = |colour: Colour| colour.iter().map(|part| u32::from(*part)).sum::<u32>();
-        let steps: Vec<u32> = (0..=10).map(|i| grey(ramp(f64::from(i) / 10.0))).collect();
+        let gray = |color: Rgb| color.iter().map(|part| u32::from(*part)).sum::<u32>();
+        let steps: Vec<u32> = (0..=10).map(|i| gray(ramp(f64::from(i) / 10.0))).collect();
         assert!(steps[0] > steps[10], "{steps:?}");
         assert_eq!(ramp(-1.0), ramp(0.0));
         assert_eq!(ramp(f64::NAN), ramp(0.0));

@@ -1,4 +1,4 @@
-//! Colours and dashes.
+//! Colors and dashes.
 
 use std::collections::HashMap;
 
@@ -13,18 +13,18 @@ pub enum Theme {
     Dark,
 }
 
-/// How a line looks: the place of its colour in [`COLOURS`], and of its dashes in [`DASHES`].
+/// How a line looks: the place of its color in [`COLORS`], and of its dashes in [`DASHES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
-    /// The colour.
-    pub colour: usize,
+    /// The color.
+    pub color: usize,
     /// The dashes.
     pub dash: usize,
 }
 
 /// Okabe & Ito 2008, “Color universal design”, without the yellow, which is pale on white: on white, and on a dark
 /// ground, where black is white and blue and green are lighter.
-pub const COLOURS: [[[u8; 3]; 2]; 7] = [
+pub const COLORS: [[[u8; 3]; 2]; 7] = [
     [[0, 0, 0], [240, 240, 240]],
     [[0, 114, 178], [64, 156, 222]],
     [[213, 94, 0], [240, 120, 40]],
@@ -73,8 +73,8 @@ impl Theme {
         };
         mixed(ends[0], ends[1], share)
     }
-    pub(super) fn colour(self, style: Style) -> RGBColor {
-        let [light, dark] = COLOURS[style.colour % COLOURS.len()];
+    pub(super) fn color(self, style: Style) -> RGBColor {
+        let [light, dark] = COLORS[style.color % COLORS.len()];
         self.pick(light, dark)
     }
     fn pick(self, light: [u8; 3], dark: [u8; 3]) -> RGBColor {
@@ -107,17 +107,17 @@ pub(super) fn viridis(share: f64) -> RGBColor {
     mixed(ANCHORS[first], ANCHORS[first + 1], place - first as f64)
 }
 
-/// Gives the same optimizer the same colour everywhere.
+/// Gives the same optimizer the same color everywhere.
 ///
-/// The colour is that of the place of the optimizer's name, without options and schedule, in the list of all that are
-/// known; names that share a colour in one set of results differ in their dashes.
+/// The color is that of the place of the optimizer's name, without options and schedule, in the list of all that are
+/// known; names that share a color in one set of results differ in their dashes.
 ///
 /// ```
 /// use report::figures::Palette;
 ///
 /// let palette = Palette::new(&["sgd", "adam"], ["adam", "adam(beta1=0.95)", "adam, cosine", "sgd"]);
 /// let [a, b, c, d] = ["adam", "adam(beta1=0.95)", "adam, cosine", "sgd"].map(|name| palette.style(name));
-/// assert!(a.colour == b.colour && b.colour == c.colour && c.colour != d.colour);
+/// assert!(a.color == b.color && b.color == c.color && c.color != d.color);
 /// assert_eq!([a.dash, b.dash, c.dash, d.dash], [0, 1, 2, 0]);
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -129,14 +129,14 @@ impl Palette {
     /// `known` are the names of all optimizers in their order; `names` those to be drawn.
     #[must_use]
     pub fn new<'a>(known: &[&str], names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut used = [0; COLOURS.len()];
+        let mut used = [0; COLORS.len()];
         let mut styles = HashMap::new();
         for name in names {
             styles.entry(name.to_owned()).or_insert_with(|| {
                 let base = name.split(['(', ',']).next().unwrap_or(name);
-                let colour = place(known, base) % COLOURS.len();
-                used[colour] += 1;
-                Style { colour, dash: (used[colour] - 1) % DASHES.len() }
+                let color = place(known, base) % COLORS.len();
+                used[color] += 1;
+                Style { color, dash: (used[color] - 1) % DASHES.len() }
             });
         }
         Self { styles }

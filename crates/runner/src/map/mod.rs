@@ -1,63 +1,32 @@
-//! `runner map`: convergence over a plane, one training run a pixel.
+//! Convergence over a plane, one training run a pixel.
 
 mod picture;
 mod pixels;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Instant;
 
-use clap::Args;
 use files::{Folder, LockError};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
-use records::Manifest;
+use records::{MAP_COLUMNS, Manifest, MapAxes, MapAxis, MapManifest, save_manifest};
 use report::figures::FigureError;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::BUILD;
-use crate::args::Place;
-use crate::config::map::{self, Map, Show};
+use crate::config::map::{Axis, Map, Show};
+use crate::exit::{Exit, Failure};
 use crate::owner::{Kind, Owner, Taken};
 use crate::run::work;
 use crate::signals;
-use crate::terminal::{print, progress, say, wrong};
+use crate::terminal::progress;
 use crate::threads::{NoThreads, pool};
 use picture::{Counts, picture, write_csv, write_npy};
 pub use pixels::{Pixel, train};
 
-/// What `--help` adds.
-pub(crate) const HELP: &str = "\
-Examples:
-  runner map configs/map-himmelblau.toml     which minimum a start leads to
-  runner map configs/map-momentum.toml       steps to the target over learning rate and momentum
-
-Both axes take lr, a coordinate of the start (start.x1) or an option (optimizer.momentum, loss.delta), from one
-number to another, on a linear or logarithmic scale. To zoom in, change `from` and `to`.
-
-Into results/<name>/ go map.png, steps.npy and error.npy (float32, a row a line from the bottom: infinite where the
-target wasn't reached, NaN where the run diverged; numpy.load reads them), minimiser.npy where it is shown, map.csv
-with `csv = true`, and manifest.json.
-
-Exit codes: 0 fine; 1 a run failed or a file couldn't be written; 2 the input is wrong; 130 stopped by Ctrl-C.";
-
-/// What `runner map` is asked for.
-#[derive(Args)]
-pub(crate) struct MapArgs {
-    /// The map, a TOML file
-    config: PathBuf,
-    #[command(flatten)]
-    place: Place,
-    /// Delete results of another config in the folder
-    #[arg(long)]
-    fresh: bool,
-}
-
 #[derive(Debug, Error, Diagnostic)]
-enum MapError {
+pub(crate) enum MapError {
     #[error("can't write {}", path.display())]
     #[diagnostic(help("make room, or use --out DIR to write elsewhere"))]
     Write { path: PathBuf, source: io::Error },
@@ -76,57 +45,17 @@ enum MapError {
     Threads(#[from] NoThreads),
 }
 
-/// What `manifest.json` says.
-#[derive(Serialize)]
-struct MapManifest<'a> {
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<String>,
-    version: &'a str,
-    build: &'a str,
-    runs: u64,
-    reached: u64,
-    budget: u64,
-    diverged: u64,
-    files: Vec<(&'a str, String)>,
-    config: &'a str,
-}
-
-/// Makes a map; what it returns is the exit code.
-pub(crate) fn command(args: &MapArgs) -> ExitCode {
-    let map = match map::read(&args.config) {
-        Ok(map) => map,
-        Err(error) => return wrong(error, 2),
-    };
-    let jobs = match args.place.jobs(None) {
-        Ok(jobs) => jobs,
-        Err(error) => return wrong(error, 2),
-    };
-    if let Err(error) = signals::end_at_once("stopped: a map is made in one go, and nothing was written") {
-        return wrong(error, 1);
-    }
-    let folder = Folder::new(args.place.out.join(&map.name));
-    let runs = map.x.pixels * map.y.pixels;
-    say(&format!("{}: {runs} runs of up to {} steps, on {jobs} threads", map.name, map.steps));
-    let begin = Instant::now();
-    let owner = Owner { kind: Kind::Map, config: &map.text, file: Some(&args.config) };
-    let made = make(&map, &owner, &folder, jobs, args.fresh);
-    match made {
-        Ok(counts) => {
-            print(&said(&map, counts));
-            let wall = begin.elapsed().as_secs_f64();
-            say(&format!(
-                "{runs} runs in {wall:.1} s; {} is the picture",
-                folder.path().join("map.png").display()
-            ));
-            ExitCode::SUCCESS
+impl Failure for MapError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Busy { .. } | Self::Taken(_) => Exit::WrongInput,
+            _ => Exit::Failed,
         }
-        Err(error @ MapError::Taken(_)) => wrong(error, 2),
-        Err(error) => wrong(error, 1),
     }
 }
 
-fn said(map: &Map, counts: Counts) -> String {
+/// What the runs came to, in a line.
+pub(crate) fn describe(map: &Map, counts: Counts) -> String {
     format!(
         "an error of {} is reached by {} of the runs; {} take more than {} steps, {} diverge\n",
         map.target,
@@ -137,7 +66,14 @@ fn said(map: &Map, counts: Counts) -> String {
     )
 }
 
-fn make(map: &Map, owner: &Owner, folder: &Folder, jobs: usize, fresh: bool) -> Result<Counts, MapError> {
+/// Makes a map and writes its files.
+pub(crate) fn make(
+    map: &Map,
+    owner: &Owner,
+    folder: &Folder,
+    jobs: usize,
+    fresh: bool,
+) -> Result<Counts, MapError> {
     let unusable = |source| MapError::Write { path: folder.path().to_owned(), source };
     folder.create().map_err(unusable)?;
     let lock = match folder.lock(&work(&map.text)) {
@@ -160,8 +96,8 @@ fn make(map: &Map, owner: &Owner, folder: &Folder, jobs: usize, fresh: bool) -> 
 fn write(map: &Map, source: Option<String>, folder: &Folder, pixels: &[Pixel]) -> Result<Counts, MapError> {
     let shape = (map.y.pixels, map.x.pixels);
     let mut files = Vec::new();
-    let mut save = |name: &'static str, bytes: &[u8]| {
-        files.push((name, base16ct::lower::encode_string(&Sha256::digest(bytes))));
+    let mut save = |name: &str, bytes: &[u8]| {
+        files.push((name.to_owned(), base16ct::lower::encode_string(&Sha256::digest(bytes))));
         store(folder, name, bytes)
     };
     let npy = |of: fn(&Pixel) -> f32| {
@@ -169,10 +105,11 @@ fn write(map: &Map, source: Option<String>, folder: &Folder, pixels: &[Pixel]) -
         write_npy(&mut bytes, shape, pixels.iter().map(of)).expect("memory takes all");
         bytes
     };
-    save("steps.npy", &npy(|pixel| pixel.steps))?;
-    save("error.npy", &npy(|pixel| pixel.error))?;
-    if map.show == Show::Minimiser {
-        save("minimiser.npy", &npy(|pixel| pixel.minimiser))?;
+    let [steps, error, minimizer] = MAP_COLUMNS.map(|(column, _)| format!("{column}.npy"));
+    save(&steps, &npy(|pixel| pixel.steps))?;
+    save(&error, &npy(|pixel| pixel.error))?;
+    if map.show == Show::Minimizer {
+        save(&minimizer, &npy(|pixel| pixel.minimizer))?;
     }
     if map.csv {
         let mut bytes = Vec::new();
@@ -181,20 +118,33 @@ fn write(map: &Map, source: Option<String>, folder: &Folder, pixels: &[Pixel]) -
     }
     store(folder, "map.png", &picture(map, pixels).png()?)?;
     let counts = Counts::of(pixels);
+    let axis = |axis: &Axis| MapAxis {
+        vary: axis.vary.name(),
+        values: (0..axis.pixels).map(|pixel| axis.value(pixel)).collect(),
+    };
     let manifest = MapManifest {
-        name: &map.name,
+        name: map.name.clone(),
         source,
-        version: env!("CARGO_PKG_VERSION"),
-        build: BUILD,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        build: BUILD.to_owned(),
         runs: counts.runs(),
         reached: counts.reached,
         budget: counts.budget,
         diverged: counts.diverged,
+        axes: MapAxes { x: axis(&map.x), y: axis(&map.y) },
         files,
-        config: &map.text,
+        inputs: map.setting.files.digests(),
+        config: map.text.clone(),
     };
-    let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";
-    store(folder, Manifest::FILE, json.as_bytes())?;
+    let failed = |source| MapError::Write { path: folder.path().join(Manifest::FILE), source };
+    save_manifest(folder, &manifest).map_err(failed)?;
+    // Of a map that showed something else.
+    for name in Kind::Map.files() {
+        let is_made = manifest.files.iter().any(|(made, _)| made == name);
+        if !is_made && ![Manifest::FILE, "map.png"].contains(name) {
+            let _ = folder.remove(name);
+        }
+    }
     let _ = folder.remove_half_written();
     Ok(counts)
 }

@@ -2,20 +2,21 @@
 
 use std::io::{self, Write};
 
+use records::MAP_COLUMNS;
 use records::number::short;
-use report::figures::raster::{Bar, Colour, Raster, Side, Spread, darkened, kind};
+use report::figures::raster::{Bar, Raster, Rgb, Side, darkened, kind};
 
 use super::pixels::Pixel;
-use crate::config::map::{Axis, Map, Scale, Show, Vary};
+use crate::config::map::{Axis, Map, Show, Vary};
 
 /// Didn't get there within the budget.
-const NEVER: Colour = [200, 200, 200];
+const NEVER: Rgb = [200, 200, 200];
 /// Diverged.
-const DIVERGED: Colour = [255, 255, 255];
+const DIVERGED: Rgb = [255, 255, 255];
 
 /// How many runs came to what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     pub reached: u64,
     pub budget: u64,
     pub diverged: u64,
@@ -57,11 +58,11 @@ pub(super) fn picture(map: &Map, pixels: &[Pixel]) -> Raster {
     let label = format!("steps to an error of {}", short(map.target));
     let steps = Bar { label, low: ends.0, high: ends.1.max(ends.0 + 1.0) };
     let mut swatches = Vec::new();
-    let (colours, bar): (Vec<Colour>, _) = match map.show {
+    let (colors, bar): (Vec<Rgb>, _) = match map.show {
         Show::Steps => {
-            let colour =
-                |pixel: &Pixel| other(pixel, map.show).unwrap_or_else(|| steps.colour(steps_of(pixel)));
-            (pixels.iter().map(colour).collect(), Some(steps))
+            let color =
+                |pixel: &Pixel| other(pixel, map.show).unwrap_or_else(|| steps.color(steps_of(pixel)));
+            (pixels.iter().map(color).collect(), Some(steps))
         }
         Show::Error => {
             let errors = || pixels.iter().map(|pixel| f64::from(pixel.error)).filter(|e| *e > 0.0);
@@ -69,15 +70,15 @@ pub(super) fn picture(map: &Map, pixels: &[Pixel]) -> Raster {
             // Zeros, and what is all but zero, are as dark as it gets.
             let lowest = errors().fold(highest, f64::min).max(1e-8 * highest).min(0.5 * highest);
             let bar = Bar { label: format!("error after {} steps", map.steps), low: lowest, high: highest };
-            let colour = |pixel: &Pixel| {
-                other(pixel, map.show).unwrap_or_else(|| bar.colour(f64::from(pixel.error).max(lowest)))
+            let color = |pixel: &Pixel| {
+                other(pixel, map.show).unwrap_or_else(|| bar.color(f64::from(pixel.error).max(lowest)))
             };
-            (pixels.iter().map(colour).collect(), Some(bar))
+            (pixels.iter().map(color).collect(), Some(bar))
         }
-        Show::Minimiser => {
-            let minimisers = map.setting.problem.minimisers();
-            for (index, point) in minimisers.iter().enumerate() {
-                let of = pixels.iter().filter(|pixel| pixel.minimiser == index as f32).count() as u64;
+        Show::Minimizer => {
+            let minimizers = map.setting.problem.minimizers();
+            for (index, point) in minimizers.iter().enumerate() {
+                let of = pixels.iter().filter(|pixel| pixel.minimizer == index as f32).count() as u64;
                 let point: Vec<String> = point.iter().map(|x| short(*x)).collect();
                 swatches.push((kind(index), with_share(&format!("({})", point.join(", ")), of)));
             }
@@ -86,12 +87,12 @@ pub(super) fn picture(map: &Map, pixels: &[Pixel]) -> Raster {
                 taken.get((share * taken.len() as f64) as usize).map_or(0.0, |steps| libm::log(*steps))
             };
             let (low, high) = (quantile(0.02), quantile(0.98));
-            let colour = |pixel: &Pixel| {
+            let color = |pixel: &Pixel| {
                 let depth = 0.75 * (libm::log(steps_of(pixel)) - low) / (high - low).max(1e-9);
-                let own = || darkened(kind(pixel.minimiser as usize), depth.min(0.75));
+                let own = || darkened(kind(pixel.minimizer as usize), depth.min(0.75));
                 other(pixel, map.show).unwrap_or_else(own)
             };
-            (pixels.iter().map(colour).collect(), None)
+            (pixels.iter().map(color).collect(), None)
         }
     };
     if map.show != Show::Error && counts.budget > 0 {
@@ -105,17 +106,17 @@ pub(super) fn picture(map: &Map, pixels: &[Pixel]) -> Raster {
         subtitle: subtitle(map),
         x: side(&map.x),
         y: side(&map.y),
-        pixels: colours,
+        pixels: colors,
         bar,
         swatches,
     }
 }
 
-/// The colour of a run that has nothing to show.
-fn other(pixel: &Pixel, show: Show) -> Option<Colour> {
+/// The color of a run that has nothing to show.
+fn other(pixel: &Pixel, show: Show) -> Option<Rgb> {
     let diverged = if show == Show::Error { pixel.error.is_nan() } else { pixel.steps.is_nan() };
     let never = show != Show::Error && pixel.steps.is_infinite();
-    let elsewhere = show == Show::Minimiser && pixel.minimiser.is_nan();
+    let elsewhere = show == Show::Minimizer && pixel.minimizer.is_nan();
     (diverged || never || elsewhere).then_some(if diverged || !never { DIVERGED } else { NEVER })
 }
 
@@ -132,17 +133,18 @@ fn subtitle(map: &Map) -> String {
     if ![&map.x, &map.y].into_iter().any(|axis| axis.vary == Vary::Lr) {
         parts.push(format!("lr {}", short(map.lr)));
     }
-    let what = if map.show == Show::Minimiser { ": the minimiser reached, darker the later" } else { "" };
+    let what = if map.show == Show::Minimizer { ": the minimizer reached, darker the later" } else { "" };
     format!("{}, up to {} steps{what}", parts.join(", "), map.steps)
 }
 
 fn side(axis: &Axis) -> Side {
-    let spread = match axis.scale {
-        Scale::Linear => Spread::Linear,
-        Scale::Log => Spread::Log,
-        Scale::Complement => Spread::Complement,
-    };
-    Side { label: axis.vary.to_string(), low: axis.from, high: axis.to, spread, pixels: axis.pixels }
+    Side {
+        label: axis.vary.to_string(),
+        low: axis.from,
+        high: axis.to,
+        scale: axis.scale,
+        pixels: axis.pixels,
+    }
 }
 
 /// NumPy's format, version 1.0: a header, then float32 row by row from the bottom.
@@ -167,8 +169,8 @@ pub(super) fn write_npy(
 
 /// A line a pixel.
 pub(super) fn write_csv(file: &mut impl Write, map: &Map, pixels: &[Pixel]) -> io::Result<()> {
-    let name = |axis: &Axis| axis.vary.to_string().replace(' ', "_");
-    writeln!(file, "{},{},steps,error", name(&map.x), name(&map.y))?;
+    let [(steps, _), (error, _), _] = MAP_COLUMNS;
+    writeln!(file, "{},{},{steps},{error}", map.x.vary.name(), map.y.vary.name())?;
     for (i, pixel) in pixels.iter().enumerate() {
         let (x, y) = (map.x.value(i % map.x.pixels), map.y.value(i / map.x.pixels));
         writeln!(file, "{x},{y},{},{}", pixel.steps, pixel.error)?;
@@ -193,7 +195,7 @@ mod tests {
 
     #[test]
     fn shares_are_of_all_runs() {
-        let pixel = |steps| Pixel { steps, error: 0.0, minimiser: f32::NAN };
+        let pixel = |steps| Pixel { steps, error: 0.0, minimizer: f32::NAN };
         let pixels = [pixel(1.0), pixel(f32::NAN), pixel(f32::INFINITY), pixel(3.0)];
         let counts = Counts::of(&pixels);
         assert_eq!(counts, Counts { reached: 2, budget: 1, diverged: 1 });

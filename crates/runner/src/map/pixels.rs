@@ -19,8 +19,8 @@ pub struct Pixel {
     pub steps: f32,
     /// The error at the end; NaN if the run diverged.
     pub error: f32,
-    /// The nearest minimiser at the end, from 0; NaN if the target wasn't reached.
-    pub minimiser: f32,
+    /// The nearest minimizer at the end, from 0; NaN if the target wasn't reached.
+    pub minimizer: f32,
 }
 
 /// Trains all pixels, row by row from the bottom, on rayon's threads; `done` is told how many more are.
@@ -51,7 +51,7 @@ struct Painter<'a> {
     outer: &'a Axis,
     inner: &'a Axis,
     settings: Arc<Settings>,
-    minimisers: Vec<Vec<f64>>,
+    minimizers: Vec<Vec<f64>>,
 }
 
 impl<'a> Painter<'a> {
@@ -64,8 +64,8 @@ impl<'a> Painter<'a> {
             divergence: map.divergence,
             dtype: map.dtype,
         };
-        let minimisers = map.setting.problem.minimisers();
-        Self { map, outer, inner, settings: Arc::new(settings), minimisers }
+        let minimizers = map.setting.problem.minimizers();
+        Self { map, outer, inner, settings: Arc::new(settings), minimizers }
     }
 
     /// The pixels of a line along the inner axis.
@@ -131,10 +131,10 @@ impl<'a> Painter<'a> {
             None if diverged => f32::NAN,
             None => f32::INFINITY,
         };
-        let error = if diverged { f32::NAN } else { result.error[1] as f32 };
-        let minimiser =
-            if hit.is_some() && !diverged { nearest(&self.minimisers, &result.end) } else { None };
-        Pixel { steps, error, minimiser: minimiser.map_or(f32::NAN, |index| index as f32) }
+        let error = if diverged { f32::NAN } else { result.error.end as f32 };
+        let minimizer =
+            if hit.is_some() && !diverged { nearest(&self.minimizers, &result.end) } else { None };
+        Pixel { steps, error, minimizer: minimizer.map_or(f32::NAN, |index| index as f32) }
     }
 }
 

@@ -1,12 +1,12 @@
-//! The two engines come to the same, lane by lane and step by step, and lanes never touch.
+//! The two engines agree, lane by lane and step by step, and lanes never touch.
 
-use losses::{Loss, Targets};
+use losses::{Loss, TargetKind};
 use optimizers::Optimizer;
 use problems::{Losses, Problem};
 use rayon::prelude::*;
 use records::{Engine, Outcome};
 use runner::config;
-use runner::engine::{self, LaneResult, Moment, Share};
+use runner::engine::{self, CurvePoint, Ends, LaneResult, TermPoint};
 use runner::plan::{Batch, Lane, Plan};
 
 /// The batches of a config.
@@ -50,7 +50,7 @@ fn everything_fused() -> String {
     let losses = Loss::all()
         .into_iter()
         .filter(|loss| loss.check().is_ok())
-        .filter(|loss| loss.targets() == Targets::Values && loss.kernel::<f32>().is_some());
+        .filter(|loss| loss.targets() == TargetKind::Values && loss.kernel::<f32>().is_some());
     let some = ["mse", "l1", "plateau"];
     let losses = list(losses.map(|loss| loss.name()).filter(|name| !some.contains(name)));
     let optimizers = Optimizer::all().into_iter().filter(|optimizer| optimizer.stepper::<f32>(1).is_some());
@@ -78,7 +78,7 @@ fn everything_fused() -> String {
 /// How far two runs are apart, over the recorded steps: relative to the largest of a quantity so far, so
 /// that a run which has converged is not asked for digits that rounding has taken.
 fn apart(ours: &LaneResult, theirs: &LaneResult) -> f64 {
-    let quantities: [fn(&Moment) -> f64; 4] = [|m| m.loss, |m| m.error, |m| m.gradient_norm, |m| m.lr];
+    let quantities: [fn(&CurvePoint) -> f64; 4] = [|m| m.loss, |m| m.error, |m| m.gradient_norm, |m| m.lr];
     let mut worst = 0.0_f64;
     for quantity in quantities {
         let mut scale = 0.0_f64;
@@ -106,7 +106,7 @@ fn counted(result: &LaneResult) -> impl PartialEq + std::fmt::Debug {
 /// How far the terms of two losses are apart, in units of the largest of each so far.
 fn terms_apart(ours: &LaneResult, theirs: &LaneResult) -> f64 {
     let mut worst = 0.0_f64;
-    for quantity in [|share: &Share| share.value, |share: &Share| share.gradient_norm] {
+    for quantity in [|share: &TermPoint| share.value, |share: &TermPoint| share.gradient_norm] {
         let mut scale = 0.0_f64;
         for (ours, theirs) in ours.terms.iter().zip(&theirs.terms) {
             let (ours, theirs) = (quantity(ours), quantity(theirs));
@@ -194,8 +194,8 @@ fn grids_with_rates(rates: &str, dtype: &str, engine: &str) -> String {
 }
 
 fn is_sound(result: &LaneResult, what: &str) {
-    let [start_loss, final_loss, best_loss] = result.loss;
-    let [start_error, final_error, best_error] = result.error;
+    let Ends { start: start_loss, end: final_loss, best: best_loss } = result.loss;
+    let Ends { start: start_error, end: final_error, best: best_error } = result.error;
     assert_eq!((result.outcome, result.evaluations), (Outcome::Diverged, result.steps), "{what}");
     assert!((1..25).contains(&result.steps), "{what}: {} steps", result.steps);
     assert!(
@@ -362,7 +362,7 @@ fn a_batch_that_panics_is_an_outcome_of_its_lanes() {
     for result in results {
         assert_eq!(result.outcome, Outcome::Failed);
         assert!(result.message.contains("whether it can be fused"), "{}", result.message);
-        assert!(result.hits.iter().all(Option::is_none) && result.error[1].is_nan());
+        assert!(result.hits.iter().all(Option::is_none) && result.error.end.is_nan());
     }
 }
 

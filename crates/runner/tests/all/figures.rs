@@ -82,8 +82,8 @@ fn the_poorly_conditioned_loss_ends_at_slope_3_and_intercept_minus_48() {
     let result = run("fused", cell, 1.0, 0.05, 5000);
     assert_eq!((result.outcome, result.hits), (Outcome::Budget, vec![None]));
     // The loss is least, −25, where every d is −50, and of all lines only (3, −48) has d = −50 everywhere.
-    let [_, loss, best_loss] = result.loss;
+    let (loss, best_loss) = (result.loss.end, result.loss.best);
     assert!((loss + 25.0).abs() < 1e-9 && (best_loss + 25.0).abs() < 1e-9, "{loss} {best_loss}");
-    let [_, error, _] = result.error;
+    let error = result.error.end;
     assert!((error - 50.0).abs() < 1e-6, "50 away from (3, 2): {error}");
 }

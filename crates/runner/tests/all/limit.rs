@@ -6,32 +6,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::place::Place;
-
-/// Whatever takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// How a program ended, and what it printed where nothing else was asked for.
-pub struct Ended {
-    /// The exit code; the negative number of a signal that ended it.
-    pub code: i32,
-    pub stdout: String,
-    /// With every white space as one space, since messages are wrapped.
-    pub stderr: String,
-}
-
-/// Runs a program to its end, with streams that `streams` may set.
-pub fn run(place: &Place, arguments: &[&str], streams: impl FnOnce(&mut Command)) -> Ended {
-    run_command(&mut place.command(arguments), streams)
-}
-
-/// As [`run`], for a command that is made already.
-pub fn run_command(command: &mut Command, streams: impl FnOnce(&mut Command)) -> Ended {
-    let output = output(command, streams);
-    let [stdout, stderr] =
-        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    Ended { code: code(output.status), stdout, stderr: in_a_line(&stderr) }
-}
+/// Whatever takes longer hangs, also on a busy machine.
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// A message, which may be wrapped, in one line.
 pub fn in_a_line(message: &str) -> String {
@@ -39,7 +15,7 @@ pub fn in_a_line(message: &str) -> String {
 }
 
 /// What a program came to.
-pub fn output(command: &mut Command, streams: impl FnOnce(&mut Command)) -> Output {
+pub fn output(command: &mut Command, streams: impl FnOnce(&mut Command) -> &mut Command) -> Output {
     // A file never makes a program wait, as a pipe does that nobody reads.
     let [out, err] = [(); 2].map(|()| tempfile::tempfile().unwrap());
     command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());

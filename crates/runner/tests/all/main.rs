@@ -12,9 +12,9 @@ mod hold;
 mod limit;
 mod models;
 mod npy;
-mod place;
 mod planted;
 #[path = "../readers/mod.rs"]
 mod readers;
+mod sandbox;
 mod torchscript;
 mod values;

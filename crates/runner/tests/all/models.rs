@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use records::Outcome;
 use runner::BUILD;
@@ -10,6 +9,8 @@ use runner::config;
 use runner::engine::{self, LaneResult};
 use runner::plan::Plan;
 use serde_json::{Value, json};
+
+use crate::sandbox::{Ran, Sandbox};
 
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../problems/tests/models")
@@ -71,7 +72,7 @@ fn training_is_pytorchs() {
 fn trained(batch: usize, optimizer: &str, lr: f64) -> Vec<[f64; 3]> {
     let inputs = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"];
     let problem = json!({"model": "line.pt", "data": "diabetes.csv", "inputs": inputs, "targets": "progression",
-                         "test": 0.25, "standardise": true, "batch": batch});
+                         "test": 0.25, "standardize": true, "batch": batch});
     let text = text(&problem, "mse", &format!("{}\nlr = [{lr}]", HEAD.replace("50", "99")));
     let [result] = &run(&models(), &format!("{text}optimizers = [{optimizer}]\n"))[..] else {
         panic!("one lane")
@@ -115,8 +116,8 @@ fn lanes_are_trained_apart_and_run_as_they_do_alone() {
     // Lanes of a seed come together: 0.1, 0.3, 1e5 of seed 5, then those of seed 6.
     for (rate, places) in [("[0.1]", [0, 3]), ("[0.3]", [1, 4])] {
         let alone = with(rate);
-        for (alone, place) in alone.iter().zip(places) {
-            assert_eq!(*alone, together[place], "lr {rate}");
+        for (alone, sandbox) in alone.iter().zip(places) {
+            assert_eq!(*alone, together[sandbox], "lr {rate}");
         }
         assert_ne!(alone[0].curve, alone[1].curve, "seeds shuffle");
         assert_eq!(
@@ -126,7 +127,7 @@ fn lanes_are_trained_apart_and_run_as_they_do_alone() {
     }
 }
 
-/// What a lane of a problem in a folder comes to, by its message.
+/// The message of a lane of a problem in a folder.
 fn message(folder: &Path, problem: &Value, loss: &str) -> String {
     let head = "steps = 20\nseeds = { tuning = [], reporting = [5] }\nlr = [0.1]";
     let text = text(problem, loss, head) + "optimizers = ['sgd']\n";
@@ -252,15 +253,9 @@ fn every_bad_file_is_named_with_a_remedy() {
 }
 
 /// Runs the program in a folder.
-fn program(folder: &Path, config: &str) -> (Option<i32>, String) {
+fn program(folder: &Path, config: &str) -> Ran {
     fs::write(folder.join("grid.toml"), config).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_runner"))
-        .args(["grid.toml", "--jobs", "2"])
-        .env("NO_COLOR", "1")
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    Sandbox::new().run_with("grid.toml --jobs 2", |to| to.current_dir(folder))
 }
 
 #[test]
@@ -274,8 +269,7 @@ fn a_bad_file_fails_its_own_cells_and_a_missing_one_or_a_pair_that_cannot_fit_th
     };
     let good = "{ torchscript = { model = 'mlp.pt', data = 'digits.npz' } }";
     let bad = "{ torchscript = { model = 'truncated.pt', data = 'digits.npz' } }";
-    let (code, said) = program(folder.path(), &grid(&format!("{good}, {bad}, 'direct_fit'"), "'mse'"));
-    assert_eq!(code, Some(1), "{said}");
+    program(folder.path(), &grid(&format!("{good}, {bad}, 'direct_fit'"), "'mse'")).fails(1);
     let cells = fs::read_to_string(folder.path().join("results/x/cells.csv")).unwrap();
     let failed = |line: &&str| line.contains("`truncated.pt` is no TorchScript module");
     assert_eq!((cells.lines().count(), cells.lines().filter(failed).count()), (7, 2), "{cells}");
@@ -305,10 +299,7 @@ fn a_bad_file_fails_its_own_cells_and_a_missing_one_or_a_pair_that_cannot_fit_th
         ),
         ("{ torchscript = { model = 'line.pt', data = 'diabetes.csv' } }", "cross_entropy", "needs classes"),
     ] {
-        let (code, said) = program(folder.path(), &grid(problem, &format!("'{loss}'")));
-        assert_eq!(code, Some(2), "{said}");
-        let flat = said.replace("│", "").split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(flat.contains(wanted), "{said}");
+        program(folder.path(), &grid(problem, &format!("'{loss}'"))).fails(2).says(wanted);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::place::text;
+use crate::sandbox::text;
 
 /// The header and the numbers of a file of NumPy.
 pub fn numbers(path: &Path) -> (String, Vec<f32>) {

@@ -1,13 +1,14 @@
 //! Losses from TorchScript files, from the config to the results.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use records::{Cell, Cells, Outcome};
 use runner::BUILD;
 use runner::config;
 use runner::engine::{self, LaneResult};
 use runner::plan::{Batch, Plan};
+
+use crate::sandbox::Sandbox;
 
 /// The losses of the question, and their formulas.
 const LOSSES: [(&str, &str); 3] = [
@@ -88,17 +89,14 @@ fn a_lane_is_the_same_whatever_runs_beside_it() {
     }
 }
 
-/// Runs the program on a config in a folder with a copy of the modules.
-fn runner(text: &str) -> (Option<i32>, String, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
+/// A config in a folder with a copy of the modules.
+fn with_modules(config: &str) -> Sandbox {
+    let sandbox = Sandbox::with("bad", config);
     for entry in std::fs::read_dir(modules()).unwrap() {
         let entry = entry.unwrap();
-        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        std::fs::copy(entry.path(), sandbox.path().join(entry.file_name())).unwrap();
     }
-    std::fs::write(folder.path().join("bad.toml"), text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
-    let output = command.arg("bad.toml").current_dir(&folder).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap(), folder)
+    sandbox
 }
 
 #[test]
@@ -119,14 +117,14 @@ fn a_bad_file_fails_its_own_cells_and_says_why() {
     ];
     let losses: Vec<String> =
         bad.iter().map(|name| format!("{{ torchscript = {{ file = 'bad_{name}.pt' }} }}")).collect();
-    let (code, stderr, folder) = runner(&format!(
+    let sandbox = with_modules(&format!(
         "name = 'bad'\nsteps = 50\nlr = [0.1]\nseeds = {{ tuning = 1, reporting = 1 }}\ntargets = [0.5]\n\
          [[grid]]\nproblems = ['direct_fit']\noptimizers = ['sgd']\nlosses = ['mse', {}]\n",
         losses.join(", ")
     ));
-    assert_eq!(code, Some(1), "{stderr}");
+    sandbox.run("bad.toml").fails(1);
     let cells: Vec<Cell> =
-        Cells::open(folder.path().join("results/bad/cells.csv")).unwrap().map(Result::unwrap).collect();
+        Cells::open(sandbox.results("bad").join("cells.csv")).unwrap().map(Result::unwrap).collect();
     assert_eq!(cells.len(), 2 * (1 + bad.len()));
     for Cell { loss, outcome, message, .. } in cells {
         let expected = match &*loss {
@@ -145,15 +143,11 @@ fn a_bad_file_fails_its_own_cells_and_says_why() {
 
 #[test]
 fn a_file_that_is_not_there_is_a_mistake_in_the_config() {
-    let (code, stderr, _folder) = runner(
+    let sandbox = with_modules(
         "name = 'bad'\n[[grid]]\nproblems = ['direct_fit']\noptimizers = ['sgd']\n\
          losses = ['mse', { torchscript = { file = 'my_lost.pt' } }]\n",
     );
-    assert_eq!(code, Some(2), "{stderr}");
-    assert!(
-        stderr.contains("can't read `my_lost.pt`") && stderr.contains("relative to the config"),
-        "{stderr}"
-    );
+    sandbox.run("bad.toml").fails(2).says("can't read `my_lost.pt`").says("relative to the config");
 }
 
 /// What a file holds is part of what a result is of: another module under the same name is run anew.

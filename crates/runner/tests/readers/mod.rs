@@ -21,7 +21,7 @@ use runner::{config, engine};
 use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
 
-/// What must come to an answer, and soon, whatever the bytes.
+/// Readers that must answer soon, whatever the bytes.
 pub struct Reader {
     pub name: &'static str,
     pub seeds: fn() -> Vec<Vec<u8>>,

@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::limit::{Ended, code, run, run_command, signal, until, wait};
-use crate::place::{Place, result_files, text};
+use crate::limit::{code, in_a_line, signal, until, wait};
+use crate::sandbox::{Ran, Sandbox, Words, result_files};
 
 const GRID: &str = "name = \"x\"\nsteps = 60\nseeds = { tuning = 1, reporting = 2 }\nlr = [0.1]\n\
                     [[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\"]\noptimizers = [\"sgd\", \"adam\"]\n";
@@ -21,11 +21,10 @@ const SMALL_MAP: &str = "name = \"m\"\nproblem = \"himmelblau\"\noptimizer = \"a
                          x = { vary = \"start.x1\", from = -5, to = 5, pixels = 4 }\n\
                          y = { vary = \"start.x2\", from = -5, to = 5, pixels = 4 }\n";
 
-fn place() -> Place {
-    let place = Place::new();
-    place.config("x", GRID);
-    place.config("m", SMALL_MAP);
-    place
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with("x", GRID);
+    sandbox.config("m", SMALL_MAP);
+    sandbox
 }
 
 /// A thousand batches, each of which is done in no time.
@@ -46,16 +45,16 @@ fn closed() -> io::PipeWriter {
 }
 
 /// Two folders of results, and all commands that print.
-fn printing(place: &Place) -> Vec<Vec<&'static str>> {
+fn printing(sandbox: &Sandbox) -> [&'static str; 20] {
     for out in ["results", "other"] {
-        assert_eq!(run(place, &["x.toml", "--out", out], |_| ()).code, 0);
+        sandbox.run(["x.toml", "--out", out]).works();
     }
     [
         "x.toml",
         "plan x.toml",
         "merge x.toml",
         "status x.toml",
-        "status x.toml --json",
+        "status x.toml --format json",
         "table results/x --no-write",
         "table results/x --no-write --format csv",
         "table results/x --no-write --format json",
@@ -72,77 +71,60 @@ fn printing(place: &Place) -> Vec<Vec<&'static str>> {
         "run --help",
         "--version",
     ]
-    .iter()
-    .map(|line| line.split(' ').collect())
-    .collect()
 }
 
 #[test]
 fn standard_output_that_is_full_is_an_error_and_a_closed_pipe_is_none() {
-    let place = place();
-    for command in printing(&place) {
-        let Ended { code, stderr, .. } = run(&place, &command, |to| {
-            to.stdout(full());
-        });
-        assert_eq!(code, 1, "{command:?}: {stderr}");
-        assert!(stderr.contains("can't write to standard output: No space left"), "{command:?}: {stderr}");
-        let Ended { code, stderr, .. } = run(&place, &command, |to| {
-            to.stdout(closed());
-        });
-        assert_eq!(code, 0, "{command:?}: {stderr}");
+    let sandbox = sandbox();
+    for command in printing(&sandbox) {
+        sandbox
+            .run_with(command, |to| to.stdout(full()))
+            .fails(1)
+            .says("can't write to standard output: No space left");
+        sandbox.run_with(command, |to| to.stdout(closed())).works();
     }
     // What is wrong otherwise keeps its code.
-    let missing = run(&place, &["nothere.toml"], |to| {
-        to.stdout(full());
-    });
-    assert_eq!(missing.code, 2);
+    sandbox.run_with("nothere.toml", |to| to.stdout(full())).fails(2);
     // Nobody is to take a message for an answer.
-    let help = place.run(&["--help"]);
-    let words = text(&help.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = sandbox.run("--help").works();
+    let words = in_a_line(&help.stdout);
     assert!(words.contains("101 a fault of this program") && help.stderr.is_empty(), "{words}");
 }
 
 #[test]
 fn standard_error_that_nobody_can_read_changes_no_code() {
-    let place = place();
-    for command in printing(&place) {
+    let sandbox = sandbox();
+    for command in printing(&sandbox) {
         for to in [Stdio::from(full()), Stdio::from(closed())] {
-            let Ended { code, .. } = run(&place, &command, |command| {
-                command.stderr(to);
-            });
-            assert_eq!(code, 0, "{command:?}");
+            sandbox.run_with(command, |command| command.stderr(to)).works();
         }
     }
-    for wrong in [&["nothere.toml"][..], &["compare", "nothere", "results"], &["list", "adm"], &["--nothere"]]
-    {
-        let Ended { code, .. } = run(&place, wrong, |command| {
-            command.stderr(full()).stdout(full());
-        });
-        assert_eq!(code, 2, "{wrong:?}");
+    for wrong in ["nothere.toml", "compare nothere results", "list adm", "--nothere"] {
+        sandbox.run_with(wrong, |command| command.stderr(full()).stdout(full())).fails(2);
     }
 }
 
 /// How many parts are there.
-fn parts(place: &Place) -> usize {
-    let files = fs::read_dir(place.results("x").join("parts"));
+fn parts(sandbox: &Sandbox) -> usize {
+    let files = fs::read_dir(sandbox.results("x").join("parts"));
     let is_part = |file: &fs::DirEntry| file.path().extension().is_some_and(|ending| ending == "part");
     files.into_iter().flatten().flatten().filter(is_part).count()
 }
 
 /// Starts a long run, and waits until it has made a part.
-fn started(place: &Place, command: &mut Command, stderr: Stdio) -> Child {
-    place.config("long", &long());
+fn started(sandbox: &Sandbox, command: &mut Command, stderr: Stdio) -> Child {
+    sandbox.config("long", &long());
     command.args(["long.toml", "--jobs", "2"]).stdout(Stdio::null()).stderr(stderr);
     let mut child = command.spawn().unwrap();
-    goes_on(place, &mut child, 1);
+    goes_on(sandbox, &mut child, 1);
     child
 }
 
 /// Waits until there are so many parts.
-fn goes_on(place: &Place, child: &mut Child, wanted: usize) {
+fn goes_on(sandbox: &Sandbox, child: &mut Child, wanted: usize) {
     until("a part", || {
         assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
-        parts(place) >= wanted
+        parts(sandbox) >= wanted
     });
 }
 
@@ -158,8 +140,8 @@ fn a_run_is_stopped_whatever_became_of_standard_error() {
     ];
     for (what, to) in streams {
         for signals in [&["INT"][..], &["TERM"], &["INT", "INT"]] {
-            let place = Place::new();
-            let mut child = started(&place, &mut place.command(&[]), to());
+            let sandbox = Sandbox::new();
+            let mut child = started(&sandbox, &mut sandbox.command(""), to());
             for name in signals {
                 signal(&child, name);
                 sleep(Duration::from_millis(30));
@@ -174,22 +156,22 @@ fn a_terminal_that_takes_nothing_more_holds_up_no_run() {
     if Command::new("script").arg("--version").output().is_err() {
         return eprintln!("left out: there is no `script` here, which makes a terminal");
     }
-    let place = Place::new();
-    place.config("long", &long());
+    let sandbox = Sandbox::new();
+    sandbox.config("long", &long());
     // As over a connection that has stalled: what draws the terminal waits, and doesn't read it.
     let (_reader, mut stuck) = io::pipe().unwrap();
     stuck.write_all(&vec![b'x'; 1 << 16]).unwrap();
-    let program = place.command(&[]).get_program().to_str().unwrap().to_owned();
+    let program = sandbox.command("").get_program().to_str().unwrap().to_owned();
     let mut script = Command::new("script")
         .args(["-qec", &format!("exec '{program}' long.toml --jobs 2"), "/dev/null"])
-        .current_dir(place.path())
+        .current_dir(sandbox.path())
         .env("TERM", "xterm")
         .stdin(Stdio::null())
         .stdout(stuck)
         .spawn()
         .unwrap();
     // More than it draws before the terminal is full.
-    goes_on(&place, &mut script, 300);
+    goes_on(&sandbox, &mut script, 300);
     let children = format!("/proc/{0}/task/{0}/children", script.id());
     let run = fs::read_to_string(children).unwrap().trim().to_owned();
     assert!(Command::new("kill").args(["-TERM", &run]).status().unwrap().success());
@@ -201,24 +183,24 @@ fn a_terminal_that_takes_nothing_more_holds_up_no_run() {
 
 #[test]
 fn nohup_keeps_a_run_from_being_hung_up() {
-    let place = Place::new();
-    let mut command = wrapped(&place, "trap '' HUP");
-    let mut child = started(&place, &mut command, Stdio::null());
+    let sandbox = Sandbox::new();
+    let mut command = wrapped(&sandbox, "trap '' HUP");
+    let mut child = started(&sandbox, &mut command, Stdio::null());
     signal(&child, "HUP");
     // More than those that had begun.
-    let wanted = parts(&place) + 8;
-    goes_on(&place, &mut child, wanted);
+    let wanted = parts(&sandbox) + 8;
+    goes_on(&sandbox, &mut child, wanted);
     signal(&child, "TERM");
     assert_eq!(code(wait(&mut child)), 130);
 }
 
 #[test]
 fn a_map_ends_within_a_second_of_a_signal() {
-    let place = Place::new();
-    place.config("m", MAP);
+    let sandbox = Sandbox::new();
+    sandbox.config("m", MAP);
     for name in ["INT", "TERM"] {
-        let mut child = place.command(&["map", "m.toml"]).stderr(Stdio::piped()).spawn().unwrap();
-        until("the folder", || place.results("m").exists());
+        let mut child = sandbox.command("map m.toml").stderr(Stdio::piped()).spawn().unwrap();
+        until("the folder", || sandbox.results("m").exists());
         sleep(Duration::from_millis(300));
         let begin = Instant::now();
         signal(&child, name);
@@ -227,16 +209,16 @@ fn a_map_ends_within_a_second_of_a_signal() {
         assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
         let said = io::read_to_string(child.stderr.take().unwrap()).unwrap();
         assert!(said.contains("stopped: a map is made in one go, and nothing was written"), "{said}");
-        let names = fs::read_dir(place.results("m")).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = fs::read_dir(sandbox.results("m")).unwrap().map(|entry| entry.unwrap().file_name());
         assert_eq!(names.collect::<Vec<_>>(), [".lock"]);
-        fs::remove_dir_all(place.results("m")).unwrap();
+        fs::remove_dir_all(sandbox.results("m")).unwrap();
     }
 }
 
 #[test]
 fn commands_that_have_nothing_left_to_finish_end_by_the_signal() {
-    let place = place();
-    assert_eq!(run(&place, &["x.toml"], |_| ()).code, 0);
+    let sandbox = sandbox();
+    sandbox.run("x.toml").works();
     // A pipe that is full holds each where it prints.
     for command in [
         "list",
@@ -248,8 +230,7 @@ fn commands_that_have_nothing_left_to_finish_end_by_the_signal() {
     ] {
         let (_reader, mut stuck) = io::pipe().unwrap();
         stuck.write_all(&vec![b'x'; 1 << 16]).unwrap();
-        let words: Vec<&str> = command.split(' ').collect();
-        let mut child = place.command(&words).stdout(stuck).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = sandbox.command(command).stdout(stuck).stderr(Stdio::null()).spawn().unwrap();
         sleep(Duration::from_millis(1500));
         signal(&child, "TERM");
         let code = code(wait(&mut child));
@@ -258,29 +239,22 @@ fn commands_that_have_nothing_left_to_finish_end_by_the_signal() {
 }
 
 /// A shell that does something first and becomes the program.
-fn wrapped(place: &Place, first: &str) -> Command {
-    let program = place.command(&[]).get_program().to_owned();
+fn wrapped(sandbox: &Sandbox, first: &str) -> Command {
+    let program = sandbox.command("").get_program().to_owned();
     let mut command = Command::new("bash");
     command.args(["-c", &format!("{first}; exec \"$@\""), "bash"]).arg(program);
-    command.current_dir(place.path()).env("NO_COLOR", "1");
+    command.current_dir(sandbox.path()).env("NO_COLOR", "1");
     command
 }
 
 #[test]
 fn without_threads_there_is_a_message() {
-    let place = place();
-    assert_eq!(run(&place, &["x.toml"], |_| ()).code, 0);
+    let sandbox = sandbox();
+    sandbox.run("x.toml").works();
     // No stack of this size can be had, so that no thread can be started, whoever runs this.
-    let without = |command: &str| {
-        let words: Vec<&str> = command.split(' ').collect();
-        run(&place, &words, |to| {
-            to.env("RUST_MIN_STACK", "99999999999999");
-        })
-    };
+    let without = |command: &str| sandbox.run_with(command, |to| to.env("RUST_MIN_STACK", "99999999999999"));
     for command in ["x.toml", "merge x.toml", "status x.toml", "x.toml --shard 0/2", "map m.toml"] {
-        let Ended { code, stderr, .. } = without(command);
-        assert_eq!(code, 1, "{command}: {stderr}");
-        assert!(stderr.contains("can't start") && stderr.contains("--jobs"), "{command}: {stderr}");
+        without(command).fails(1).says("can't start").says("--jobs");
     }
     // One thread is enough for these.
     for command in [
@@ -291,16 +265,15 @@ fn without_threads_there_is_a_message() {
         "diagnose --loss plateau --target 0 --start -2 --steps 300",
         "list",
     ] {
-        let Ended { code, stderr, .. } = without(command);
-        assert_eq!(code, 0, "{command}: {stderr}");
+        without(command).works();
     }
 }
 
 #[test]
 fn a_file_that_grows_beyond_its_limit_is_one_that_cannot_be_written() {
-    let place = place();
-    place.config("x", &GRID.replace("reporting = 2", "reporting = 100"));
-    assert_eq!(run(&place, &["x.toml"], |_| ()).code, 0);
+    let sandbox = sandbox();
+    sandbox.config("x", &GRID.replace("reporting = 2", "reporting = 100"));
+    sandbox.run("x.toml").works();
     for command in [
         "x.toml --out elsewhere",
         "merge x.toml",
@@ -310,45 +283,41 @@ fn a_file_that_grows_beyond_its_limit_is_one_that_cannot_be_written() {
         "diagnose --loss plateau --target 0 --start -2 --steps 300",
     ] {
         // In units of 1024 bytes.
-        let mut shell = wrapped(&place, "ulimit -f 2");
-        let Ended { code, stderr, .. } = run_command(shell.args(command.split(' ')), |to| {
-            to.stdout(Stdio::null());
-        });
-        assert_eq!(code, 1, "{command}: {stderr}");
-        assert!(stderr.contains("can't write") && stderr.contains("File too large"), "{command}: {stderr}");
+        let mut shell = wrapped(&sandbox, "ulimit -f 2");
+        // A file that takes what is printed would have the limit, too.
+        shell.args(command.words());
+        Ran::with(&mut shell, |to| to.stdout(Stdio::null()))
+            .fails(1)
+            .says("can't write")
+            .says("File too large");
     }
 }
 
 #[test]
 fn cores_that_slurm_cannot_have_given_are_refused() {
-    let place = place();
+    let sandbox = sandbox();
     for variable in ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"] {
         for value in ["0", "1000000000", "-1", "many", "1e3"] {
             for command in ["x.toml", "plan x.toml", "map m.toml"] {
-                let words: Vec<&str> = command.split(' ').collect();
-                let Ended { code, stderr, .. } = run(&place, &words, |to| {
-                    to.env(variable, value);
-                });
-                assert_eq!(code, 2, "{variable}={value} {command}: {stderr}");
-                assert!(stderr.contains(&format!("{variable} is `{value}`")), "{stderr}");
+                sandbox
+                    .run_with(command, |to| to.env(variable, value))
+                    .fails(2)
+                    .says(&format!("{variable} is `{value}`"));
             }
         }
     }
-    let Ended { code, stderr, .. } = run(&place, &["x.toml"], |to| {
-        to.env("SLURM_CPUS_PER_TASK", "2").env("SLURM_CPUS_ON_NODE", "many");
-    });
-    assert!(code == 0 && stderr.contains("on 2 threads"), "{stderr}");
-    let chosen = run(&place, &["x.toml", "--jobs", "1"], |to| {
-        to.env("SLURM_CPUS_PER_TASK", "many");
-    });
-    assert_eq!(chosen.code, 0);
+    sandbox
+        .run_with("x.toml", |to| to.env("SLURM_CPUS_PER_TASK", "2").env("SLURM_CPUS_ON_NODE", "many"))
+        .works()
+        .says("on 2 threads");
+    sandbox.run_with("x.toml --jobs 1", |to| to.env("SLURM_CPUS_PER_TASK", "many")).works();
 }
 
 #[test]
 fn paths_need_not_be_utf8() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let name = OsStr::from_bytes(b"caf\xe9");
-    let folder = place.path().join(name);
+    let folder = sandbox.path().join(name);
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("x.toml"), GRID).unwrap();
     fs::write(folder.join("m.toml"), SMALL_MAP).unwrap();
@@ -362,15 +331,14 @@ fn paths_need_not_be_utf8() {
     )
     .unwrap();
     let path = |file: &str| folder.join(file).into_os_string();
-    let go = |arguments: &[&OsStr]| run_command(place.command(&[]).args(arguments), |_| ());
+    let go = |words: &[&OsStr]| sandbox.run(words);
     let os = OsStr::new;
     // A file that a config names is found beside it: what is wrong is what is in it.
     for (command, file) in [("run", "file.toml"), ("map", "map.toml"), ("diagnose", "case.toml")] {
-        let Ended { code, stderr, .. } = go(&[os(command), &path(file)]);
-        assert_ne!(code, 0, "{stderr}");
-        assert!(!stderr.contains("can't read"), "{command}: {stderr}");
+        let ran = go(&[os(command), &path(file)]).never_says("can't read");
+        assert_ne!(ran.code, 0, "{command}");
     }
-    let _ = fs::remove_dir_all(place.path().join("results"));
+    let _ = fs::remove_dir_all(sandbox.path().join("results"));
     for command in [
         &[os("run"), &path("x.toml"), os("--out"), &path("out")][..],
         &[os("status"), &path("x.toml"), os("--out"), &path("out")],
@@ -380,25 +348,22 @@ fn paths_need_not_be_utf8() {
         &[os("compare"), &path("out"), &path("out/x")],
         &[os("map"), &path("m.toml"), os("--out"), &path("out")],
     ] {
-        let Ended { code, stderr, .. } = go(command);
-        assert_eq!(code, 0, "{command:?}: {stderr}");
+        go(command).works();
     }
     assert!(folder.join("out/x/report.html").exists() && folder.join("out/m/map.png").exists());
     // Nothing went to a folder of another name.
-    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
-    let Ended { code, stderr, .. } = go(&[os("slurm"), &path("x.toml"), os("--shards"), os("2")]);
-    assert!(
-        code == 2 && stderr.contains("what isn't UTF-8 can't be written into a batch script"),
-        "{stderr}"
-    );
-    let Ended { code, stderr, .. } = go(&[os("compare"), os("HEAD"), name]);
-    assert_eq!(code, 2, "{stderr}");
+    assert_eq!(fs::read_dir(sandbox.path()).unwrap().count(), 1);
+    go(&[os("slurm"), &path("x.toml"), os("--shards"), os("2")])
+        .fails(2)
+        .says("what isn't UTF-8 can't be written into a batch script");
+    go(&[os("compare"), os("HEAD"), name]).fails(2);
 }
 
 #[test]
 fn nothing_of_others_moves_the_cursor_or_turns_text_around() {
-    let place = place();
-    let harmless = |what: &str, text: &str| {
+    let sandbox = sandbox();
+    let harmless = |what: &str, ran: &Ran| {
+        let text = ran.stdout.clone() + &ran.stderr;
         let wrong = |c: &char| {
             c.is_control() && *c != '\n' || matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         };
@@ -417,13 +382,11 @@ fn nothing_of_others_moves_the_cursor_or_turns_text_around() {
             (GRID.replace("\"x\"", &format!("\"{toml}\"")), "the name"),
             (format!("{GRID}# {evil}\nnothere = 1\n"), "a comment"),
         ] {
-            place.config("evil", &config);
-            let Ended { code, stdout, stderr } = run(&place, &["evil.toml"], |_| ());
-            assert_eq!(code, 2, "{what}: {stderr}");
-            harmless(what, &(stdout + &stderr));
+            sandbox.config("evil", &config);
+            harmless(what, &sandbox.run("evil.toml").fails(2));
         }
         // Names of files, and arguments that are none.
-        fs::write(place.path().join(evil), "nothing").unwrap();
+        fs::write(sandbox.path().join(evil), "nothing").unwrap();
         for command in [
             &["run", evil][..],
             &["table", evil],
@@ -432,17 +395,15 @@ fn nothing_of_others_moves_the_cursor_or_turns_text_around() {
             &["run", "x.toml", "--out", evil, evil],
             &[evil, evil],
         ] {
-            let Ended { code, stdout, stderr } = run(&place, command, |_| ());
-            assert_eq!(code, 2, "{command:?}: {stderr}");
-            harmless("an argument", &(stdout + &stderr));
+            harmless("an argument", &sandbox.run(command).fails(2));
         }
-        fs::remove_file(place.path().join(evil)).unwrap();
+        fs::remove_file(sandbox.path().join(evil)).unwrap();
         // Labels and messages in results of others.
-        assert_eq!(run(&place, &["x.toml", "--fresh"], |_| ()).code, 0);
-        let cells = fs::read_to_string(place.results("x").join("cells.csv")).unwrap();
-        fs::create_dir_all(place.path().join("evil/x")).unwrap();
+        sandbox.run("x.toml --fresh").works();
+        let cells = fs::read_to_string(sandbox.results("x").join("cells.csv")).unwrap();
+        fs::create_dir_all(sandbox.path().join("evil/x")).unwrap();
         let cells = cells.replace(",mse,", &format!(",{evil},")).replace(",adam,", &format!(",{evil},"));
-        fs::write(place.path().join("evil/x/cells.csv"), cells).unwrap();
+        fs::write(sandbox.path().join("evil/x/cells.csv"), cells).unwrap();
         for command in [
             "table evil/x --no-write",
             "table evil/x --no-write --format markdown",
@@ -452,15 +413,13 @@ fn nothing_of_others_moves_the_cursor_or_turns_text_around() {
             "compare evil results --format markdown",
             "compare evil results --format json",
         ] {
-            let words: Vec<&str> = command.split(' ').collect();
-            let Ended { stdout, stderr, .. } = run(&place, &words, |_| ());
-            harmless(command, &(stdout.clone() + &stderr));
+            let ran = sandbox.run(command);
+            harmless(command, &ran);
             if command.ends_with("json") {
                 // Escaped as JSON does it, it is the same text.
-                let value: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-                assert!(value.to_string().contains(&serde_json::to_string(evil).unwrap()), "{stdout}");
+                assert!(ran.json().to_string().contains(&serde_json::to_string(evil).unwrap()), "{command}");
             } else if command != "compare evil evil" {
-                assert!(stdout.replace("\\\\", "\\").contains(&escaped), "{command}: {stdout}");
+                assert!(ran.stdout.replace("\\\\", "\\").contains(&escaped), "{command}: {}", ran.stdout);
             }
         }
     }
@@ -468,38 +427,35 @@ fn nothing_of_others_moves_the_cursor_or_turns_text_around() {
 
 #[test]
 fn a_path_becomes_no_line_of_a_batch_script() {
-    let place = place();
+    let sandbox = sandbox();
     for out in ["a\n#SBATCH --uid=0", "a\"b", "a\\b", "a\u{202e}b", "a\rb"] {
-        let Ended { code, stdout, stderr } =
-            run(&place, &["slurm", "x.toml", "--shards", "2", "--out", out], |_| ());
-        assert_eq!((code, stdout.as_str()), (2, ""), "{out:?}: {stderr}");
-        assert!(stderr.contains("can't be written into a batch script"), "{out:?}: {stderr}");
-        let folder = place.path().join(out);
+        sandbox
+            .run(["slurm", "x.toml", "--shards", "2", "--out", out])
+            .fails(2)
+            .prints_nothing()
+            .says("can't be written into a batch script");
+        let folder = sandbox.path().join(out);
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("x.toml"), GRID).unwrap();
-        let config = folder.join("x.toml");
-        let Ended { code, stderr, .. } =
-            run(&place, &["slurm", config.to_str().unwrap(), "--shards", "2"], |_| ());
-        assert_eq!(code, 2, "{out:?}: {stderr}");
+        sandbox.run(["slurm", folder.join("x.toml").to_str().unwrap(), "--shards", "2"]).fails(2);
     }
     for out in ["a b", "it's", "100 %", "$HOME", "é"] {
-        assert_eq!(run(&place, &["slurm", "x.toml", "--shards", "2", "--out", out], |_| ()).code, 0, "{out}");
+        sandbox.run(["slurm", "x.toml", "--shards", "2", "--out", out]).works();
     }
 }
 
 #[test]
 fn languages_and_time_zones_change_nothing() {
     let files = |locale: &str, zone: &str| {
-        let place = place();
-        for command in [&["x.toml", "--jobs", "2"][..], &["table", "results/x"], &["map", "m.toml"]] {
-            let Ended { code, stderr, .. } = run(&place, command, |to| {
-                to.env("LC_ALL", locale).env("LANG", locale).env("TZ", zone);
-            });
-            assert_eq!(code, 0, "{stderr}");
+        let sandbox = sandbox();
+        for command in ["x.toml --jobs 2", "table results/x", "map m.toml"] {
+            sandbox
+                .run_with(command, |to| to.env("LC_ALL", locale).env("LANG", locale).env("TZ", zone))
+                .works();
         }
-        let more = ["x/table.md", "x/scores.json", "m/map.png", "m/steps.npy"];
-        let more = more.map(|file| fs::read(place.path().join("results").join(file)).unwrap());
-        (result_files(&place.results("x")), more)
+        let more = ["x/table.md", "x/scores.json", "m/map.png", "m/steps_to_target.npy"];
+        let more = more.map(|file| fs::read(sandbox.path().join("results").join(file)).unwrap());
+        (result_files(&sandbox.results("x")), more)
     };
     let plain = files("C", "UTC");
     for (locale, zone) in [("de_DE.UTF-8", "Asia/Kathmandu"), ("tr_TR.UTF-8", "<x>-14"), ("nothere", "")] {
@@ -509,11 +465,8 @@ fn languages_and_time_zones_change_nothing() {
 
 #[test]
 fn no_command_needs_a_folder_for_temporary_files() {
-    let place = place();
-    for command in printing(&place).iter().filter(|command| !command[0].starts_with('-')) {
-        let Ended { code, stderr, .. } = run(&place, command, |to| {
-            to.env("TMPDIR", "/dev/full");
-        });
-        assert_eq!(code, 0, "{command:?}: {stderr}");
+    let sandbox = sandbox();
+    for command in printing(&sandbox).into_iter().filter(|command| !command.starts_with('-')) {
+        sandbox.run_with(command, |to| to.env("TMPDIR", "/dev/full")).works();
     }
 }

@@ -8,8 +8,7 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-use crate::attack::{ended, said};
-use crate::place::{Place, result_files};
+use crate::sandbox::{Sandbox, result_files};
 
 const GRID: &str = "name = 'x'\nsteps = 30\nlr = [0.01, 0.1]\nseeds = { tuning = 1, reporting = 2 }\n\
     [[grid]]\nproblems = ['line_fit']\nlosses = ['mse', 'l1']\noptimizers = ['sgd', 'adam']\n";
@@ -19,20 +18,21 @@ const MAP: &str = "name = 'm'\nproblem = 'himmelblau'\noptimizer = 'sgd'\nlr = 0
     y = { vary = 'start.x2', from = -1, to = 1, pixels = 8 }\n";
 
 /// A grid that has run.
-fn ran() -> Place {
-    let place = Place::new();
-    place.config("x", GRID);
-    said(&ended(&mut place.command(&["x.toml"])), 0);
-    place
+fn ran() -> Sandbox {
+    let sandbox = Sandbox::with("x", GRID);
+    sandbox.run("x.toml").works();
+    sandbox
 }
 
 fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-fn parts(place: &Place) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(place.results("x").join("parts")).unwrap().map(|entry| entry.unwrap().path()).collect();
+fn parts(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(sandbox.results("x").join("parts"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     paths
 }
@@ -46,8 +46,8 @@ fn change(path: &Path, field: &str, value: serde_json::Value) {
 
 #[test]
 fn a_config_in_a_results_folder_opens_no_file_and_trains_nothing() {
-    let place = ran();
-    let module = place.path().join("module.pt");
+    let sandbox = ran();
+    let module = sandbox.path().join("module.pt");
     // Whoever opens it waits for ever.
     pipe(&module);
     let module = module.display();
@@ -60,93 +60,92 @@ fn a_config_in_a_results_folder_opens_no_file_and_trains_nothing() {
         "losses = ['mse']\noptimizers = ['sgd']\n[[grid]]\nproblems = ['beale']\noptimizers = ['lbfgs']\nsteps = 1000000000\n".into(),
         "losses = ['mse']\noptimizers = ['sgd']\n[[grid]]\nproblems = [{ rosenbrock = { dim = 4000000000 } }]\noptimizers = ['sgd']\n".into(),
     ];
-    let manifest = place.results("x").join("manifest.json");
+    let manifest = sandbox.results("x").join("manifest.json");
     for config in hostile {
         let config = format!("name = 'x'\n[[grid]]\nproblems = ['line_fit']\n{config}");
         change(&manifest, "config", config.clone().into());
-        for command in [&["report", "results/x"][..], &["table", "results/x"], &["status", "x.toml"]] {
-            let output = ended(&mut place.command(command));
-            said(&output, 0);
+        for command in ["report results/x", "table results/x", "status x.toml"] {
+            sandbox.run(command).works();
         }
-        let page = fs::read_to_string(place.results("x").join("report.html")).unwrap();
+        let page = fs::read_to_string(sandbox.results("x").join("report.html")).unwrap();
         assert!(page.contains("line_fit"), "{config}");
     }
 }
 
 #[test]
 fn a_linked_folder_of_figures_is_not_followed() {
-    let place = ran();
-    let theirs = place.path().join("pictures");
+    let sandbox = ran();
+    let theirs = sandbox.path().join("pictures");
     fs::create_dir(&theirs).unwrap();
     for name in ["holiday.png", "drawing.svg"] {
         fs::write(theirs.join(name), "theirs").unwrap();
     }
-    symlink(&theirs, place.results("x").join("report")).unwrap();
-    let message = said(&ended(&mut place.command(&["report", "results/x"])), 1);
-    assert!(message.contains("results/x/report") && message.contains("a link isn't followed"), "{message}");
+    symlink(&theirs, sandbox.results("x").join("report")).unwrap();
+    sandbox.run("report results/x").fails(1).says("results/x/report").says("a link isn't followed");
     assert_eq!(fs::read_dir(&theirs).unwrap().count(), 2);
 
     // In a folder of its own, pictures of the user's stay.
-    fs::remove_file(place.results("x").join("report")).unwrap();
-    fs::rename(&theirs, place.results("x").join("report")).unwrap();
+    fs::remove_file(sandbox.results("x").join("report")).unwrap();
+    fs::rename(&theirs, sandbox.results("x").join("report")).unwrap();
     for _ in 0..2 {
-        said(&ended(&mut place.command(&["report", "results/x"])), 0);
+        sandbox.run("report results/x").works();
     }
     for name in ["holiday.png", "drawing.svg"] {
-        assert_eq!(fs::read(place.results("x").join("report").join(name)).unwrap(), b"theirs");
+        assert_eq!(fs::read(sandbox.results("x").join("report").join(name)).unwrap(), b"theirs");
     }
 }
 
 #[test]
 fn linked_names_are_replaced_and_not_written_through() {
-    let place = Place::new();
-    place.config("m", MAP);
-    let theirs = place.path().join("theirs");
+    let sandbox = Sandbox::with("m", MAP);
+    let theirs = sandbox.path().join("theirs");
     fs::write(&theirs, "theirs").unwrap();
     for (folder, names) in [
-        ("m", &["map.png", ".writing-map.png", "steps.npy", "error.npy", "manifest.json"][..]),
+        (
+            "m",
+            &["map.png", ".writing-map.png", "steps_to_target.npy", "final_error.npy", "manifest.json"][..],
+        ),
         ("diagnosis", &["profile.svg", "profile.png", "descent-dark.svg", "diagnosis.json", "profile.csv"]),
     ] {
-        fs::create_dir_all(place.results(folder)).unwrap();
+        fs::create_dir_all(sandbox.results(folder)).unwrap();
         for name in names {
-            symlink(&theirs, place.results(folder).join(name)).unwrap();
+            symlink(&theirs, sandbox.results(folder).join(name)).unwrap();
         }
     }
-    said(&ended(&mut place.command(&["map", "m.toml"])), 0);
-    said(&ended(&mut place.command(&["diagnose", "--loss", "plateau", "--start", "-2", "--target", "0"])), 0);
+    sandbox.run("map m.toml").works();
+    sandbox.run("diagnose --loss plateau --start -2 --target 0").works();
     assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
     for (folder, name) in [("m", "map.png"), ("diagnosis", "profile.svg")] {
-        let metadata = fs::symlink_metadata(place.results(folder).join(name)).unwrap();
+        let metadata = fs::symlink_metadata(sandbox.results(folder).join(name)).unwrap();
         assert!(metadata.is_file() && metadata.len() > 6, "{name}");
     }
 }
 
 #[test]
 fn linked_parts_of_another_grid_are_left_alone() {
-    let place = ran();
-    let before: Vec<Vec<u8>> = parts(&place).iter().map(|part| fs::read(part).unwrap()).collect();
-    place.config("y", &GRID.replace("'x'", "'y'").replace("0.1", "0.2"));
-    fs::create_dir_all(place.results("y")).unwrap();
-    symlink(place.results("x").join("parts"), place.results("y").join("parts")).unwrap();
-    let message = said(&ended(&mut place.command(&["y.toml"])), 2);
-    assert!(message.contains("results/y/parts") && message.contains("a link isn't followed"), "{message}");
-    let after: Vec<Vec<u8>> = parts(&place).iter().map(|part| fs::read(part).unwrap()).collect();
+    let sandbox = ran();
+    let before: Vec<Vec<u8>> = parts(&sandbox).iter().map(|part| fs::read(part).unwrap()).collect();
+    sandbox.config("y", &GRID.replace("'x'", "'y'").replace("0.1", "0.2"));
+    fs::create_dir_all(sandbox.results("y")).unwrap();
+    symlink(sandbox.results("x").join("parts"), sandbox.results("y").join("parts")).unwrap();
+    sandbox.run("y.toml").fails(2).says("results/y/parts").says("a link isn't followed");
+    let after: Vec<Vec<u8>> = parts(&sandbox).iter().map(|part| fs::read(part).unwrap()).collect();
     assert!(before == after);
 }
 
 #[test]
 fn pipes_and_devices_are_refused_or_passed_over() {
-    let place = ran();
-    let undisturbed = result_files(&place.results("x"));
-    let folder = place.results("x");
+    let sandbox = ran();
+    let undisturbed = result_files(&sandbox.results("x"));
+    let folder = sandbox.results("x");
     let replaced = |name: &str, by: &dyn Fn(&Path)| {
         let path = folder.join(name);
-        let _ = fs::rename(&path, place.path().join("kept"));
+        let _ = fs::rename(&path, sandbox.path().join("kept"));
         by(&path);
     };
     let restored = |name: &str| {
         fs::remove_file(folder.join(name)).unwrap();
-        if fs::rename(place.path().join("kept"), folder.join(name)).is_err() {
+        if fs::rename(sandbox.path().join("kept"), folder.join(name)).is_err() {
             assert_eq!(name, "running.json");
         }
     };
@@ -155,50 +154,49 @@ fn pipes_and_devices_are_refused_or_passed_over() {
         for name in ["manifest.json", "cells.csv"] {
             replaced(name, by);
             for command in ["table", "report"] {
-                let message = said(&ended(&mut place.command(&[command, "results/x"])), 2);
-                assert!(message.contains(&format!("results/x/{name}")), "{message}");
+                sandbox.run([command, "results/x"]).fails(2).says(&format!("results/x/{name}"));
             }
-            said(&ended(&mut place.command(&["status", "x.toml"])), 0);
-            said(&ended(&mut place.command(&["compare", "results/x", "results/x"])), 2);
+            sandbox.run("status x.toml").works();
+            sandbox.run("compare results/x results/x").fails(2);
             restored(name);
         }
         // A curve isn't asked of a table, and a run that isn't told of isn't running.
         for name in ["running.json", "curves.csv"] {
             replaced(name, by);
-            said(&ended(&mut place.command(&["table", "results/x"])), 0);
+            sandbox.run("table results/x").works();
             let code = if name == "curves.csv" { 2 } else { 0 };
-            said(&ended(&mut place.command(&["report", "results/x", "--no-figures"])), code);
+            sandbox.run("report results/x --no-figures").fails(code);
             restored(name);
         }
         // A diagnosis beside, and a config.
-        let beside = place.results("beside");
+        let beside = sandbox.results("beside");
         fs::create_dir_all(&beside).unwrap();
         by(&beside.join("diagnosis.json"));
-        said(&ended(&mut place.command(&["report", "results/x", "--no-figures"])), 0);
+        sandbox.run("report results/x --no-figures").works();
         fs::remove_dir_all(&beside).unwrap();
-        by(&place.path().join("c.toml"));
-        for command in [&["c.toml"][..], &["plan", "c.toml"], &["map", "c.toml"], &["diagnose", "c.toml"]] {
-            assert!(said(&ended(&mut place.command(command)), 2).contains("c.toml"));
+        by(&sandbox.path().join("c.toml"));
+        for command in ["c.toml", "plan c.toml", "map c.toml", "diagnose c.toml"] {
+            sandbox.run(command).fails(2).says("c.toml");
         }
-        fs::remove_file(place.path().join("c.toml")).unwrap();
+        fs::remove_file(sandbox.path().join("c.toml")).unwrap();
         // A part is made anew in its place.
-        let part = parts(&place)[0].clone();
+        let part = parts(&sandbox)[0].clone();
         fs::remove_file(&part).unwrap();
         by(&part);
-        said(&ended(&mut place.command(&["status", "x.toml"])), 0);
-        said(&ended(&mut place.command(&["x.toml"])), 0);
+        sandbox.run("status x.toml").works();
+        sandbox.run("x.toml").works();
         assert!(fs::symlink_metadata(&part).unwrap().is_file());
-        assert!(result_files(&place.results("x")) == undisturbed);
+        assert!(result_files(&sandbox.results("x")) == undisturbed);
     }
 }
 
 #[test]
 fn keys_that_lead_elsewhere_are_not_followed() {
-    let place = ran();
-    let part = parts(&place)[0].clone();
+    let sandbox = ran();
+    let part = parts(&sandbox)[0].clone();
     // A part of another folder, under a name that leads to it.
     let key = "../../../elsewhere/part";
-    let elsewhere = place.path().join("elsewhere");
+    let elsewhere = sandbox.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     let bytes = fs::read(&part).unwrap();
     let old_key = part.file_stem().unwrap().to_str().unwrap();
@@ -209,16 +207,15 @@ fn keys_that_lead_elsewhere_are_not_followed() {
         }),
     )
     .unwrap();
-    let manifest = fs::read_to_string(place.results("x").join("manifest.json")).unwrap();
+    let manifest = fs::read_to_string(sandbox.results("x").join("manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     let running = serde_json::json!({
         "schema": manifest["schema"], "name": "x", "config": manifest["config"], "cells": 6, "targets": [0.05],
         "keys": [key],
     });
-    fs::create_dir_all(place.results("z").join("parts")).unwrap();
-    fs::write(place.results("z").join("running.json"), running.to_string()).unwrap();
-    let message = said(&ended(&mut place.command(&["report", "results/z"])), 2);
-    assert!(message.contains("isn't finished"), "{message}");
+    fs::create_dir_all(sandbox.results("z").join("parts")).unwrap();
+    fs::write(sandbox.results("z").join("running.json"), running.to_string()).unwrap();
+    sandbox.run("report results/z").fails(2).says("isn't finished");
 }
 
 /// A part whose first line was changed, with a hash that is right again.
@@ -236,9 +233,9 @@ fn sealed(part: &[u8], change: impl FnOnce(&mut String)) -> Vec<u8> {
 
 #[test]
 fn the_first_line_of_a_part_is_checked_and_nothing_in_it_is_believed() {
-    let place = ran();
-    let undisturbed = result_files(&place.results("x"));
-    let part = parts(&place)[0].clone();
+    let sandbox = ran();
+    let undisturbed = result_files(&sandbox.results("x"));
+    let part = parts(&sandbox)[0].clone();
     let whole = fs::read(&part).unwrap();
     let text = String::from_utf8(whole.clone()).unwrap();
     let host_at = text.find("\"host\":\"").unwrap() + 8;
@@ -254,11 +251,9 @@ fn the_first_line_of_a_part_is_checked_and_nothing_in_it_is_believed() {
     ] {
         assert_ne!(edited, text);
         fs::write(&part, &edited).unwrap();
-        let output = ended(&mut place.command(&["status", "x.toml"]));
-        said(&output, 0);
-        assert!(String::from_utf8_lossy(&output.stdout).contains("3 of 4 parts"));
-        said(&ended(&mut place.command(&["x.toml"])), 0);
-        assert!(result_files(&place.results("x")) == undisturbed);
+        sandbox.run("status x.toml").works().prints("3 of 4 parts");
+        sandbox.run("x.toml").works();
+        assert!(result_files(&sandbox.results("x")) == undisturbed);
     }
 
     // With a hash that is right: the counts are those of the rows, and a host's name is no formula and no row.
@@ -269,33 +264,31 @@ fn the_first_line_of_a_part_is_checked_and_nothing_in_it_is_believed() {
         }),
     )
     .unwrap();
-    said(&ended(&mut place.command(&["x.toml"])), 0);
-    assert!(result_files(&place.results("x")) == undisturbed);
-    let timings = fs::read_to_string(place.results("x").join("timings.csv")).unwrap();
+    sandbox.run("x.toml").works();
+    assert!(result_files(&sandbox.results("x")) == undisturbed);
+    let timings = fs::read_to_string(sandbox.results("x").join("timings.csv")).unwrap();
     assert!(timings.contains("\"'=cmd|"), "{timings}");
     assert!(!timings.contains(",=cmd"), "{timings}");
 }
 
 #[test]
 fn labels_of_others_hide_nothing_and_move_no_cursor() {
-    let place = ran();
-    let cells = place.results("x").join("cells.csv");
+    let sandbox = ran();
+    let cells = sandbox.results("x").join("cells.csv");
     let named = fs::read_to_string(&cells).unwrap().replace(",mse,", ",m\u{202e}s\u{1b}[2Je,");
     fs::write(&cells, named).unwrap();
-    fs::remove_file(place.results("x").join("manifest.json")).unwrap();
+    fs::remove_file(sandbox.results("x").join("manifest.json")).unwrap();
     let hidden = |text: &str| text.chars().any(|c| c == '\u{202e}' || c == '\u{1b}');
     for command in [
-        &["table", "results/x"][..],
-        &["table", "results/x", "--format", "markdown"],
-        &["table", "results/x", "--format", "json"],
-        &["compare", "results/x", "results/x"],
-        &["report", "results/x"],
+        "table results/x",
+        "table results/x --format markdown",
+        "table results/x --format json",
+        "compare results/x results/x",
+        "report results/x",
     ] {
-        let output = ended(&mut place.command(command));
-        said(&output, 0);
-        assert!(!hidden(&String::from_utf8(output.stdout).unwrap()), "{command:?}");
+        assert!(!hidden(&sandbox.run(command).works().stdout), "{command:?}");
     }
-    let folder = place.results("x");
+    let folder = sandbox.results("x");
     let drawn = fs::read_dir(folder.join("report")).unwrap().map(|entry| entry.unwrap().path());
     let drawn: Vec<PathBuf> = drawn.filter(|path| path.extension().is_some_and(|end| end == "svg")).collect();
     assert!(!drawn.is_empty());

@@ -8,24 +8,18 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Instant;
 
-use crate::attack::{ended, said};
-use crate::place::Place;
+use crate::sandbox::{Sandbox, kills};
 
 const GRID: &str = "name = 'x'\nsteps = 200\nlr = { from = 0.001, to = 1, count = 20 }\n\
     seeds = { tuning = 3, reporting = 5 }\n[[grid]]\nproblems = ['line_fit', { direct_fit = { dim = 8 } }]\n\
     losses = ['mse', 'l1', 'plateau']\noptimizers = ['sgd', 'adam', 'lion']\n";
 
 const MAP: &str = "name = 'x'\nproblem = 'himmelblau'\noptimizer = 'adam'\nlr = 0.01\nsteps = 400\n\
-    show = 'minimiser'\ncsv = true\n\
+    show = 'minimizer'\ncsv = true\n\
     x = { vary = 'start.x1', from = -5, to = 5, pixels = 256 }\n\
     y = { vary = 'start.x2', from = -5, to = 5, pixels = 256 }\n";
 
 const CASE: &str = "name = 'x'\nloss = 'plateau'\nstart = -2\ntarget = 0\noptimizer = 'sgd'\nlr = 0.1\n";
-
-/// How many times each command is killed; `OPTBENCH_KILLS` says, as for runs.
-fn rounds() -> u32 {
-    std::env::var("OPTBENCH_KILLS").map_or(12, |count| count.parse().expect("OPTBENCH_KILLS is a number"))
-}
 
 /// The files of a folder that the program made whole.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -39,32 +33,32 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn every_command_that_writes_may_be_killed() {
-    let calm = Place::new();
+    let calm = Sandbox::new();
     for (config, text) in [("grid", GRID), ("map", MAP), ("case", CASE)] {
         calm.config(config, text);
     }
-    for command in [&["map", "map.toml"][..], &["diagnose", "case.toml"], &["table", "results/x"]] {
-        let place = Place::new();
+    for command in ["map map.toml", "diagnose case.toml", "table results/x"] {
+        let sandbox = Sandbox::new();
         for (config, text) in [("grid", GRID), ("map", MAP), ("case", CASE)] {
-            place.config(config, text);
+            sandbox.config(config, text);
         }
         let _ = fs::remove_dir_all(calm.results("x"));
-        if command[0] == "table" {
-            for place in [&calm, &place] {
-                said(&ended(&mut place.command(&["grid.toml"])), 0);
+        if command.starts_with("table") {
+            for sandbox in [&calm, &sandbox] {
+                sandbox.run("grid.toml").works();
             }
         }
-        let given = files(&place.results("x"));
+        let given = files(&sandbox.results("x"));
         let begin = Instant::now();
-        said(&ended(&mut calm.command(command)), 0);
+        calm.run(command).works();
         let whole = begin.elapsed();
         let complete = files(&calm.results("x"));
         let timings = |name: &str| name == "timings.csv";
-        for round in 0..rounds() {
+        for round in 0..kills(4, 12) {
             // What is there is written anew, or for the first time.
             if round % 2 == 0 {
                 complete.keys().filter(|name| !given.contains_key(*name)).for_each(|name| {
-                    let _ = fs::remove_file(place.results("x").join(name));
+                    let _ = fs::remove_file(sandbox.results("x").join(name));
                 });
             }
             let signal = ["KILL", "TERM", "INT"][round as usize % 3];
@@ -72,20 +66,20 @@ fn every_command_that_writes_may_be_killed() {
             let fraction = f64::from(round).mul_add(0.618_033_988_75, 0.1).fract();
             let fraction = if round % 2 == 0 { fraction } else { 0.85 + 0.2 * fraction };
             let mut child =
-                place.command(command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+                sandbox.command(command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             sleep(whole.mul_f64(fraction));
             let _ = Command::new("kill")
                 .args([&format!("-{signal}"), &child.id().to_string()])
                 .stderr(Stdio::null())
                 .status();
             child.wait().unwrap();
-            for (name, bytes) in files(&place.results("x")) {
+            for (name, bytes) in files(&sandbox.results("x")) {
                 let right = complete.get(&name) == Some(&bytes) || given.get(&name) == Some(&bytes);
                 assert!(right || timings(&name), "{command:?}: {name} is half-written");
             }
         }
-        said(&ended(&mut place.command(command)), 0);
-        let mut after = files(&place.results("x"));
+        sandbox.run(command).works();
+        let mut after = files(&sandbox.results("x"));
         let mut wanted = complete;
         for files in [&mut after, &mut wanted] {
             files.retain(|name, _| !timings(name));

@@ -12,7 +12,7 @@ use optimizers::{Optimizer, Schedule};
 use problems::Problem;
 use serde_json::Value;
 
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 
 /// A command that takes longer hangs: the slowest here takes a few seconds on an idle machine.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -32,14 +32,13 @@ struct Ended {
 }
 
 /// Runs a command on a config in an empty folder, in bounded memory and time.
-fn ended(command: &[&str], config: &str) -> Ended {
-    let place = Place::new();
-    let file = place.config("x", config);
-    let plain = place.command(&[command, &[file.as_str()]].concat());
+fn ended(command: &str, config: &str) -> Ended {
+    let sandbox = Sandbox::with("x", config);
+    let plain = sandbox.command([command, "x.toml"]);
     // `prlimit` bounds it, and leaves the process as it is.
     let mut bounded = Command::new("prlimit");
     bounded.arg(format!("--as={MEMORY}")).arg(plain.get_program()).args(plain.get_args());
-    bounded.current_dir(place.path()).env("NO_COLOR", "1").process_group(0);
+    bounded.current_dir(sandbox.path()).env("NO_COLOR", "1").process_group(0);
     let mut child =
         bounded.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("util-linux has prlimit");
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -70,7 +69,7 @@ fn ended(command: &[&str], config: &str) -> Ended {
 }
 
 /// The message of a command that must refuse its config, with the line breaks and the frame taken out.
-fn refused(command: &[&str], config: &str) -> String {
+fn refused(command: &str, config: &str) -> String {
     let Ended { code, text, .. } = ended(command, config);
     let start: String = text.chars().take(2000).collect();
     assert_eq!(code, Some(2), "{start}");
@@ -95,7 +94,7 @@ macro_rules! refusals {
     ($($name:ident: $config:expr, [$($part:expr),*];)*) => {$(
         #[test]
         fn $name() {
-            let message = refused(&["plan"], &$config);
+            let message = refused("plan", &$config);
             for part in [$($part),*] {
                 assert!(message.contains(part), "{part} isn't in: {message}");
             }
@@ -192,7 +191,7 @@ fn what_is_only_large_is_planned_within_seconds() {
         ),
         (with("").replace("\"direct_fit\"", "{ audio = { partials = 64, samples = 1000000 } }"), "72 cells"),
     ] {
-        let Ended { code, text, peak } = ended(&["plan"], &config);
+        let Ended { code, text, peak } = ended("plan", &config);
         assert_eq!(code, Some(0), "{text}");
         assert!(
             text.contains(part) && text.contains("disk: about") && text.contains("memory: up to"),
@@ -210,7 +209,7 @@ fn a_long_budget_takes_no_memory() {
     let config = with("steps = 1000000000\nlr = [1e20]\nseeds = { tuning = 0, reporting = 1 }")
         .replace("mse", "power")
         + "schedules = [\"cosine\"]\n";
-    let Ended { code, text, peak } = ended(&["run"], &config);
+    let Ended { code, text, peak } = ended("run", &config);
     assert_eq!(code, Some(0), "{text}");
     assert!(peak < 500_000, "{peak} kB");
 }
@@ -221,14 +220,14 @@ fn curves_of_every_step_are_announced_and_take_no_memory() {
     let head = "steps = 150000\nrecord = { every = 1 }\nlr = { from = 1e-3, to = 1e-2, count = 8 }\n\
                 seeds = { tuning = 0, reporting = 5 }\njobs = 1";
     let config = with(head).replace("sgd", "adam");
-    let plan = ended(&["plan"], &with("steps = 1000000\nrecord = { every = 1 }"));
+    let plan = ended("plan", &with("steps = 1000000\nrecord = { every = 1 }"));
     assert_eq!(plan.code, Some(0), "{}", plan.text);
     assert!(
         plan.text.contains("disk: about 4.5 GB of results, with 72,000,144 recorded points"),
         "{}",
         plan.text
     );
-    let Ended { code, text, peak } = ended(&["run"], &config);
+    let Ended { code, text, peak } = ended("run", &config);
     assert_eq!(code, Some(0), "{text}");
     // Six million points in one batch took 1.1 GB.
     assert!(peak < 700_000, "{peak} kB");
@@ -268,7 +267,7 @@ fn a_map_or_a_diagnosis_is_refused_by_its_product() {
             ["at most 1,000,000", "18,446,744,073,709,551,615 numbers"],
         ),
     ] {
-        let message = refused(&[command], &config).replace(" × ", " ");
+        let message = refused(command, &config).replace(" × ", " ");
         assert!(parts.iter().all(|part| message.contains(part)), "{parts:?}: {message}");
     }
 }
@@ -334,7 +333,7 @@ fn no_count_of_any_entry_ends_the_program() {
         for own in configs.chunks(configs.len().div_ceil(4)) {
             scope.spawn(move || {
                 for config in own {
-                    let Ended { code, text, .. } = ended(&["plan"], config);
+                    let Ended { code, text, .. } = ended("plan", config);
                     assert!(matches!(code, Some(0 | 2)), "{code:?}, {config}: {text}");
                     assert!(!text.contains("panicked"), "{config}: {text}");
                 }

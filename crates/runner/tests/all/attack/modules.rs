@@ -6,8 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::attack::ended;
-use crate::place::{Place, result_files, text};
+use crate::sandbox::{Sandbox, result_files, text};
 
 /// What a module does that is told a prediction and a target, or inputs.
 #[derive(Clone, Copy, PartialEq)]
@@ -35,7 +34,7 @@ enum Does {
 }
 
 /// Writes a module into a folder: a TorchScript archive, made by hand. Nothing else here knows how modules are stored.
-fn module(place: &Place, name: &str, does: Does) {
+fn module(sandbox: &Sandbox, name: &str, does: Does) {
     let line: &[(&str, &[f32], bool)] = &[("weight", &[0.5, -0.5], true), ("bias", &[0.0], true)];
     let (tensors, body) = match does {
         Does::Mse => (&[][..], "return torch.mean(torch.square(torch.sub(prediction, target)))"),
@@ -116,7 +115,7 @@ fn module(place: &Place, name: &str, does: Does) {
     }
     pickle.extend(word("training"));
     pickle.extend(b"\x89ub.");
-    let mut archive = zip::ZipWriter::new(fs::File::create(place.path().join(name)).unwrap());
+    let mut archive = zip::ZipWriter::new(fs::File::create(sandbox.path().join(name)).unwrap());
     let stored = zip::write::FileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let mut entry = |name: &str, bytes: &[u8]| {
         archive.start_file(format!("mine/{name}"), stored).unwrap();
@@ -144,14 +143,14 @@ fn grid(problem: &str, losses: &str) -> String {
 }
 
 /// Runs a config to its end, and returns its cells.
-fn cells(place: &Place, config: &str) -> String {
-    let output = place.run(&[&place.config("x", config), "-j", "1"]);
-    assert_eq!(output.status.code(), Some(0), "{:?}: {}", output.status, text(&output.stderr));
-    read_cells(place)
+fn cells(sandbox: &Sandbox, config: &str) -> String {
+    sandbox.config("x", config);
+    sandbox.run("x.toml -j 1").works();
+    read_cells(sandbox)
 }
 
-fn read_cells(place: &Place) -> String {
-    fs::read_to_string(place.results("x").join("cells.csv")).unwrap()
+fn read_cells(sandbox: &Sandbox) -> String {
+    fs::read_to_string(sandbox.results("x").join("cells.csv")).unwrap()
 }
 
 #[test]
@@ -159,15 +158,15 @@ fn a_module_that_is_replaced_while_a_grid_runs_changes_nothing_of_the_run() {
     let config = "name = 'x'\nsteps = 2000\nlr = [0.01, 0.02]\nseeds = { tuning = 2, reporting = 2 }\ntargets = [0.1]\n\
                   [[grid]]\nproblems = ['direct_fit']\nlosses = [{ torchscript = { file = 'mine.pt' } }]\n\
                   optimizers = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'nadam', 'radam', 'adamax']\n";
-    let (alone, replaced) = (Place::new(), Place::new());
-    for place in [&alone, &replaced] {
-        module(place, "mine.pt", Does::Mse);
+    let (alone, replaced) = (Sandbox::new(), Sandbox::new());
+    for sandbox in [&alone, &replaced] {
+        module(sandbox, "mine.pt", Does::Mse);
     }
     module(&replaced, "other.pt", Does::L1);
     cells(&alone, config);
 
-    let mut child =
-        replaced.command(&[&replaced.config("x", config), "-j", "1"]).stderr(Stdio::piped()).spawn().unwrap();
+    replaced.config("x", config);
+    let mut child = replaced.command("x.toml -j 1").stderr(Stdio::piped()).spawn().unwrap();
     let parts = replaced.results("x").join("parts");
     let has_part = || {
         let entries = fs::read_dir(&parts).into_iter().flatten().flatten();
@@ -188,11 +187,11 @@ fn a_module_that_is_replaced_while_a_grid_runs_changes_nothing_of_the_run() {
 /// The same cells from a module that writes into what it is given, and from one that doesn't.
 fn both_ways(config: &str, does: impl Fn(bool) -> Does) {
     let [kept, changed] = [false, true].map(|in_place| {
-        let place = Place::new();
-        module(&place, "mine.pt", does(in_place));
+        let sandbox = Sandbox::new();
+        module(&sandbox, "mine.pt", does(in_place));
         let rows: Vec<_> = (0..60).map(|i| format!("{},{},{}\n", i % 7, i % 5, i % 7 - i % 5)).collect();
-        fs::write(place.path().join("data.csv"), format!("a,b,y\n{}", rows.concat())).unwrap();
-        cells(&place, config)
+        fs::write(sandbox.path().join("data.csv"), format!("a,b,y\n{}", rows.concat())).unwrap();
+        cells(&sandbox, config)
     });
     assert_eq!(changed, kept);
 }
@@ -222,29 +221,28 @@ fn a_model_that_changes_its_inputs_in_place_changes_no_data() {
 
 #[test]
 fn gradients_that_a_module_turns_off_are_off_for_nobody_else() {
-    let place = Place::new();
-    module(&place, "mine.pt", Does::TurnsGradientsOff);
-    let output =
-        place.run(&[&place.config("x", &grid("'direct_fit'", &format!("{LOSS}, 'mse'"))), "-j", "1"]);
-    assert_eq!(output.status.code(), Some(1), "{:?}: {}", output.status, text(&output.stderr));
-    let found = read_cells(&place);
+    let sandbox = Sandbox::new();
+    module(&sandbox, "mine.pt", Does::TurnsGradientsOff);
+    sandbox.config("x", &grid("'direct_fit'", &format!("{LOSS}, 'mse'")));
+    sandbox.run("x.toml -j 1").fails(1);
+    let found = read_cells(&sandbox);
     let (of_module, of_mse): (Vec<&str>, Vec<&str>) =
         found.lines().skip(1).partition(|line| line.contains("mine.pt"));
     assert_eq!(of_module.len(), of_mse.len());
     assert!(of_module.iter().all(|line| line.contains("has no gradient")), "{of_module:?}");
-    let alone = cells(&Place::new(), &grid("'direct_fit'", "'mse'"));
+    let alone = cells(&Sandbox::new(), &grid("'direct_fit'", "'mse'"));
     assert_eq!(of_mse, alone.lines().skip(1).collect::<Vec<_>>());
 }
 
 #[test]
 fn a_lane_sees_nothing_of_what_a_module_keeps_from_another() {
     let rows = |rates: &str, seeds: &str| {
-        let place = Place::new();
-        module(&place, "mine.pt", Does::Counts);
+        let sandbox = Sandbox::new();
+        module(&sandbox, "mine.pt", Does::Counts);
         let config = grid("'direct_fit'", LOSS)
             .replace("tuning = [1], reporting = [2, 3]", &format!("tuning = [], reporting = {seeds}"))
             .replace("[0.05, 0.1]", rates);
-        cells(&place, &config).lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+        cells(&sandbox, &config).lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
     };
     let mut together = rows("[0.05, 0.1]", "[1, 2]");
     let mut apart = Vec::new();
@@ -259,72 +257,63 @@ fn a_lane_sees_nothing_of_what_a_module_keeps_from_another() {
 
 #[test]
 fn the_table_says_which_modules_draw_random_numbers() {
-    let place = Place::new();
-    module(&place, "mine.pt", Does::Draws);
-    module(&place, "still.pt", Does::Mse);
+    let sandbox = Sandbox::new();
+    module(&sandbox, "mine.pt", Does::Draws);
+    module(&sandbox, "still.pt", Does::Mse);
     let losses = format!(
         "{LOSS}, {{ torchscript = {{ file = 'still.pt' }} }}, {{ transformed = {{ loss = {LOSS}, by = 'sqrt' }} }}"
     );
-    let config = place.config("x", &grid("'direct_fit'", &losses));
-    let from_run = place.run(&[&config]);
-    let from_merge = place.run(&["merge", &config]);
-    // The records say it: the modules may be gone.
-    fs::remove_file(place.path().join("mine.pt")).unwrap();
-    let from_table = place.run(&["table", "results/x"]);
-    let markdown = place.run(&["table", "results/x", "--format", "markdown"]);
-    for output in [from_run, from_merge, from_table, markdown] {
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-        let table = text(&output.stdout);
+    sandbox.config("x", &grid("'direct_fit'", &losses));
+    for command in ["x.toml", "merge x.toml", "table results/x", "table results/x --format markdown"] {
+        if command.starts_with("table") {
+            // The records say it: the modules may be gone.
+            let _ = fs::remove_file(sandbox.path().join("mine.pt"));
+        }
+        let table = sandbox.run(command).works().stdout;
         let (_, note) = table.split_once("may draw random numbers").unwrap_or_else(|| panic!("{table}"));
         assert!(note.contains("-j"), "{table}");
         let listed: Vec<&str> = note.lines().filter_map(|line| line.strip_prefix("- ")).collect();
         assert_eq!(listed.len(), 2, "{table}");
         assert!(listed.iter().all(|label| label.contains("mine.pt")), "{table}");
     }
-    let place = Place::new();
-    module(&place, "mine.pt", Does::Mse);
-    let config = place.config("x", &grid("'direct_fit'", LOSS));
-    assert!(!text(&place.run(&[&config]).stdout).contains("random"));
-    assert!(!fs::read_to_string(place.results("x").join("manifest.json")).unwrap().contains("\"random\""));
+    let sandbox = Sandbox::new();
+    module(&sandbox, "mine.pt", Does::Mse);
+    sandbox.config("x", &grid("'direct_fit'", LOSS));
+    sandbox.run("x.toml").works().never_prints("random");
+    assert!(!fs::read_to_string(sandbox.results("x").join("manifest.json")).unwrap().contains("\"random\""));
 }
 
 #[test]
 fn what_reads_a_folder_runs_no_module() {
-    let place = Place::new();
-    module(&place, "mine.pt", Does::WritesFile);
-    let config = place.config("x", &grid("'direct_fit'", LOSS));
-    let ran = place.path().join("ran");
-    assert_eq!(place.run(&[&config]).status.code(), Some(0));
+    let sandbox = Sandbox::new();
+    module(&sandbox, "mine.pt", Does::WritesFile);
+    sandbox.config("x", &grid("'direct_fit'", LOSS));
+    let ran = sandbox.path().join("ran");
+    sandbox.run("x.toml").works();
     fs::remove_file(&ran).expect("a run calls the module");
-    for arguments in [
-        &["merge", &config][..],
-        &["status", &config],
-        &["plan", &config, "--out", "elsewhere"],
-        &["slurm", &config, "--shards", "2"],
-        &["table", "results/x"],
-        &["report", "results/x"],
+    for command in [
+        "merge x.toml",
+        "status x.toml",
+        "plan x.toml --out elsewhere",
+        "slurm x.toml --shards 2",
+        "table results/x",
+        "report results/x",
     ] {
-        let output = place.run(arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
-        assert!(!ran.exists(), "{arguments:?} ran the module");
+        sandbox.run(command).works();
+        assert!(!ran.exists(), "{command} ran the module");
     }
 }
 
 #[test]
 fn a_module_that_cannot_be_loaded_is_an_error_of_its_cells_alone() {
-    let place = Place::new();
-    fs::write(place.path().join("mine.pt"), "no module").unwrap();
-    let config = place.config("x", &grid("'direct_fit'", &format!("{LOSS}, 'mse'")));
-    for (arguments, code) in [
-        (&["plan", &config][..], 0),
-        (&["slurm", &config, "--shards", "2"], 0),
-        (&[&config], 1),
-        (&["status", &config], 0),
-    ] {
-        let output = place.run(arguments);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
-    }
-    let cells = read_cells(&place);
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path().join("mine.pt"), "no module").unwrap();
+    sandbox.config("x", &grid("'direct_fit'", &format!("{LOSS}, 'mse'")));
+    sandbox.run("plan x.toml").works();
+    sandbox.run("slurm x.toml --shards 2").works();
+    sandbox.run("x.toml").fails(1);
+    sandbox.run("status x.toml").works();
+    let cells = read_cells(&sandbox);
     let (of_module, of_mse): (Vec<&str>, Vec<&str>) =
         cells.lines().skip(1).partition(|line| line.contains("mine.pt"));
     assert!(of_module.iter().all(|line| line.contains("is no TorchScript module")), "{of_module:?}");
@@ -338,13 +327,13 @@ fn pipe(path: &Path) {
 
 #[test]
 fn a_file_that_is_no_regular_one_is_refused_at_once() {
-    let place = Place::new();
-    module(&place, "good.pt", Does::Mean);
-    fs::write(place.path().join("good.csv"), "a,b,y\n1,2,3\n2,3,4\n3,4,5\n4,5,7\n5,6,8\n").unwrap();
+    let sandbox = Sandbox::new();
+    module(&sandbox, "good.pt", Does::Mean);
+    fs::write(sandbox.path().join("good.csv"), "a,b,y\n1,2,3\n2,3,4\n3,4,5\n4,5,7\n5,6,8\n").unwrap();
     for end in ["pt", "csv", "npz", "safetensors"] {
-        pipe(&place.path().join(format!("pipe.{end}")));
-        fs::create_dir(place.path().join(format!("folder.{end}"))).unwrap();
-        std::os::unix::fs::symlink("/dev/zero", place.path().join(format!("zeros.{end}"))).unwrap();
+        pipe(&sandbox.path().join(format!("pipe.{end}")));
+        fs::create_dir(sandbox.path().join(format!("folder.{end}"))).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", sandbox.path().join(format!("zeros.{end}"))).unwrap();
     }
     for kind in ["pipe", "folder", "zeros"] {
         let model = |options: &str| grid(&format!("{{ torchscript = {{ {options} }} }}"), "'mse'");
@@ -358,16 +347,11 @@ fn a_file_that_is_no_regular_one_is_refused_at_once() {
             attempts.push((model(&format!("model = 'good.pt', data = '{kind}.{end}'")), end));
         }
         for (config, end) in attempts {
-            let output = ended(&mut place.command(&[&place.config("x", &config)]));
-            let said = text(&output.stderr);
-            assert_eq!(output.status.code(), Some(2), "{config}{said}");
-            assert!(said.contains(&format!("{kind}.{end}")), "{config}{said}");
+            sandbox.config("x", &config);
+            sandbox.run("x.toml").fails(2).says(&format!("{kind}.{end}"));
         }
         let target = format!("{{ file = {{ path = '{kind}.npz' }} }}");
-        let arguments = ["diagnose", "--loss", "mse", "--target", &target];
-        let output = ended(&mut place.command(&arguments));
-        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
-        assert!(text(&output.stderr).contains(&format!("{kind}.npz")), "{}", text(&output.stderr));
+        sandbox.run(["diagnose", "--loss", "mse", "--target", &target]).fails(2).says(&format!("{kind}.npz"));
     }
 }
 
@@ -375,18 +359,17 @@ fn a_file_that_is_no_regular_one_is_refused_at_once() {
 #[test]
 fn a_table_of_very_many_columns_is_read() {
     const COLUMNS: usize = 300_000;
-    let place = Place::new();
-    module(&place, "mine.pt", Does::Mean);
+    let sandbox = Sandbox::new();
+    module(&sandbox, "mine.pt", Does::Mean);
     let line = |of: &dyn Fn(usize) -> String| (0..COLUMNS).map(of).collect::<Vec<_>>().join(",") + "\n";
     let mut csv = line(&|column| format!("c{column}"));
     for row in 0..5 {
         csv += &line(&|column| ((row + column) % 7).to_string());
     }
-    fs::write(place.path().join("data.csv"), csv).unwrap();
+    fs::write(sandbox.path().join("data.csv"), csv).unwrap();
     let problem = "{ torchscript = { model = 'mine.pt', data = 'data.csv', batch = 0, test = 0.4 } }";
     let config = "name = 'x'\nsteps = 2\nlr = [0.1]\nseeds = { tuning = [], reporting = [1] }\n\
                   [[grid]]\nlosses = ['mse']\noptimizers = ['sgd']\n";
-    let config = place.config("x", &format!("{config}problems = [{problem}]\n"));
-    let output = ended(&mut place.command(&[&config, "-j", "1"]));
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    sandbox.config("x", &format!("{config}problems = [{problem}]\n"));
+    sandbox.run("x.toml -j 1").works();
 }

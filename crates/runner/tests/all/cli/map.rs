@@ -1,4 +1,4 @@
-//! `runner map` as a person meets it.
+//! `optbench map` as a person meets it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,23 +6,21 @@ use std::fs;
 use records::{Cells, Outcome};
 
 use crate::npy::numbers;
-use crate::place::{Place, text};
+use crate::sandbox::Sandbox;
 
-fn map(place: &Place, config: &str, jobs: &str) -> (String, Vec<f32>) {
-    place.config("map", config);
-    let output = place.run(&["map", "map.toml", "--jobs", jobs]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).starts_with("an error of "), "{}", text(&output.stdout));
-    numbers(&place.path().join("results/m/steps.npy"))
+fn map(sandbox: &Sandbox, config: &str, jobs: &str) -> (String, Vec<f32>) {
+    sandbox.config("map", config);
+    sandbox.run(["map", "map.toml", "--jobs", jobs]).works().prints("an error of ");
+    numbers(&sandbox.path().join("results/m/steps_to_target.npy"))
 }
 
 const HEAD: &str = "name = \"m\"\nproblem = { quadratic = { dim = 2, condition = 10 } }\ntarget = 0.01\n";
 
 #[test]
 fn pixels_are_the_cells_of_a_grid() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let (header, steps) = map(
-        &place,
+        &sandbox,
         &format!(
             "{HEAD}optimizer = \"heavy_ball\"\nseed = 3\nsteps = 300\n\
              x = {{ vary = \"lr\", from = 0.001, to = 10, scale = \"log\", pixels = 4 }}\n\
@@ -33,7 +31,7 @@ fn pixels_are_the_cells_of_a_grid() {
     assert!(header.contains("'shape': (2, 4)"), "{header}");
     // The middles of the pixels: momentum 0.25 and 0.75, rates of half decades.
     let rates = (0..4).map(|i| 10_f64.powf(-2.5 + f64::from(i)).to_string()).collect::<Vec<_>>().join(", ");
-    place.config(
+    sandbox.config(
         "grid",
         &format!(
             "name = \"g\"\nsteps = 300\nlr = [{rates}]\ntargets = [0.01]\nseeds = {{ tuning = 0, reporting = [3] }}\n\
@@ -41,9 +39,8 @@ fn pixels_are_the_cells_of_a_grid() {
              optimizers = [{{ heavy_ball = {{ momentum = 0.25 }} }}, {{ heavy_ball = {{ momentum = 0.75 }} }}]\n"
         ),
     );
-    let output = place.run(&["grid.toml"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let path = place.path().join("results/g/cells.csv");
+    sandbox.run("grid.toml").works();
+    let path = sandbox.path().join("results/g/cells.csv");
     let wanted: Vec<f32> = Cells::new(&path, fs::File::open(&path).unwrap())
         .unwrap()
         .map(|cell| {
@@ -58,10 +55,10 @@ fn pixels_are_the_cells_of_a_grid() {
 
 #[test]
 fn heavy_ball_is_stable_up_to_polyaks_bound() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let (rows, columns) = (20, 40);
     let (_, steps) = map(
-        &place,
+        &sandbox,
         &format!(
             "{HEAD}optimizer = \"heavy_ball\"\nsteps = 3000\ndtype = \"float64\"\n\
              x = {{ vary = \"lr\", from = 0, to = 4, pixels = {columns} }}\n\
@@ -87,43 +84,43 @@ fn heavy_ball_is_stable_up_to_polyaks_bound() {
 fn exchanged_axes_transpose_the_map_and_threads_change_nothing() {
     let config = |x: &str, y: &str| {
         format!(
-            "name = \"m\"\nproblem = \"himmelblau\"\noptimizer = \"adam\"\nlr = 0.1\nshow = \"minimiser\"\ncsv = true\n\
+            "name = \"m\"\nproblem = \"himmelblau\"\noptimizer = \"adam\"\nlr = 0.1\nshow = \"minimizer\"\ncsv = true\n\
              x = {{ pixels = 20, {x} }}\ny = {{ pixels = 20, {y} }}\n"
         )
     };
     let turned = |numbers: &[f32]| -> Vec<f32> {
         (0..20).flat_map(|row| (0..20).map(move |column| numbers[column * 20 + row])).collect()
     };
-    let files = |place: &Place| {
-        ["map.png", "map.csv", "minimiser.npy", "manifest.json"]
-            .map(|name| fs::read(place.path().join("results/m").join(name)).unwrap())
+    let files = |sandbox: &Sandbox| {
+        ["map.png", "map.csv", "minimizer.npy", "manifest.json"]
+            .map(|name| fs::read(sandbox.path().join("results/m").join(name)).unwrap())
     };
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let first = "vary = \"start.x1\", from = -5, to = 5";
     // Another coordinate of the start, and an option, which can't be a lane.
     for second in
         ["vary = \"start.x2\", from = -5, to = 5", "vary = \"optimizer.beta1\", from = 0.05, to = 0.95"]
     {
-        let (_, one) = map(&place, &config(first, second), "1");
-        let before = files(&place);
-        assert_eq!(format!("{:?}", map(&place, &config(first, second), "2").1), format!("{one:?}"));
-        assert_eq!(files(&place), before);
-        let (_, other) = map(&place, &config(second, first), "2");
+        let (_, one) = map(&sandbox, &config(first, second), "1");
+        let before = files(&sandbox);
+        assert_eq!(format!("{:?}", map(&sandbox, &config(first, second), "2").1), format!("{one:?}"));
+        assert_eq!(files(&sandbox), before);
+        let (_, other) = map(&sandbox, &config(second, first), "2");
         assert_eq!(format!("{:?}", turned(&other)), format!("{one:?}"));
     }
     // Somebody starts near each of the four minima.
-    map(&place, &config(first, "vary = \"start.x2\", from = -5, to = 5"), "2");
-    let (_, which) = numbers(&place.path().join("results/m/minimiser.npy"));
-    for minimiser in [0.0, 1.0, 2.0, 3.0] {
-        assert!(which.contains(&minimiser), "{which:?}");
+    map(&sandbox, &config(first, "vary = \"start.x2\", from = -5, to = 5"), "2");
+    let (_, which) = numbers(&sandbox.path().join("results/m/minimizer.npy"));
+    for minimizer in [0.0, 1.0, 2.0, 3.0] {
+        assert!(which.contains(&minimizer), "{which:?}");
     }
 }
 
 #[test]
 fn options_of_libtorchs_optimizers_can_vary_too() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let (header, steps) = map(
-        &place,
+        &sandbox,
         "name = \"m\"\nproblem = \"line_fit\"\nloss = \"mse\"\noptimizer = \"muon\"\nsteps = 30\ntarget = 0.5\n\
          x = { vary = \"optimizer.momentum\", from = 0, to = 0.9, pixels = 3 }\n\
          y = { vary = \"lr\", from = 0.01, to = 1, scale = \"log\", pixels = 2 }\n",
@@ -135,7 +132,7 @@ fn options_of_libtorchs_optimizers_can_vary_too() {
 
 #[test]
 fn mistakes_are_shown_at_their_place() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let good = format!(
         "{HEAD}optimizer = \"heavy_ball\"\nlr = 0.1\n\
          x = {{ vary = \"start.x1\", from = -1, to = 1, pixels = 4 }}\n\
@@ -152,16 +149,14 @@ fn mistakes_are_shown_at_their_place() {
         ("from = -1, to = 1", "from = 1, to = -1"),
         ("from = -1, to = 1", "from = -1, to = 1, scale = \"log\""),
         ("pixels = 4 }\ny", "pixels = 40000 }\ny"),
-        ("lr = 0.1", "lr = 0.1\nshow = \"minimiser\""),
+        ("lr = 0.1", "lr = 0.1\nshow = \"minimizer\""),
         ("lr = 0.1", "lr = 0.1\nloss = \"mse\""),
         ("optimizer = \"heavy_ball\"", "optimizer = \"muon\""),
     ] {
         let config = good.replace(right, wrong);
         assert_ne!(config, good, "{wrong}");
-        place.config("map", &config);
-        let output = place.run(&["map", "map.toml"]);
-        assert_eq!(output.status.code(), Some(2), "{wrong}: {}", text(&output.stderr));
-        writeln!(said, "# {wrong}\n{}", text(&output.stderr)).unwrap();
+        sandbox.config("map", &config);
+        writeln!(said, "# {wrong}\n{}", sandbox.run("map map.toml").fails(2).stderr).unwrap();
     }
     insta::assert_snapshot!(said);
 }

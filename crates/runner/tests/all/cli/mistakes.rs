@@ -1,37 +1,33 @@
 //! What the program says to wrong inputs: message, place, remedy and exit code.
 
+use std::fmt::Write as _;
 use std::fs;
 
-use crate::place::{Place, text};
+use crate::sandbox::{Ran, Sandbox};
 
 /// A grid that is right, to go wrong in one place.
 const GRID: &str = "[[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\"]\noptimizers = [\"sgd\"]\n";
 
-/// Runs a config that is wrong and returns what is said. It must exit with 2 and write nothing.
-fn said(config: impl Into<String>) -> String {
-    let place = Place::new();
-    let file = place.config("x", &config.into());
-    let output = place.run(&[&file]);
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{message}");
-    assert!(output.stdout.is_empty());
-    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "something was written");
-    assert!(!message.contains("panicked"), "{message}");
-    message
+/// Runs a config that is wrong. It must exit with 2 and write nothing.
+fn refused(config: &str) -> Ran {
+    let sandbox = Sandbox::with("x", config);
+    let ran = sandbox.run("x.toml").fails(2).prints_nothing();
+    assert_eq!(fs::read_dir(sandbox.path()).unwrap().count(), 1, "something was written");
+    ran
 }
 
 macro_rules! mistakes {
     ($($name:ident: $config:expr;)*) => {$(
         #[test]
         fn $name() {
-            insta::assert_snapshot!(said($config));
+            insta::assert_snapshot!(refused(&String::from($config)).stderr);
         }
     )*};
 }
 
 mistakes! {
-    a_misspelt_key: format!("name = \"x\"\nstpes = 5\n{GRID}");
-    a_misspelt_key_in_a_grid: format!("name = \"x\"\n{GRID}schedule = [\"cosine\"]\n");
+    a_misspelled_key: format!("name = \"x\"\nstpes = 5\n{GRID}");
+    a_misspelled_key_in_a_grid: format!("name = \"x\"\n{GRID}schedule = [\"cosine\"]\n");
     a_wrong_type: format!("name = \"x\"\nsteps = \"many\"\n{GRID}");
     a_negative_count: format!("name = \"x\"\nsteps = -5\n{GRID}");
     no_steps: format!("name = \"x\"\nsteps = 0\n{GRID}");
@@ -40,7 +36,7 @@ mistakes! {
     an_unknown_optimizer: format!("name = \"x\"\n{}", GRID.replace("sgd", "adamm"));
     an_unknown_option: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = { beta = 0.9 } }"));
     an_option_out_of_range: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = { beta1 = 1.5 } }"));
-    a_formula_with_a_misspelt_name:
+    a_formula_with_a_misspelled_name:
         format!("name = \"x\"\n{}", GRID.replace("\"mse\"", "\"mse\", { formula = { value = \"where(abz(d) < 1, d**2, abs(d))\" } }"));
     two_optimizers_in_one_table: format!("name = \"x\"\n{}", GRID.replace("\"sgd\"", "{ adam = {}, sgd = {} }"));
     no_grid: "name = \"x\"\n";
@@ -81,30 +77,22 @@ fn rows_of_a_workload_that_ran_under_unlike_conditions() {
     ] {
         // Two optimizers, and one at other rates.
         for second in [&adam, &format!("{GRID}lr = [7]\n")] {
-            let message = said(format!("name = \"x\"\n{GRID}{one}\n{second}{other}\n"));
-            let message =
-                message.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
-            assert!(
-                message.contains("direct_fit with the loss mse has") && message.contains(wanted),
-                "{message}"
-            );
-            assert!(message.contains("or make two configs"), "{message}");
+            refused(&format!("name = \"x\"\n{GRID}{one}\n{second}{other}\n"))
+                .says("direct_fit with the loss mse has")
+                .says(wanted)
+                .says("or make two configs");
         }
     }
 }
 
 #[test]
 fn a_missing_config() {
-    let place = Place::new();
-    let output = place.run(&["nothere.toml"]);
-    assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(text(&output.stderr));
+    insta::assert_snapshot!(Sandbox::new().run("nothere.toml").fails(2).stderr);
 }
 
 #[test]
 fn an_axis_is_listed_with_defaults_engines_and_papers() {
-    let output = Place::new().run(&["list", "optimizers"]);
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = Sandbox::new().run("list optimizers").works().stdout;
     let lines = text.lines().map(str::trim).skip_while(|line| !line.starts_with("adam  "));
     let adam: Vec<&str> = lines.take(3).collect();
     assert!(adam[1].starts_with("options beta1 = 0.9, beta2 = 0.999"), "{text}");
@@ -113,19 +101,42 @@ fn an_axis_is_listed_with_defaults_engines_and_papers() {
 }
 
 #[test]
+fn an_entry_is_listed_with_its_formula_options_and_source() {
+    let ran = Sandbox::new().run("list clipped").works();
+    insta::assert_snapshot!(ran.stdout);
+}
+
+#[test]
 fn an_unknown_entry_to_list() {
-    let output = Place::new().run(&["list", "adm"]);
-    assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(text(&output.stderr));
+    insta::assert_snapshot!(Sandbox::new().run("list adm").fails(2).stderr);
 }
 
 #[test]
 fn a_results_folder_that_cannot_be_written() {
-    let place = Place::new();
-    let file = place.config("x", &format!("name = \"x\"\n{GRID}"));
+    let sandbox = Sandbox::with("x", &format!("name = \"x\"\n{GRID}"));
     // A file where the folder would go: refused even to root, whom permissions don't stop.
-    fs::write(place.path().join("taken"), "").unwrap();
-    let output = place.run(&[&file, "--out", "taken", "--jobs", "2"]);
-    assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(text(&output.stderr));
+    fs::write(sandbox.path().join("taken"), "").unwrap();
+    insta::assert_snapshot!(sandbox.run("x.toml --out taken --jobs 2").fails(2).stderr);
+}
+
+#[test]
+fn an_option_of_before_names_the_one_of_today() {
+    let sandbox = Sandbox::with("x", &format!("name = \"x\"\n{GRID}"));
+    for line in ["status x.toml --json", "diagnose --loss mse --json"] {
+        sandbox.run(line).fails(2).prints_nothing().says("'--json'").says("--format json");
+    }
+    // Not every command has every form.
+    sandbox.run("status x.toml --format csv").fails(2).says("[possible values: terminal, json]");
+    sandbox.run("compare --format csv").fails(2).says("[possible values: terminal, markdown, json]");
+}
+
+#[test]
+fn every_help() {
+    let sandbox = Sandbox::new();
+    let mut shown = sandbox.run("--help").works().stdout;
+    for command in "run plan merge status slurm table compare diagnose map report list".split(' ') {
+        let help = sandbox.run([command, "--help"]).works().stdout;
+        write!(shown, "\n$ optbench {command} --help\n{help}").unwrap();
+    }
+    insta::assert_snapshot!(shown);
 }

@@ -13,8 +13,8 @@ const CONFIG: &str = "name = \"x\"\nsteps = 100\nseeds = { tuning = 1, reporting
 /// A repository with the results of a grid, which are committed as `v1`.
 fn ran() -> Repository {
     let repository = Repository::new();
-    let file = repository.0.config("x", CONFIG);
-    assert_eq!(repository.0.run(&[&file]).status.code(), Some(0));
+    repository.0.config("x", CONFIG);
+    repository.0.run("x.toml").works();
     fs::remove_dir_all(repository.0.results("x").join("parts")).unwrap();
     repository.commit("v1");
     repository
@@ -38,30 +38,24 @@ fn a_row_or_a_grid_that_is_gone_fails_unless_it_is_allowed() {
         ("markdown", "2 rows have vanished, which fails the comparison; --allow-vanished lets them pass."),
         ("json", "\"failed\": true"),
     ] {
-        let (code, answer, _) = repository.compare(&["--format", form]);
-        assert_eq!(code, 1, "{answer}");
-        assert!(answer.contains(said), "{answer}");
+        repository.compare(&format!("--format {form}")).fails(1).prints(said);
     }
-    let (code, answer, _) = repository.compare(&["--allow-vanished"]);
-    assert_eq!(code, 0, "{answer}");
-    assert!(
-        answer.contains("2 vanished") && answer.contains("2 rows have vanished, which --allow-vanished"),
-        "{answer}"
-    );
-    let (_, json, _) = repository.compare(&["--allow-vanished", "--format", "json"]);
-    let answer: Value = serde_json::from_str(&json).unwrap();
+    repository
+        .compare("--allow-vanished")
+        .works()
+        .prints("2 vanished")
+        .prints("2 rows have vanished, which --allow-vanished");
+    let answer = repository.compare("--allow-vanished --format json").json();
     assert_eq!((&answer["vanished"], &answer["failed"]), (&json!(2), &json!(false)));
     // What isn't asked for hasn't vanished.
-    for arguments in [["--grid", "x", "--optimizer", "adam"], ["--grid", "x", "--optimizer", "ada"]] {
-        let (code, answer, _) = repository.compare(&arguments);
-        assert_eq!(code, 0, "{answer}");
-        assert!(!answer.contains("vanished"), "{answer}");
+    for asked in ["--grid x --optimizer adam", "--grid x --optimizer ada"] {
+        repository.compare(asked).works().never_prints("vanished");
     }
     // A regression fails it all the same, and rows that appear don't.
     repository.write("x", cells(&[("adam", 90)]));
-    assert_eq!(repository.compare(&["--allow-vanished"]).0, 1);
+    repository.compare("--allow-vanished").fails(1);
     repository.write("x", cells(&[("adam", 50), ("sgd", 50), ("lion", 50)]));
-    assert_eq!(repository.compare(&["--grid", "x"]).0, 0);
+    repository.compare("--grid x").works();
 }
 
 #[test]
@@ -74,24 +68,15 @@ fn a_file_that_is_not_what_its_manifest_says_is_refused() {
     let changes: [&dyn Fn(String) -> String; 2] = [&cut, &changed];
     for (number, make) in changes.into_iter().enumerate() {
         change(&path, make);
-        for arguments in [&[][..], &["--force", "--allow-vanished"], &["results", "results/x"]] {
-            let (code, answer, message) = repository.compare(arguments);
-            assert_eq!((code, answer.as_str()), (2, ""), "{message}");
-            assert!(
-                message.contains("results/x/cells.csv isn't what the manifest.json beside it says"),
-                "{message}"
-            );
+        let why = "results/x/cells.csv isn't what the manifest.json beside it says";
+        for line in ["", "--force --allow-vanished", "results results/x"] {
+            repository.refuses(line).says(why);
         }
         repository.commit(&format!("damaged{number}"));
-        let (code, _, message) = repository.compare(&["HEAD", "v1"]);
-        assert_eq!(code, 2, "{message}");
-        assert!(
-            message.contains("results/x/cells.csv isn't what the manifest.json beside it says"),
-            "{message}"
-        );
+        repository.refuses("HEAD v1").says(why);
         repository.git(&["checkout", "--quiet", "v1", "--", "results"]);
     }
-    assert_eq!(repository.compare(&["v1"]).0, 0);
+    repository.compare("v1").works();
 }
 
 #[test]
@@ -99,24 +84,18 @@ fn a_manifest_that_is_missing_is_said_and_one_that_is_damaged_is_refused() {
     let repository = ran();
     let manifest = repository.0.results("x").join("manifest.json");
     change(&manifest, |text| text[..text.len() / 2].to_owned());
-    let (code, _, message) = repository.compare(&[]);
-    assert_eq!(code, 2, "{message}");
-    assert!(message.contains("manifest.json is no manifest of a grid"), "{message}");
+    repository.refuses("").says("manifest.json is no manifest of a grid");
     fs::remove_file(&manifest).unwrap();
-    let (code, _, message) = repository.compare(&[]);
-    assert_eq!(code, 0, "{message}");
-    assert!(message.contains("note: no manifest.json says whether"), "{message}");
+    repository.compare("").works().says("note: no manifest.json says whether");
     repository.commit("without");
-    let (code, _, message) = repository.compare(&["v1", "without"]);
-    assert_eq!(code, 0, "{message}");
-    assert!(message.contains("note: no manifest.json says whether without ("), "{message}");
+    repository.compare("v1 without").works().says("note: no manifest.json says whether without (");
 }
 
 #[test]
 fn rates_by_which_a_grid_extended_itself_are_no_other_rates() {
     let repository = Repository::new();
     let config = |extend: bool| {
-        let manifest = json!({ "config": format!("name = \"x\"\nextend = {extend}\n") });
+        let manifest = json!({ "schema": 4, "config": format!("name = \"x\"\nextend = {extend}\n") });
         fs::write(repository.0.results("x").join("manifest.json"), manifest.to_string()).unwrap();
     };
     let at = |rate: &str, key: &str, step| {
@@ -130,12 +109,8 @@ fn rates_by_which_a_grid_extended_itself_are_no_other_rates() {
     config(true);
     repository.commit("v1");
     repository.write("x", at("0.1", "00", 90) + &rows(at("1", "01", 50)));
-    let (code, answer, message) = repository.compare(&["v0"]);
-    assert_eq!(code, 2, "{answer}");
-    assert!(message.contains("learning rates: only the left has 3"), "{message}");
-    let (code, answer, _) = repository.compare(&["v1"]);
-    assert_eq!(code, 0, "{answer}");
-    assert!(answer.contains("1 identical"), "{answer}");
+    repository.refuses("v0").says("learning rates: only the left has 3");
+    repository.compare("v1").works().prints("1 identical");
 }
 
 #[test]
@@ -152,19 +127,15 @@ fn files_of_the_config_that_changed_are_named_first() {
     let digest = |digit: &str| digit.repeat(64);
     with(json!([["data.csv", digest("1")], ["loss.pt", digest("2")]]));
     // One side that doesn't tell has nothing to compare.
-    let (code, answer, _) = repository.compare(&[]);
-    assert!(code == 0 && !answer.contains("note"), "{answer}");
+    repository.compare("").works().never_prints("note");
     repository.commit("v2");
-    let (code, answer, _) = repository.compare(&[]);
-    assert!(code == 0 && !answer.contains("note"), "{answer}");
+    repository.compare("").works().never_prints("note");
     with(json!([["data.csv", digest("1")], ["loss.pt", digest("3")], ["new.pt", digest("4")]]));
     let said = "note: x: the file `loss.pt` differs (SHA-256 22222222… → 33333333…)";
-    let (code, answer, _) = repository.compare(&["v2"]);
-    assert_eq!((code, answer.lines().nth(2)), (0, Some(said)), "{answer}");
-    let (_, markdown, _) = repository.compare(&["v2", "--format", "markdown"]);
-    assert!(markdown.contains("- note: x: the file"), "{markdown}");
-    let (_, json, _) = repository.compare(&["v2", "--format", "json"]);
-    let answer: Value = serde_json::from_str(&json).unwrap();
+    let answer = repository.compare("v2").works().stdout;
+    assert_eq!(answer.lines().nth(2), Some(said), "{answer}");
+    repository.compare("v2 --format markdown").prints("- note: x: the file");
+    let answer = repository.compare("v2 --format json").json();
     let wanted =
         json!([{ "grid": "x", "name": "loss.pt", "left_sha256": digest("2"), "right_sha256": digest("3") }]);
     assert_eq!(answer["inputs_changed"], wanted);
@@ -177,12 +148,10 @@ fn sides_that_ran_under_other_conditions_are_refused() {
         ("hold = 7\n", "hold: only the left has 1, only the right has 7 (2 rows, first x: direct_fit"),
         ("divergence = 50\n", "divergence: only the left has 1000000.0, only the right has 50.0 (2 rows"),
     ] {
-        let file = repository.0.config("x", &format!("{line}{CONFIG}"));
-        assert_eq!(repository.0.run(&[&file]).status.code(), Some(0));
-        let (code, answer, message) = repository.compare(&[]);
-        assert_eq!((code, answer.as_str()), (2, ""), "{message}");
-        assert!(message.contains("the sides did not run the same") && message.contains(wanted), "{message}");
-        assert_ne!(repository.compare(&["--force"]).0, 2);
+        repository.0.config("x", &format!("{line}{CONFIG}"));
+        repository.0.run("x.toml").works();
+        repository.refuses("").says("the sides did not run the same").says(wanted);
+        assert_ne!(repository.compare("--force").code, 2);
     }
     // A manifest of an older version can't tell, which is said where the configs differ.
     let manifest = repository.0.results("x").join("manifest.json");
@@ -191,12 +160,10 @@ fn sides_that_ran_under_other_conditions_are_refused() {
         manifest.as_object_mut().unwrap().remove("conditions");
         manifest.to_string()
     });
-    let (code, _, message) = repository.compare(&[]);
-    assert_ne!(code, 2, "{message}");
-    assert!(message.contains("note: the configs of x differ, and results of version 0.1.0"), "{message}");
+    let ran = repository.compare("").says("note: the configs of x differ, and results of version 0.1.0");
+    assert_ne!(ran.code, 2);
     // Curves that are recorded otherwise change no cell.
-    let file = repository.0.config("x", &format!("record = 'summary'\n{CONFIG}"));
-    assert_eq!(repository.0.run(&[&file]).status.code(), Some(0));
-    let (code, answer, message) = repository.compare(&[]);
-    assert!(code == 0 && answer.contains("2 identical") && !message.contains("note"), "{answer}{message}");
+    repository.0.config("x", &format!("record = 'summary'\n{CONFIG}"));
+    repository.0.run("x.toml").works();
+    repository.compare("").works().prints("2 identical").never_says("note");
 }

@@ -4,29 +4,27 @@ use std::fs;
 
 use crate::compare::{Repository, cells, compare};
 
-use crate::place::{Place, result_files, text};
+use crate::sandbox::{Ran, Sandbox, result_files};
 
 #[test]
 fn the_working_tree_is_compared_with_the_last_commit() {
     let repository = Repository::new();
     repository.write("x", cells(&[("adam", 50), ("sgd", 70)]));
     repository.commit("v1");
-    let (code, answer, _) = repository.compare(&[]);
-    assert_eq!(code, 0);
-    assert!(answer.contains("no regression, 2 identical") && answer.contains("No row changed."), "{answer}");
+    repository.compare("").works().prints("no regression, 2 identical").prints("No row changed.");
 
     // A dirty tree: what is there counts, and stays there.
     repository.write("x", cells(&[("adam", 60), ("sgd", 70)]));
     let before = repository.git(&["status", "--porcelain"]);
-    let (code, answer, _) = repository.compare(&[]);
-    assert_eq!(code, 1, "{answer}");
-    assert!(answer.contains("→ working tree: 1 regression, 1 identical"), "{answer}");
-    assert!(answer.contains("✗ slower") && answer.contains("fit · mse · adam · constant"), "{answer}");
-    assert!(!answer.contains("sgd"), "{answer}");
+    repository
+        .compare("")
+        .fails(1)
+        .prints("→ working tree: 1 regression, 1 identical")
+        .prints("✗ slower")
+        .prints("fit · mse · adam · constant")
+        .never_prints("sgd");
     // Between two commits it doesn't count, and that is said.
-    let (code, answer, note) = repository.compare(&["v1", "HEAD"]);
-    assert_eq!(code, 0, "{answer}");
-    assert!(note.contains("changes that are not committed"), "{note}");
+    repository.compare("v1 HEAD").works().says("changes that are not committed");
     assert_eq!(repository.git(&["status", "--porcelain"]), before);
 }
 
@@ -37,35 +35,27 @@ fn two_commits_and_one_against_now() {
     repository.commit("v1");
     repository.write("x", cells(&[("adam", 50)]));
     repository.commit("v2");
-    let (code, answer, _) = repository.compare(&["v1", "v2"]);
-    assert_eq!(code, 0, "{answer}");
-    assert!(
-        answer.starts_with("v1 (") && answer.contains("no regression, 1 faster, 0 identical"),
-        "{answer}"
-    );
-    let (code, answer, _) = repository.compare(&["v2", "v1"]);
-    assert_eq!(code, 1, "{answer}");
-    assert_eq!(repository.compare(&["HEAD~1"]).0, 0);
+    repository.compare("v1 v2").works().prints("v1 (").prints("no regression, 1 faster, 0 identical");
+    repository.compare("v2 v1").fails(1);
+    repository.compare("HEAD~1").works();
     // From a folder within, too.
     fs::create_dir(repository.0.path().join("inner")).unwrap();
-    let mut command = repository.0.command(&["compare", "v2", "v1"]);
-    let output = command.current_dir(repository.0.path().join("inner")).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    compare_in(&repository, "inner", "v2 v1").fails(1);
 }
 
 #[test]
 fn folders_need_no_repository() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for (folder, step) in [("old", 50), ("new", 60)] {
-        fs::create_dir_all(place.path().join(folder).join("x")).unwrap();
-        fs::write(place.path().join(folder).join("x/cells.csv"), cells(&[("adam", step)])).unwrap();
+        fs::create_dir_all(sandbox.path().join(folder).join("x")).unwrap();
+        fs::write(sandbox.path().join(folder).join("x/cells.csv"), cells(&[("adam", step)])).unwrap();
     }
-    assert_eq!(compare(&place, &["old", "new"]).0, 1);
-    assert_eq!(compare(&place, &["new", "old"]).0, 0);
-    assert_eq!(compare(&place, &["old/x", "new/x"]).0, 1);
+    compare(&sandbox, "old new").fails(1);
+    compare(&sandbox, "new old").works();
+    compare(&sandbox, "old/x new/x").fails(1);
     // A threshold above the change, or an alpha below what 2000 relabelings can tell.
-    assert_eq!(compare(&place, &["old", "new", "--threshold", "30"]).0, 0);
-    assert_eq!(compare(&place, &["old", "new", "--alpha", "0.0001"]).0, 0);
+    compare(&sandbox, "old new --threshold 30").works();
+    compare(&sandbox, "old new --alpha 0.0001").works();
 }
 
 #[test]
@@ -76,13 +66,15 @@ fn grids_and_rows_are_picked() {
     repository.commit("v1");
     repository.write("x", cells(&[("adam", 60), ("sgd", 50)]));
     repository.write("z", cells(&[("adam", 50)]));
-    let (code, answer, _) = repository.compare(&[]);
-    assert_eq!(code, 1);
-    assert!(answer.contains("1 regression, 1 appeared, 2 identical"), "{answer}");
-    assert!(answer.contains("x: fit · mse · adam") && answer.contains("z: fit · mse · adam"), "{answer}");
-    assert_eq!(repository.compare(&["--grid", "y"]).0, 0);
-    assert_eq!(repository.compare(&["--optimizer", "sgd"]).0, 0);
-    assert_eq!(repository.compare(&["--optimizer", "ada", "--problem", "fit", "--loss", "mse"]).0, 1);
+    repository
+        .compare("")
+        .fails(1)
+        .prints("1 regression, 1 appeared, 2 identical")
+        .prints("x: fit · mse · adam")
+        .prints("z: fit · mse · adam");
+    repository.compare("--grid y").works();
+    repository.compare("--optimizer sgd").works();
+    repository.compare("--optimizer ada --problem fit --loss mse").fails(1);
 }
 
 #[test]
@@ -91,12 +83,8 @@ fn markdown_and_json() {
     repository.write("x", cells(&[("adam", 50), ("sgd", 50)]));
     repository.commit("v1");
     repository.write("x", cells(&[("adam", 60), ("sgd", 50)]));
-    let (_, markdown, _) = repository.compare(&["--format", "markdown"]);
-    assert!(markdown.contains("**1 regression**"), "{markdown}");
-    assert!(markdown.contains("| ✗ slower | 1.18 |"), "{markdown}");
-    let (code, json, _) = repository.compare(&["--format", "json"]);
-    assert_eq!(code, 1);
-    let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
+    repository.compare("--format markdown").prints("**1 regression**").prints("| ✗ slower | 1.18 |");
+    let answer = repository.compare("--format json").fails(1).json();
     assert_eq!((&answer["regressions"], &answer["identical"]), (&1.into(), &1.into()));
     let row = &answer["rows"][0];
     assert_eq!((&row["change"], &row["pairs"]), (&"slower".into(), &8.into()));
@@ -130,12 +118,10 @@ fn one_sided_outcomes() {
         ("budget", "0.5", 7, "✗ target lost"),
     ] {
         repository.write("x", ended(outcome, error, count));
-        let (code, answer, _) = repository.compare(&["v1"]);
-        assert_eq!(code, 1, "{answer}");
-        assert!(answer.contains(said), "{said}: {answer}");
+        repository.compare("v1").fails(1).prints(said);
         repository.commit(&format!("{outcome}-{error}-{count}"));
         // The other way round it is good news.
-        assert_eq!(repository.compare(&["HEAD", "v1"]).0, 0);
+        repository.compare("HEAD v1").works();
     }
 }
 
@@ -145,9 +131,9 @@ fn a_row_that_is_gone_is_named_first() {
     repository.write("x", cells(&[("adam", 50), ("sgd", 50)]));
     repository.commit("v1");
     repository.write("x", cells(&[("adam", 49)]));
-    let (code, answer, _) = repository.compare(&[]);
-    assert_eq!(code, 1, "{answer}");
-    let line = answer.lines().nth(3).unwrap();
+    let answer = repository.compare("").fails(1).stdout;
+    // Behind the header and its rule.
+    let line = answer.lines().nth(4).unwrap();
     assert!(line.starts_with("✗ vanished") && line.ends_with("fit · mse · sgd · constant"), "{answer}");
 }
 
@@ -156,28 +142,23 @@ fn a_grid_that_ran_is_identical_to_itself_and_left_as_it_is() {
     let repository = Repository::new();
     let config = "name = \"x\"\nsteps = 200\nseeds = { tuning = 1, reporting = 8 }\nlr = [0.01, 0.1, 10]\n\
                   [[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\", \"plateau\"]\noptimizers = [\"sgd\"]\n";
-    let file = repository.0.config("x", config);
-    assert_eq!(repository.0.run(&[&file]).status.code(), Some(0));
+    repository.0.config("x", config);
+    repository.0.run("x.toml").works();
     repository.commit("v1");
     let before = result_files(&repository.0.results("x"));
-    assert_eq!(repository.0.run(&[&file, "--fresh"]).status.code(), Some(0));
-    let (code, answer, _) = repository.compare(&[]);
-    assert_eq!(code, 0, "{answer}");
-    assert!(answer.contains("no regression, 2 identical"), "{answer}");
+    repository.0.run("x.toml --fresh").works();
+    repository.compare("").works().prints("no regression, 2 identical");
     assert_eq!(result_files(&repository.0.results("x")), before);
     // A smaller rate for the same optimizer is another config, and no regression.
     repository.0.config("x", &config.replace("10]", "5]"));
-    assert_eq!(repository.0.run(&[&file]).status.code(), Some(0));
-    let (code, _, message) = repository.compare(&[]);
-    assert_eq!(code, 2);
-    assert!(message.contains("learning rates: only the left has 10, only the right has 5"), "{message}");
+    repository.0.run("x.toml").works();
+    repository.refuses("").says("learning rates: only the left has 10, only the right has 5");
 }
 
-/// Runs `runner compare` in a folder of the repository; exit code and all that is said.
-fn compare_in(repository: &Repository, folder: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command = repository.0.command(&[&["compare"], arguments].concat());
-    let output = command.current_dir(repository.0.path().join(folder)).output().unwrap();
-    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+/// Runs `optbench compare` in a folder of the repository.
+fn compare_in(repository: &Repository, folder: &str, line: &str) -> Ran {
+    let folder = repository.0.path().join(folder);
+    repository.0.run_with(&format!("compare {line}"), |to| to.current_dir(folder))
 }
 
 #[test]
@@ -195,32 +176,25 @@ fn results_below_the_current_folder_come_first() {
     repository.commit("v1");
     write("one [1]/results/y", 60);
     write("two/kept/here/z", 40);
-    for arguments in [&[][..], &["v1"]] {
-        let (code, said) = compare_in(&repository, "one [1]", arguments);
-        assert!(code == Some(1) && said.contains("✗ slower"), "{said}");
+    for line in ["", "v1"] {
+        compare_in(&repository, "one [1]", line).fails(1).prints("✗ slower");
         // Neither has results: those of the root, which are as they were.
         for folder in ["two", "three", "."] {
-            let (code, said) = compare_in(&repository, folder, arguments);
-            assert!(code == Some(0) && said.contains("1 identical"), "{folder}: {said}");
+            compare_in(&repository, folder, line).works().prints("1 identical");
         }
     }
-    let (code, said) = compare_in(&repository, "two", &["--results", "kept/here"]);
-    assert!(code == Some(0) && said.contains("1 faster"), "{said}");
-    let (code, said) = compare_in(&repository, "two", &["--results", "../one [1]/results", "HEAD", "v1"]);
-    assert!(code == Some(0) && said.contains("1 identical"), "{said}");
-    assert!(said.contains("note: one [1]/results/ has changes that are not committed"), "{said}");
+    compare_in(&repository, "two", "--results kept/here").works().prints("1 faster");
+    compare_in(&repository, "two", "--results '../one [1]/results' HEAD v1")
+        .works()
+        .prints("1 identical")
+        .says("note: one [1]/results/ has changes that are not committed");
     repository.commit("v2");
-    let (code, said) = compare_in(&repository, "one [1]", &["v1", "v2"]);
-    assert!(code == Some(1) && said.contains("✗ slower"), "{said}");
+    compare_in(&repository, "one [1]", "v1 v2").fails(1).prints("✗ slower");
     // What a commit has and the working tree hasn't is gone, and not looked for elsewhere.
     fs::remove_dir_all(repository.0.path().join("one [1]/results/y")).unwrap();
-    let (code, said) = compare_in(&repository, "one [1]", &[]);
-    assert!(code == Some(2) && said.contains("working tree has no results"), "{said}");
+    compare_in(&repository, "one [1]", "").fails(2).says("working tree has no results");
     // A folder that is nowhere, one outside, and the root itself.
-    let (code, said) = compare_in(&repository, ".", &["--results", "nothing"]);
-    assert!(code == Some(2) && said.contains("nothing/<name>/cells.csv"), "{said}");
-    let (code, said) = compare_in(&repository, "two", &["--results", "../.."]);
-    assert!(code == Some(2) && said.contains("isn't in the repository"), "{said}");
-    let (code, said) = compare_in(&repository, "two/kept/here", &["--results", ".", "v1", "v2"]);
-    assert!(code == Some(0) && said.contains("1 faster"), "{said}");
+    compare_in(&repository, ".", "--results nothing").fails(2).says("nothing/<name>/cells.csv");
+    compare_in(&repository, "two", "--results ../..").fails(2).says("isn't in the repository");
+    compare_in(&repository, "two/kept/here", "--results . v1 v2").works().prints("1 faster");
 }

@@ -1,9 +1,10 @@
-//! `runner compare` as a person meets it: in repositories and folders of its own, judged by answer,
+//! `optbench compare` as a person meets it: in repositories and folders of its own, judged by answer,
 //! message and exit code.
 
 mod benches;
 mod gate;
 mod history;
+mod old;
 mod rerun;
 mod wrong;
 
@@ -12,8 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::limit::Ended;
-use crate::place::{Place, text};
+use crate::sandbox::{Ran, Sandbox, text};
 
 /// What stands before the rows of a `cells.csv`.
 const HEADER: &str = "key,problem,loss,optimizer,schedule,lr,seed,role,engine,dtype,outcome,budget,steps,\
@@ -37,11 +37,11 @@ fn cells(optimizers: &[(&str, u64)]) -> String {
 }
 
 /// A place with a repository in it.
-struct Repository(Place);
+struct Repository(Sandbox);
 
 impl Repository {
     fn new() -> Self {
-        let repository = Self(Place::new());
+        let repository = Self(Sandbox::new());
         repository.git(&["init", "--quiet", "--initial-branch", "main"]);
         repository
     }
@@ -71,15 +71,17 @@ impl Repository {
         self.git(&["tag", tag]);
     }
 
-    /// Runs `runner compare`; exit code, standard output and standard error.
-    fn compare(&self, arguments: &[&str]) -> (i32, String, String) {
-        compare(&self.0, arguments)
+    /// Runs `optbench compare`.
+    fn compare(&self, line: &str) -> Ran {
+        compare(&self.0, line)
+    }
+
+    /// Runs `optbench compare`, which must refuse.
+    fn refuses(&self, line: &str) -> Ran {
+        self.compare(line).fails(2).prints_nothing()
     }
 }
 
-fn compare(place: &Place, arguments: &[&str]) -> (i32, String, String) {
-    let Ended { code, stdout, stderr } =
-        crate::limit::run(place, &[&["compare"], arguments].concat(), |_| ());
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    (code, stdout, stderr)
+fn compare(sandbox: &Sandbox, line: &str) -> Ran {
+    sandbox.run(&format!("compare {line}"))
 }

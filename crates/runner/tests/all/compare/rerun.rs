@@ -12,6 +12,7 @@ use crate::limit::{code, signal, until, wait};
 
 const CONFIG: &str = "name = \"x\"\nsteps = 200\nseeds = { tuning = 1, reporting = 8 }\nlr = [0.1]\n\
                       [[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\"]\noptimizers = [\"sgd\", \"adam\"]\n";
+const PACKAGE: &str = "[package]\nname = \"runner\"\nedition = \"2024\"\n\n[workspace]\n";
 const PROGRAM: &str = r#"fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let folder = std::path::Path::new(&arguments[3]).join("x");
@@ -20,21 +21,21 @@ const PROGRAM: &str = r#"fn main() {
 }
 "#;
 
-/// A repository whose commit `same` comes to what this program comes to, and the config that both run.
-fn repository() -> (Repository, String, String) {
+/// A repository whose commit `same` has the results of this program, and the config that both run.
+fn repository() -> (Repository, String) {
     let repository = Repository::new();
-    let place = &repository.0;
-    let file = place.config("x", CONFIG);
-    assert_eq!(place.run(&[&file, "--out", "out"]).status.code(), Some(0));
-    let cells = fs::read_to_string(place.path().join("out/x/cells.csv")).unwrap();
-    fs::remove_dir_all(place.path().join("out")).unwrap();
-    fs::create_dir(place.path().join("src")).unwrap();
+    let sandbox = &repository.0;
+    sandbox.config("x", CONFIG);
+    sandbox.run("x.toml --out out").works();
+    let cells = fs::read_to_string(sandbox.path().join("out/x/cells.csv")).unwrap();
+    fs::remove_dir_all(sandbox.path().join("out")).unwrap();
+    fs::create_dir(sandbox.path().join("src")).unwrap();
     repository.put(".gitignore", "target\nCargo.lock\n");
-    repository.put("Cargo.toml", "[package]\nname = \"runner\"\nedition = \"2024\"\n\n[workspace]\n");
+    repository.put("Cargo.toml", PACKAGE);
     repository.put("src/main.rs", PROGRAM);
     repository.put("src/cells.csv", &cells);
     repository.commit("same");
-    (repository, file, cells)
+    (repository, cells)
 }
 
 impl Repository {
@@ -69,7 +70,7 @@ impl Repository {
 
     /// Starts to compare the slow commit, and waits until it is being built.
     fn building(&self, temporary: &Path) -> Child {
-        let mut command = self.0.command(&["compare", "--run", "slow", "x.toml"]);
+        let mut command = self.0.command("compare --run slow x.toml");
         command.env("TMPDIR", temporary).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap();
         let build = self.0.path().join("target/compare/debug/build");
@@ -81,22 +82,21 @@ impl Repository {
 
 #[test]
 fn a_killed_comparison_is_cleared_away_by_the_next_one() {
-    let (repository, file, _) = repository();
+    let (repository, _) = repository();
     repository.commit_slow();
     let temporary = tempfile::tempdir().unwrap();
     let mut child = repository.building(temporary.path());
     signal(&child, "KILL");
     assert_eq!(code(wait(&mut child)), -9);
     assert!(!repository.leftovers().is_empty());
-    let (code, answer, message) = repository.compare(&["--run", "same", &file]);
-    assert_eq!(code, 0, "{answer}{message}");
+    repository.compare("--run same x.toml").works();
     assert_eq!(repository.leftovers(), Vec::<String>::new());
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "something is left in TMPDIR");
 }
 
 #[test]
 fn a_comparison_that_is_stopped_ends_its_build_and_leaves_nothing() {
-    let (repository, _, _) = repository();
+    let (repository, _) = repository();
     let built = repository.commit_slow();
     let temporary = tempfile::tempdir().unwrap();
     for name in ["TERM", "INT"] {
@@ -115,9 +115,9 @@ fn a_comparison_that_is_stopped_ends_its_build_and_leaves_nothing() {
 
 #[test]
 fn two_comparisons_with_one_commit_do_each_other_no_harm() {
-    let (repository, file, _) = repository();
+    let (repository, _) = repository();
     let start = || {
-        let mut command = repository.0.command(&["compare", "--run", "same", &file]);
+        let mut command = repository.0.command("compare --run same x.toml");
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
     let mut both = [start(), start()];
@@ -127,20 +127,18 @@ fn two_comparisons_with_one_commit_do_each_other_no_harm() {
 
 #[test]
 fn a_config_may_be_called_like_a_subcommand() {
-    let (repository, file, _) = repository();
+    let (repository, _) = repository();
     for name in ["list", "--help", "plan"] {
-        fs::copy(repository.0.path().join(&file), repository.0.path().join(name)).unwrap();
+        fs::copy(repository.0.path().join("x.toml"), repository.0.path().join(name)).unwrap();
         let name = if name.starts_with('-') { format!("./{name}") } else { name.to_owned() };
-        let (code, answer, message) = repository.compare(&["--run", "HEAD", &name]);
-        assert_eq!(code, 0, "{message}");
-        assert!(answer.contains("no regression, 2 identical"), "{answer}");
+        repository.compare(&format!("--run HEAD {name}")).works().prints("no regression, 2 identical");
     }
 }
 
 #[test]
 fn a_commit_is_built_run_and_cleared_away() {
-    let (repository, _, cells) = repository();
-    let place = &repository.0;
+    let (repository, cells) = repository();
+    let sandbox = &repository.0;
     // sgd was faster here. Before the message are the steps to three targets, then the evaluations.
     let faster = |line: &str| -> String {
         let mut columns: Vec<&str> = line.split(',').collect();
@@ -152,25 +150,28 @@ fn a_commit_is_built_run_and_cleared_away() {
     };
     repository.put("src/cells.csv", &cells.lines().map(faster).collect::<String>());
     repository.commit("faster");
+    // The program has another name, and the one of before is there from other builds.
+    repository.put("src/cells.csv", &cells);
+    repository
+        .put("Cargo.toml", &format!("{PACKAGE}\n[[bin]]\nname = \"optbench\"\npath = \"src/main.rs\"\n"));
+    repository.commit("renamed");
     repository.put("src/main.rs", "no program");
     repository.commit("broken");
 
-    let (code, answer, message) = repository.compare(&["--run", "same", "x.toml"]);
-    assert_eq!(code, 0, "{message}");
-    assert!(answer.contains("→ this build: no regression, 2 identical"), "{answer}");
-    let (code, answer, message) = repository.compare(&["--run", "faster", "x.toml"]);
-    assert_eq!(code, 1, "{message}");
-    assert!(
-        answer.contains("1 regression, 1 identical") && answer.contains("direct_fit · mse · sgd"),
-        "{answer}"
-    );
-    let (code, _, message) = repository.compare(&["--run", "broken", "x.toml"]);
-    assert_eq!(code, 2, "{message}");
-    assert!(message.contains("building broken (") && message.contains("does broken ("), "{message}");
+    repository.compare("--run same x.toml").works().prints("→ this build: no regression, 2 identical");
+    repository
+        .compare("--run faster x.toml")
+        .fails(1)
+        .prints("1 regression, 1 identical")
+        .prints("direct_fit · mse · sgd");
+    for commit in ["renamed", "same", "renamed"] {
+        repository.compare(&format!("--run {commit} x.toml")).works().prints("2 identical");
+    }
+    repository.compare("--run broken x.toml").fails(2).says("building broken (").says("does broken (");
     // Nothing is left behind, and nothing was touched.
     assert_eq!(repository.leftovers(), Vec::<String>::new());
     assert_eq!(repository.git(&["status", "--porcelain"]), "");
-    assert!(!place.path().join("results").exists());
+    assert!(!sandbox.path().join("results").exists());
 }
 
 /// Stands in for a commit that doesn't know Adam and MSE.
@@ -192,35 +193,30 @@ const OLDER: &str = r#"fn main() {
 
 #[test]
 fn entries_that_the_commit_does_not_know_appear() {
-    let (repository, _, _) = repository();
+    let (repository, _) = repository();
     let lists = |losses: &str, optimizers: &str| {
         CONFIG.replace("\"mse\"", losses).replace("\"sgd\", \"adam\"", optimizers)
     };
-    let known =
-        repository.0.config("known", &lists("\"l1\"", "\"sgd\", { heavy_ball = { momentum = 0.5 } }"));
-    assert_eq!(repository.0.run(&[&known, "--out", "out"]).status.code(), Some(0));
+    repository.0.config("known", &lists("\"l1\"", "\"sgd\", { heavy_ball = { momentum = 0.5 } }"));
+    repository.0.run("known.toml --out out").works();
     let cells = fs::read_to_string(repository.0.path().join("out/x/cells.csv")).unwrap();
     fs::remove_dir_all(repository.0.path().join("out")).unwrap();
     repository.put("src/main.rs", OLDER);
     repository.put("src/cells.csv", &cells);
     repository.commit("older");
-    let file = repository
+    repository
         .0
         .config("x", &lists("\"mse\", \"l1\"", "\"adam\", \"sgd\", { heavy_ball = { momentum = 0.5 } }"));
     let before = repository.git(&["status", "--porcelain"]);
-    let (code, answer, message) = repository.compare(&["--run", "older", &file]);
-    assert_eq!(code, 0, "{answer}{message}");
-    assert!(answer.contains("no regression, 4 appeared, 2 identical"), "{answer}");
-    let wanted = "doesn't know mse (losses), adam (optimizers): only this build runs that";
-    assert!(message.contains(wanted) && !message.contains("what is that?"), "{message}");
+    repository
+        .compare("--run older x.toml")
+        .works()
+        .prints("no regression, 4 appeared, 2 identical")
+        .says("doesn't know mse (losses), adam (optimizers): only this build runs that")
+        .never_says("what is that?");
     assert_eq!(repository.git(&["status", "--porcelain"]), before, "something is left");
 
     // Nothing is left of this one: the commit itself says why.
-    let file = repository.0.config("x", &lists("\"mse\"", "\"sgd\""));
-    let (code, _, message) = repository.compare(&["--run", "older", &file]);
-    assert_eq!(code, 2, "{message}");
-    assert!(
-        message.contains("what is that?") && message.contains("an older build doesn't know"),
-        "{message}"
-    );
+    repository.0.config("x", &lists("\"mse\"", "\"sgd\""));
+    repository.refuses("--run older x.toml").says("what is that?").says("an older build doesn't know");
 }

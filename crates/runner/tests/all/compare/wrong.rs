@@ -4,65 +4,46 @@ use std::fs;
 
 use crate::compare::{HEADER, Repository, cells, compare};
 
-use crate::place::{Place, text};
-
-fn refused(repository: &Repository, arguments: &[&str], words: &[&str]) {
-    let (code, answer, message) = repository.compare(arguments);
-    assert_eq!((code, answer.as_str()), (2, ""), "{message}");
-    for word in words {
-        assert!(message.contains(word), "{word}: {message}");
-    }
-}
+use crate::sandbox::Sandbox;
 
 #[test]
 fn no_repository() {
-    let place = Place::new();
-    for arguments in [&[][..], &["HEAD"], &["HEAD~1", "HEAD"]] {
-        let (code, _, message) = compare(&place, arguments);
-        assert_eq!(code, 2);
-        assert!(message.contains("in no git repository") && message.contains("DIR DIR"), "{message}");
+    let sandbox = Sandbox::new();
+    for sides in ["", "HEAD", "HEAD~1 HEAD"] {
+        compare(&sandbox, sides).fails(2).says("in no git repository").says("DIR DIR");
     }
 }
 
 #[test]
 fn no_git() {
-    let place = Place::new();
-    let output = place.command(&["compare"]).env("PATH", "").output().unwrap();
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(message.contains("git can't be run") && message.contains("install git"), "{message}");
+    let sandbox = Sandbox::new();
+    sandbox
+        .run_with("compare", |to| to.env("PATH", ""))
+        .fails(2)
+        .says("git can't be run")
+        .says("install git");
 }
 
 #[test]
 fn unknown_and_ambiguous_names() {
     let repository = Repository::new();
-    refused(&repository, &[], &["neither a commit nor a folder `HEAD`"]);
+    repository.refuses("").says("neither a commit nor a folder `HEAD`");
     repository.write("x", cells(&[("adam", 50)]));
     repository.commit("v1");
-    refused(&repository, &["nothere"], &["neither a commit nor a folder `nothere`", "git log"]);
-    refused(&repository, &["--", "--upload-pack=x"], &["neither a commit nor a folder"]);
+    repository.refuses("nothere").says("neither a commit nor a folder `nothere`").says("git log");
+    repository.refuses("-- --upload-pack=x").says("neither a commit nor a folder");
     fs::create_dir(repository.0.path().join("v1")).unwrap();
-    refused(&repository, &["v1"], &["both a commit and a folder", "./v1"]);
-    refused(&repository, &["--grid", "y"], &["no side has a grid `y`", "is only `x`"]);
-    refused(&repository, &["--optimizer", "y"], &["no row has these words", "--optimizer"]);
-    refused(&repository, &["--run", "nothere", "x.toml"], &["neither a commit nor a folder `nothere`"]);
-    refused(&repository, &["--run", "HEAD", "x.toml"], &["x.toml can't be read"]);
-    for arguments in [
-        ["--alpha", "0"],
-        ["--alpha", "1"],
-        ["--alpha", "x"],
-        ["--threshold", "-1"],
-        ["--threshold", "inf"],
-        ["--format", "pdf"],
-    ] {
-        assert_eq!(repository.compare(&arguments).0, 2, "{arguments:?}");
-    }
-    let both = ["v1^0", "v1^0"];
-    for arguments in
-        [["--alpha", "0.001"], ["--alpha", "0.999"], ["--threshold", "0"], ["--threshold", "0.5"]]
+    repository.refuses("v1").says("both a commit and a folder").says("./v1");
+    repository.refuses("--grid y").says("no side has a grid `y`").says("is only `x`");
+    repository.refuses("--optimizer y").says("no row has these texts").says("--optimizer");
+    repository.refuses("--run nothere x.toml").says("neither a commit nor a folder `nothere`");
+    repository.refuses("--run HEAD x.toml").says("x.toml can't be read");
+    for wrong in ["--alpha 0", "--alpha 1", "--alpha x", "--threshold -1", "--threshold inf", "--format pdf"]
     {
-        let (code, _, message) = repository.compare(&[&arguments[..], &both].concat());
-        assert_eq!(code, 0, "{arguments:?}: {message}");
+        repository.refuses(wrong);
+    }
+    for right in ["--alpha 0.001", "--alpha 0.999", "--threshold 0", "--threshold 0.5"] {
+        repository.compare(&format!("v1^0 v1^0 {right}")).works();
     }
 }
 
@@ -70,12 +51,17 @@ fn unknown_and_ambiguous_names() {
 fn no_results() {
     let repository = Repository::new();
     repository.commit("empty");
-    refused(&repository, &[], &["HEAD", "has no results", "results/<name>/cells.csv", "compare --run"]);
+    repository
+        .refuses("")
+        .says("HEAD")
+        .says("has no results")
+        .says("results/<name>/cells.csv")
+        .says("compare --run");
     repository.write("x", cells(&[("adam", 50)]));
-    refused(&repository, &["empty"], &["empty (", "has no results"]);
+    repository.refuses("empty").says("empty (").says("has no results");
     repository.commit("v1");
     fs::remove_dir_all(repository.0.path().join("results")).unwrap();
-    refused(&repository, &[], &["working tree has no results", "runner CONFIG"]);
+    repository.refuses("").says("working tree has no results").says("optbench CONFIG");
 }
 
 #[test]
@@ -85,18 +71,12 @@ fn a_shallow_clone() {
         repository.write("x", cells(&[("adam", step)]));
         repository.commit(&format!("v{step}"));
     }
-    let place = Repository(Place::new());
+    let sandbox = Repository(Sandbox::new());
     let source = format!("file://{}", repository.0.path().display());
-    place.git(&["clone", "--quiet", "--depth", "1", "--no-tags", &source, "clone"]);
-    let run = |arguments: &[&str]| {
-        let mut command = place.0.command(arguments);
-        command.current_dir(place.0.path().join("clone")).output().unwrap()
-    };
-    assert_eq!(run(&["compare"]).status.code(), Some(0));
-    let output = run(&["compare", "HEAD~1"]);
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(message.contains("shallow") && message.contains("--unshallow"), "{message}");
+    sandbox.git(&["clone", "--quiet", "--depth", "1", "--no-tags", &source, "clone"]);
+    let run = |line: &str| sandbox.0.run_with(line, |to| to.current_dir(sandbox.0.path().join("clone")));
+    run("compare").works();
+    run("compare HEAD~1").fails(2).says("shallow").says("--unshallow");
 }
 
 #[test]
@@ -116,14 +96,14 @@ fn damaged_files() {
         (good.replacen("mse", "\"mse", 1).into(), "the file ends within this row"),
         ([HEADER.as_bytes(), b"\xff\xfe\n"].concat(), "cells.csv"),
         ((good.clone() + line + "\n").into(), "is there twice"),
-        (good.replace(",budget,", ",").replace(",500,", ",").into(), "should be `budget`"),
+        (good.replace(",budget,", ",").replace(",500,", ",").into(), "the column `budget` of cells.csv"),
     ];
     for (number, (content, said)) in cases.into_iter().enumerate() {
         // On the right as a file, then on the left as a commit.
         repository.write("x", &content);
-        refused(&repository, &["v1"], &[said, "cells.csv"]);
+        repository.refuses("v1").says(said).says("cells.csv");
         repository.commit(&format!("broken{number}"));
-        refused(&repository, &["HEAD", "v1"], &[said, "results/x/cells.csv"]);
+        repository.refuses("HEAD v1").says(said).says("results/x/cells.csv");
     }
 }
 
@@ -135,7 +115,7 @@ fn a_damaged_repository() {
     let hash = repository.git(&["rev-parse", "HEAD:results/x/cells.csv"]);
     let (folder, name) = hash.trim().split_at(2);
     fs::remove_file(repository.0.path().join(".git/objects").join(folder).join(name)).unwrap();
-    refused(&repository, &[], &["git failed to read", "git fsck"]);
+    repository.refuses("").says("git failed to read").says("git fsck");
 }
 
 #[test]
@@ -154,8 +134,8 @@ fn other_configs_are_refused_unless_forced() {
         (rest, "reporting seeds: only the left has 8"),
     ] {
         repository.write("x", content);
-        refused(&repository, &[], &["did not run the same", what, "--force"]);
-        let (code, answer, _) = repository.compare(&["--force"]);
-        assert!(code < 2 && answer.contains("warning: not comparable"), "{answer}");
+        repository.refuses("").says("did not run the same").says(what).says("--force");
+        let forced = repository.compare("--force").prints("warning: not comparable");
+        assert!(forced.code < 2);
     }
 }

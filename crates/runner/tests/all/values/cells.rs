@@ -1,10 +1,10 @@
-//! What a cell comes to. A free fit of the squared error in `dim` numbers is a scalar: each residual is r times what
+//! The results of cells. A free fit of the squared error in `dim` numbers is a scalar: each residual is r times what
 //! it was at the start, and its slope is 2r/dim.
 
 use records::{Cell, Outcome, Point};
 
 use super::{assert_near, results};
-use crate::place::Place;
+use crate::sandbox::Sandbox;
 
 /// Residuals over those at the start: r₀ = 1, then one a step.
 type Residuals = fn(lr: f64, steps: usize) -> Vec<f64>;
@@ -189,17 +189,17 @@ fn the_last_step_of_the_budget_has_an_error_of_its_own() {
 /// What fails has spent nothing, and says why.
 #[test]
 fn a_run_that_fails_has_no_steps_and_no_numbers() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules/bad_raises.pt");
-    place.config(
+    sandbox.config(
         "config",
         &format!(
             "name = 'v'\nsteps = 5\nlr = [0.1]\ntargets = [0.1]\nseeds = {{ tuning = 0, reporting = [3] }}\n[[grid]]\n\
              problems = ['direct_fit']\nlosses = [{{ torchscript = {{ file = '{module}' }} }}]\noptimizers = ['sgd']\n"
         ),
     );
-    assert_eq!(place.run(&["config.toml"]).status.code(), Some(1));
-    let (cell, curve) = super::read(&place.results("v")).remove(0);
+    sandbox.run("config.toml").fails(1);
+    let (cell, curve) = super::read(&sandbox.results("v")).remove(0);
     assert_eq!((cell.outcome, cell.steps, cell.evaluations, cell.budget), (Outcome::Failed, 0, 0, 5));
     let numbers = [
         cell.start_loss,

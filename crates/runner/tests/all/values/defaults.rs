@@ -51,7 +51,7 @@ const DIAGNOSIS: [Key; 13] = [
     ("start", Some("{ offset = { normal = { mean = 0, std = 2 } } }"), "0.5"),
     ("target", Some("{ normal = { mean = 0, std = 1, shape = [16] } }"), "0.5"),
     ("readout", None, "'sigmoid'"),
-    ("sees", None, "'readout'"),
+    ("loss_input", None, "'readout'"),
     ("noise", Some("0.0"), "0.1"),
     ("optimizer", Some("'sgd'"), "'adam'"),
     ("schedule", Some("'constant'"), "'cosine'"),
@@ -63,7 +63,7 @@ const DIAGNOSIS: [Key; 13] = [
     ("cause", None, "'plateau'"),
 ];
 
-/// What a config comes to, without its own text.
+/// A config as it was read, without its own text.
 type Read = fn(&str) -> Result<String, String>;
 
 fn grid(text: &str) -> Result<String, String> {

@@ -2,15 +2,14 @@
 
 use serde_json::Value;
 
-use crate::place::{Place, text};
+use crate::sandbox::Sandbox;
 
 /// What is said of a config, and the steps of the author's own run.
 fn diagnosis(config: &str) -> (Value, Option<u64>) {
-    let place = Place::new();
-    place.config("d", &format!("name = 'd'\ndtype = 'float64'\n{config}"));
-    let output = place.run(&["diagnose", "d.toml"]);
-    assert_eq!(output.status.code(), Some(0), "{}\n{config}", text(&output.stderr));
-    let folder = place.results("d");
+    let sandbox = Sandbox::new();
+    sandbox.config("d", &format!("name = 'd'\ndtype = 'float64'\n{config}"));
+    sandbox.run("diagnose d.toml").works();
+    let folder = sandbox.results("d");
     let answer = std::fs::read_to_string(folder.join("diagnosis.json")).unwrap();
     let page = std::fs::read_to_string(folder.join("diagnosis.md")).unwrap();
     let yours = page.lines().find(|line| line.starts_with("| yours")).unwrap_or_else(|| panic!("{page}"));
@@ -86,17 +85,16 @@ fn the_authors_gradient_is_clipped_wherever_it_is_taken() {
 
 /// The loss where a diagnosis starts, from its profile along the way from the minimum (share 0) to the start (1).
 fn frozen_loss(problem: &str, loss: &str) -> f64 {
-    let place = Place::new();
-    place.config(
+    let sandbox = Sandbox::new();
+    sandbox.config(
         "d",
         &format!(
             "name = 'd'\ndtype = 'float64'\nseed = 1\nproblem = {problem}\n{loss}\nlr = 0.1\nsteps = 30\ntolerance = 1e-9\n"
         ),
     );
-    let output = place.run(&["diagnose", "d.toml"]);
-    assert_eq!(output.status.code(), Some(0), "{}\n{problem}", text(&output.stderr));
-    let profile = std::fs::read_to_string(place.results("d").join("profile.csv")).unwrap();
-    assert!(profile.starts_with("share,value,"), "{profile}");
+    sandbox.run("diagnose d.toml").works();
+    let profile = std::fs::read_to_string(sandbox.results("d").join("profile.csv")).unwrap();
+    assert!(profile.starts_with("share,loss_value,"), "{profile}");
     let rows: Vec<[f64; 2]> = profile
         .lines()
         .skip(1)
@@ -148,11 +146,10 @@ fn a_frozen_loss_is_that_of_the_whole_data() {
 #[test]
 fn a_frozen_gradient_has_no_noise() {
     let profile = |problem: &str| {
-        let place = Place::new();
-        place.config("d", &format!("name = 'd'\nproblem = {problem}\nlr = 0.001\nsteps = 200\n"));
-        let output = place.run(&["diagnose", "d.toml"]);
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-        std::fs::read_to_string(place.results("d").join("profile.csv")).unwrap()
+        let sandbox = Sandbox::new();
+        sandbox.config("d", &format!("name = 'd'\nproblem = {problem}\nlr = 0.001\nsteps = 200\n"));
+        sandbox.run("diagnose d.toml").works();
+        std::fs::read_to_string(sandbox.results("d").join("profile.csv")).unwrap()
     };
     for problem in ["'rosenbrock'", "{ quadratic = { dim = 40 } }"] {
         let noisy = format!("{{ noisy = {{ problem = {problem}, heavy_tailed = 1 }} }}");

@@ -12,20 +12,19 @@ use std::path::Path;
 
 use records::{Cell, Cells, Key, Point, Points};
 
-use crate::place::{Place, text};
+use crate::sandbox::Sandbox;
 
 /// Runs a config to its end in a place.
-fn run(place: &Place, config: &str) {
-    place.config("config", config);
-    let output = place.run(&["config.toml"]);
-    assert_eq!(output.status.code(), Some(0), "{}\n{config}", text(&output.stderr));
+fn run(sandbox: &Sandbox, config: &str) {
+    sandbox.config("config", config);
+    sandbox.run("config.toml").works();
 }
 
 /// The cells of a config named `v`, and the curve of each.
 fn results(config: &str) -> Vec<(Cell, Vec<Point>)> {
-    let place = Place::new();
-    run(&place, config);
-    read(&place.results("v"))
+    let sandbox = Sandbox::new();
+    run(&sandbox, config);
+    read(&sandbox.results("v"))
 }
 
 fn read(folder: &Path) -> Vec<(Cell, Vec<Point>)> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::run;
-use crate::place::{Place, result_files, text};
+use crate::sandbox::{Sandbox, result_files};
 
 /// Every setting of it decides something: 20 diverges, heavy ball passes its targets and comes back.
 const BASE: &str = "name = 'v'\nengine = 'auto'\ndtype = 'float32'\nsteps = 60\nhold = 1\ndivergence = 1e6\n\
@@ -21,10 +21,10 @@ fn modules() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules"))
 }
 
-fn place_with(module: &str) -> Place {
-    let place = Place::new();
-    fs::copy(modules().join(module), place.path().join("mine.pt")).unwrap();
-    place
+fn place_with(module: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    fs::copy(modules().join(module), sandbox.path().join("mine.pt")).unwrap();
+    sandbox
 }
 
 #[test]
@@ -53,16 +53,16 @@ fn a_changed_line_of_the_config_changes_the_results_as_if_nothing_had_been_there
         ("plateau.pt", "asymmetric.pt"),
     ] {
         let changed = BASE.replace(from, to);
-        let (place, module) = if changed == BASE {
+        let (sandbox, module) = if changed == BASE {
             (place_with("plateau.pt"), to)
         } else {
             (place_with("plateau.pt"), "plateau.pt")
         };
-        run(&place, BASE);
-        assert_eq!(result_files(&place.results("v")), before);
-        fs::copy(modules().join(module), place.path().join("mine.pt")).unwrap();
-        run(&place, &changed);
-        let ours = result_files(&place.results("v"));
+        run(&sandbox, BASE);
+        assert_eq!(result_files(&sandbox.results("v")), before);
+        fs::copy(modules().join(module), sandbox.path().join("mine.pt")).unwrap();
+        run(&sandbox, &changed);
+        let ours = result_files(&sandbox.results("v"));
         let fresh = place_with(module);
         run(&fresh, &changed);
         assert_eq!(ours, result_files(&fresh.results("v")), "{to}: what was there before shows");
@@ -72,42 +72,74 @@ fn a_changed_line_of_the_config_changes_the_results_as_if_nothing_had_been_there
 }
 
 /// Names of the parts, and which file each is.
-fn parts(place: &Place) -> BTreeMap<String, u64> {
-    let folder = fs::read_dir(place.results("v").join("parts")).unwrap().map(|entry| entry.unwrap());
+fn parts(sandbox: &Sandbox) -> BTreeMap<String, u64> {
+    let folder = fs::read_dir(sandbox.results("v").join("parts")).unwrap().map(|entry| entry.unwrap());
     folder.map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().ino())).collect()
 }
 
 #[test]
 fn parts_are_kept_unless_they_are_to_be_made_anew() {
-    let place = place_with("plateau.pt");
-    run(&place, BASE);
-    let first = parts(&place);
+    let sandbox = place_with("plateau.pt");
+    run(&sandbox, BASE);
+    let first = parts(&sandbox);
     assert!(first.len() >= 2);
-    run(&place, BASE);
-    assert_eq!(parts(&place), first, "a second run makes parts again");
-    let output = place.run(&["config.toml", "--fresh"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let fresh = parts(&place);
+    run(&sandbox, BASE);
+    assert_eq!(parts(&sandbox), first, "a second run makes parts again");
+    sandbox.run("config.toml --fresh").works();
+    let fresh = parts(&sandbox);
     assert!(fresh.keys().eq(first.keys()));
     assert!(fresh.iter().all(|(name, file)| first[name] != *file), "--fresh keeps a part");
 }
 
 #[test]
 fn results_of_another_build_are_not_ours() {
-    let place = place_with("plateau.pt");
-    run(&place, BASE);
-    let merged = || {
-        let output = place.run(&["status", "config.toml", "--json"]);
-        let status: Value =
-            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
-        status["merged"].as_bool().unwrap()
-    };
+    let sandbox = place_with("plateau.pt");
+    run(&sandbox, BASE);
+    let merged = || sandbox.run("status config.toml --format json").json()["merged"].as_bool().unwrap();
     assert!(merged());
-    let path = place.results("v").join("manifest.json");
+    let path = sandbox.results("v").join("manifest.json");
     let mut manifest: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     let build = manifest["build"].as_str().unwrap().to_owned();
     assert_eq!(build.len(), 16, "{build}");
     manifest["build"] = format!("{:016x}", !u64::from_str_radix(&build, 16).unwrap()).into();
-    fs::write(&path, serde_json::to_string_pretty(&manifest).unwrap()).unwrap();
+    let other = serde_json::to_string_pretty(&manifest).unwrap() + "\n";
+    fs::write(&path, &other).unwrap();
+    // Put together from parts of this build, they are its own, and the same as what the other wrote.
+    assert!(merged());
+    run(&sandbox, BASE);
+    assert_eq!(fs::read_to_string(&path).unwrap(), other, "nothing but the build is another");
+    assert!(merged());
+    let timings = sandbox.results("v").join("timings.csv");
+    let text = fs::read_to_string(&timings).unwrap();
+    let part = text.lines().nth(1).unwrap().split(',').nth(1).unwrap();
+    fs::write(&timings, text.replace(part, "0123456789abcdef.part")).unwrap();
     assert!(!merged(), "results of another build count as those of this one");
+    // What is another result has another manifest.
+    manifest["cells"] = 1.into();
+    fs::write(&path, serde_json::to_string_pretty(&manifest).unwrap()).unwrap();
+    run(&sandbox, BASE);
+    assert!(fs::read_to_string(&path).unwrap().contains(&build));
+}
+
+#[test]
+fn every_manifest_has_the_hashes_of_the_files_that_its_config_names() {
+    let sandbox = place_with("plateau.pt");
+    sandbox.config("grid", BASE);
+    sandbox.config(
+        "map",
+        "name = 'm'\nproblem = 'direct_fit'\nloss = { torchscript = { file = 'mine.pt' } }\noptimizer = 'sgd'\n\
+         steps = 2\nx = { vary = 'lr', from = 0.1, to = 1, pixels = 2 }\n\
+         y = { vary = 'optimizer.l2', from = 0, to = 0.1, pixels = 2 }\n",
+    );
+    sandbox.config("diagnosis", "name = 'd'\nloss = { torchscript = { file = 'mine.pt' } }\nsteps = 20\n");
+    let bytes = fs::read(sandbox.path().join("mine.pt")).unwrap();
+    let wanted = serde_json::json!([["mine.pt", records::digest(bytes.as_slice()).unwrap()]]);
+    for (command, config, name) in
+        [("run", "grid.toml", "v"), ("map", "map.toml", "m"), ("diagnose", "diagnosis.toml", "d")]
+    {
+        let _ = sandbox.run([command, config]).works();
+        let manifest = fs::read(sandbox.results(name).join("manifest.json")).unwrap();
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        assert_eq!(manifest["inputs"], wanted, "{command}");
+    }
 }
