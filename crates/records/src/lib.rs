@@ -36,7 +36,7 @@ pub use read::{Cells, Points};
 pub use renamed::RENAMED_COLUMNS;
 pub use status::{Cpus, Status};
 pub use write::{
-    csv_text, float, integer, write_cell, write_cell_header, write_point, write_point_header, write_term,
+    float, integer, write_cell, write_cell_header, write_point, write_point_header, write_term,
     write_term_header, write_text, write_timing, write_timing_header,
 };
 

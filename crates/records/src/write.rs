@@ -45,14 +45,6 @@ pub fn integer(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// A text as a column of a CSV file: in quotes if it has to be, and nothing that a spreadsheet would compute.
-#[must_use]
-pub fn csv_text(value: &str) -> String {
-    let mut out = Vec::new();
-    write_text(&mut out, value);
-    String::from_utf8_lossy(&out).into_owned()
-}
-
 /// Appends a text, in quotes if it has to be. One that a spreadsheet would take for a formula gets an apostrophe in
 /// front: messages come from files that others wrote. So does one that begins with an apostrophe, so that it can be taken
 /// away again.
@@ -124,7 +116,8 @@ pub fn write_cell(out: &mut Vec<u8>, cell: &Cell, targets: &Targets) -> Result<(
     float(out, cell.lr, Dtype::Float64);
     out.push(b',');
     integer(out, cell.seed);
-    for word in [cell.role.as_ref(), cell.engine.as_ref(), cell.dtype.as_ref(), cell.outcome.as_ref()] {
+    let words: [&str; 4] = [cell.role.into(), cell.engine.into(), cell.dtype.into(), cell.outcome.into()];
+    for word in words {
         out.push(b',');
         out.extend_from_slice(word.as_bytes());
     }

@@ -119,7 +119,7 @@ pub(crate) fn estimate(config: &Config, plan: &Plan, options: &Options) -> Strin
         let problem = batch.problem.label();
         let shapes = shapes.entry(problem.clone()).or_default();
         memory = memory.max(batch.memory(shapes));
-        let kind = kinds.entry((problem, batch.engine.as_ref())).or_insert_with(Kind::new);
+        let kind = kinds.entry((problem, batch.engine.into())).or_insert_with(Kind::new);
         kind.batches += 1;
         if batch.files().next().is_none() {
             kind.tried.push(batch);

@@ -160,15 +160,15 @@ pub struct Options {
 /// If results can't be written, or on Ctrl-C.
 pub fn run(config: &Config, plan: &Plan, options: &Options) -> Result<Summary, RunError> {
     let begin = Instant::now();
-    let workshop = GridRun::new(config, plan, options)?;
-    let maker = workshop.maker();
+    let grid = GridRun::new(config, plan, options)?;
+    let part_runner = grid.part_runner();
     let mut reused = 0;
-    let laid_out = workshop.expand(|so_far, new| {
-        workshop.begin(so_far, &new)?;
-        reused += maker.make(&so_far.plan.batches[new.clone()], &so_far.keys[new])?.1;
+    let expanded = grid.expand(|so_far, new| {
+        grid.begin(so_far, &new)?;
+        reused += part_runner.make(&so_far.plan.batches[new.clone()], &so_far.keys[new])?.1;
         Ok(true)
     })?;
-    workshop.finish(&laid_out, reused, begin)
+    grid.finish(&expanded, reused, begin)
 }
 
 /// What a shard's run says.
@@ -193,20 +193,20 @@ pub fn run_shard(
     shard: Shard,
     options: &Options,
 ) -> Result<ShardSummary, RunError> {
-    let workshop = GridRun::new(config, plan, options)?;
-    let maker = workshop.maker();
+    let grid = GridRun::new(config, plan, options)?;
+    let part_runner = grid.part_runner();
     let mut summary = ShardSummary::default();
-    workshop.expand(|so_far, new| {
-        workshop.begin(so_far, &new)?;
+    grid.expand(|so_far, new| {
+        grid.begin(so_far, &new)?;
         let (batches, keys) = (&so_far.plan.batches[new.clone()], &so_far.keys[new]);
         let own = shard.assigned(keys);
         let batches: Vec<Batch> = own.iter().map(|i| batches[*i].clone()).collect();
         let own: Vec<String> = own.into_iter().map(|i| keys[i].clone()).collect();
-        let (counts, reused) = maker.make(&batches, &own)?;
+        let (counts, reused) = part_runner.make(&batches, &own)?;
         summary.parts += own.len();
         summary.reused += reused;
         summary.counts += counts;
-        Ok(config.extend && workshop.missing(keys).is_empty())
+        Ok(config.extend && grid.missing(keys).is_empty())
     })?;
     Ok(summary)
 }
@@ -222,22 +222,22 @@ pub fn merge(
     options: &Options,
 ) -> Result<Summary, RunError> {
     let begin = Instant::now();
-    let workshop = GridRun::new(config, plan, options)?;
+    let grid = GridRun::new(config, plan, options)?;
     let (mut missing, mut of) = (0, BTreeSet::new());
-    let laid_out = workshop.expand(|so_far, new| {
+    let expanded = grid.expand(|so_far, new| {
         let keys = &so_far.keys[new];
-        let lost = workshop.missing(keys);
+        let lost = grid.missing(keys);
         missing += lost.len();
         of.extend(shards.iter().flat_map(|count| shards_of(keys, &lost, *count)));
         Ok(lost.is_empty())
     })?;
     if missing > 0 {
-        let (parts, array) = (laid_out.keys.len(), (!of.is_empty()).then(|| array(&of)));
+        let (parts, array) = (expanded.keys.len(), (!of.is_empty()).then(|| array(&of)));
         return Err(RunError::Missing { missing, parts, remedy: Remedy { array, shards } });
     }
-    workshop.previous.iter().for_each(|previous| previous.note(&laid_out.keys));
-    let reused = laid_out.keys.len();
-    workshop.finish(&laid_out, reused, begin)
+    grid.previous.iter().for_each(|previous| previous.note(&expanded.keys));
+    let reused = expanded.keys.len();
+    grid.finish(&expanded, reused, begin)
 }
 
 /// Reads the progress of a grid; nothing is written.
@@ -250,12 +250,12 @@ pub fn status(
     shards: Option<usize>,
     options: &Options,
 ) -> Result<Status, RunError> {
-    let workshop = GridRun::at(config, plan, options)?;
+    let grid = GridRun::at(config, plan, options)?;
     let (mut counts, mut done, mut of) = (Counts::default(), 0, BTreeSet::new());
     let mut cpus = Cpus::default();
-    let laid_out = workshop.expand(|so_far, new| {
+    let expanded = grid.expand(|so_far, new| {
         let keys = &so_far.keys[new];
-        let loaded = workshop.look(keys);
+        let loaded = grid.look(keys);
         let lost: Vec<usize> = (0..keys.len()).filter(|i| loaded[*i].is_none()).collect();
         for (part, timing) in loaded.iter().flatten() {
             counts += *part;
@@ -266,10 +266,10 @@ pub fn status(
         Ok(lost.is_empty())
     })?;
     let missing = (!of.is_empty()).then(|| array(&of));
-    let results = results_of(config, &workshop.folder);
+    let results = results_of(config, &grid.folder);
     let damaged = results.as_ref().map(Results::damaged).unwrap_or_default();
-    let merged = results.is_some_and(|results| damaged.is_empty() && is_current(&results, &laid_out.keys));
-    let parts = laid_out.keys.len();
+    let merged = results.is_some_and(|results| damaged.is_empty() && is_current(&results, &expanded.keys));
+    let parts = expanded.keys.len();
     Ok(Status { parts, done, cells: counts.cells, failed: counts.failed, missing, merged, damaged, cpus })
 }
 
@@ -319,12 +319,12 @@ struct ExpandedPlan {
 impl<'a> GridRun<'a> {
     /// Makes the folder, if need be, and takes its lock.
     fn new(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
-        let workshop = Self::at(config, plan, options)?;
+        let grid = Self::at(config, plan, options)?;
         let unusable = |folder: &Folder| {
             let path = folder.path().to_owned();
             move |source| RunError::Folder { path, source }
         };
-        let Self { folder, parts, .. } = &workshop;
+        let Self { folder, parts, .. } = &grid;
         folder.create().map_err(unusable(folder))?;
         let lock = match folder.lock(&work(&config.text)) {
             Ok(lock) => lock,
@@ -334,7 +334,7 @@ impl<'a> GridRun<'a> {
         // Found out now rather than after the first batch.
         parts.create().and_then(|()| parts.try_write()).map_err(unusable(parts))?;
         let previous = owner(config).claim(folder, &lock, options.fresh)?;
-        Ok(Self { lock: Some(lock), previous, ..workshop })
+        Ok(Self { lock: Some(lock), previous, ..grid })
     }
 
     fn at(config: &'a Config, plan: &'a Plan, options: &Options) -> Result<Self, RunError> {
@@ -357,7 +357,7 @@ impl<'a> GridRun<'a> {
         running.write(&self.folder).map_err(|source| RunError::Write { path, source })
     }
 
-    fn maker(&self) -> PartRunner<'_> {
+    fn part_runner(&self) -> PartRunner<'_> {
         PartRunner { parts: &self.parts, targets: &self.targets, pool: &self.pool, fresh: self.fresh }
     }
 
@@ -379,7 +379,7 @@ impl<'a> GridRun<'a> {
                 break;
             }
             let ExpandedPlan { plan, keys } = &mut so_far;
-            let extension = plan.extension(self.config, &edges(&self.maker().tabulate(keys)?));
+            let extension = plan.extension(self.config, &edges(&self.part_runner().tabulate(keys)?));
             if extension.is_empty() {
                 break;
             }
@@ -399,12 +399,12 @@ impl<'a> GridRun<'a> {
     }
 
     /// Writes the result files.
-    fn finish(&self, laid_out: &ExpandedPlan, reused: usize, begin: Instant) -> Result<Summary, RunError> {
+    fn finish(&self, expanded: &ExpandedPlan, reused: usize, begin: Instant) -> Result<Summary, RunError> {
         let Assembled { table, counts, cpus, random } =
-            assemble(self.config, laid_out, [&self.folder, &self.parts], &self.targets)?;
+            assemble(self.config, expanded, [&self.folder, &self.parts], &self.targets)?;
         let lock = self.lock.as_ref().expect("who writes results holds the lock");
         // Parts that a run beside this one is making would seem to be of another.
-        let known: HashSet<&str> = laid_out.keys.iter().map(String::as_str).collect();
+        let known: HashSet<&str> = expanded.keys.iter().map(String::as_str).collect();
         let tidied = lock.alone(|| {
             for folder in [&self.folder, &self.parts] {
                 let _ = folder.remove_half_written();
@@ -414,7 +414,7 @@ impl<'a> GridRun<'a> {
         let removed = tidied.ok().flatten().unwrap_or(0);
         // One that stays says that there are parts to be read, and they are these results.
         let _ = self.folder.remove(Running::FILE);
-        let (batches, wall) = (laid_out.keys.len(), begin.elapsed());
+        let (batches, wall) = (expanded.keys.len(), begin.elapsed());
         Ok(Summary { table, counts, batches, reused, removed, cpus, wall, random })
     }
 }
@@ -438,7 +438,7 @@ impl PartRunner<'_> {
         progress.reset_eta();
         let failure: Mutex<Option<RunError>> = Mutex::new(None);
         let made = Mutex::new(Counts::default());
-        let falls = Mutex::new(Sparkline::default());
+        let sparkline = Mutex::new(Sparkline::default());
         let missing: Vec<usize> = (0..keys.len()).filter(|i| there[*i].is_none()).collect();
         let host = gethostname().to_string_lossy().into_owned();
         let run_one = |&i: &usize| {
@@ -458,7 +458,7 @@ impl PartRunner<'_> {
                 return;
             }
             let errors = results.iter().map(|result| (result.error.start, result.error.best));
-            let line = falls.lock().map(|mut falls| falls.add(errors)).unwrap_or_default();
+            let line = sparkline.lock().map(|mut sparkline| sparkline.add(errors)).unwrap_or_default();
             progress.set_message(line);
             progress.inc(part.counts.cells);
             *made.lock().expect("no worker panics while it holds this") += part.counts;
@@ -616,7 +616,7 @@ fn assemble(
         let _ = folder.remove(FILES[2]);
     }
 
-    let mut engines: Vec<&str> = plan.batches.iter().map(|batch| batch.engine.as_ref()).collect();
+    let mut engines: Vec<&str> = plan.batches.iter().map(|batch| batch.engine.into()).collect();
     engines.sort_unstable();
     engines.dedup();
     let files = FILES.into_iter().zip(hashes.map(hex)).take(if has_terms { 3 } else { 2 });
@@ -626,7 +626,7 @@ fn assemble(
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         build: BUILD.into(),
-        libtorch: engines.contains(&Engine::Libtorch.as_ref()).then(|| libtorch_version().into()),
+        libtorch: engines.contains(&Engine::Libtorch.into()).then(|| libtorch_version().into()),
         engines: engines.into_iter().map(str::to_owned).collect(),
         cells: counts.cells,
         diverged: counts.diverged,

@@ -61,11 +61,11 @@ pub struct Workload {
 /// How sure a row of the table is, and what its learning rate cost. Intervals are of 95 %.
 #[derive(Clone, Debug, PartialEq, Serialize, DocumentedFields)]
 pub struct RowScore {
-    /// Its place in [`Scores::workloads`].
+    /// Its place in `scores.workloads`, from 0.
     pub workload: usize,
-    /// Its place in [`Scores::solvers`].
+    /// Its place in `scores.solvers`, from 0.
     pub solver: usize,
-    /// Wilson's interval of the success rate.
+    /// Wilson's interval of the success rate, of 95 % as all.
     pub success: (f64, f64),
     /// Bootstrap interval of the median steps to the target; NaN without runs, like the next two.
     pub steps: (f64, f64),
@@ -73,7 +73,7 @@ pub struct RowScore {
     pub steps_iqm: f64,
     /// Bootstrap interval of the ERT.
     pub ert: (f64, f64),
-    /// t over that of the fastest solver on the workload.
+    /// t, the median steps to the target, over that of the fastest solver on the workload.
     pub ratio: f64,
     /// The learning-rate sensitivity; NaN for one rate.
     pub sensitivity: f64,
@@ -96,13 +96,13 @@ pub struct Solver {
     pub score: f64,
     /// Its mean rank among the solvers of each workload.
     pub mean_rank: f64,
-    /// Its performance profile.
+    /// Its performance profile: t over that of the fastest solver on each workload, ascending.
     #[serde(serialize_with = "serialize_ratios")]
     pub profile: Profile,
     /// The share of (run, target) pairs reached within shares of the budget.
     #[serde(skip)]
     pub ecdf: Ecdf,
-    /// That share within 1 %, 3 %, 10 %, 30 % and 100 % of the budget.
+    /// The share of (run, target) pairs reached within 1 %, 3 %, 10 %, 30 % and 100 % of the budget.
     pub ecdf_at: Vec<(f64, f64)>,
 }
 
@@ -125,9 +125,9 @@ impl Solver {
 /// Two solvers on the workloads that both were run on.
 #[derive(Clone, Debug, PartialEq, Serialize, DocumentedFields)]
 pub struct Pair {
-    /// The one that is faster more often; its place in [`Scores::solvers`].
+    /// The one that is faster more often: its place in `scores.solvers`, from 0.
     pub faster: usize,
-    /// The other.
+    /// The other, as its place too.
     pub slower: usize,
     /// Workloads that both were run on.
     pub workloads: u64,
@@ -135,7 +135,7 @@ pub struct Pair {
     pub wins: u64,
     /// Workloads on which the second is faster.
     pub losses: u64,
-    /// Of the Wilcoxon signed-rank test on ln t.
+    /// p of the Wilcoxon signed-rank test on ln t.
     pub p: f64,
     /// The same corrected by Holm over all pairs.
     pub p_holm: f64,

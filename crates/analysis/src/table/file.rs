@@ -74,7 +74,7 @@ pub(crate) fn write_row(out: &mut Vec<u8>, row: &Row) {
     line.float(row.lr);
     line.text(row.edge.into());
     line.integer(row.rates);
-    line.text(row.tuned_on.as_ref());
+    line.text(row.tuned_on.into());
     line.integer(row.tuning_evaluations);
     line.integer(row.seeds);
     let steps = [row.steps_q25, row.steps_median, row.steps_q75];

@@ -70,7 +70,7 @@ impl Settings {
             ("hold", json!(hold)),
             (RECORD, json!(record)),
             ("divergence", json!(divergence)),
-            ("type", json!(dtype.as_ref())),
+            ("type", json!(dtype)),
         ]
     }
 
@@ -148,7 +148,7 @@ impl Batch {
             "build": build,
             "columns": columns,
             "libtorch": libtorch,
-            "engine": self.engine.as_ref(),
+            "engine": self.engine,
             "files": files,
             "problem": self.problem,
             "loss": self.loss,
