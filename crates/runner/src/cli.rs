@@ -1,6 +1,6 @@
 //! The command line: its parser, and the exit code of what a command returns.
 
-use std::process::ExitCode;
+use std::ffi::OsString;
 
 use clap::Parser;
 
@@ -40,19 +40,20 @@ struct Cli {
     run: run::RunArgs,
 }
 
-/// Runs the program; what it returns is the exit code.
-#[must_use]
-pub fn main() -> ExitCode {
+/// Is the program, whose name is the first word.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> ! {
     numeric::memory::keep_freed_memory();
     // Before any tensor: more threads a batch would change the bits, and fight over the cores.
     tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
     signals::refuse_large_files();
-    let exit = match Cli::try_parse() {
+    let exit = match Cli::try_parse_from(words) {
         Ok(cli) => shown(dispatch(cli)),
         Err(message) => terminal::usage(&message),
     };
-    code(if !terminal::finish() && exit == Exit::Fine { Exit::Failed } else { exit })
+    let exit = if !terminal::finish() && exit == Exit::Fine { Exit::Failed } else { exit };
+    // Everything is written: to take libtorch down in order would take longer than most commands.
+    signals::end(code(exit))
 }
 
 /// Runs one command, such as `["table", "results/grid"]`, in this process; what it returns is the exit code.
@@ -60,7 +61,7 @@ pub fn main() -> ExitCode {
 /// # Panics
 /// If the command isn't one.
 #[must_use]
-pub fn command(words: &[&str]) -> ExitCode {
+pub fn command(words: &[&str]) -> u8 {
     let words = std::iter::once("optbench").chain(words.iter().copied());
     code(shown(dispatch(Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")))))
 }
@@ -78,13 +79,13 @@ fn shown(outcome: Outcome) -> Exit {
 }
 
 /// The exit codes, which every `--help` tells. A panic's is 101.
-fn code(exit: Exit) -> ExitCode {
-    ExitCode::from(match exit {
+fn code(exit: Exit) -> u8 {
+    match exit {
         Exit::Fine => 0,
         Exit::Failed => 1,
         Exit::WrongInput => 2,
         Exit::Stopped => signals::STOPPED,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! `optbench`: see [`runner::cli`].
 
-fn main() -> std::process::ExitCode {
-    runner::cli::main()
+fn main() {
+    runner::cli::main(std::env::args_os())
 }

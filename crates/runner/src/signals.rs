@@ -41,7 +41,7 @@ pub(crate) fn end_at_once(words: &'static str) -> Result<(), NoThreads> {
     listen(&Arc::default(), move || {
         let Ok(_held) = WRITING.try_lock() else { return end_when_unread() };
         say(words);
-        end();
+        end(STOPPED);
     })
 }
 
@@ -52,7 +52,7 @@ fn end_when_unread() {
         sleep(Duration::from_millis(100));
         printing = if is_printing() { printing + 1 } else { 0 };
     }
-    end();
+    end(STOPPED);
 }
 
 /// From now on files are written, and then the program ends.
@@ -60,15 +60,15 @@ pub(crate) fn hold() {
     std::mem::forget(WRITING.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Ends the program as a signal would. Other threads are in the middle of something, so nothing is torn down.
+/// Ends the program and tears nothing down: other threads may be in the middle of something.
 #[cfg(unix)]
-fn end() {
-    signal_hook::low_level::exit(STOPPED.into());
+pub(crate) fn end(code: u8) -> ! {
+    signal_hook::low_level::exit(code.into())
 }
 
 #[cfg(not(unix))]
-fn end() {
-    std::process::exit(STOPPED.into());
+pub(crate) fn end(code: u8) -> ! {
+    std::process::exit(code.into())
 }
 
 /// The first signal sets the flag and calls `answer`; the second one ends the program.
@@ -105,7 +105,7 @@ fn listen(flag: &Arc<AtomicBool>, answer: impl FnOnce() + Send + 'static) -> Res
     let (flag, answer) = (flag.clone(), Mutex::new(Some(answer)));
     let set = ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
-            end();
+            end(STOPPED);
         }
         if let Some(answer) = answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
             answer();

@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Whatever takes longer hangs, also on a busy machine.
-const LIMIT: Duration = Duration::from_secs(180);
+pub const LIMIT: Duration = Duration::from_secs(180);
 
 /// A message, which may be wrapped, in one line.
 pub fn in_a_line(message: &str) -> String {

@@ -10,6 +10,7 @@ mod formula;
 mod fuzz;
 mod hold;
 mod limit;
+mod loaded;
 mod models;
 mod npy;
 mod planted;

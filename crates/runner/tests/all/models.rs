@@ -255,7 +255,7 @@ fn every_bad_file_is_named_with_a_remedy() {
 /// Runs the program in a folder.
 fn program(folder: &Path, config: &str) -> Ran {
     fs::write(folder.join("grid.toml"), config).unwrap();
-    Sandbox::new().run_with("grid.toml --jobs 2", |to| to.current_dir(folder))
+    Sandbox::new().run_anew("grid.toml --jobs 2", |to| to.current_dir(folder))
 }
 
 #[test]

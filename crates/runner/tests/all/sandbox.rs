@@ -4,11 +4,12 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
 use crate::limit::{code, in_a_line, output};
+use crate::loaded;
 
 /// Whether tests of a chosen size, such as the planted causes, the kills and the fuzz corpus, run in full.
 pub fn is_full() -> bool {
@@ -22,6 +23,9 @@ pub fn kills(few: u32, many: u32) -> u32 {
         count.parse().expect("OPTBENCH_KILLS is a number")
     })
 }
+
+/// Names another build of the program, to see a test fail.
+const PROGRAM: &str = "OPTBENCH_PROGRAM";
 
 /// An empty folder to run in.
 pub struct Sandbox(TempDir);
@@ -47,23 +51,33 @@ impl Sandbox {
         fs::write(self.path().join(format!("{name}.toml")), text).unwrap();
     }
 
-    /// The program, to be run here: this build, or the one that `OPTBENCH_PROGRAM` names, to see a test fail.
+    /// The program, to be run here: this build, or the one that [`PROGRAM`] names.
     pub fn command(&self, words: impl Words) -> Command {
-        let program = env::var_os("OPTBENCH_PROGRAM");
+        let program = env::var_os(PROGRAM);
         let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_optbench").into()));
         command.args(words.words()).current_dir(self.path()).env("NO_COLOR", "1");
         command
     }
 
-    /// Runs the program here, to its end.
+    /// Runs the program here, to its end, in a process that has loaded it already.
     #[must_use = "say how it should end"]
     pub fn run(&self, words: impl Words) -> Ran {
-        self.run_with(words, |command| command)
+        self.run_within(words, None)
     }
 
-    /// As [`run`](Self::run), in another folder, environment or with other streams.
+    /// As [`run`](Self::run), with at most so many bytes of address space: what it allocates in vain ends it.
     #[must_use = "say how it should end"]
-    pub fn run_with(&self, words: impl Words, change: impl FnOnce(&mut Command) -> &mut Command) -> Ran {
+    pub fn run_within(&self, words: impl Words, memory: impl Into<Option<u64>>) -> Ran {
+        if env::var_os(PROGRAM).is_some() {
+            return self.run_anew(words, |command| command);
+        }
+        let words = words.words();
+        Ran::new(format!("optbench {words:?}"), loaded::output(&words, self.path(), memory.into()))
+    }
+
+    /// As [`run`](Self::run), started anew, in another folder, environment or with other streams.
+    #[must_use = "say how it should end"]
+    pub fn run_anew(&self, words: impl Words, change: impl FnOnce(&mut Command) -> &mut Command) -> Ran {
         Ran::with(&mut self.command(words), change)
     }
 
@@ -121,9 +135,13 @@ impl Ran {
     /// As [`of`](Self::of), with what is to be changed last, such as its streams.
     pub fn with(command: &mut Command, change: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let output = output(command, change);
+        Self::new(format!("{command:?}"), output)
+    }
+
+    fn new(what: String, output: Output) -> Self {
         let [stdout, stderr] =
             [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let ran = Self { what: format!("{command:?}"), code: code(output.status), stdout, stderr };
+        let ran = Self { what, code: code(output.status), stdout, stderr };
         ran.check(!ran.stderr.contains("panicked"), "panics");
         ran
     }

@@ -78,13 +78,13 @@ fn standard_output_that_is_full_is_an_error_and_a_closed_pipe_is_none() {
     let sandbox = sandbox();
     for command in printing(&sandbox) {
         sandbox
-            .run_with(command, |to| to.stdout(full()))
+            .run_anew(command, |to| to.stdout(full()))
             .fails(1)
             .says("can't write to standard output: No space left");
-        sandbox.run_with(command, |to| to.stdout(closed())).works();
+        sandbox.run_anew(command, |to| to.stdout(closed())).works();
     }
     // What is wrong otherwise keeps its code.
-    sandbox.run_with("nothere.toml", |to| to.stdout(full())).fails(2);
+    sandbox.run_anew("nothere.toml", |to| to.stdout(full())).fails(2);
     // Nobody is to take a message for an answer.
     let help = sandbox.run("--help").works();
     let words = in_a_line(&help.stdout);
@@ -96,11 +96,11 @@ fn standard_error_that_nobody_can_read_changes_no_code() {
     let sandbox = sandbox();
     for command in printing(&sandbox) {
         for to in [Stdio::from(full()), Stdio::from(closed())] {
-            sandbox.run_with(command, |command| command.stderr(to)).works();
+            sandbox.run_anew(command, |command| command.stderr(to)).works();
         }
     }
     for wrong in ["nothere.toml", "compare nothere results", "list adm", "--nothere"] {
-        sandbox.run_with(wrong, |command| command.stderr(full()).stdout(full())).fails(2);
+        sandbox.run_anew(wrong, |command| command.stderr(full()).stdout(full())).fails(2);
     }
 }
 
@@ -252,7 +252,7 @@ fn without_threads_there_is_a_message() {
     let sandbox = sandbox();
     sandbox.run("x.toml").works();
     // No stack of this size can be had, so that no thread can be started, whoever runs this.
-    let without = |command: &str| sandbox.run_with(command, |to| to.env("RUST_MIN_STACK", "99999999999999"));
+    let without = |command: &str| sandbox.run_anew(command, |to| to.env("RUST_MIN_STACK", "99999999999999"));
     for command in ["x.toml", "merge x.toml", "status x.toml", "x.toml --shard 0/2", "map m.toml"] {
         without(command).fails(1).says("can't start").says("--jobs");
     }
@@ -300,17 +300,17 @@ fn cores_that_slurm_cannot_have_given_are_refused() {
         for value in ["0", "1000000000", "-1", "many", "1e3"] {
             for command in ["x.toml", "plan x.toml", "map m.toml"] {
                 sandbox
-                    .run_with(command, |to| to.env(variable, value))
+                    .run_anew(command, |to| to.env(variable, value))
                     .fails(2)
                     .says(&format!("{variable} is `{value}`"));
             }
         }
     }
     sandbox
-        .run_with("x.toml", |to| to.env("SLURM_CPUS_PER_TASK", "2").env("SLURM_CPUS_ON_NODE", "many"))
+        .run_anew("x.toml", |to| to.env("SLURM_CPUS_PER_TASK", "2").env("SLURM_CPUS_ON_NODE", "many"))
         .works()
         .says("on 2 threads");
-    sandbox.run_with("x.toml --jobs 1", |to| to.env("SLURM_CPUS_PER_TASK", "many")).works();
+    sandbox.run_anew("x.toml --jobs 1", |to| to.env("SLURM_CPUS_PER_TASK", "many")).works();
 }
 
 #[test]
@@ -450,7 +450,7 @@ fn languages_and_time_zones_change_nothing() {
         let sandbox = sandbox();
         for command in ["x.toml --jobs 2", "table results/x", "map m.toml"] {
             sandbox
-                .run_with(command, |to| to.env("LC_ALL", locale).env("LANG", locale).env("TZ", zone))
+                .run_anew(command, |to| to.env("LC_ALL", locale).env("LANG", locale).env("TZ", zone))
                 .works();
         }
         let more = ["x/table.md", "x/scores.json", "m/map.png", "m/steps_to_target.npy"];
@@ -467,6 +467,6 @@ fn languages_and_time_zones_change_nothing() {
 fn no_command_needs_a_folder_for_temporary_files() {
     let sandbox = sandbox();
     for command in printing(&sandbox).into_iter().filter(|command| !command.starts_with('-')) {
-        sandbox.run_with(command, |to| to.env("TMPDIR", "/dev/full")).works();
+        sandbox.run_anew(command, |to| to.env("TMPDIR", "/dev/full")).works();
     }
 }

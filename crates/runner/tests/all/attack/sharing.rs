@@ -187,7 +187,7 @@ fn parts_of_unlike_cpus_are_told_of() {
     );
     for (shard, capability) in [("0/2", "default"), ("1/2", "avx2")] {
         sandbox
-            .run_with(["run", "x.toml", "--shard", shard], |to| to.env("ATEN_CPU_CAPABILITY", capability))
+            .run_anew(["run", "x.toml", "--shard", shard], |to| to.env("ATEN_CPU_CAPABILITY", capability))
             .works();
     }
     let note = "CPUs of different kinds";

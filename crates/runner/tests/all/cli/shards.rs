@@ -158,7 +158,11 @@ fn scripts_for_slurm_are_sound() {
     fs::create_dir(sandbox.path().join("it's here")).unwrap();
     fs::write(sandbox.path().join("it's here/g.toml"), GRID).unwrap();
     let scripts = sandbox
-        .run("slurm \"it's here/g.toml\" --shards 8 --partition short --time 2:00:00 --cpus 4 --extra=--mem=4G")
+        .run_anew(
+            "slurm \"it's here/g.toml\" --shards 8 --partition short --time 2:00:00 --cpus 4 --extra=--mem=4G",
+            // They name the program that wrote them.
+            |command| command,
+        )
         .works()
         .stdout;
     let checked = Command::new("bash").args(["-n", "-c", &scripts]).output().unwrap();

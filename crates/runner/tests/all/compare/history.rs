@@ -158,7 +158,7 @@ fn a_grid_that_ran_is_identical_to_itself_and_left_as_it_is() {
 /// Runs `optbench compare` in a folder of the repository.
 fn compare_in(repository: &Repository, folder: &str, line: &str) -> Ran {
     let folder = repository.0.path().join(folder);
-    repository.0.run_with(&format!("compare {line}"), |to| to.current_dir(folder))
+    repository.0.run_anew(&format!("compare {line}"), |to| to.current_dir(folder))
 }
 
 #[test]

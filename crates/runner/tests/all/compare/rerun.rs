@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::compare::Repository;
 use crate::limit::{code, signal, until, wait};
+use crate::sandbox::Ran;
 
 const CONFIG: &str = "name = \"x\"\nsteps = 200\nseeds = { tuning = 1, reporting = 8 }\nlr = [0.1]\n\
                       [[grid]]\nproblems = [\"direct_fit\"]\nlosses = [\"mse\"]\noptimizers = [\"sgd\", \"adam\"]\n";
@@ -68,6 +69,11 @@ impl Repository {
         said
     }
 
+    /// Compares with a commit that is built and run; this build is too, so that the program must be it.
+    fn rerun(&self, line: &str) -> Ran {
+        self.0.run_anew(&format!("compare --run {line}"), |command| command)
+    }
+
     /// Starts to compare the slow commit, and waits until it is being built.
     fn building(&self, temporary: &Path) -> Child {
         let mut command = self.0.command("compare --run slow x.toml");
@@ -89,7 +95,7 @@ fn a_killed_comparison_is_cleared_away_by_the_next_one() {
     signal(&child, "KILL");
     assert_eq!(code(wait(&mut child)), -9);
     assert!(!repository.leftovers().is_empty());
-    repository.compare("--run same x.toml").works();
+    repository.rerun("same x.toml").works();
     assert_eq!(repository.leftovers(), Vec::<String>::new());
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "something is left in TMPDIR");
 }
@@ -131,7 +137,7 @@ fn a_config_may_be_called_like_a_subcommand() {
     for name in ["list", "--help", "plan"] {
         fs::copy(repository.0.path().join("x.toml"), repository.0.path().join(name)).unwrap();
         let name = if name.starts_with('-') { format!("./{name}") } else { name.to_owned() };
-        repository.compare(&format!("--run HEAD {name}")).works().prints("no regression, 2 identical");
+        repository.rerun(&format!("HEAD {name}")).works().prints("no regression, 2 identical");
     }
 }
 
@@ -158,16 +164,16 @@ fn a_commit_is_built_run_and_cleared_away() {
     repository.put("src/main.rs", "no program");
     repository.commit("broken");
 
-    repository.compare("--run same x.toml").works().prints("→ this build: no regression, 2 identical");
+    repository.rerun("same x.toml").works().prints("→ this build: no regression, 2 identical");
     repository
-        .compare("--run faster x.toml")
+        .rerun("faster x.toml")
         .fails(1)
         .prints("1 regression, 1 identical")
         .prints("direct_fit · mse · sgd");
     for commit in ["renamed", "same", "renamed"] {
-        repository.compare(&format!("--run {commit} x.toml")).works().prints("2 identical");
+        repository.rerun(&format!("{commit} x.toml")).works().prints("2 identical");
     }
-    repository.compare("--run broken x.toml").fails(2).says("building broken (").says("does broken (");
+    repository.rerun("broken x.toml").fails(2).says("building broken (").says("does broken (");
     // Nothing is left behind, and nothing was touched.
     assert_eq!(repository.leftovers(), Vec::<String>::new());
     assert_eq!(repository.git(&["status", "--porcelain"]), "");
@@ -209,7 +215,7 @@ fn entries_that_the_commit_does_not_know_appear() {
         .config("x", &lists("\"mse\", \"l1\"", "\"adam\", \"sgd\", { heavy_ball = { momentum = 0.5 } }"));
     let before = repository.git(&["status", "--porcelain"]);
     repository
-        .compare("--run older x.toml")
+        .rerun("older x.toml")
         .works()
         .prints("no regression, 4 appeared, 2 identical")
         .says("doesn't know mse (losses), adam (optimizers): only this build runs that")
@@ -218,5 +224,10 @@ fn entries_that_the_commit_does_not_know_appear() {
 
     // Nothing is left of this one: the commit itself says why.
     repository.0.config("x", &lists("\"mse\"", "\"sgd\""));
-    repository.refuses("--run older x.toml").says("what is that?").says("an older build doesn't know");
+    repository
+        .rerun("older x.toml")
+        .fails(2)
+        .prints_nothing()
+        .says("what is that?")
+        .says("an older build doesn't know");
 }

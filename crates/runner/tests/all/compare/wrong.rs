@@ -18,7 +18,7 @@ fn no_repository() {
 fn no_git() {
     let sandbox = Sandbox::new();
     sandbox
-        .run_with("compare", |to| to.env("PATH", ""))
+        .run_anew("compare", |to| to.env("PATH", ""))
         .fails(2)
         .says("git can't be run")
         .says("install git");
@@ -74,7 +74,7 @@ fn a_shallow_clone() {
     let sandbox = Repository(Sandbox::new());
     let source = format!("file://{}", repository.0.path().display());
     sandbox.git(&["clone", "--quiet", "--depth", "1", "--no-tags", &source, "clone"]);
-    let run = |line: &str| sandbox.0.run_with(line, |to| to.current_dir(sandbox.0.path().join("clone")));
+    let run = |line: &str| sandbox.0.run_anew(line, |to| to.current_dir(sandbox.0.path().join("clone")));
     run("compare").works();
     run("compare HEAD~1").fails(2).says("shallow").says("--unshallow");
 }
