@@ -286,7 +286,7 @@ fn a_fused_lane_is_the_same_in_every_company() {
 #[test]
 fn a_libtorch_lane_is_the_same_in_every_company_up_to_the_order_of_sums_in_matrix_products() {
     for (dtype, tolerance) in [("float32", 1e-4), ("float64", 1e-10)] {
-        for batch in plan(&grids_with_rates("[0.001, 0.002, 0.003, 1e25]", dtype, "libtorch")) {
+        for batch in plan(&grids_with_rates("[0.001, 0.003, 1e25]", dtype, "libtorch")) {
             let multiplies = !matches!(batch.problem, Problem::DirectFit(_) | Problem::Rosenbrock(_));
             for ([together, reversed, alone], lane) in companies(&batch).iter().zip(&batch.lanes) {
                 let what = format!("{} at {lane:?} in {dtype}", label(&batch));

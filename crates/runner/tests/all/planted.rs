@@ -16,7 +16,7 @@ fn root() -> PathBuf {
 }
 
 /// Every how many cases one is run, unless all are asked for.
-const SAMPLE: usize = 4;
+const SAMPLE: usize = 8;
 
 /// Whether all cases are run, as they must be to write the answers anew.
 fn is_whole() -> bool {

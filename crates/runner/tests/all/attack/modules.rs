@@ -155,9 +155,9 @@ fn read_cells(sandbox: &Sandbox) -> String {
 
 #[test]
 fn a_module_that_is_replaced_while_a_grid_runs_changes_nothing_of_the_run() {
-    let config = "name = 'x'\nsteps = 2000\nlr = [0.01, 0.02]\nseeds = { tuning = 2, reporting = 2 }\ntargets = [0.1]\n\
+    let config = "name = 'x'\nsteps = 1000\nlr = [0.01, 0.02]\nseeds = { tuning = 2, reporting = 2 }\ntargets = [0.1]\n\
                   [[grid]]\nproblems = ['direct_fit']\nlosses = [{ torchscript = { file = 'mine.pt' } }]\n\
-                  optimizers = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'nadam', 'radam', 'adamax']\n";
+                  optimizers = ['sgd', 'adam', 'adamw', 'rmsprop']\n";
     let (alone, replaced) = (Sandbox::new(), Sandbox::new());
     for sandbox in [&alone, &replaced] {
         module(sandbox, "mine.pt", Does::Mse);

@@ -72,7 +72,7 @@ fn curves_that_were_changed_are_not_shown() {
 }
 
 /// A run of some seconds, in many parts.
-const LONG: &str = "name = 'x'\nsteps = 40000\nlr = { from = 0.001, to = 1, count = 200 }\n\
+const LONG: &str = "name = 'x'\nsteps = 6000\nlr = { from = 0.001, to = 1, count = 200 }\n\
     seeds = { tuning = 0, reporting = 60 }\nrecord = 'summary'\n[[grid]]\n\
     problems = [{ direct_fit = { dim = 8 } }]\nlosses = ['mse', 'l1', 'huber']\noptimizers = ['sgd', 'adam']\n";
 
