@@ -4,10 +4,13 @@ the one that learns.
 Run it in any environment with torch==2.13.0:
 
     python scripts/golden/modules.py
+    python scripts/golden/modules.py programs
 """
 
 import json
 import pathlib
+import re
+import subprocess
 import sys
 
 import torch
@@ -140,7 +143,25 @@ def training(steps=30, lr=0.05):
     return {"lr": lr, "target": target.tolist(), "start": rows[0]["parameters"][:4], "steps": rows}
 
 
+def programs():
+    """Writes the same modules as PyTorch programs."""
+    here = pathlib.Path(__file__)
+    classes = ["--input", "prediction=float[n,3]", "--input", "target=int[n]<3"]
+    question = ["PlateauLoss", "AsymmetricLoss", "PoorlyConditionedLoss"]
+    for name, source, *more in [
+        *((name[:-4], f"{ROOT / 'scripts/export_loss.py'}:{name}") for name in question),
+        *((f"{name[:-4]}_none", f"{ROOT / 'scripts/export_loss.py'}:{name}", "reduction=none") for name in question),
+        ("learned", f"{here}:Learned"), ("leaky", f"{here}:Leaky"), ("bad_integer", f"{here}:Integer"),
+        ("classes", f"{here}:Classes", *classes), ("classes_none", f"{here}:Classes", "reduction=none", *classes),
+        ("bad_noderivative", f"{here}:NoDerivative"), ("bad_fixed", f"{here}:Fixed", "--input", "prediction=float[5]", "--input", "target=float[5]"),
+    ]:  # fmt: skip
+        file = FOLDER / (re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower() + ".pt2")
+        subprocess.run([sys.executable, ROOT / "scripts/export.py", source, file, *more], check=True)
+
+
 def main():
+    if sys.argv[1:] == ["programs"]:
+        return programs()
     assert torch.__version__.split("+")[0] == "2.13.0", torch.__version__
     export_loss.main([str(FOLDER)])
     good = {"learned": Learned(), "leaky": Leaky(), "bounded": Bounded(), "classes": Classes(), "classes_none": Classes("none")}

@@ -3,6 +3,7 @@
 //! A path that the user names may be a link. Below a [`Folder`] of results, which somebody else may have made,
 //! nothing is followed: not a link, not a name with `..`, and no file that isn't a regular one.
 
+pub mod archive;
 mod folder;
 mod lock;
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use programs::Program;
+
 use crate::script::Script;
 
 /// The most bytes that a module or a file of data may have: it is kept in memory as long as the program runs.
@@ -94,6 +96,16 @@ impl File {
             self.script = Some(Script::read(self.bytes()?));
         }
         Ok(())
+    }
+
+    /// Reads it as a PyTorch program, once for all entries that name it, and checks it against its samples.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load). What is wrong with a program is an error of what calls it.
+    pub fn load_program(&mut self, files: &mut Files) -> Result<Arc<Result<Program, String>>, String> {
+        self.load(files)?;
+        let read = || Program::read(self.bytes()?).and_then(|program| program.check().map(|()| program));
+        Ok(files.made(format!("program {}", self.name), read))
     }
 
     /// What it held when it was loaded.

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::{Files, Loss, Replicas, TargetKind};
+use crate::{Files, Loss, TargetKind};
 
 /// A loss on libtorch for a batch of lanes, with whatever parameters it has of its own.
 ///
@@ -21,10 +21,25 @@ pub trait BatchedLoss {
         Vec::new()
     }
 
-    /// The modules that have parameters of their own, to be trained along.
-    fn modules(&mut self) -> Vec<&mut Replicas> {
+    /// What has parameters of its own, to be trained along.
+    fn modules(&mut self) -> Vec<&mut dyn Parameters> {
         Vec::new()
     }
+}
+
+/// Parameters of what a person wrote, a tensor `[lanes, …]` each.
+pub trait Parameters {
+    /// How many there are.
+    fn parameters(&self) -> usize;
+
+    /// Where they start, with at least two dimensions each.
+    fn start(&self) -> Vec<Tensor>;
+
+    /// From now on they are these.
+    fn bind(&mut self, parameters: &[Tensor]);
+
+    /// What a lane's graph ends in: for each parameter a tensor of all lanes, or one a lane.
+    fn leaves(&self) -> Vec<Vec<Tensor>>;
 }
 
 /// One term of a loss.

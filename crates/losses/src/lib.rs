@@ -13,7 +13,6 @@
 //! assert_eq!(Loss::named("plateau").unwrap().label(), "plateau");
 //! ```
 
-pub mod archive;
 mod entries;
 mod file;
 mod kernel;
@@ -26,7 +25,7 @@ pub use entries::*;
 pub use file::{File, Files};
 use kernel::Fused;
 pub use kernel::Kernel;
-pub use lanes::{BatchedLoss, Term, mean_of_lanes};
+pub use lanes::{BatchedLoss, Parameters, Term, mean_of_lanes};
 pub use module::Replicas;
 use numeric::{AutogradTensor, Float, InBoth, Real};
 use registry::Described;

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use numeric::panics::reason;
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
-use crate::File;
 use crate::script::Script;
+use crate::{File, Parameters};
 
 /// A TorchScript module for each lane, whose parameters are views of tensors `[lanes, …]`; or one for
 /// all lanes where it has no parameters and no state that a call may change.
@@ -95,49 +95,10 @@ impl Replicas {
         self.script.keeps_state
     }
 
-    /// The parameters as they were exported, `[lanes, …]` each, with at least two dimensions.
-    #[must_use]
-    pub fn start(&self) -> Vec<Tensor> {
-        let of = |k: usize| {
-            let all: Vec<Tensor> = self.leaves.iter().map(|leaves| leaves[k].detach()).collect();
-            let all = Tensor::stack(&all, 0);
-            if all.dim() == 1 { all.unsqueeze(1) } else { all }
-        };
-        (0..self.leaves[0].len()).map(of).collect()
-    }
-
     /// The names of the parameters.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
-    }
-
-    /// How many parameters there are.
-    #[must_use]
-    pub fn parameters(&self) -> usize {
-        self.leaves[0].len()
-    }
-
-    /// Makes the modules' parameters views of these tensors `[lanes, …]`: whoever changes those in place
-    /// changes the modules.
-    pub fn bind(&mut self, parameters: &[Tensor]) {
-        let _guard = tch::no_grad_guard();
-        for (lane, leaves) in self.leaves.iter_mut().enumerate() {
-            for (leaf, all) in leaves.iter_mut().zip(parameters) {
-                let view = all.get(lane as i64).view_as(leaf);
-                if leaf.data_ptr() != view.data_ptr() {
-                    leaf.set_data(&view);
-                }
-            }
-        }
-    }
-
-    /// The parameters of the modules, the first of every lane, then the second, and so on: what a lane's
-    /// graph ends in.
-    #[must_use]
-    pub fn leaves(&self) -> Vec<Vec<Tensor>> {
-        let of = |k: usize| self.leaves.iter().map(|leaves| leaves[k].shallow_clone()).collect();
-        (0..self.parameters()).map(of).collect()
     }
 
     /// Calls a method of a lane's module with tensors, which stay as they are.
@@ -218,6 +179,38 @@ impl Replicas {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+impl Parameters for Replicas {
+    fn parameters(&self) -> usize {
+        self.leaves[0].len()
+    }
+
+    fn bind(&mut self, parameters: &[Tensor]) {
+        let _guard = tch::no_grad_guard();
+        for (lane, leaves) in self.leaves.iter_mut().enumerate() {
+            for (leaf, all) in leaves.iter_mut().zip(parameters) {
+                let view = all.get(lane as i64).view_as(leaf);
+                if leaf.data_ptr() != view.data_ptr() {
+                    leaf.set_data(&view);
+                }
+            }
+        }
+    }
+
+    fn leaves(&self) -> Vec<Vec<Tensor>> {
+        let of = |k: usize| self.leaves.iter().map(|leaves| leaves[k].shallow_clone()).collect();
+        (0..self.parameters()).map(of).collect()
+    }
+
+    fn start(&self) -> Vec<Tensor> {
+        let of = |k: usize| {
+            let all: Vec<Tensor> = self.leaves.iter().map(|leaves| leaves[k].detach()).collect();
+            let all = Tensor::stack(&all, 0);
+            if all.dim() == 1 { all.unsqueeze(1) } else { all }
+        };
+        (0..self.leaves[0].len()).map(of).collect()
     }
 }
 

@@ -6,7 +6,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::archive;
+use files::archive;
 
 /// What is said about a module. Where the text leaves a doubt, the answer is yes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -51,6 +51,7 @@ registry! {
         "digits_autoencoder" => digits_autoencoder::DigitsAutoencoder in models,
         "audio" => audio::Audio in models,
         "noisy" => noisy::Noisy,
+        "objective" => objective::Objective in models,
         "torchscript" => torchscript::TorchScript in models,
     }
 }

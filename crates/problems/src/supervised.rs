@@ -1,6 +1,6 @@
 //! Models under a loss on libtorch: what all of them have in common.
 
-use losses::{BatchedLoss, Loss, Replicas, Term, mean_of_lanes};
+use losses::{BatchedLoss, Loss, Parameters, Replicas, Term, mean_of_lanes};
 use tch::{Device, Kind, Tensor};
 
 use crate::{Draw, Graph, TensorProblem, autograd};

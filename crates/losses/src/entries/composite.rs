@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
 use crate::{
-    BatchedLoss, File, Files, Fusible, Kernel, L1, Loss, LossSpec, Mse, Replicas, TargetKind, Term,
+    BatchedLoss, File, Files, Fusible, Kernel, L1, Loss, LossSpec, Mse, Parameters, TargetKind, Term,
     mean_of_lanes,
 };
 
@@ -205,7 +205,7 @@ impl BatchedLoss for OnLanes {
         names.zip(terms).map(|(name, term)| Term { name, value: share(term) }).collect()
     }
 
-    fn modules(&mut self) -> Vec<&mut Replicas> {
+    fn modules(&mut self) -> Vec<&mut dyn Parameters> {
         self.parts.iter_mut().flat_map(|part| part.lanes.modules()).collect()
     }
 }

@@ -28,6 +28,7 @@ mod plateau;
 mod poisson_nll;
 mod poorly_conditioned;
 mod power;
+mod program;
 mod pseudo_huber;
 mod quantile;
 mod smooth_l1;
@@ -79,6 +80,7 @@ registry! {
         "composite" => composite::Composite with Combine, Weighted,
         "transformed" => transformed::Transformed with Transform,
         "formula" => formula::Formula,
+        "program" => program::Program,
         "spectral" => spectral::Spectral with Weighting,
         "envelope" => envelope::Envelope,
         "torchscript" => torchscript::TorchScript,

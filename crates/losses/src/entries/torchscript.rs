@@ -4,7 +4,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{BatchedLoss, File, Files, Fusible, LossSpec, Replicas, TargetKind, Term};
+use crate::{BatchedLoss, File, Files, Fusible, LossSpec, Parameters, Replicas, TargetKind, Term};
 
 options! {
     /// A loss of your own, exported from PyTorch as a TorchScript module.
@@ -219,7 +219,7 @@ impl BatchedLoss for Module {
         (0..lanes[0].len()).map(term).collect()
     }
 
-    fn modules(&mut self) -> Vec<&mut Replicas> {
+    fn modules(&mut self) -> Vec<&mut dyn Parameters> {
         if self.replicas.parameters() > 0 { vec![&mut self.replicas] } else { Vec::new() }
     }
 }

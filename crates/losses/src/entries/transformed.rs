@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
 use crate::stable::guarded;
-use crate::{BatchedLoss, File, Files, Fusible, Kernel, Loss, LossSpec, Mse, Replicas, TargetKind};
+use crate::{BatchedLoss, File, Files, Fusible, Kernel, Loss, LossSpec, Mse, Parameters, TargetKind};
 
 options! {
     /// Any loss through a function, such as its logarithm or its root.
@@ -165,7 +165,7 @@ impl BatchedLoss for OnLanes {
         self.by.on_tensors(prediction, target, |prediction| self.inner.values(prediction, target))
     }
 
-    fn modules(&mut self) -> Vec<&mut Replicas> {
+    fn modules(&mut self) -> Vec<&mut dyn Parameters> {
         self.inner.modules()
     }
 }

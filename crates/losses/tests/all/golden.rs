@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
 use crate::entries::{self, Row, option_names, unseen};
-use crate::{all_losses, assert_near, fused, in_rows, numbers, size, torchscript, waveforms, widened};
+use crate::{
+    all_losses, assert_near, fused, in_rows, numbers, program, size, torchscript, waveforms, widened,
+};
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("../golden/losses.json")).unwrap()
@@ -94,8 +96,9 @@ fn values_and_slopes_are_pytorchs() {
     let references = &golden()["references"];
     let row = |name: &&'static str| {
         let options = option_names::<Loss>(name);
-        if *name == "torchscript" {
-            let (compared, difference) = torchscript::trained_along();
+        if ELSEWHERE.contains(name) {
+            let module = if *name == "program" { program::program } else { torchscript::module };
+            let (compared, difference) = torchscript::trained_along(&module("learned.pt"));
             let references = ["the module, trained in PyTorch".into()].into();
             return Row { entry: name, references, cases: 1, compared, difference, options };
         }
@@ -157,8 +160,8 @@ fn effect((ours, a): &(Loss, Value), (others, b): &(Loss, Value)) -> f64 {
 }
 
 /// Options that aren't in the golden files: which module it is and what it is told are held to PyTorch in
-/// `torchscript.rs`, with modules that PyTorch exported.
-const ELSEWHERE: [&str; 1] = ["torchscript"];
+/// `torchscript.rs` and `program.rs`, with modules that PyTorch exported.
+const ELSEWHERE: [&str; 2] = ["torchscript", "program"];
 
 #[test]
 fn every_loss_is_covered_at_its_defaults_and_every_option_is_seen_by_itself() {

@@ -8,6 +8,7 @@ mod formula_text;
 mod golden;
 mod large;
 mod options;
+mod program;
 mod question;
 mod torchscript;
 mod waveforms;

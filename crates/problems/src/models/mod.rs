@@ -9,6 +9,7 @@ pub(crate) mod digits_autoencoder;
 pub(crate) mod digits_mlp;
 pub(crate) mod matrix_factorization;
 pub(crate) mod module;
+pub(crate) mod objective;
 pub(crate) mod regression;
 pub(crate) mod softmax_regression;
 pub(crate) mod torchscript;

@@ -1,6 +1,6 @@
 //! Lanes of a TorchScript model.
 
-use losses::{File, Replicas, TargetKind};
+use losses::{File, Parameters, Replicas, TargetKind};
 use tch::{Device, Kind, Tensor};
 
 use crate::Draw;

@@ -40,9 +40,16 @@ pub fn loaded(mut problem: Problem) -> Problem {
 }
 
 fn golden() -> Golden {
-    let golden: Golden = serde_json::from_str(include_str!("../golden/problems.json")).unwrap();
-    assert_eq!(golden.torch, "2.13.0");
-    let cases = golden.cases.into_iter().map(|case| Case { problem: loaded(case.problem), ..case });
+    let [mut golden, programs]: [Golden; 2] =
+        [include_str!("../golden/problems.json"), include_str!("../golden/objectives.json")]
+            .map(|text| serde_json::from_str(text).unwrap());
+    assert_eq!([&*golden.torch, &*programs.torch], ["2.13.0"; 2]);
+    golden.references.extend(programs.references);
+    let cases = golden
+        .cases
+        .into_iter()
+        .chain(programs.cases)
+        .map(|case| Case { problem: loaded(case.problem), ..case });
     Golden { cases: cases.collect(), ..golden }
 }
 

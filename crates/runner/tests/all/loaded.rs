@@ -24,6 +24,7 @@ use crate::limit::LIMIT;
 const SERVES: &str = "OPTBENCH_TEST_SERVER";
 
 /// Where folders with a request are written to, a line each.
+#[expect(clippy::zombie_processes, reason = "it ends with this process, when its input does")]
 static SERVER: LazyLock<Mutex<ChildStdin>> = LazyLock::new(|| {
     let mut server = Command::new(env::current_exe().unwrap())
         .args(["--exact", "loaded::server", "--ignored", "--nocapture", "--test-threads=1"])

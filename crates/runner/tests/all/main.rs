@@ -14,6 +14,7 @@ mod loaded;
 mod models;
 mod npy;
 mod planted;
+mod programs;
 #[path = "../readers/mod.rs"]
 mod readers;
 mod sandbox;

@@ -65,6 +65,19 @@ pub fn read_tensors(file: &File) -> Result<Vec<(String, Tensor)>, String> {
     }
 }
 
+/// Every column of a file of data, by name: tensors, or the columns of a table.
+///
+/// # Errors
+/// If it can't be read: what is wrong, without the file's name.
+pub(crate) fn read_columns(file: &File) -> Result<Vec<(String, Tensor)>, String> {
+    if format_of(file) != Some("csv") {
+        return read_tensors(file);
+    }
+    let Csv { names, values } = Csv::read(file.bytes()?)?;
+    let table = Tensor::from_slice(&values).reshape([-1, names.len() as i64]);
+    Ok(names.into_iter().zip(table.unbind(1)).collect())
+}
+
 fn tensors(bytes: &[u8], format: Option<&str>) -> Result<Vec<(String, Tensor)>, String> {
     if format == Some("npz") {
         return npz::read(bytes);

@@ -5,7 +5,7 @@
 
 use std::io::Read;
 
-use losses::archive;
+use files::archive;
 use tch::{Kind, Tensor};
 
 /// Every array of an archive, by name.

@@ -1,0 +1,216 @@
+//! Matrix products and linear algebra.
+
+use tch::{Kind, Tensor};
+
+use super::{Rule, operators};
+use crate::call::Call;
+
+/// x Wᵀ + b; x is `[…, inputs]`, W `[outputs, inputs]`.
+fn linear(c: &Call) -> Tensor {
+    let (x, weight, bias) = (c.tensor(0), c.tensor(1), c.option(2));
+    if c.shift == 0 {
+        return x.linear(&weight, bias);
+    }
+    // Whatever has more dimensions is a batch: lanes × rows × inputs.
+    let (rank, size) = (c.rank_of(0), x.size());
+    let (lanes, inputs, outputs) = (c.context.lanes as i64, size[size.len() - 1], weight.size()[1]);
+    let rows: i64 = size[1..size.len() - 1].iter().product();
+    let product = if c.has_lanes(1) {
+        let x = x.reshape([size[0], rows, inputs]).expand([lanes, rows, inputs], false);
+        match &bias {
+            Some(bias) => bias.unsqueeze(1).expand([lanes, rows, outputs], false).baddbmm(
+                &x,
+                &weight.transpose(1, 2),
+                1,
+                1,
+            ),
+            None => x.bmm(&weight.transpose(1, 2)),
+        }
+    } else {
+        let product = x
+            .reshape([-1, inputs])
+            .matmul(&weight.squeeze_dim(0).transpose(0, 1))
+            .reshape([size[0], rows, outputs]);
+        bias.map_or(product.shallow_clone(), |bias| product + bias.unsqueeze(1))
+    };
+    let shape: Vec<i64> = if rank == 1 {
+        vec![lanes, outputs]
+    } else {
+        [lanes].into_iter().chain(size[1..size.len() - 1].iter().copied()).chain([outputs]).collect()
+    };
+    product.expand([lanes, rows, outputs], false).reshape(shape)
+}
+
+fn matmul(c: &Call) -> Tensor {
+    let (a, b) = (c.tensor(0), c.tensor(1));
+    if c.shift == 0 {
+        return a.matmul(&b);
+    }
+    let (rank_a, rank_b) = (c.rank_of(0), c.rank_of(1));
+    let a = if rank_a == 1 { a.unsqueeze(1) } else { a };
+    let b = if rank_b == 1 { b.unsqueeze(2) } else { b };
+    let (a, b) = alike(a, b);
+    let product = a.matmul(&b);
+    let product = if rank_b == 1 { product.squeeze_dim(-1) } else { product };
+    if rank_a == 1 { product.squeeze_dim(if rank_b == 1 { -1 } else { -2 }) } else { product }
+}
+
+/// Two tensors of lanes with as many dimensions: ones stand behind the lanes.
+fn alike(a: Tensor, b: Tensor) -> (Tensor, Tensor) {
+    let fill = |x: Tensor, rank: usize| (x.dim()..rank).fold(x, |x, _| x.unsqueeze(1));
+    let rank = a.dim().max(b.dim());
+    (fill(a, rank), fill(b, rank))
+}
+
+fn beta_alpha(c: &Call, product: Tensor, beta: usize, alpha: usize) -> Tensor {
+    let (beta, alpha) = (c.float_or(beta, 1.0), c.float_or(alpha, 1.0));
+    let product = if alpha == 1.0 { product } else { product * alpha };
+    let x = c.tensor(0);
+    let x = if beta == 1.0 { x } else { x * beta };
+    let (x, product) = if c.shift == 1 { alike(x, product) } else { (x, product) };
+    x + product
+}
+
+/// The product of the second and the third argument.
+fn inner(c: &Call) -> Tensor {
+    let (a, b) = (c.tensor(1), c.tensor(2));
+    if c.shift == 0 {
+        return a.matmul(&b);
+    }
+    if c.rank_of(2) == 1 { a.matmul(&b.unsqueeze(2)).squeeze_dim(-1) } else { a.matmul(&b) }
+}
+
+fn einsum(c: &Call) -> Tensor {
+    let (equation, tensors) = (c.text(0).replace(' ', ""), c.tensors(1));
+    if c.shift == 0 {
+        return Tensor::einsum(&equation, &tensors, None::<i64>);
+    }
+    // A letter that isn't in it stands for the lanes.
+    let free = ('A'..='Z')
+        .chain('a'..='z')
+        .find(|letter| !equation.contains(*letter))
+        .expect("52 letters are too many");
+    let (inputs, output) =
+        equation.split_once("->").map_or((&*equation, None), |(inputs, output)| (inputs, Some(output)));
+    let output = output.map_or_else(|| implied(inputs), str::to_owned);
+    let lanes = c.context.lanes as i64;
+    let spread = tensors.into_iter().map(|tensor| {
+        let sizes: Vec<i64> = [lanes].into_iter().chain(tensor.size()[1..].iter().copied()).collect();
+        tensor.expand(sizes, false)
+    });
+    let inputs: Vec<String> = inputs.split(',').map(|input| format!("{free}{input}")).collect();
+    Tensor::einsum(&format!("{}->{free}{output}", inputs.join(",")), &spread.collect::<Vec<_>>(), None::<i64>)
+}
+
+/// The output of an equation without `->`: letters that occur once, in their order.
+fn implied(inputs: &str) -> String {
+    let mut letters: Vec<char> = inputs.chars().filter(|letter| letter.is_alphabetic()).collect();
+    letters.sort_unstable();
+    let once = letters.iter().filter(|letter| inputs.matches(**letter).count() == 1).collect();
+    if inputs.contains("...") { format!("...{once}") } else { once }
+}
+
+/// The root of the sum of squares, over some dimensions or all.
+fn euclidean(c: &Call) -> Tensor {
+    let (x, dims) = (c.tensor(0), c.dims(2));
+    x.norm_scalaropt_dim(2, dims, c.bool(3))
+}
+
+fn pairs(c: &Call) -> (Tensor, Tensor) {
+    alike(c.tensor(0), c.tensor(1))
+}
+
+operators! {
+    Rule::Shifted => {
+        "aten.linear.default input weight bias" c => linear(c);
+        "aten.matmul.default self other" c => matmul(c);
+        "aten.bmm.default self mat2" c => matmul(c);
+        "aten.mm.default self mat2" c => matmul(c);
+        "aten.mv.default self vec" c => matmul(c);
+        "aten.dot.default self tensor" c => matmul(c);
+        "aten.vdot.default self other" c => matmul(c);
+        "aten.inner.default self other" c => {
+            if c.rank_of(1) < 2 { matmul(c) } else { c.tensor(0).matmul(&c.tensor(1).transpose(-2, -1)) }
+        };
+        "aten.outer.default self vec2" c => c.tensor(0).unsqueeze(-1) * c.tensor(1).unsqueeze(c.shift);
+        "aten.ger.default self vec2" c => c.tensor(0).unsqueeze(-1) * c.tensor(1).unsqueeze(c.shift);
+        "aten.addmm.default self mat1 mat2 beta alpha" c => beta_alpha(c, inner(c), 3, 4);
+        "aten.addmv.default self mat vec beta alpha" c => beta_alpha(c, inner(c), 3, 4);
+        "aten.baddbmm.default self batch1 batch2 beta alpha" c => beta_alpha(c, inner(c), 3, 4);
+        "aten.einsum.default equation tensors path" c => einsum(c);
+        "aten.cross.default self other dim" c => { let (a, b) = pairs(c); a.linalg_cross(&b, c.dim_or(2, -1)) };
+        "aten.linalg_cross.default self other dim" c => { let (a, b) = pairs(c); a.linalg_cross(&b, c.dim_or(2, -1)) };
+        "aten.cosine_similarity.default x1 x2 dim eps" c => {
+            let (a, b) = pairs(c);
+            Tensor::cosine_similarity(&a, &b, c.dim_or(2, 1), c.float_or(3, 1e-8))
+        };
+        "aten.pairwise_distance.default x1 x2 p eps keepdim" c => {
+            let (a, b) = pairs(c);
+            Tensor::pairwise_distance(&a, &b, c.float_or(2, 2.0), c.float_or(3, 1e-6), c.bool(4))
+        };
+        "aten.cdist.default x1 x2 p compute_mode" c => {
+            let (a, b) = pairs(c);
+            Tensor::cdist(&a, &b, c.float_or(2, 2.0), c.has(3).then(|| c.int(3)))
+        };
+        "aten.linalg_cholesky.default self upper" c => c.tensor(0).linalg_cholesky(c.bool(1));
+        "aten.cholesky.default self upper" c => c.tensor(0).linalg_cholesky(c.bool(1));
+        "aten.linalg_cholesky_ex.default self upper check_errors" c => c.tensor(0).linalg_cholesky_ex(c.bool(1), c.bool(2));
+        "aten.linalg_inv.default A" c => Tensor::linalg_inv(&c.tensor(0));
+        "aten.inverse.default self" c => c.tensor(0).inverse();
+        "aten.linalg_inv_ex.default A check_errors" c => Tensor::linalg_inv_ex(&c.tensor(0), c.bool(1));
+        "aten.linalg_det.default A" c => Tensor::linalg_det(&c.tensor(0));
+        "aten.det.default self" c => c.tensor(0).det();
+        "aten.logdet.default self" c => c.tensor(0).logdet();
+        "aten.linalg_slogdet.default A" c => Tensor::linalg_slogdet(&c.tensor(0));
+        "aten.slogdet.default self" c => c.tensor(0).slogdet();
+        "aten.linalg_eigh.default self UPLO" c => c.tensor(0).linalg_eigh(if c.text(1).is_empty() { "L" } else { c.text(1) });
+        "aten.linalg_eigvalsh.default self UPLO" c => c.tensor(0).linalg_eigvalsh(if c.text(1).is_empty() { "L" } else { c.text(1) });
+        "aten.linalg_svd.default A full_matrices driver" c => {
+            let (u, values, v) = c.tensor(0).svd(!c.bool_or(1, true), true);
+            (u, values, v.transpose(-2, -1).conj().resolve_conj())
+        };
+        "aten.linalg_svdvals.default A driver" c => { let (_, values, _) = c.tensor(0).svd(true, false); values };
+        "aten.svd.default self some compute_uv" c => c.tensor(0).svd(c.bool_or(1, true), c.bool_or(2, true));
+        "aten.linalg_qr.default A mode" c => Tensor::linalg_qr(&c.tensor(0), if c.text(1).is_empty() { "reduced" } else { c.text(1) });
+        "aten.linalg_matrix_exp.default self" c => c.tensor(0).linalg_matrix_exp();
+        "aten.linalg_pinv.default self rcond hermitian" c => c.tensor(0).linalg_pinv(c.float_or(1, 1e-15), c.bool(2));
+        "aten.trace.default self" c => c.tensor(0).diagonal(0, -2, -1).sum_dim_intlist(&[-1_i64][..], false, None::<Kind>);
+        "aten.cholesky_solve.default self input2 upper" c => { let (a, b) = pairs(c); a.cholesky_solve(&b, c.bool(2)) };
+        "aten.linalg_solve_triangular.default self B upper left unitriangular" c => {
+            let (a, b) = pairs(c);
+            a.linalg_solve_triangular(&b, c.bool(2), c.bool_or(3, true), c.bool(4))
+        };
+    }
+    Rule::Looped => {
+        "aten.linalg_solve.default A B left" c => Tensor::linalg_solve(&c.tensor(0), &c.tensor(1), c.bool_or(2, true));
+        "aten.linalg_norm.default self ord dim keepdim dtype" c => if c.has(1) { c.tensor(0).linalg_norm(c.number(1), if c.has(2) { Some(c.ints(2)) } else { None }, c.bool(3), c.kind(4)) } else { euclidean(c) };
+        "aten.linalg_matrix_norm.default self ord dim keepdim dtype" c => {
+            let dims = if c.has(2) { c.ints(2) } else { vec![-2, -1] };
+            c.tensor(0).linalg_norm(c.number(1), dims, c.bool(3), c.kind(4))
+        };
+        "aten.linalg_matrix_norm.str_ord self ord dim keepdim dtype" c => {
+            let dims = if c.has(2) { c.ints(2) } else { vec![-2, -1] };
+            let ord = if c.text(1).is_empty() { "fro" } else { c.text(1) };
+            c.tensor(0).linalg_norm_ord_str(ord, dims, c.bool(3), c.kind(4))
+        };
+        "aten.addbmm.default self batch1 batch2 beta alpha" c => c.tensor(0) * c.float_or(3, 1.0) + c.tensor(1).bmm(&c.tensor(2)).sum_dim_intlist(&[0_i64][..], false, None::<Kind>) * c.float_or(4, 1.0);
+        "aten.addr.default self vec1 vec2 beta alpha" c => c.tensor(0) * c.float_or(3, 1.0) + c.tensor(1).outer(&c.tensor(2)) * c.float_or(4, 1.0);
+        "aten.cholesky_inverse.default self upper" c => c.tensor(0).cholesky_inverse(c.bool(1));
+        "aten.linalg_lu_factor.default A pivot" c => Tensor::linalg_lu_factor(&c.tensor(0), c.bool_or(1, true));
+        "aten.linalg_lu_solve.default LU pivots B left adjoint" c => Tensor::linalg_lu_solve(&c.tensor(0), &c.tensor(1), &c.tensor(2), c.bool_or(3, true), c.bool(4));
+        "aten.linalg_matrix_power.default self n" c => c.tensor(0).linalg_matrix_power(c.int(1));
+        "aten.linalg_pinv.atol_rtol_tensor self atol rtol hermitian" c => c.tensor(0).linalg_pinv_atol_rtol_tensor(c.option(1), c.option(2), c.bool(3));
+        "aten.linalg_solve_ex.default A B left check_errors" c => Tensor::linalg_solve_ex(&c.tensor(0), &c.tensor(1), c.bool_or(2, true), c.bool(3));
+        "aten.linalg_vecdot.default x y dim" c => Tensor::linalg_vecdot(&c.tensor(0), &c.tensor(1), c.int_or(2, -1));
+        "aten.matrix_exp.default self" c => c.tensor(0).matrix_exp();
+        "aten.linalg_multi_dot.default tensors" c => Tensor::linalg_multi_dot(&c.tensors(0));
+        "aten.tensordot.default self other dims_self dims_other" c => c.tensor(0).tensordot(&c.tensor(1), c.ints(2), c.ints(3));
+        "aten.kron.default self other" c => c.tensor(0).kron(&c.tensor(1));
+        "aten.bilinear.default input1 input2 weight bias" c => Tensor::bilinear(&c.tensor(0), &c.tensor(1), &c.tensor(2), c.option(3));
+        "aten.pdist.default self p" c => c.tensor(0).pdist(c.float_or(1, 2.0));
+        "aten.linalg_lstsq.default self b rcond driver" c => {
+            let (solution, residuals, rank, values) = c.tensor(0).linalg_lstsq(&c.tensor(1), c.has(2).then(|| c.float(2)), "gelsy");
+            vec![solution, residuals, rank, values]
+        };
+    }
+}

@@ -1,0 +1,641 @@
+//! A program as it lies in its file.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use files::archive;
+use numeric::panics::guarded;
+use safetensors::SafeTensors;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+
+use crate::call::kind_of;
+use crate::draws::Draws;
+use crate::graph::Graph;
+use crate::lanes::Lanes;
+use crate::run::evaluate;
+use crate::schema::{self, Argument, Exported, InputSpec, OutputSpec, Symbol};
+use crate::value::{Context, Number, Value};
+
+/// The most bytes that the text of a graph may have.
+const MOST_TEXT: u64 = 64 << 20;
+/// How to write a file that can be read.
+const REMEDY: &str = "write it with scripts/export.py, or torch.export.save";
+
+/// A PyTorch program: what it computes, its parameters and buffers, and what its exporter says of it.
+#[derive(Debug)]
+pub struct Program {
+    train: Module,
+    /// Where it isn't the same as in training.
+    eval: Option<Module>,
+    stored: BTreeMap<String, Stored>,
+    about: Option<About>,
+    /// The exporter's samples and starts.
+    tensors: BTreeMap<String, Stored>,
+}
+
+/// Whether dropout drops and statistics move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They do.
+    Train,
+    /// They don't.
+    Eval,
+}
+
+/// A parameter or a buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name in the module.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<i64>,
+    /// Whether it is trained.
+    pub trained: bool,
+}
+
+/// What a call of a program came to.
+#[derive(Debug)]
+pub struct Evaluated {
+    /// What it returns.
+    pub outputs: Vec<Lanes>,
+    /// The buffers after it, in the order of [`Program::buffers`].
+    pub buffers: Vec<Lanes>,
+}
+
+/// Inputs with what PyTorch computed from them.
+#[derive(Debug)]
+pub struct Sample {
+    /// The mode of the program.
+    pub mode: Mode,
+    /// The type of its floats.
+    pub kind: Kind,
+    /// What it is called with.
+    pub inputs: Vec<Tensor>,
+    /// What it returned.
+    pub outputs: Vec<Tensor>,
+    /// Gradients of the mean of the first output, by what they are taken.
+    pub gradients: Vec<(String, Tensor)>,
+    /// The random numbers that it drew, by node.
+    pub draws: BTreeMap<String, Tensor>,
+}
+
+/// What the exporter writes beside the program.
+#[derive(Debug, Deserialize)]
+struct About {
+    role: String,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    #[serde(default)]
+    starts: u64,
+    #[serde(default)]
+    samples: Vec<AboutSample>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AboutSample {
+    program: String,
+    dtype: String,
+    inputs: usize,
+    outputs: usize,
+    #[serde(default)]
+    gradients: Vec<String>,
+    #[serde(default)]
+    draws: Vec<String>,
+}
+
+/// A tensor that threads share: libtorch's can't be.
+#[derive(Debug)]
+struct Stored {
+    kind: Kind,
+    size: Vec<i64>,
+    bytes: Vec<u8>,
+    trained: bool,
+}
+
+impl Stored {
+    fn tensor(&self, floats: Kind) -> Tensor {
+        let tensor = Tensor::from_data_size(&self.bytes, &self.size, self.kind);
+        if self.kind == Kind::Float { tensor.to_kind(floats) } else { tensor }
+    }
+}
+
+/// One graph with the meaning of its inputs and outputs.
+#[derive(Debug)]
+struct Module {
+    graph: Graph,
+    inputs: Vec<Input>,
+    outputs: Vec<Output>,
+    parameters: Vec<String>,
+    buffers: Vec<String>,
+    /// The types of its inputs, in the order in which it takes them; floats are [`Kind::Float`].
+    user_inputs: Vec<Kind>,
+}
+
+#[derive(Debug)]
+enum Input {
+    Parameter(usize),
+    Buffer(usize),
+    Constant(String),
+    User(usize),
+    Nothing,
+}
+
+#[derive(Debug)]
+enum Output {
+    User,
+    Buffer(usize),
+    Nothing,
+}
+
+impl Program {
+    /// Reads the bytes of a `.pt2` file.
+    ///
+    /// # Errors
+    /// If it is no such file, of a newer schema, or uses an operator that isn't known: what is wrong, with the line of the
+    /// author's source, and what to write instead.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let mut entries = Entries::read(bytes)?;
+        let train = entries.module("model")?;
+        let eval = if entries.has("models/eval.json") { Some(entries.module("eval")?) } else { None };
+        let mut stored = entries.weights("model")?;
+        if eval.is_some() {
+            for (name, own) in entries.weights("eval")? {
+                stored.entry(name).or_insert(own);
+            }
+        }
+        for module in [Some(&train), eval.as_ref()].into_iter().flatten() {
+            let constants = module.inputs.iter().filter_map(|input| match input {
+                Input::Constant(name) => Some(name),
+                _ => None,
+            });
+            if let Some(missing) = module
+                .parameters
+                .iter()
+                .chain(&module.buffers)
+                .chain(constants)
+                .find(|name| !stored.contains_key(*name))
+            {
+                return Err(format!("it holds no value of `{missing}`: {REMEDY}"));
+            }
+        }
+        if let Some(eval) = &eval
+            && (eval.parameters != train.parameters || eval.user_inputs != train.user_inputs)
+        {
+            return Err(format!(
+                "its program of evaluation has other parameters or inputs than that of training: {REMEDY}"
+            ));
+        }
+        let about = entries.text("extra/optbench.json").transpose()?;
+        let about = about
+            .map(|text| serde_json::from_str(&text).map_err(|error| format!("its optbench.json: {error}")))
+            .transpose()?;
+        let tensors = entries.extra_tensors()?;
+        Ok(Self { train, eval, stored, about, tensors })
+    }
+
+    fn module(&self, mode: Mode) -> &Module {
+        match mode {
+            Mode::Train => &self.train,
+            Mode::Eval => self.eval.as_ref().unwrap_or(&self.train),
+        }
+    }
+
+    fn variables(&self, names: &[String]) -> Vec<Variable> {
+        let variable = |name: &String| {
+            let stored = &self.stored[name];
+            Variable { name: name.clone(), shape: stored.size.clone(), trained: stored.trained }
+        };
+        names.iter().map(variable).collect()
+    }
+
+    /// Its parameters.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<Variable> {
+        self.variables(&self.train.parameters)
+    }
+
+    /// Its buffers.
+    #[must_use]
+    pub fn buffers(&self) -> Vec<Variable> {
+        self.variables(&self.train.buffers)
+    }
+
+    /// How many inputs it takes.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.train.user_inputs.len()
+    }
+
+    /// The types of its inputs; floats take on that of the run.
+    #[must_use]
+    pub fn input_kinds(&self) -> &[Kind] {
+        &self.train.user_inputs
+    }
+
+    /// The names of its inputs, where its exporter says them.
+    #[must_use]
+    pub fn input_names(&self) -> &[String] {
+        self.about.as_ref().map_or(&[], |about| &about.inputs)
+    }
+
+    /// The names of what it returns, where its exporter says them.
+    #[must_use]
+    pub fn output_names(&self) -> &[String] {
+        self.about.as_ref().map_or(&[], |about| &about.outputs)
+    }
+
+    /// What it was exported as, such as `loss`; nothing where it wasn't our exporter.
+    #[must_use]
+    pub fn role(&self) -> Option<&str> {
+        self.about.as_ref().map(|about| about.role.as_str())
+    }
+
+    /// How many operators it has.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.train.graph.size()
+    }
+
+    /// Whether it may draw random numbers in a mode.
+    #[must_use]
+    pub fn is_random(&self, mode: Mode) -> bool {
+        self.module(mode).graph.is_random()
+    }
+
+    /// Whether its exporter left samples to check it against.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.about.as_ref().is_some_and(|about| !about.samples.is_empty())
+    }
+
+    /// Computes its exporter's samples.
+    ///
+    /// # Errors
+    /// If one comes to something else than in PyTorch: to 1e-9 of the largest number in float64, to 1e-4 in float32.
+    pub fn check(&self) -> Result<(), String> {
+        struct Recorded<'a>(&'a BTreeMap<String, Tensor>);
+        impl Draws for Recorded<'_> {
+            fn recorded(&self, node: &str) -> Option<Tensor> {
+                self.0.get(node).map(Tensor::shallow_clone)
+            }
+            fn draw(&self, node: &str, _: &[i64], _: crate::draws::Distribution, _: Kind) -> Vec<Tensor> {
+                panic!("its sample has no random numbers for `{node}`")
+            }
+        }
+        let _guard = tch::no_grad_guard();
+        for sample in self.samples() {
+            let shared = |tensors: Vec<Tensor>| tensors.into_iter().map(Lanes::Shared).collect::<Vec<_>>();
+            let (parameters, buffers) = self.start(0, sample.kind)?;
+            let to = |tensor: &Tensor| {
+                if tensor.is_floating_point() { tensor.to_kind(sample.kind) } else { tensor.shallow_clone() }
+            };
+            let inputs = shared(sample.inputs.iter().map(to).collect());
+            let draws = Recorded(&sample.draws);
+            let values = (&*shared(parameters), &*shared(buffers), &*inputs);
+            let ours = self.evaluate(sample.mode, (sample.kind, 1), values, &draws)?;
+            let tolerance = if sample.kind == Kind::Double { 1e-9 } else { 1e-4 };
+            for (ours, theirs) in ours.outputs.iter().zip(&sample.outputs) {
+                let (ours, theirs) = (ours.lane(0), to(theirs));
+                let scale = theirs.abs().to_kind(Kind::Double).nan_to_num(0.0, 0.0, 0.0);
+                let scale = if scale.numel() == 0 { 0.0 } else { scale.max().double_value(&[]) };
+                let same = ours.size() == theirs.size()
+                    && ours.to_kind(theirs.kind()).allclose(
+                        &theirs,
+                        tolerance,
+                        tolerance * scale.max(1e-6),
+                        true,
+                    );
+                if !same {
+                    return Err(format!(
+                        "it comes to {}, and PyTorch came to {}: please report it, with the file",
+                        shown(&ours),
+                        shown(&theirs)
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many starts it holds: seeds 0, 1, … each have their own.
+    #[must_use]
+    pub fn starts(&self) -> u64 {
+        self.about.as_ref().map_or(1, |about| about.starts.max(1))
+    }
+
+    /// The values of parameters and buffers that a seed starts from.
+    ///
+    /// # Errors
+    /// If there is none for this seed: how many there are.
+    pub fn start(&self, seed: u64, kind: Kind) -> Result<(Vec<Tensor>, Vec<Tensor>), String> {
+        if seed >= self.starts() {
+            return Err(format!(
+                "it holds {} starts, and seed {seed} needs one more: export it with --seeds {}",
+                self.starts(),
+                seed + 1
+            ));
+        }
+        let of = |name: &String| {
+            let own = if seed == 0 { None } else { self.tensors.get(&format!("start.{seed}.{name}")) };
+            own.unwrap_or(&self.stored[name]).tensor(kind)
+        };
+        Ok((self.train.parameters.iter().map(of).collect(), self.train.buffers.iter().map(of).collect()))
+    }
+
+    /// The exporter's samples.
+    #[must_use]
+    pub fn samples(&self) -> Vec<Sample> {
+        let all = self.about.iter().flat_map(|about| about.samples.iter().enumerate());
+        all.filter_map(|(number, about)| {
+            let kind = if about.dtype == "float64" { Kind::Double } else { Kind::Float };
+            let tensor = |what: String| {
+                Some(self.tensors.get(&format!("sample.{number}.{what}"))?.tensor(Kind::Float))
+            };
+            let of = |what: &str, count: usize| {
+                (0..count).map(|i| tensor(format!("{what}.{i}"))).collect::<Option<Vec<_>>>()
+            };
+            let named = |what: &str, names: &[String]| {
+                names
+                    .iter()
+                    .map(|name| Some((name.clone(), tensor(format!("{what}.{name}"))?)))
+                    .collect::<Option<Vec<_>>>()
+            };
+            Some(Sample {
+                mode: if about.program == "eval" { Mode::Eval } else { Mode::Train },
+                kind,
+                inputs: of("input", about.inputs)?,
+                outputs: of("output", about.outputs)?,
+                gradients: named("gradient", &about.gradients)?,
+                draws: named("draw", &about.draws)?.into_iter().collect(),
+            })
+        })
+        .collect()
+    }
+
+    /// Evaluates it. Parameters, buffers and inputs are shared by all lanes, or one a lane.
+    ///
+    /// # Errors
+    /// What an operator refuses, with its name and the line of the author's source.
+    pub fn evaluate(
+        &self,
+        mode: Mode,
+        (kind, lanes): (Kind, usize),
+        (parameters, buffers, inputs): (&[Lanes], &[Lanes], &[Lanes]),
+        draws: &dyn Draws,
+    ) -> Result<Evaluated, String> {
+        let module = self.module(mode);
+        if inputs.len() != module.user_inputs.len() {
+            return Err(format!(
+                "it takes {} inputs, and is called with {}",
+                module.user_inputs.len(),
+                inputs.len()
+            ));
+        }
+        let values = module.inputs.iter().map(|input| match input {
+            Input::Parameter(index) => Value::Tensor(parameters[*index].clone()),
+            Input::Buffer(index) => Value::Tensor(buffers[*index].clone()),
+            Input::User(index) => Value::Tensor(inputs[*index].clone()),
+            Input::Constant(name) => self.stored[name].tensor(kind).into(),
+            Input::Nothing => Value::Number(Number::Int(0)),
+        });
+        let context = Context::new(kind, lanes, draws);
+        let values = evaluate(&module.graph, values.collect(), &context)?;
+        let mut evaluated = Evaluated { outputs: Vec::new(), buffers: buffers.to_vec() };
+        for (output, value) in module.outputs.iter().zip(values) {
+            let lanes = match value {
+                Value::Tensor(lanes) => lanes,
+                number @ Value::Number(_) => Lanes::Shared(number.to_tensor(kind)),
+            };
+            match output {
+                Output::User => evaluated.outputs.push(lanes),
+                Output::Buffer(index) => evaluated.buffers[*index] = lanes.detached(),
+                Output::Nothing => {}
+            }
+        }
+        Ok(evaluated)
+    }
+}
+
+/// The first numbers of a tensor.
+fn shown(tensor: &Tensor) -> String {
+    let first = tensor.detach().to_kind(Kind::Double).flatten(0, -1);
+    let first: Vec<f64> = first.narrow(0, 0, first.size()[0].min(3)).try_into().unwrap_or_default();
+    format!("{first:?}")
+}
+
+/// The entries of an archive, below its own folder.
+struct Entries<'a> {
+    archive: zip::ZipArchive<std::io::Cursor<&'a [u8]>>,
+    names: BTreeMap<String, String>,
+}
+
+impl<'a> Entries<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, String> {
+        let archive = archive::open(bytes)?;
+        let names: BTreeMap<String, String> = archive
+            .file_names()
+            .filter_map(|name| Some((name.split_once('/')?.1.to_owned(), name.to_owned())))
+            .collect();
+        let mut entries = Self { archive, names };
+        if entries.has("constants.pkl") && !entries.has("models/model.json") {
+            return Err("it is a TorchScript module: export it anew with scripts/export.py, as a .pt2".into());
+        }
+        if !entries.has("models/model.json") {
+            return Err(format!("it holds no program models/model.json: {REMEDY}"));
+        }
+        let order = entries.text("byteorder").transpose()?.unwrap_or_default();
+        if order.trim() == "big" {
+            return Err("its numbers are big-endian: export it on another machine".into());
+        }
+        Ok(entries)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    fn bytes(&mut self, name: &str) -> Option<Result<Vec<u8>, String>> {
+        let full = self.names.get(name)?.clone();
+        let mut read = || -> Result<Vec<u8>, String> {
+            let mut entry = self.archive.by_name(&full).map_err(|error| format!("its {name}: {error}"))?;
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).map_err(|error| format!("its {name}: {error}"))?;
+            Ok(bytes)
+        };
+        Some(read())
+    }
+
+    fn text(&mut self, name: &str) -> Option<Result<String, String>> {
+        let size = self
+            .names
+            .get(name)
+            .cloned()
+            .and_then(|full| self.archive.by_name(&full).ok().map(|entry| entry.size()));
+        if size.is_some_and(|size| size > MOST_TEXT) {
+            return Some(Err(format!(
+                "its {name} has {} bytes, and at most {MOST_TEXT} are read",
+                size.unwrap_or(0)
+            )));
+        }
+        let bytes = self.bytes(name)?;
+        Some(bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|_| format!("its {name} is no text"))))
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<T, String> {
+        let text = self.text(name).unwrap_or_else(|| Err(format!("it holds no {name}: {REMEDY}")))?;
+        serde_json::from_str(&text).map_err(|error| format!("its {name}: {error}"))
+    }
+
+    fn module(&mut self, name: &str) -> Result<Module, String> {
+        #[derive(Deserialize)]
+        struct OnlyVersion {
+            schema_version: schema::Version,
+            #[serde(default)]
+            torch_version: String,
+        }
+        let path = format!("models/{name}.json");
+        let OnlyVersion { schema_version, torch_version } = self.json(&path)?;
+        if schema_version.major > schema::NEWEST {
+            return Err(format!(
+                "it is written in schema {} (torch {torch_version}), and this build reads up to {}: use a newer optbench, or an \
+                 older torch",
+                schema_version.major,
+                schema::NEWEST
+            ));
+        }
+        let exported: Exported = self.json(&path)?;
+        Module::new(&exported)
+    }
+
+    /// Parameters, buffers and constants by name.
+    fn weights(&mut self, model: &str) -> Result<BTreeMap<String, Stored>, String> {
+        let mut all = BTreeMap::new();
+        for folder in ["weights", "constants"] {
+            let table = format!("data/{folder}/{model}_{folder}_config.json");
+            if !self.has(&table) {
+                continue;
+            }
+            let weights: schema::Weights = self.json(&table)?;
+            for (name, weight) in weights.config {
+                if weight.use_pickle {
+                    return Err(format!("`{name}` is stored as a pickle, which isn't read: {REMEDY}"));
+                }
+                let path = format!("data/{folder}/{}", weight.path_name);
+                let bytes =
+                    self.bytes(&path).unwrap_or_else(|| Err(format!("it holds no {path}: {REMEDY}")))?;
+                all.insert(name.clone(), stored(&name, &weight.tensor_meta, &bytes)?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn extra_tensors(&mut self) -> Result<BTreeMap<String, Stored>, String> {
+        let Some(bytes) = self.bytes("data/optbench.safetensors") else { return Ok(BTreeMap::new()) };
+        let bytes = bytes?;
+        let wrong = |error: safetensors::SafeTensorError| format!("its optbench.safetensors: {error}");
+        let tensors = SafeTensors::deserialize(&bytes).map_err(wrong)?;
+        let own = |(name, view): (String, safetensors::tensor::TensorView)| {
+            let kind = Kind::try_from(view.dtype()).map_err(|error| format!("its `{name}`: {error}"))?;
+            let size = view.shape().iter().map(|size| *size as i64).collect();
+            Ok((name, Stored { kind, size, bytes: view.data().to_vec(), trained: false }))
+        };
+        tensors.tensors().into_iter().map(own).collect()
+    }
+}
+
+/// A tensor of the archive, contiguous.
+fn stored(name: &str, meta: &schema::TensorMeta, bytes: &[u8]) -> Result<Stored, String> {
+    let known = |symbols: &[Symbol<i64>]| {
+        let number =
+            |symbol: &Symbol<i64>| if let Symbol::AsValue(number) = symbol { Some(*number) } else { None };
+        symbols.iter().map(number).collect::<Option<Vec<i64>>>()
+    };
+    let wrong = |what: &str| format!("its `{name}` has {what}: {REMEDY}");
+    let size = known(&meta.sizes).ok_or_else(|| wrong("no fixed size"))?;
+    let kind = guarded(|| kind_of(meta.dtype, Kind::Float)).map_err(|message| wrong(&message))?;
+    let offset = if let Symbol::AsValue(offset) = meta.storage_offset { offset } else { 0 };
+    let strides = known(&meta.strides).unwrap_or_default();
+    let count =
+        size.iter().try_fold(1_i64, |product, size| product.checked_mul(*size)).filter(|count| *count >= 0);
+    let count = count.ok_or_else(|| wrong("an absurd size"))? as usize;
+    let width = kind.elt_size_in_bytes();
+    let item = |index: usize| -> Option<&[u8]> {
+        // The place of the element in what is stored, by its strides.
+        let (mut rest, mut place) = (index as i64, offset);
+        for (size, stride) in size.iter().zip(&strides).rev() {
+            place += rest % size * stride;
+            rest /= size;
+        }
+        let begin = usize::try_from(place).ok()?.checked_mul(width)?;
+        bytes.get(begin..begin.checked_add(width)?)
+    };
+    let bytes = if strides.len() == size.len() && !is_contiguous(&size, &strides) || offset != 0 {
+        (0..count).map(item).collect::<Option<Vec<_>>>().map(|items| items.concat())
+    } else {
+        bytes.get(..count.saturating_mul(width)).map(<[u8]>::to_vec)
+    };
+    let bytes = bytes.ok_or_else(|| wrong("fewer bytes than its size says"))?;
+    Ok(Stored { kind, size, bytes, trained: meta.requires_grad && meta.dtype >= 6 })
+}
+
+fn is_contiguous(size: &[i64], strides: &[i64]) -> bool {
+    let mut next = 1;
+    for (size, stride) in size.iter().zip(strides).rev() {
+        if *size != 1 && *stride != next {
+            return false;
+        }
+        next *= size;
+    }
+    true
+}
+
+impl Module {
+    fn new(exported: &Exported) -> Result<Self, String> {
+        let module = &exported.graph_module;
+        let graph = Graph::new(&module.graph)?;
+        let (mut parameters, mut buffers, mut user_inputs) = (Vec::new(), Vec::new(), Vec::new());
+        let place = |names: &mut Vec<String>, name: &String| {
+            names.push(name.clone());
+            names.len() - 1
+        };
+        let inputs: Vec<Input> = module
+            .signature
+            .input_specs
+            .iter()
+            .map(|spec| match spec {
+                InputSpec::Parameter { parameter_name } => {
+                    Input::Parameter(place(&mut parameters, parameter_name))
+                }
+                InputSpec::Buffer { buffer_name } => Input::Buffer(place(&mut buffers, buffer_name)),
+                InputSpec::TensorConstant { tensor_constant_name } => {
+                    Input::Constant(tensor_constant_name.clone())
+                }
+                InputSpec::UserInput { arg: Argument::AsTensor(tensor) } => {
+                    let dtype = module.graph.tensor_values.get(&tensor.name).map_or(7, |meta| meta.dtype);
+                    user_inputs.push(guarded(|| kind_of(dtype, Kind::Float)).unwrap_or(Kind::Float));
+                    Input::User(user_inputs.len() - 1)
+                }
+                InputSpec::UserInput { .. } | InputSpec::ConstantInput { .. } => Input::Nothing,
+            })
+            .collect();
+        let outputs = module.signature.output_specs.iter().map(|spec| match spec {
+            OutputSpec::UserOutput { .. } | OutputSpec::LossOutput { .. } => Ok(Output::User),
+            OutputSpec::BufferMutation { buffer_name, .. } => {
+                let index = buffers.iter().position(|name| name == buffer_name);
+                index
+                    .map(Output::Buffer)
+                    .ok_or_else(|| format!("it changes a buffer `{buffer_name}` that it hasn't"))
+            }
+            OutputSpec::UserInputMutation { .. } => Ok(Output::Nothing),
+            OutputSpec::ParameterMutation { parameter_name } => Err(format!(
+                "it changes its parameter `{parameter_name}` by itself, which the optimizer should do"
+            )),
+        });
+        let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+        if inputs.len() != graph.inputs.len() || outputs.len() != graph.outputs.len() {
+            return Err(format!("its signature has other inputs or outputs than its graph: {REMEDY}"));
+        }
+        Ok(Self { graph, inputs, outputs, parameters, buffers, user_inputs })
+    }
+}

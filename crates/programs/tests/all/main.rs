@@ -1,0 +1,3 @@
+//! Programs that PyTorch wrote, against what PyTorch computes from them.
+
+mod zoo;
