@@ -298,6 +298,16 @@ impl<'a> Call<'a> {
         self.with_lanes(self.ints(index))
     }
 
+    /// A tensor that has the dimension of the lanes, as long in it as there are lanes.
+    pub fn spread(&self, tensor: Tensor) -> Tensor {
+        let lanes = self.context.lanes as i64;
+        if self.shift == 0 || tensor.size()[0] == lanes {
+            return tensor;
+        }
+        let sizes: Vec<i64> = [lanes].into_iter().chain(tensor.size()[1..].iter().copied()).collect();
+        tensor.expand(sizes, false)
+    }
+
     /// A shape with the lanes before it, if there are any here.
     pub fn with_lanes(&self, shape: Vec<i64>) -> Vec<i64> {
         if self.shift == 1 { [self.context.lanes as i64].into_iter().chain(shape).collect() } else { shape }

@@ -245,6 +245,14 @@ impl Program {
         self.about.as_ref().map_or(&[], |about| &about.outputs)
     }
 
+    /// The outputs that are terms of a loss, by number, and what they are called.
+    #[must_use]
+    pub fn terms(&self) -> Vec<(usize, String)> {
+        let named =
+            |(number, name): (usize, &String)| Some((number, name.strip_prefix("terms.")?.to_owned()));
+        self.output_names().iter().enumerate().filter_map(named).collect()
+    }
+
     /// What it was exported as, such as `loss`; nothing where it wasn't our exporter.
     #[must_use]
     pub fn role(&self) -> Option<&str> {

@@ -3,7 +3,7 @@
 use numeric::panics::guarded;
 use tch::{Kind, Tensor};
 
-use crate::arg::{Arg, Inner, Size};
+use crate::arg::{Arg, Inner};
 use crate::call::{Call, Out};
 use crate::graph::{Graph, Node};
 use crate::lanes::Lanes;
@@ -68,15 +68,7 @@ fn run(graph: &Graph, inputs: Vec<Value>, context: &Context) -> Vec<Value> {
 
 /// The tensors among the arguments of a node.
 fn tensors<'a>(node: &'a Node, values: &'a [Option<Value>]) -> impl Iterator<Item = &'a Lanes> {
-    let slots = node.arguments.iter().flat_map(|arg| match arg {
-        Arg::Slot(slot) => vec![*slot],
-        Arg::Slots(slots) => slots.iter().flatten().copied().collect(),
-        Arg::Ints(sizes) => sizes
-            .iter()
-            .filter_map(|size| if let Size::Slot(slot) = size { Some(*slot) } else { None })
-            .collect(),
-        _ => Vec::new(),
-    });
+    let slots = node.arguments.iter().flat_map(Arg::slots);
     slots.filter_map(|slot| match values[slot].as_ref() {
         Some(Value::Tensor(lanes)) => Some(lanes),
         _ => None,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use numeric::Float;
-use programs::{Lanes, Mode, Program as Read, Streams};
+use programs::{Evaluated, Lanes, Mode, Program as Read, Streams};
 use registry::{Loaded, options};
 use tch::{Device, Kind, Tensor};
 
@@ -124,8 +124,8 @@ impl OnLanes {
         Result::as_ref(&self.read).expect("lanes are made of what was read")
     }
 
-    /// What it returns, with the names of its outputs.
-    fn outputs(&mut self, prediction: &Tensor, target: &Tensor) -> Result<Vec<Lanes>, String> {
+    /// What it returns; the buffers here stay as they are.
+    fn evaluate(&self, prediction: &Tensor, target: &Tensor) -> Result<Evaluated, String> {
         let target = if target.size()[0] == 1 {
             Lanes::Shared(target.squeeze_dim(0))
         } else {
@@ -135,14 +135,12 @@ impl OnLanes {
         let values = (&*self.parameters, &*self.buffers, &inputs[..]);
         let draws = Streams { seeds: &[0], step: 0 };
         let evaluated = self.program().evaluate(Mode::Train, (self.kind, self.lanes), values, &draws);
-        let evaluated = evaluated.map_err(|message| {
+        evaluated.map_err(|message| {
             let [prediction, target] = [&inputs[0], &inputs[1]].map(|input| input.lane(0).size());
             let called =
                 format!("it is called as forward(prediction, target), with {prediction:?} and {target:?}");
             format!("`{}`: {message}; {called}", self.name)
-        })?;
-        self.buffers = evaluated.buffers;
-        Ok(evaluated.outputs)
+        })
     }
 }
 
@@ -150,8 +148,9 @@ impl BatchedLoss for OnLanes {
     fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
         let lanes = self.lanes;
         let name = self.name.clone();
-        let values = self.outputs(prediction, target).and_then(|outputs| {
-            let first = outputs.first().ok_or_else(|| format!("`{name}` returns nothing"))?;
+        let values = self.evaluate(prediction, target).and_then(|evaluated| {
+            self.buffers = evaluated.buffers;
+            let first = evaluated.outputs.first().ok_or_else(|| format!("`{name}` returns nothing"))?;
             let values = first.together(lanes).map_err(|message| format!("`{name}`: {message}"))?;
             if !values.is_floating_point() {
                 let kind = values.kind();
@@ -169,18 +168,13 @@ impl BatchedLoss for OnLanes {
     }
 
     fn terms(&mut self, prediction: &Tensor, target: &Tensor) -> Vec<Term> {
-        let names: Vec<(usize, String)> = self
-            .program()
-            .output_names()
-            .iter()
-            .enumerate()
-            .filter_map(|(number, name)| Some((number, name.strip_prefix("terms.")?.to_owned())))
-            .collect();
+        let names = self.program().terms();
         if names.is_empty() {
             return Vec::new();
         }
         let lanes = self.lanes;
-        let outputs = self.outputs(prediction, target).unwrap_or_else(|message| panic!("{message}"));
+        let Evaluated { outputs, .. } =
+            self.evaluate(prediction, target).unwrap_or_else(|message| panic!("{message}"));
         let term = |(number, name): (usize, String)| {
             let value = outputs[number].together(lanes).unwrap_or_else(|message| panic!("{message}"));
             Term { name, value: crate::mean_of_lanes(&value) }

@@ -373,13 +373,7 @@ impl TensorProblem for OnLanes {
     }
 
     fn terms(&mut self, draw: Draw, parameters: &[Tensor]) -> Vec<Term> {
-        let names: Vec<(usize, String)> = self
-            .program()
-            .output_names()
-            .iter()
-            .enumerate()
-            .filter_map(|(number, name)| Some((number, name.strip_prefix("terms.")?.to_owned())))
-            .collect();
+        let names = self.program().terms();
         if names.is_empty() {
             return Vec::new();
         }

@@ -14,19 +14,10 @@ fn attention(c: &Call) -> Tensor {
         if c.shift == 1 { (mask.dim()..rank).fold(mask, |mask, _| mask.unsqueeze(1)) } else { mask }
     });
     let scale = c.has(6).then(|| c.float(6));
-    // What lanes share is as long as what they don't.
-    let lanes = |tensor: Tensor| {
-        if c.shift == 0 {
-            return tensor;
-        }
-        let sizes: Vec<i64> =
-            [c.context.lanes as i64].into_iter().chain(tensor.size()[1..].iter().copied()).collect();
-        tensor.expand(sizes, false)
-    };
     Tensor::scaled_dot_product_attention(
-        &lanes(q),
-        &lanes(k),
-        &lanes(v),
+        &c.spread(q),
+        &c.spread(k),
+        &c.spread(v),
         mask,
         0.0,
         c.bool(5),

@@ -6,18 +6,8 @@ use super::{Rule, operators};
 use crate::arg::Arg;
 use crate::call::Call;
 
-/// An index that every lane has: of as many dimensions as what it picks from, and as long in the lanes.
-fn with_all_lanes(c: &Call, tensor: Tensor) -> Tensor {
-    if c.shift == 0 || tensor.size()[0] == c.context.lanes as i64 {
-        return tensor;
-    }
-    let sizes: Vec<i64> =
-        [c.context.lanes as i64].into_iter().chain(tensor.size()[1..].iter().copied()).collect();
-    tensor.expand(sizes, false)
-}
-
 fn gather(c: &Call, x: usize, dim: i64, index: usize) -> Tensor {
-    let (x, index) = (with_all_lanes(c, c.tensor(x)), with_all_lanes(c, c.tensor(index)));
+    let (x, index) = (c.spread(c.tensor(x)), c.spread(c.tensor(index)));
     if x.dim() as i64 == c.shift {
         return x.unsqueeze(-1).gather(c.shift, &index.unsqueeze(-1), false).squeeze_dim(-1);
     }
@@ -25,7 +15,7 @@ fn gather(c: &Call, x: usize, dim: i64, index: usize) -> Tensor {
 }
 
 fn scatter(c: &Call, put: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
-    put(&with_all_lanes(c, c.tensor(0)), &with_all_lanes(c, c.tensor(2)))
+    put(&c.spread(c.tensor(0)), &c.spread(c.tensor(2)))
 }
 
 /// Whether only the tensor has lanes, and the indices stand beside each other: then the result has the lanes first.
@@ -50,7 +40,7 @@ fn behind_lanes(c: &Call) -> Vec<Option<Tensor>> {
 }
 
 fn put(c: &Call) -> Tensor {
-    let x = with_all_lanes(c, c.tensor(0));
+    let x = c.spread(c.tensor(0));
     let values = c.tensor(2).to_kind(x.kind());
     x.index_put(&behind_lanes(c), &values, c.bool(3))
 }
@@ -107,7 +97,7 @@ fn scatter_reduce(c: &Call) -> Tensor {
 
 /// A tensor with a slice of it replaced.
 fn slice_scatter(c: &Call) -> Tensor {
-    let (x, src) = (with_all_lanes(c, c.tensor(0)), with_all_lanes(c, c.tensor(1)));
+    let (x, src) = (c.spread(c.tensor(0)), c.spread(c.tensor(1)));
     let start = c.has(3).then(|| c.int(3));
     let end = c.has(4).then(|| c.int(4));
     let (dim, step) = (c.dim_or(2, 0), c.int_or(5, 1));
@@ -130,10 +120,10 @@ operators! {
     Rule::Shifted => {
         "aten.gather.default self dim index sparse_grad" c => gather(c, 0, c.dim(1), 2);
         "aten.take_along_dim.default self indices dim" c => gather(c, 0, c.dim(2), 1);
-        "aten.scatter.src self dim index src" c => scatter(c, |x, index| x.scatter(c.dim(1), index, &with_all_lanes(c, c.tensor(3))));
+        "aten.scatter.src self dim index src" c => scatter(c, |x, index| x.scatter(c.dim(1), index, &c.spread(c.tensor(3))));
         "aten.scatter.value self dim index value" c => scatter(c, |x, index| x.scatter_value(c.dim(1), index, c.number(3)));
-        "aten.scatter_add.default self dim index src" c => scatter(c, |x, index| x.scatter_add(c.dim(1), index, &with_all_lanes(c, c.tensor(3))));
-        "aten.select_scatter.default self src dim index" c => with_all_lanes(c, c.tensor(0)).select_scatter(&with_all_lanes(c, c.tensor(1)), c.dim(2), c.int(3));
+        "aten.scatter_add.default self dim index src" c => scatter(c, |x, index| x.scatter_add(c.dim(1), index, &c.spread(c.tensor(3))));
+        "aten.select_scatter.default self src dim index" c => c.spread(c.tensor(0)).select_scatter(&c.spread(c.tensor(1)), c.dim(2), c.int(3));
         "aten.slice_scatter.default self src dim start end step" c => slice_scatter(c);
         "aten.one_hot.default self num_classes" c => c.tensor(0).one_hot(c.int_or(1, -1));
     }

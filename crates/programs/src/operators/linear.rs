@@ -93,11 +93,7 @@ fn einsum(c: &Call) -> Tensor {
     let (inputs, output) =
         equation.split_once("->").map_or((&*equation, None), |(inputs, output)| (inputs, Some(output)));
     let output = output.map_or_else(|| implied(inputs), str::to_owned);
-    let lanes = c.context.lanes as i64;
-    let spread = tensors.into_iter().map(|tensor| {
-        let sizes: Vec<i64> = [lanes].into_iter().chain(tensor.size()[1..].iter().copied()).collect();
-        tensor.expand(sizes, false)
-    });
+    let spread = tensors.into_iter().map(|tensor| c.spread(tensor));
     let inputs: Vec<String> = inputs.split(',').map(|input| format!("{free}{input}")).collect();
     Tensor::einsum(&format!("{}->{free}{output}", inputs.join(",")), &spread.collect::<Vec<_>>(), None::<i64>)
 }

@@ -49,11 +49,8 @@ fn unbiased(c: &Call, index: usize) -> f64 {
 /// Differences of neighbors, of the order n.
 fn diff(c: &Call) -> Tensor {
     let dim = c.dim_or(2, -1);
-    let lanes = |x: Tensor| {
-        let sizes: Vec<i64> = [c.context.lanes as i64].into_iter().chain(x.size().split_off(1)).collect();
-        if c.shift == 1 { x.expand(sizes, false) } else { x }
-    };
-    let parts: Vec<Tensor> = [3, 0, 4].into_iter().filter_map(|index| c.option(index)).map(lanes).collect();
+    let parts: Vec<Tensor> =
+        [3, 0, 4].into_iter().filter_map(|index| c.option(index)).map(|x| c.spread(x)).collect();
     Tensor::cat(&parts, dim).diff(c.int_or(1, 1), dim, None::<Tensor>, None::<Tensor>)
 }
 

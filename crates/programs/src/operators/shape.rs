@@ -33,18 +33,9 @@ fn permute(c: &Call) -> Tensor {
     c.tensor(0).permute(dims)
 }
 
-/// Lanes that are to be joined: all must have the same number of them.
+/// Tensors that are to be joined: all must have as many lanes.
 fn of_all_lanes(c: &Call, tensors: Vec<Tensor>) -> Vec<Tensor> {
-    let lanes = c.context.lanes as i64;
-    let spread = |tensor: Tensor| {
-        if c.shift == 1 && tensor.size()[0] != lanes {
-            let sizes: Vec<i64> = [lanes].into_iter().chain(tensor.size()[1..].iter().copied()).collect();
-            tensor.expand(sizes, false)
-        } else {
-            tensor
-        }
-    };
-    tensors.into_iter().map(spread).collect()
+    tensors.into_iter().map(|tensor| c.spread(tensor)).collect()
 }
 
 fn cat(c: &Call) -> Tensor {
