@@ -798,14 +798,15 @@ def remark(role, module, point):
     """Warns of what is likely to be a mistake, though it can be exported."""
     outputs, found = eager(module, point, True)
     parameters = [f"parameter.{n}" for n, p in module.named_parameters() if p.requires_grad]
-    needed = (["input.0"] if role == "loss" else []) + parameters
+    # A model without parameters is a readout.
+    needed = (["input.0"] if role == "loss" or not parameters else []) + parameters
     missing = [name.split(".", 1)[1] for name in parameters if name not in found]
     if not all(x.isfinite().all() for x in outputs):
         warn(f"the {role} isn't finite at the first of the random points")
     if not outputs[0].is_floating_point():
         warn(f"the {role} has no gradient: it returns {outputs[0].dtype}")
     elif not any(name in found for name in needed):
-        source = "the prediction" if role == "loss" else "every parameter"
+        source = "the prediction" if role == "loss" else "every parameter" if parameters else "its input"
         warn(f"the {role} has no gradient: {type(module).names[0]} is cut off from {source}")
     elif missing:
         warn(f"no gradient reaches {', '.join(missing)}")
@@ -943,7 +944,7 @@ def explained(error):
     return line + f"{kind}: {text.strip().splitlines()[0] if text.strip() else ''}"
 
 
-def main():
+def main(words=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
     )
@@ -957,7 +958,7 @@ def main():
     parser.add_argument("--data", help="a data file, whose columns are inputs")
     parser.add_argument("--seeds", type=int, default=10, help="how many seeds the constructor is called with (10)")
     parser.add_argument("--verbose", action="store_true", help="show where torch refused")
-    arguments = parser.parse_intermixed_args()
+    arguments = parser.parse_intermixed_args(words)
     try:
         run(arguments, arguments.role or "loss")
     except Exception as error:
@@ -990,7 +991,7 @@ def run(arguments, role):
     verified = any(r["program"] == "model" for r in samples.records)
     also = "values and gradients" if any(r["gradients"] for r in samples.records) or metadata["gradient"] else "values"
     checked = f"{also} as in PyTorch at {samples.points} points" if verified else "unverified"
-    print(f"{arguments.file}: {article} {role}, {len(operators)} operators, {checked}")
+    print(f"{arguments.file}: {article} {role}, {len(operators)} operator{'s' * (len(operators) != 1)}, {checked}")
     for text in samples.skipped:
         print(f"note: not compared in float64, {text}", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""Makes the TorchScript losses that the suites in crates/runner/tests/planted plant causes with.
+"""Exports the losses that the suites in crates/runner/tests/planted plant causes with.
 
     python scripts/planted.py
 
@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts/golden"))
-from bare import bare  # noqa: E402
+sys.path.insert(0, str(ROOT / "scripts"))
+import export  # noqa: E402
 
 FOLDER = ROOT / "crates/runner/tests/planted"
 
@@ -92,13 +92,13 @@ class Unequal(nn.Module):
     """Two terms for two halves, one of which drowns the other."""
 
     def forward(self, prediction, target):
-        return self.terms(prediction, target).sum()
+        low, high = self.terms(prediction, target)
+        return low + high
 
-    @torch.jit.export
     def terms(self, prediction, target):
         d = (prediction - target).square()
         low = torch.where(target < 0, d, torch.zeros_like(d)).mean()
-        return torch.stack([low, 800 * torch.where(target >= 0, d, torch.zeros_like(d)).mean()])
+        return low, 800 * torch.where(target >= 0, d, torch.zeros_like(d)).mean()
 
 
 class Tilted(nn.Module):
@@ -201,15 +201,15 @@ class Pair(nn.Module):
         return prediction[..., 0] + 0.5 * prediction[..., 1]
 
 
-def perceptron(activation, scale=1.0, bias=None):
+class Perceptron(nn.Sequential):
     """One hidden layer, whose weights are made too large, or its biases too small."""
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(1, 16), activation, nn.Linear(16, 1))
-    with torch.no_grad():
-        model[0].weight *= scale
-        if bias is not None:
-            model[0].bias.fill_(bias)
-    return model
+
+    def __init__(self, activation="Tanh", scale=1.0, bias=None):
+        super().__init__(nn.Linear(1, 16), getattr(nn, activation)(), nn.Linear(16, 1))
+        with torch.no_grad():
+            self[0].weight *= scale
+            if bias is not None:
+                self[0].bias.fill_(bias)
 
 
 LOSSES = [Mse, Logits, SmoothL1, Rounded, Detached, Entropy, Redescending, Saturated, Random, Dropout, Quartic, Pull]
@@ -217,24 +217,28 @@ LOSSES += [Unequal, Tilted, Summed, Relative, Threshold, Reweighted, Floors, Rep
 LOSSES += [Probabilities, Cumulative]
 
 
-
-def write(module, name):
-    path = FOLDER / f"{name}.pt"
-    module.save(path)
-    bare(path)
+def write(kind, name, *words):
+    export.main([f"{__file__}:{kind.__name__}", str(FOLDER / f"{name}.pt2"), *words])
 
 
-for loss in LOSSES:
-    write(torch.jit.script(loss()), loss.__name__.lower())
+def main():
+    assert torch.__version__.split("+")[0] == "2.13.0", torch.__version__
+    for loss in LOSSES:
+        write(loss, loss.__name__.lower())
+    two = ["--input", "prediction=float[n,2]", "--input", "target=float[n]"]
+    write(Nll, "nll", "floor=-1.0", *two)
+    write(Nll, "nll_without_floor", "floor=-1e30", *two)
+    write(Weighted, "weighted", "floor=-1.0")
+    write(Weighted, "weighted_without_floor", "floor=-1e30")
+    write(Five, "five", "--model", "--input", "prediction=float[n]")
+    write(Pair, "pair", "--model", "--input", "prediction=float[n,2]")
+    model = ["--model", "--seeds=1", "--input", "input=float[n,1]"]
+    write(Perceptron, "tanh_model", *model)
+    write(Perceptron, "saturated_model", "scale=1000", *model)
+    write(Perceptron, "dead_model", "activation=ReLU", "bias=-30", *model)
+    x = torch.linspace(-2, 2, 64).unsqueeze(1)
+    numpy.savez(FOLDER / "wave.npz", x=x.numpy(), y=torch.sin(2 * x).numpy())
 
-write(torch.jit.script(Nll(-1.0)), "nll")
-write(torch.jit.script(Nll(-1e30)), "nll_without_floor")
-write(torch.jit.script(Weighted(-1.0)), "weighted")
-write(torch.jit.script(Weighted(-1e30)), "weighted_without_floor")
-write(torch.jit.script(Five()), "five")
-write(torch.jit.script(Pair()), "pair")
-write(torch.jit.script(perceptron(nn.Tanh())), "tanh_model")
-write(torch.jit.script(perceptron(nn.Tanh(), scale=1000)), "saturated_model")
-write(torch.jit.script(perceptron(nn.ReLU(), bias=-30)), "dead_model")
-x = torch.linspace(-2, 2, 64).unsqueeze(1)
-numpy.savez(FOLDER / "wave.npz", x=x.numpy(), y=torch.sin(2 * x).numpy())
+
+if __name__ == "__main__":
+    main()

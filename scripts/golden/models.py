@@ -1,5 +1,5 @@
-"""Writes crates/problems/tests/models (exported modules and data) and crates/problems/tests/golden/training.json:
-how PyTorch trains the same modules on the same minibatches.
+"""Writes crates/problems/tests/models (exported models and data) and crates/problems/tests/golden/training.json:
+how PyTorch trains the same models on the same minibatches.
 
 Run it in any environment with torch==2.13.0, numpy and scikit-learn:
 
@@ -10,16 +10,19 @@ import csv
 import json
 import pathlib
 import struct
+import sys
 
 import numpy as np
 import sklearn.datasets
 import torch
 import torch.nn.functional as F
 
-from bare import bare
 from problems import Stream
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import export  # noqa: E402
+
 MODELS = ROOT / "crates/problems/tests/models"
 
 
@@ -58,6 +61,19 @@ class OneLogit(torch.nn.Module):
 
     def forward(self, x):
         return self.linear(x).squeeze(1)
+
+
+class Norm(torch.nn.Module):
+    """Ten columns to one number a row, [n], with statistics that move in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Linear(10, 6)
+        self.norm = torch.nn.BatchNorm1d(6)
+        self.second = torch.nn.Linear(6, 1)
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.norm(self.first(x)))).squeeze(1)
 
 
 class TwoInputs(Mlp):
@@ -119,11 +135,28 @@ def save_safetensors(path, tensors):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
+def name_of(kind):
+    return "".join("_" + c.lower() if c.isupper() else c for c in kind.__name__).strip("_")
+
+
+def write(kind, *words):
+    export.main([f"{__file__}:{kind.__name__}", str(MODELS / f"{name_of(kind)}.pt2"), *words])
+
+
+def made(name, seed=0):
+    """The model of a file, as the exporter's seed makes it."""
+    torch.manual_seed(seed)
+    return next(kind for kind in (Mlp, Line, OneLogit, Norm) if name == f"{name_of(kind)}.pt2")()
+
+
 def train(module, optimizer, loss_of, batches, test_error, steps):
     """Loss, norm of the gradient and error before each step, and the error after the last."""
     curve = []
     for step in range(steps + 1):
-        error = test_error(module)
+        module.eval()
+        with torch.no_grad():
+            error = test_error(module)
+        module.train()
         x, y = batches(step)
         optimizer.zero_grad()
         loss = loss_of(module(x), y)
@@ -137,7 +170,7 @@ def train(module, optimizer, loss_of, batches, test_error, steps):
 def minibatches(x, y, seed, size):
     def batch(step):
         epoch, within = divmod(step, len(x) // size)
-        order = Stream("torchscript: minibatches", seed, epoch).permutation(len(x))
+        order = Stream("model: minibatches", seed, epoch).permutation(len(x))
         rows = torch.tensor(order[within * size : (within + 1) * size])
         return x[rows], y[rows]
 
@@ -153,18 +186,18 @@ def split(rows, share):
 def main():
     assert torch.__version__.split("+")[0] == "2.13.0", torch.__version__
     MODELS.mkdir(exist_ok=True)
-    torch.manual_seed(1)
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float32)
-    save = lambda name, module: torch.jit.script(module).save(MODELS / f"{name}.pt")
-    mlp, line, logit = Mlp(), Line(), OneLogit()
-    for name, module in [("mlp", mlp), ("line", line), ("one_logit", logit)]:
-        save(name, module)
-    for module in (TwoInputs, Pair, NotANumber, Detached, Guess, Three, OneRow, Confidence, EachRow):
-        save("".join("_" + c.lower() if c.isupper() else c for c in module.__name__).strip("_"), module())
-
-    for path in MODELS.glob("*.pt"):
-        bare(path)
+    digits = ["--input", "x=float[n,64]"]
+    write(Mlp, "--model", "--seeds=1", *digits)
+    for kind in (Line, OneLogit):
+        write(kind, "--model", "--seeds=1", "--input", "x=float[n,10]")
+    write(Norm, "--model", "--seeds=6", "--input", "x=float[n,10]")
+    for kind in (Pair, NotANumber, Detached, Guess, Three, OneRow):
+        write(kind, "--model", "--seeds=1", *digits)
+    write(TwoInputs, "--objective", "--seeds=1", "--input", "x=float[n,64]", "--input", "mask=float[n,64]")
+    for kind in (Confidence, EachRow):
+        write(kind, "--input", "prediction=float[n,10]", "--input", "target=int[n]<10")
 
     digits = sklearn.datasets.load_digits()
     images, classes = (digits.data[:300] / 16).astype(np.float32), digits.target[:300].astype(np.int64)
@@ -179,9 +212,9 @@ def main():
 
     cases = []
 
-    def case(problem, loss, optimizer, lr, module, batches, test_error, steps=50):
+    def case(problem, loss, optimizer, lr, batches, test_error, seed=0, steps=50):
         torch_optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer]
-        fresh = torch.jit.load(MODELS / problem["model"])
+        fresh = made(problem["file"], seed)
         torch_optimizer = torch_optimizer([p for p in fresh.parameters() if p.requires_grad], lr=lr)
         losses = {"cross_entropy": F.cross_entropy, "mse": F.mse_loss, "bce_with_logits": F.binary_cross_entropy_with_logits}
         told = lambda p, t: losses[loss](p.reshape(t.shape) if p.numel() == t.numel() else p, t)
@@ -191,34 +224,37 @@ def main():
     x, y = torch.tensor(images), torch.tensor(classes)
     rows, held_out = split(300, 0.2)
     wrong = lambda module: (module(x[held_out]).argmax(1) != y[held_out]).double().mean().item()
-    problem = {"model": "mlp.pt", "data": "digits.npz", "batch": 32}
-    case(problem, "cross_entropy", "adam", 0.01, mlp, minibatches(x[rows], y[rows], 5, 32), wrong)
-    problem = {"model": "mlp.pt", "data": "digits.npz", "batch": 32, "metric": "confidence.pt"}
+    problem = {"file": "mlp.pt2", "data": "digits.npz", "batch": 32}
+    case(problem, "cross_entropy", "adam", 0.01, minibatches(x[rows], y[rows], 5, 32), wrong)
+    problem = {"file": "mlp.pt2", "data": "digits.npz", "batch": 32, "metric": "confidence.pt2"}
     confidence = lambda module: Confidence()(module(x[held_out]), y[held_out]).item()
-    case(problem, "cross_entropy", "sgd", 0.1, mlp, minibatches(x[rows], y[rows], 5, 32), confidence)
+    case(problem, "cross_entropy", "sgd", 0.1, minibatches(x[rows], y[rows], 5, 32), confidence)
 
     x, y = x[:100], y[:100]
     rows, held_out = split(100, 0.3)
     wrong_of_few = lambda module: (module(x[held_out]).argmax(1) != y[held_out]).double().mean().item()
     one_hot = F.one_hot(y, 10).float()
-    problem = {"model": "mlp.pt", "data": "digits.safetensors", "inputs": "images", "targets": "digit", "test": 0.3, "batch": 0}
-    case(problem, "mse", "adam", 0.01, mlp, lambda _: (x[rows], one_hot[rows]), wrong_of_few)
+    problem = {"file": "mlp.pt2", "data": "digits.safetensors", "inputs": "images", "targets": "digit", "test": 0.3, "batch": 0}
+    case(problem, "mse", "adam", 0.01, lambda _: (x[rows], one_hot[rows]), wrong_of_few)
 
     table = diabetes.data[:80].astype(np.float64)
     rows, held_out = split(80, 0.25)
     standard = lambda a: torch.tensor((a - a[rows].mean(0)) / a[rows].std(0), dtype=torch.float32)
     a, b = standard(table), standard(diabetes.target[:80])
     scale = ((b[held_out] - b[held_out].mean()) ** 2).mean().sqrt()
-    rmse = lambda module: (F.mse_loss(module(a[held_out]).squeeze(1), b[held_out]).sqrt() / scale).item()
+    rmse = lambda module: (F.mse_loss(module(a[held_out]).flatten(), b[held_out]).sqrt() / scale).item()
     columns = {"inputs": diabetes.feature_names, "targets": "progression"}
-    problem = {"model": "line.pt", "data": "diabetes.csv", **columns, "test": 0.25, "batch": 16, "standardize": True}
-    case(problem, "mse", "sgd", 0.05, line, minibatches(a[rows], b[rows], 5, 16), rmse)
+    problem = {"file": "line.pt2", "data": "diabetes.csv", **columns, "test": 0.25, "batch": 16, "standardize": True}
+    case(problem, "mse", "sgd", 0.05, minibatches(a[rows], b[rows], 5, 16), rmse)
+
+    problem = {**problem, "file": "norm.pt2"}
+    case(problem, "mse", "adam", 0.05, minibatches(a[rows], b[rows], 5, 16), rmse, seed=5)
 
     severe = torch.tensor(diabetes.target[:80] > 150).float()
     mistaken = lambda module: ((module(a[held_out]) > 0) != (severe[held_out] > 0)).double().mean().item()
     columns = {"inputs": diabetes.feature_names, "targets": "severe", "classes": True}
-    problem = {"model": "one_logit.pt", "data": "diabetes.csv", **columns, "test": 0.25, "batch": 0, "standardize": True}
-    case(problem, "bce_with_logits", "adam", 0.05, logit, lambda _: (a[rows], severe[rows]), mistaken)
+    problem = {"file": "one_logit.pt2", "data": "diabetes.csv", **columns, "test": 0.25, "batch": 0, "standardize": True}
+    case(problem, "bce_with_logits", "adam", 0.05, lambda _: (a[rows], severe[rows]), mistaken)
 
     head = {"generator": "scripts/golden/models.py", "torch": "2.13.0"}
     short = lambda c: {**c, "curve": [[float(f"{n:.9g}") for n in row] for row in c["curve"]]}

@@ -1,28 +1,61 @@
-"""Writes crates/losses/tests/modules: the TorchScript losses of the tests, good and bad, and what PyTorch makes of
-the one that learns.
+"""Writes crates/losses/tests/modules: the PyTorch losses of the tests, good and bad, and what PyTorch makes of the one
+that learns.
 
 Run it in any environment with torch==2.13.0:
 
     python scripts/golden/modules.py
-    python scripts/golden/modules.py programs
 """
 
+import io
 import json
 import pathlib
-import re
-import subprocess
 import sys
+import zipfile
 
 import torch
 from torch import nn
 
-from bare import bare
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
-import export_loss  # noqa: E402
+import export  # noqa: E402
 
 FOLDER = ROOT / "crates/losses/tests/modules"
+
+
+# The losses of the question "Why is my custom loss function decreasing slowly?".
+
+
+class Plateau(nn.Module):
+    def __init__(self, reduction: str = "mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, predicted, target):
+        diff = torch.abs(predicted - target)
+        loss = torch.where(diff <= 0.5, diff, 0.001 * diff + 0.4995)
+        return loss if self.reduction == "none" else loss.mean()
+
+
+class Asymmetric(nn.Module):
+    def __init__(self, scale: float = 5.0, reduction: str = "mean"):
+        super().__init__()
+        self.scale, self.reduction = scale, reduction
+
+    def forward(self, predicted, target):
+        diff = predicted - target
+        loss = torch.where(diff > 0, (diff**2) * self.scale, diff**2)
+        return loss if self.reduction == "none" else loss.mean()
+
+
+class PoorlyConditioned(nn.Module):
+    def __init__(self, reduction: str = "mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, predicted, target):
+        diff = predicted - target
+        loss = (diff**2) * 0.01 + (diff * 1)
+        return loss if self.reduction == "none" else loss.mean()
 
 
 class Learned(nn.Module):
@@ -34,7 +67,6 @@ class Learned(nn.Module):
         self.offset = nn.Parameter(torch.tensor(0.1))
         self.frozen = nn.Parameter(torch.tensor(2.0), requires_grad=False)
 
-    @torch.jit.export
     def terms(self, prediction, target):
         d = prediction - target
         first = torch.exp(-self.log_variance[0]) * (d**2).mean() + self.log_variance[0]
@@ -55,12 +87,15 @@ class Leaky(nn.Module):
 
 
 class Bounded(nn.Module):
-    """The mean squared error, which refuses a prediction that has run away."""
+    """The mean squared error, which refuses a prediction that has run away: its table has one row."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("table", torch.ones(1))
 
     def forward(self, prediction, target):
-        if bool((prediction.abs() > 1e9).any()):
-            raise ValueError("a prediction is beyond 1e9")
-        return ((prediction - target) ** 2).mean()
+        beyond = (prediction.abs() > 1e9).any().long()
+        return ((prediction - target) ** 2).mean() * self.table[beyond]
 
 
 class Classes(nn.Module):
@@ -72,15 +107,89 @@ class Classes(nn.Module):
         return nn.functional.cross_entropy(logits, target, reduction=self.reduction)
 
 
+# What reaches beyond a call, where a program might: crates/runner/tests/all/attack/modules.rs.
+
+
+class Mse(nn.Module):
+    def forward(self, prediction, target):
+        return (prediction - target).square().mean()
+
+
+class L1(nn.Module):
+    def forward(self, prediction, target):
+        return (prediction - target).abs().mean()
+
+
+class Shifts(nn.Module):
+    """For a target that is 1 larger, which may be written into the one that was given."""
+
+    def __init__(self, in_place=False):
+        super().__init__()
+        self.in_place = in_place
+
+    def forward(self, prediction, target):
+        moved = target.add_(1.0) if self.in_place else target + 1.0
+        return (prediction - moved).square().mean()
+
+
+class Halves(Shifts):
+    """From half the prediction, which may be written into the one that was given."""
+
+    def forward(self, prediction, target):
+        half = prediction.mul_(0.5) if self.in_place else prediction * 0.5
+        return (half - target).square()
+
+
+class GradientsOff(nn.Module):
+    def forward(self, prediction, target):
+        with torch.no_grad():
+            return (prediction - target).square().mean()
+
+
+class Counts(nn.Module):
+    """Times the number of calls so far, which a buffer counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, prediction, target):
+        self.calls += 1
+        return (prediction - target).square() * (0.01 * self.calls)
+
+
+class Noisy(nn.Module):
+    def forward(self, prediction, target):
+        return (prediction + torch.randn_like(target) - target).square().mean()
+
+
+class TwoInputs(Shifts):
+    """A linear model of inputs that are halved first, perhaps in place."""
+
+    def __init__(self, in_place=False):
+        super().__init__(in_place)
+        self.weight = nn.Parameter(torch.tensor([0.5, -0.5]))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, inputs):
+        half = inputs.mul_(0.5) if self.in_place else inputs * 0.5
+        return half @ self.weight + self.bias
+
+
+class Mean(nn.Module):
+    """A model: the mean of its inputs, times a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([0.5]))
+
+    def forward(self, inputs):
+        return inputs.mean(1) * self.weight
+
+
 class Arity(nn.Module):
     def forward(self, prediction, target, weight):
         return ((prediction - target) ** 2 * weight).mean()
-
-
-class Tuple(nn.Module):
-    def forward(self, prediction, target):
-        d = prediction - target
-        return (d**2).mean(), d.abs().mean()
 
 
 class NotANumber(nn.Module):
@@ -91,12 +200,6 @@ class NotANumber(nn.Module):
 class Integer(nn.Module):
     def forward(self, prediction, target):
         return (prediction - target).abs().sum().to(torch.int64)
-
-
-class Shape(nn.Module):
-    def forward(self, prediction, target):
-        d = (prediction - target) ** 2
-        return torch.stack([d.mean(), d.sum(), d.max()])
 
 
 class Fixed(nn.Module):
@@ -111,18 +214,6 @@ class Fixed(nn.Module):
 class NoDerivative(nn.Module):
     def forward(self, prediction, target):
         return ((prediction > target) != (target > 0)).float().mean()
-
-
-class Device(nn.Module):
-    def forward(self, prediction, target):
-        return ((prediction - target) ** 2 + torch.zeros(1, device="cuda")).mean()
-
-
-class Raises(nn.Module):
-    def forward(self, prediction, target):
-        if prediction.numel() > 1:
-            raise ValueError("the prediction must be a single number")
-        return ((prediction - target) ** 2).mean()
 
 
 def training(steps=30, lr=0.05):
@@ -143,38 +234,47 @@ def training(steps=30, lr=0.05):
     return {"lr": lr, "target": target.tolist(), "start": rows[0]["parameters"][:4], "steps": rows}
 
 
-def programs():
-    """Writes the same modules as PyTorch programs."""
-    here = pathlib.Path(__file__)
-    classes = ["--input", "prediction=float[n,3]", "--input", "target=int[n]<3"]
-    question = ["PlateauLoss", "AsymmetricLoss", "PoorlyConditionedLoss"]
-    for name, source, *more in [
-        *((name[:-4], f"{ROOT / 'scripts/export_loss.py'}:{name}") for name in question),
-        *((f"{name[:-4]}_none", f"{ROOT / 'scripts/export_loss.py'}:{name}", "reduction=none") for name in question),
-        ("learned", f"{here}:Learned"), ("leaky", f"{here}:Leaky"), ("bad_integer", f"{here}:Integer"),
-        ("classes", f"{here}:Classes", *classes), ("classes_none", f"{here}:Classes", "reduction=none", *classes),
-        ("bad_noderivative", f"{here}:NoDerivative"), ("bad_fixed", f"{here}:Fixed", "--input", "prediction=float[5]", "--input", "target=float[5]"),
-    ]:  # fmt: skip
-        file = FOLDER / (re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower() + ".pt2")
-        subprocess.run([sys.executable, ROOT / "scripts/export.py", source, file, *more], check=True)
+def torchscript(path):
+    """What PyTorch wrote before programs, without the records of the folder that it was written in."""
+    whole = io.BytesIO()
+    torch.jit.save(torch.jit.script(Plateau()), whole)
+    with zipfile.ZipFile(whole) as records, zipfile.ZipFile(path, "w") as stripped:
+        for entry in records.infolist():
+            if not entry.filename.endswith((".debug_pkl", "/serialization_id")):
+                stripped.writestr(entry, records.read(entry))
+
+
+def write(kind, name, *words):
+    export.main([f"{__file__}:{kind.__name__}", str(FOLDER / f"{name}.pt2"), *words])
 
 
 def main():
-    if sys.argv[1:] == ["programs"]:
-        return programs()
     assert torch.__version__.split("+")[0] == "2.13.0", torch.__version__
-    export_loss.main([str(FOLDER)])
-    good = {"learned": Learned(), "leaky": Leaky(), "bounded": Bounded(), "classes": Classes(), "classes_none": Classes("none")}
-    bad = [Arity, Tuple, NotANumber, Integer, Shape, Fixed, NoDerivative, Device, Raises]
-    modules = good | {f"bad_{kind.__name__.lower()}": kind() for kind in bad}
-    for name, module in modules.items():
-        torch.jit.script(module).save(FOLDER / f"{name}.pt")
-    for path in FOLDER.glob("*.pt"):
-        if path.name not in ("bad_truncated.pt", "bad_nozip.pt"):
-            bare(path)
-    whole = (FOLDER / "plateau.pt").read_bytes()
-    (FOLDER / "bad_truncated.pt").write_bytes(whole[: len(whole) // 2])
-    (FOLDER / "bad_nozip.pt").write_text("This is a text, and no module.\n")
+    for kind, name in [(Plateau, "plateau"), (Asymmetric, "asymmetric"), (PoorlyConditioned, "poorly_conditioned")]:
+        write(kind, name)
+        write(kind, f"{name}_none", "reduction=none")
+    classes = ["--input", "prediction=float[n,3]", "--input", "target=int[n]<3"]
+    write(Classes, "classes", *classes)
+    write(Classes, "classes_none", "reduction=none", *classes)
+    for kind in (Learned, Leaky, Bounded):
+        write(kind, kind.__name__.lower())
+    for kind in (Mse, L1, GradientsOff, Counts, Noisy):
+        write(kind, kind.__name__.lower())
+    for in_place in (False, True):
+        for kind in (Shifts, Halves):
+            write(kind, kind.__name__.lower() + "_in_place" * in_place, f"in_place={in_place}")
+        model = ["--model", "--seeds=1", "--input", "inputs=float[n,2]"]
+        write(TwoInputs, "model" + "_in_place" * in_place, f"in_place={in_place}", *model)
+    write(Mean, "mean", "--model", "--seeds=1", "--input", "inputs=float[n,2]")
+    for kind in (NotANumber, Integer, NoDerivative):
+        write(kind, f"bad_{kind.__name__.lower()}")
+    five = ["--input", "prediction=float[5]", "--input", "target=float[5]"]
+    write(Fixed, "bad_fixed", *five)
+    write(Arity, "bad_arity", "--objective", *five, "--input", "weight=float[5]")
+    whole = (FOLDER / "plateau.pt2").read_bytes()
+    (FOLDER / "bad_truncated.pt2").write_bytes(whole[: len(whole) // 2])
+    (FOLDER / "bad_nozip.pt2").write_text("This is a text, and no program.\n")
+    torchscript(FOLDER / "bad_torchscript.pt")
     torch.save({"weight": torch.ones(3)}, FOLDER / "bad_weights.pt")
     head = {"generator": "scripts/golden/modules.py", "torch": "2.13.0"}
     (FOLDER / "learned.json").write_text(json.dumps(head | training(), allow_nan=False) + "\n")

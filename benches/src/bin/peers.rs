@@ -40,11 +40,11 @@ fn built_in() -> String {
     LOSSES.map(|loss| format!("\"{loss}\"")).join(", ")
 }
 
-/// The same losses as TorchScript modules that return a single number, or values for each element.
-fn scripted(form: &str) -> String {
+/// The same losses as programs that return a single number, or values for each element.
+fn programs(form: &str) -> String {
     let suffix = if form == "scalar" { "" } else { "_none" };
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/losses/tests/modules");
-    LOSSES.map(|loss| format!("{{ torchscript = {{ file = '{folder}/{loss}{suffix}.pt' }} }}")).join(", ")
+    LOSSES.map(|loss| format!("{{ program = {{ file = '{folder}/{loss}{suffix}.pt2' }} }}")).join(", ")
 }
 
 fn one_dim(dim: &str) -> String {
@@ -92,12 +92,7 @@ fn main() {
 fn raw_error(work: &str, least_s: f64) -> Value {
     match work.split('/').collect::<Vec<_>>()[..] {
         ["direct_fit", dim] => grid(work, &direct_fit(&one_dim(dim), &built_in()), least_s),
-        ["torchscript", form] => {
-            let text = direct_fit(&one_dim("64"), &scripted(form));
-            // Lane by lane, a lane-step takes as long in a smaller grid.
-            let few = text.replace("steps = 1000", "steps = 200").replace("reporting = 16", "reporting = 1");
-            grid(work, if form == "scalar" { &few } else { &text }, least_s)
-        }
+        ["program", form] => grid(work, &direct_fit(&one_dim("64"), &programs(form)), least_s),
         ["digits_mlp"] => grid(work, DIGITS_MLP, least_s),
         ["map"] => map(work, least_s),
         ["step", optimizer, size] => {

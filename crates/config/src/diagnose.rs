@@ -208,8 +208,8 @@ fn fit(source: &Source, entry: &Entry) -> Result<Fit, ConfigError> {
         default.set_classes(target.as_ref());
     }
     let mut readout = entry.readout.as_ref().map(|readout| readout.as_ref().clone());
-    if let (Some(place), Some(Readout::TorchScript(exported))) = (&entry.readout, &mut readout) {
-        let read = exported.file.load_module(&mut source.files.borrow_mut());
+    if let (Some(place), Some(Readout::Program(exported))) = (&entry.readout, &mut readout) {
+        let read = exported.load(&mut source.files.borrow_mut());
         read.map_err(|message| source.at(place.span(), &message, ""))?;
     }
     Ok(Fit {

@@ -45,7 +45,7 @@ entry!(Schedule, |entry, _files| entry.check());
 
 /// What to do about a long label.
 const SHORTER: &str = "a label is the name and the options that aren't the defaults, a formula as it is written: shorten it, \
-                       or put the loss into a file (`optbench list torchscript`)";
+                       or put the loss into a file (`optbench list program`)";
 
 impl Source<'_> {
     /// An entry, loaded and checked.

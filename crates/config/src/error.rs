@@ -169,6 +169,7 @@ impl<'a> Source<'a> {
             message = message.replace(rust, plain);
         }
         let help = match misspelled(&message) {
+            _ if message.starts_with("unknown variant `torchscript`") => TORCHSCRIPT.into(),
             Some(near) => format!("did you mean `{near}`?"),
             None if message.starts_with("invalid") => "configs/smoke.toml shows how keys are written".into(),
             None => String::new(),
@@ -179,6 +180,10 @@ impl<'a> Source<'a> {
         }
     }
 }
+
+/// For configs of version 0.1.0.
+const TORCHSCRIPT: &str = "TorchScript is at its end: export the code anew with scripts/export.py, and name the .pt2 file: \
+                           { program = { file = … } } for a loss or a readout, { model = { file = …, data = … } } for a model";
 
 /// The longest line that is shown whole, and what is shown of a longer one before the place and from there.
 const LONGEST_LINE: usize = 400;

@@ -494,7 +494,7 @@ mod tests {
     #[test]
     fn files_stay_relative_to_the_config_where_options_vary() {
         let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../problems/tests/models/x.toml");
-        let text = "name = 'x'\nproblem = { torchscript = { model = 'mlp.pt', data = 'digits.npz' } }\n\
+        let text = "name = 'x'\nproblem = { model = { file = 'mlp.pt2', data = 'digits.npz' } }\n\
             loss = 'cross_entropy'\noptimizer = 'sgd'\n\
             x = { vary = 'problem.batch', from = 8, to = 64, pixels = 2 }\n\
             y = { vary = 'lr', from = 0.1, to = 1, pixels = 2 }\n";

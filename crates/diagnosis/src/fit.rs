@@ -31,10 +31,10 @@ impl Fit {
         FreeFit { start, target, readout, loss_input, noise }
     }
 
-    /// The fit as it is trained; random numbers of modules follow from `seeded`, if it draws any.
-    pub fn objective(&self, seeded: Option<i64>) -> Arc<dyn Objective> {
+    /// The fit as it is trained; frozen, with the random numbers of the number `redrawn`.
+    pub fn objective(&self, redrawn: Option<u64>) -> Arc<dyn Objective> {
         let problem = Problem::FreeFit(self.problem());
-        let once = changed(Workload { problem, loss: Some(self.loss.clone()) }, seeded);
+        let once = changed(Workload { problem, loss: Some(self.loss.clone()) }, redrawn);
         if self.draws == 1 {
             return once;
         }
@@ -74,11 +74,11 @@ pub(super) fn sum_of(terms: Vec<Weighted>) -> Loss {
     }
 }
 
-/// A workload whose random numbers follow from `seeded`, if it draws any.
-pub(super) fn changed(workload: Workload, seeded: Option<i64>) -> Arc<dyn Objective> {
+/// A workload that has, frozen, the random numbers of the number `redrawn`.
+pub(super) fn changed(workload: Workload, redrawn: Option<u64>) -> Arc<dyn Objective> {
     let inner: Arc<dyn Objective> = Arc::new(workload);
-    match seeded {
-        Some(seed) => Arc::new(Altered { inner, change: Change::Seeded(seed) }),
+    match redrawn {
+        Some(number) => Arc::new(Altered { inner, change: Change::Redrawn(number) }),
         None => inner,
     }
 }

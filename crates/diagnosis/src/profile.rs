@@ -33,7 +33,7 @@ fn of_one_element(setup: &Setup) -> Option<Profile> {
     let predictions = setup.predictions();
     let ((star, own), start) = (setup.star.point.split_at(predictions), &setup.exact.start[..predictions]);
     let joined =
-        matches!(fit.readout, Readout::Softmax | Readout::Product | Readout::First | Readout::TorchScript(_));
+        matches!(fit.readout, Readout::Softmax | Readout::Product | Readout::First | Readout::Program(_));
     if joined || *fit.seen_shape() != fit.target.shape {
         return None;
     }

@@ -26,9 +26,9 @@ pub(super) struct Setup {
     /// The typical distance of one parameter's start from the minimum.
     pub length_scale: f64,
     pub star: Minimizer,
-    /// What the random numbers of modules follow from in the frozen draw, if the loss draws any.
-    pub seeded: Option<i64>,
-    /// Whether draws differ for that reason.
+    /// Which random numbers the frozen draw has, if the loss draws any.
+    pub redrawn: Option<u64>,
+    /// Whether it does.
     pub random: bool,
     /// What a loss without a gradient says.
     pub no_gradient: Option<String>,
@@ -45,12 +45,12 @@ impl Setup {
 
     /// Another fit in a number type, with the same random numbers.
     pub fn evaluator(&self, fit: &Fit, kind: Kind) -> Result<Evaluator, String> {
-        Evaluator::new(fit.objective(self.seeded), self.model.seed, kind)
+        Evaluator::new(fit.objective(self.redrawn), self.model.seed, kind)
     }
 
     /// Another workload in float64.
     pub fn exactly(&self, workload: Workload) -> Option<Evaluator> {
-        Evaluator::new(changed(workload, self.seeded), self.model.seed, Kind::Double).ok()
+        Evaluator::new(changed(workload, self.redrawn), self.model.seed, Kind::Double).ok()
     }
 
     /// Rates between two powers of ten, for a sweep of a model; fewer where an evaluation is expensive.
@@ -98,10 +98,9 @@ pub(super) fn set_up(case: &Case) -> Result<Setup, String> {
             (None, Workload { problem: (**problem).clone(), loss: loss.clone() })
         }
     };
-    let may_draw =
-        workload.problem.is_random() || workload.loss.as_ref().is_some_and(|loss| loss.is_random());
-    let (seeded, random) = if may_draw { find_draw(&workload, case.seed)? } else { (None, false) };
-    let objective = changed(workload.clone(), seeded);
+    let redrawn = find_draw(&workload, case.seed)?;
+    let random = redrawn.is_some();
+    let objective = changed(workload.clone(), redrawn);
     let kind = match case.dtype {
         records::Dtype::Float32 => Kind::Float,
         records::Dtype::Float64 => Kind::Double,
@@ -149,30 +148,30 @@ pub(super) fn set_up(case: &Case) -> Result<Setup, String> {
         start_error,
         length_scale,
         star,
-        seeded,
+        redrawn,
         random,
         no_gradient,
         notes,
     })
 }
 
-/// The frozen draw of a loss with random numbers, the one of a few whose gradient at the start is nearest to their mean;
-/// and whether they differ.
-fn find_draw(workload: &Workload, seed: u64) -> Result<(Option<i64>, bool), String> {
-    const DRAWS: i64 = 16;
-    let at = |draw: i64| {
-        let model = Evaluator::new(changed(workload.clone(), Some(draw)), seed, Kind::Double)?;
-        Ok(model.at(&model.start, Draw::Frozen))
-    };
-    let draws: Vec<(f64, Vec<f64>)> = (1..=DRAWS).map(at).collect::<Result<_, String>>()?;
-    let random = draws.iter().any(|draw| *draw != draws[0] && !draw.0.is_nan());
+/// The frozen draw of a loss with random numbers: the one of a few whose gradient at the start is nearest to their mean.
+fn find_draw(workload: &Workload, seed: u64) -> Result<Option<u64>, String> {
+    const DRAWS: u64 = 16;
+    let model = Evaluator::new(changed(workload.clone(), None), seed, Kind::Double)?;
+    let at = |number: u64| model.at(&model.start, Draw::Redrawn(number));
+    let (first, second) = (at(0), at(1));
+    if first == second || first.0.is_nan() {
+        return Ok(None);
+    }
+    let draws: Vec<(f64, Vec<f64>)> = [first, second].into_iter().chain((2..DRAWS).map(at)).collect();
     let mean = |i: usize| draws.iter().map(|draw| draw.1[i]).sum::<f64>() / DRAWS as f64;
     let mean: Vec<f64> = (0..draws[0].1.len()).map(mean).collect();
     let off = |draw: &(f64, Vec<f64>)| {
         draw.1.iter().zip(&mean).map(|(g, mean)| (g - mean) * (g - mean)).sum::<f64>()
     };
-    let nearest = (1..).zip(&draws).min_by(|a, b| off(a.1).total_cmp(&off(b.1))).map_or(1, |(draw, _)| draw);
-    Ok((Some(nearest), random))
+    let nearest = (0..).zip(&draws).min_by(|a, b| off(a.1).total_cmp(&off(b.1)));
+    Ok(nearest.map(|(draw, _)| draw))
 }
 
 /// A twentieth of the error at the start; more where a single step of the author's is longer than that near the
@@ -278,18 +277,18 @@ fn resolve(fit: &diagnose::Fit, seed: u64, notes: &mut Vec<String>) -> Result<Fi
     Ok(model)
 }
 
-/// Whether a module is told more than one number for each target, such as a mean and a log-variance.
+/// Whether a program is told more than one number for each target, such as a mean and a log-variance.
 fn has_several_outputs(fit: &diagnose::Fit, prediction: &[i64], target: &[i64]) -> bool {
-    let modules = !fit.loss.files().is_empty();
+    let programs = !fit.loss.files().is_empty();
     let more = prediction.split_last().is_some_and(|(last, others)| *last > 1 && others == target);
-    modules && more && !prediction.ends_with(target)
+    programs && more && !prediction.ends_with(target)
 }
 
 /// The steps of a search that only has to come near.
 const FEW: u64 = 50;
 
 fn exactly(fit: &Fit, seed: u64) -> Result<Evaluator, String> {
-    Evaluator::new(fit.objective(fit.loss.is_random().then_some(1)), seed, Kind::Double)
+    Evaluator::new(fit.objective(None), seed, Kind::Double)
 }
 
 /// The least error of the minima that are found from the solution, the start and 0.

@@ -27,8 +27,8 @@ impl<F: Float> ErrorStatistic<F> for Identity {
     }
 }
 
-/// Runs the lanes together, or in groups beside each other where the objective computes each lane by itself. A group
-/// that panics is an outcome of its lanes.
+/// Runs the lanes together, or in groups beside each other where they are more than the objective wants. A group that
+/// panics is an outcome of its lanes.
 pub(super) fn run<F: Float>(training: &Training, observer: Observer) -> Vec<LaneResult> {
     let group = training.objective.max_lanes();
     if observer.is_some() || training.lanes.len() <= group {
@@ -76,8 +76,6 @@ fn run_group<F: Float>(training: &Training, first: usize, mut observer: Observer
         assert_eq!(losses.len(), lanes, "the loss must be one number for each lane");
         let due = recorded.has(step);
         let last = step == recorder.last();
-        // Before anything else is bound to the problem's modules: the graph holds their parameters, and the error may
-        // be taken at other ones.
         let needed = !last || !settings.record.is_empty();
         let mut gradients =
             if needed { problem.gradients(&loss, &parameters, Graph::Spend) } else { Vec::new() };

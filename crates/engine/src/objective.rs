@@ -1,6 +1,6 @@
 //! What is trained and probed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use losses::{Loss, Term};
 use numeric::{Float, InBoth, LANES, Row, Rows, rows};
@@ -96,8 +96,7 @@ impl Objective for Workload {
         self.problem.error_period()
     }
     fn max_lanes(&self) -> usize {
-        let of_loss = self.loss.as_ref().map_or(usize::MAX, |loss| loss.max_lanes());
-        of_loss.min(self.problem.batching().lanes)
+        self.problem.batching().lanes
     }
 }
 
@@ -233,9 +232,8 @@ pub enum Change {
     MeanOfDraws(u64),
     /// The loss is the term of this number alone.
     Term(usize),
-    /// The random numbers that modules draw follow from the draw, and from this seed where it is no step. libtorch has
-    /// one generator for all threads, so that one lane is computed at a time.
-    Seeded(i64),
+    /// Frozen, the random numbers that programs draw are those of this number.
+    Redrawn(u64),
 }
 
 impl Objective for Altered {
@@ -255,7 +253,7 @@ impl Objective for Altered {
         self.inner.error_period()
     }
     fn max_lanes(&self) -> usize {
-        if let Change::Seeded(_) = self.change { 1 } else { self.inner.max_lanes() }
+        self.inner.max_lanes()
     }
 }
 
@@ -268,13 +266,11 @@ impl Change {
         inner().map(|inner| Box::new(MeanOfDraws { inner, draws }) as Box<dyn FusedProblem<F>>)
     }
 
-    /// Seeds libtorch's generator; nobody else may draw until the guard is dropped.
-    fn seed(self, draw: Draw) -> Option<MutexGuard<'static, ()>> {
-        static GENERATOR: Mutex<()> = Mutex::new(());
-        let Self::Seeded(frozen) = self else { return None };
-        let own = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-        tch::manual_seed(if let Draw::Step(step) = draw { step as i64 + 1 } else { frozen });
-        Some(own)
+    fn redrawn(self, draw: Draw) -> Draw {
+        match self {
+            Self::Redrawn(number) if draw == Draw::Frozen => Draw::Redrawn(number),
+            _ => draw,
+        }
     }
 }
 
@@ -346,7 +342,6 @@ impl TensorProblem for AlteredBatch {
         self.inner.set_training(training);
     }
     fn loss(&mut self, draw: Draw, parameters: &[Tensor]) -> Tensor {
-        let _own = self.change.seed(draw);
         match self.change {
             Change::MeanOfDraws(count) => {
                 let draws = draws_of(draw, count);
@@ -355,16 +350,14 @@ impl TensorProblem for AlteredBatch {
                 losses.reduce(|a, b| a + b).expect("there is a draw") / count
             }
             Change::Term(term) => self.inner.terms(draw, parameters).swap_remove(term).value,
-            Change::Seeded(_) => self.inner.loss(draw, parameters),
+            Change::Redrawn(_) => self.inner.loss(self.change.redrawn(draw), parameters),
         }
     }
     fn error(&mut self, parameters: &[Tensor]) -> Vec<f64> {
-        let _own = self.change.seed(Draw::Validation);
         self.inner.error(parameters)
     }
     fn terms(&mut self, draw: Draw, parameters: &[Tensor]) -> Vec<Term> {
-        let _own = self.change.seed(draw);
-        self.inner.terms(draw, parameters)
+        self.inner.terms(self.change.redrawn(draw), parameters)
     }
     fn gradients(&mut self, loss: &Tensor, parameters: &[Tensor], graph: Graph) -> Vec<Tensor> {
         self.inner.gradients(loss, parameters, graph)

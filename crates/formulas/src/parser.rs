@@ -27,7 +27,7 @@ pub(crate) fn parse(text: &str, constants: &BTreeMap<String, f64>) -> Result<Par
             end -= 1;
         }
         let what = format!("the formula is {} bytes long and goes beyond {MOST_BYTES}", text.len());
-        return Err(Mistake::new(end, what, "shorten it, or write the loss in Rust or TorchScript"));
+        return Err(Mistake::new(end, what, "shorten it, or write the loss in Rust or PyTorch"));
     }
     let mut parser = Parser { tokens: split(text)?, next: 0, depth: 0, graph: Graph::default(), constants };
     let whole = parser.expression(0)?;

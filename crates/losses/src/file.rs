@@ -8,11 +8,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use programs::Program;
+use programs::{Program, Shared};
 
-use crate::script::Script;
-
-/// The most bytes that a module or a file of data may have: it is kept in memory as long as the program runs.
+/// The most bytes that a program or a file of data may have: it is kept in memory as long as the program runs.
 const MOST_BYTES: u64 = 8 << 30;
 
 /// A file that a config names: relative to the folder of the config.
@@ -29,9 +27,6 @@ pub struct File {
     name: String,
     #[serde(skip)]
     read: Option<Arc<Read>>,
-    /// Of a module.
-    #[serde(skip)]
-    script: Option<Result<Script, String>>,
 }
 
 #[derive(Debug)]
@@ -50,7 +45,7 @@ impl File {
     /// A file by its name, which isn't loaded.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
+        Self { name: name.to_owned(), read: None }
     }
 
     /// Its name as the config writes it.
@@ -86,23 +81,11 @@ impl File {
         Ok(())
     }
 
-    /// Reads it as a TorchScript module: the text in it too, which is neither loaded nor run.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load). What is wrong with a module is an error of what calls it.
-    pub fn load_module(&mut self, files: &mut Files) -> Result<(), String> {
-        self.load(files)?;
-        if self.script.is_none() {
-            self.script = Some(Script::read(self.bytes()?));
-        }
-        Ok(())
-    }
-
     /// Reads it as a PyTorch program, once for all entries that name it, and checks it against its samples.
     ///
     /// # Errors
     /// As [`load`](Self::load). What is wrong with a program is an error of what calls it.
-    pub fn load_program(&mut self, files: &mut Files) -> Result<Arc<Result<Program, String>>, String> {
+    pub fn load_program(&mut self, files: &mut Files) -> Result<Shared, String> {
         self.load(files)?;
         let read = || Program::read(self.bytes()?).and_then(|program| program.check().map(|()| program));
         Ok(files.made(format!("program {}", self.name), read))
@@ -121,18 +104,6 @@ impl File {
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         self.read.as_ref().map(|read| &*read.digest)
-    }
-
-    /// Whether it is a TorchScript module whose code may draw random numbers, as its text says. What can't be read draws
-    /// none.
-    #[must_use]
-    pub fn is_random_module(&self) -> bool {
-        self.script().is_ok_and(|script| script.is_random)
-    }
-
-    /// What its text says, of a module that is loaded.
-    pub(crate) fn script(&self) -> Result<Script, String> {
-        self.script.clone().unwrap_or_else(|| Err("it isn't loaded".into()))
     }
 }
 

@@ -14,32 +14,28 @@ pub trait BatchedLoss {
     ///
     /// # Panics
     /// If the loss can't be computed; the message says why and what to do.
-    fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor;
+    fn values(&mut self, call: &Call, prediction: &Tensor, target: &Tensor) -> Tensor;
 
     /// The terms that the loss is put together of; none where there is but one.
-    fn terms(&mut self, _prediction: &Tensor, _target: &Tensor) -> Vec<Term> {
+    fn terms(&mut self, _call: &Call, _prediction: &Tensor, _target: &Tensor) -> Vec<Term> {
         Vec::new()
     }
 
-    /// What has parameters of its own, to be trained along.
-    fn modules(&mut self) -> Vec<&mut dyn Parameters> {
+    /// Where the parameters that it has of its own start, `[lanes, …]` of at least two dimensions: they are trained along.
+    fn start(&self) -> Vec<Tensor> {
         Vec::new()
     }
 }
 
-/// Parameters of what a person wrote, a tensor `[lanes, …]` each.
-pub trait Parameters {
-    /// How many there are.
-    fn parameters(&self) -> usize;
-
-    /// Where they start, with at least two dimensions each.
-    fn start(&self) -> Vec<Tensor>;
-
-    /// From now on they are these.
-    fn bind(&mut self, parameters: &[Tensor]);
-
-    /// What a lane's graph ends in: for each parameter a tensor of all lanes, or one a lane.
-    fn leaves(&self) -> Vec<Vec<Tensor>>;
+/// What a loss is called with besides prediction and target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call<'a> {
+    /// The parameters of its own, as [`BatchedLoss::start`] has them.
+    pub parameters: &'a [Tensor],
+    /// What its random numbers follow from, beside the seed: the number of the step, or another.
+    pub step: u64,
+    /// Whether buffers move, as they do in a step of training.
+    pub training: bool,
 }
 
 /// One term of a loss.
@@ -69,7 +65,7 @@ pub fn mean_of_lanes(values: &Tensor) -> Tensor {
 struct Stateless(Loss);
 
 impl BatchedLoss for Stateless {
-    fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
+    fn values(&mut self, _call: &Call, prediction: &Tensor, target: &Tensor) -> Tensor {
         match self.0.targets() {
             TargetKind::Values => self.0.tensor(prediction, target),
             // PyTorch has classes in the second dimension, and lanes are one more batch dimension.
@@ -79,12 +75,12 @@ impl BatchedLoss for Stateless {
 }
 
 impl Loss {
-    /// The loss ready for a number of lanes, in a type and on a device.
+    /// The loss ready for a lane of each seed, in a type and on a device.
     ///
     /// # Errors
     /// If a file that it is made from can't be used: which, why, and what to do.
-    pub fn lanes(&self, lanes: usize, options: (Kind, Device)) -> Result<Box<dyn BatchedLoss>, String> {
-        if let Some(made) = self.instantiate(lanes, options) {
+    pub fn lanes(&self, seeds: &[u64], options: (Kind, Device)) -> Result<Box<dyn BatchedLoss>, String> {
+        if let Some(made) = self.instantiate(seeds, options) {
             return made;
         }
         // It is loaded already, if a config names it; if code does, its formulas are compiled here.

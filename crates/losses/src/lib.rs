@@ -17,16 +17,13 @@ mod entries;
 mod file;
 mod kernel;
 mod lanes;
-mod module;
-mod script;
 mod stable;
 
 pub use entries::*;
 pub use file::{File, Files};
 use kernel::Fused;
 pub use kernel::Kernel;
-pub use lanes::{BatchedLoss, Parameters, Term, mean_of_lanes};
-pub use module::Replicas;
+pub use lanes::{BatchedLoss, Call, Term, mean_of_lanes};
 use numeric::{AutogradTensor, Float, InBoth, Real};
 use registry::Described;
 use serde::{Deserialize, Serialize};
@@ -69,7 +66,7 @@ pub trait LossSpec: Described + Fusible<f32> + Fusible<f64> + Send + Sync {
     /// has the result. For [`TargetKind::Classes`], as in PyTorch, `prediction` is `[n, classes, …]`, and
     /// `target` holds `int64` indices and broadcasts to `[n, …]`, which is the shape of the result.
     ///
-    /// A TorchScript module may return a single number instead.
+    /// A program may return a single number instead.
     ///
     /// # Panics
     /// If libtorch refuses the shapes.
@@ -81,28 +78,15 @@ pub trait LossSpec: Described + Fusible<f32> + Fusible<f64> + Send + Sync {
     }
 
     /// The terms that it is put together of, each with the loss that is this term alone; none where there
-    /// is but one. A TorchScript module's terms come from [`BatchedLoss::terms`] alone.
+    /// is but one. A program's terms come from [`BatchedLoss::terms`] alone.
     fn terms(&self) -> Vec<(String, Loss)> {
         Vec::new()
-    }
-
-    /// Whether it may draw random numbers from libtorch's global generator, so that its runs don't repeat.
-    fn is_random(&self) -> bool {
-        false
-    }
-
-    /// How many lanes are worth running side by side on libtorch: few, where each is computed by itself.
-    ///
-    /// Only an engine asks, and only while it runs a batch: a module is loaded and called to find out. What a batch
-    /// holds doesn't depend on it.
-    fn max_lanes(&self) -> usize {
-        usize::MAX
     }
 
     /// For a loss that needs more than [`tensor`](Self::tensor): what [`Loss::lanes`] returns.
     fn instantiate(
         &self,
-        _lanes: usize,
+        _seeds: &[u64],
         _options: (Kind, Device),
     ) -> Option<Result<Box<dyn BatchedLoss>, String>> {
         None

@@ -51,8 +51,8 @@ registry! {
         "digits_autoencoder" => digits_autoencoder::DigitsAutoencoder in models,
         "audio" => audio::Audio in models,
         "noisy" => noisy::Noisy,
+        "model" => model::ProgramModel in models,
         "objective" => objective::Objective in models,
-        "torchscript" => torchscript::TorchScript in models,
     }
 }
 
@@ -127,11 +127,6 @@ pub trait ProblemSpec: Described + Fusible<f32> + Fusible<f64> + Send + Sync {
         Vec::new()
     }
 
-    /// Whether it may draw random numbers from libtorch's global generator, so that its runs don't repeat.
-    fn is_random(&self) -> bool {
-        false
-    }
-
     /// The problem on libtorch, a lane for each seed. `loss` is `None` for a landscape.
     ///
     /// # Panics
@@ -139,15 +134,29 @@ pub trait ProblemSpec: Described + Fusible<f32> + Fusible<f64> + Send + Sync {
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem>;
 }
 
-/// Which of the random draws of a problem is meant: the minibatch, the noise, and the random numbers of modules.
+/// Which of the random draws of a problem is meant: the minibatch, the noise, and the random numbers of programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Draw {
     /// Those of a training step, by its number.
     Step(u64),
     /// All training data in one batch, without noise.
     Frozen,
+    /// As frozen, but for the random numbers that programs draw: those of this number.
+    Redrawn(u64),
     /// The data that were held out, without noise.
     Validation,
+}
+
+impl Draw {
+    /// What the random numbers of programs follow from, beside the seed.
+    pub(crate) fn number(self) -> u64 {
+        match self {
+            Self::Step(step) => step,
+            Self::Frozen => u64::MAX,
+            Self::Validation => u64::MAX - 1,
+            Self::Redrawn(number) => u64::MAX - 2 - number,
+        }
+    }
 }
 
 /// How lanes are put together on libtorch.

@@ -7,6 +7,7 @@ mod arg;
 mod call;
 mod draws;
 mod graph;
+mod instance;
 mod lanes;
 mod operators;
 mod program;
@@ -15,6 +16,7 @@ mod schema;
 mod value;
 
 pub use draws::{Distribution, Draws, Streams};
+pub use instance::{Instance, Shared};
 pub use lanes::Lanes;
 pub use program::{Evaluated, Mode, Program, Sample, Variable};
 

@@ -326,17 +326,18 @@ impl Program {
         Ok(())
     }
 
-    /// How many starts it holds: seeds 0, 1, … each have their own.
+    /// How many starts it holds: seeds 0, 1, … each have their own, or all the same one.
     #[must_use]
     pub fn starts(&self) -> u64 {
         self.about.as_ref().map_or(1, |about| about.starts.max(1))
     }
 
-    /// The values of parameters and buffers that a seed starts from.
+    /// The values of parameters and buffers that a seed starts from: where there is but one start, all seeds share it.
     ///
     /// # Errors
-    /// If there is none for this seed: how many there are.
+    /// If there are several, and none for this seed: how many there are.
     pub fn start(&self, seed: u64, kind: Kind) -> Result<(Vec<Tensor>, Vec<Tensor>), String> {
+        let seed = if self.starts() == 1 { 0 } else { seed };
         if seed >= self.starts() {
             return Err(format!(
                 "it holds {} starts, and seed {seed} needs one more: export it with --seeds {}",

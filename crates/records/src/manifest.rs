@@ -48,10 +48,6 @@ pub struct Manifest {
     /// The files that the config names, as it names them, and their SHA-256; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<(String, String)>,
-    /// The problems and losses that may draw random numbers inside a module, so that their runs don't repeat; absent where
-    /// there are none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub random: Vec<String>,
     /// What the runs of each workload ran under.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Conditions>,
@@ -103,7 +99,7 @@ impl Manifest {
         }
         if manifest.schema < SCHEMA {
             let workloads = manifest.conditions.iter_mut().flat_map(|conditions| &mut conditions.workloads);
-            for label in workloads.flatten().chain(&mut manifest.random) {
+            for label in workloads.flatten() {
                 *label = registry::renamed(label).into_owned();
             }
         }

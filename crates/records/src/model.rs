@@ -190,7 +190,7 @@ pub struct Term<'a> {
     pub key: Key,
     /// The step, as in `curves.csv`.
     pub step: u64,
-    /// The term: a loss, or the number of a TorchScript module's.
+    /// The term: a loss, or the number of a program's.
     pub term: &'a str,
     /// What it adds to the loss; in a product, to the loss's logarithm.
     pub term_value: f64,

@@ -179,11 +179,10 @@ fn files_of_schema_3_are_read_as_what_they_are_today() {
         Points::new("curves.csv", curves.as_bytes()).unwrap().map(Result::unwrap).collect();
     assert_eq!((points[0].key, points[0].loss_value, points[0].step_lr), (Key(9), 4.0, 0.1));
 
-    let mut old = Manifest { schema: 3, random: vec!["chain(depth=3)".into()], ..manifest() };
+    let mut old = Manifest { schema: 3, ..manifest() };
     old.conditions[0].workloads = vec![["fit".into(), "learnt_gaussian_nll".into()]];
     let read = |manifest: &Manifest| Manifest::parse(&serde_json::to_vec(manifest).unwrap(), "manifest.json");
     let today = read(&old).unwrap();
-    assert_eq!(today.random, ["deep_linear_chain(depth=3)"]);
     assert_eq!(today.conditions[0].workloads, [["fit".to_owned(), "learned_gaussian_nll".to_owned()]]);
     let newer = Manifest { schema: 4, ..old };
     assert_eq!(read(&newer).unwrap(), newer);
@@ -412,7 +411,6 @@ fn manifest() -> Manifest {
         // The SHA-256 of `abc`, of FIPS 180-4's examples.
         files: pair("cells.csv", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
         inputs: pair("loss.pt", "5678"),
-        random: vec!["fit, dropout".into()],
         conditions: vec![Conditions {
             facts: [("budget".to_owned(), serde_json::json!(1000))].into(),
             workloads: vec![["fit".into(), "mse".into()]],
@@ -428,7 +426,7 @@ fn each_field_of_a_manifest_is_read_back() {
         "schema": 4, "source": "../fit.toml", "name": "fit", "version": "0.1.0", "build": "b01d",
         "libtorch": "2.13.0", "engines": ["fused", "libtorch"], "cells": 40, "diverged": 7, "failed": 2,
         "files": [["cells.csv", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]],
-        "inputs": [["loss.pt", "5678"]], "random": ["fit, dropout"],
+        "inputs": [["loss.pt", "5678"]],
         "conditions": [{ "facts": { "budget": 1000 }, "workloads": [["fit", "mse"]] }],
         "config": "name = \"fit\"",
     });

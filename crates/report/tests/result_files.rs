@@ -225,7 +225,6 @@ fn documented_fields_are_what_is_written() {
     let manifest = Manifest {
         source: Some(String::new()),
         inputs: vec![Default::default()],
-        random: vec![String::new()],
         conditions: vec![Conditions::default()],
         ..Manifest::default()
     };

@@ -74,7 +74,7 @@ impl Pace {
 struct Kind<'a> {
     batches: usize,
     cells: u64,
-    /// Those that a trial may run: none of a module of the user's, whose code a plan doesn't run.
+    /// What trials are made of.
     tried: Vec<&'a Batch>,
     /// Whether a trial takes no longer than people wait.
     can_be_tried: bool,
@@ -121,9 +121,7 @@ pub(crate) fn estimate(config: &Config, plan: &Plan, options: &Options) -> Strin
         memory = memory.max(batch.memory(shapes));
         let kind = kinds.entry((problem, batch.engine.into())).or_insert_with(Kind::new);
         kind.batches += 1;
-        if batch.files().next().is_none() {
-            kind.tried.push(batch);
-        }
+        kind.tried.push(batch);
         kind.can_be_tried &= batch.lane_numbers(shapes) <= TRIED_NUMBERS;
         kind.cells += batch.lanes.len() as u64;
         if Part::look(&parts, &batch.key(BUILD, &plan.targets)).is_some() {
@@ -163,10 +161,9 @@ pub(crate) fn estimate(config: &Config, plan: &Plan, options: &Options) -> Strin
     let (work, tried, of) = work(&kinds, plan);
     let seconds = work / options.jobs as f64 + size.disk_bytes as f64 * share / WRITTEN_A_SECOND;
     let _ = match (tried, of) {
-        (0, 1..) => writeln!(
-            text,
-            "\nthe time can't be told: your own modules aren't run for it, a step takes too long, or no thread can be started"
-        ),
+        (0, 1..) => {
+            writeln!(text, "\nthe time can't be told: a step takes too long, or no thread can be started")
+        }
         _ if tried < of => writeln!(
             text,
             "\nabout {} on {} threads, from short trials of {tried} of the {of} problems",

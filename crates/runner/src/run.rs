@@ -139,8 +139,6 @@ pub struct Summary {
     pub cpus: Cpus,
     /// How long it took.
     pub wall: Duration,
-    /// The problems and losses that may draw random numbers inside a module: see [`Plan::random_labels`].
-    pub random: Vec<String>,
 }
 
 /// How to run.
@@ -400,7 +398,7 @@ impl<'a> GridRun<'a> {
 
     /// Writes the result files.
     fn finish(&self, expanded: &ExpandedPlan, reused: usize, begin: Instant) -> Result<Summary, RunError> {
-        let Assembled { table, counts, cpus, random } =
+        let Assembled { table, counts, cpus } =
             assemble(self.config, expanded, [&self.folder, &self.parts], &self.targets)?;
         let lock = self.lock.as_ref().expect("who writes results holds the lock");
         // Parts that a run beside this one is making would seem to be of another.
@@ -415,7 +413,7 @@ impl<'a> GridRun<'a> {
         // One that stays says that there are parts to be read, and they are these results.
         let _ = self.folder.remove(Running::FILE);
         let (batches, wall) = (expanded.keys.len(), begin.elapsed());
-        Ok(Summary { table, counts, batches, reused, removed, cpus, wall, random })
+        Ok(Summary { table, counts, batches, reused, removed, cpus, wall })
     }
 }
 
@@ -527,8 +525,6 @@ struct Assembled {
     table: Table,
     counts: Counts,
     cpus: Cpus,
-    /// See [`Plan::random_labels`].
-    random: Vec<String>,
 }
 
 /// The result files, in the order of a part's blocks.
@@ -633,14 +629,13 @@ fn assemble(
         failed: counts.failed,
         files: files.map(|(name, digest)| (name.to_owned(), digest)).collect(),
         inputs: plan.inputs(),
-        random: plan.random_labels(),
         conditions: plan.conditions(),
         config: config.text.clone(),
     };
     save_manifest(folder, &manifest).map_err(failed(Manifest::FILE))?;
     let table = builder.finish();
     folder.write("table.csv", |file| table.write_csv(file)).map_err(failed("table.csv"))?;
-    Ok(Assembled { table, counts, cpus, random: manifest.random })
+    Ok(Assembled { table, counts, cpus })
 }
 
 /// The rows whose best rate is at an edge of its grid, which an extension goes beyond.

@@ -148,16 +148,6 @@ impl Source {
         }
     }
 
-    /// The problems and losses that may draw random numbers inside a module, as far as it is known.
-    pub(crate) fn random(&self) -> &[String] {
-        match self {
-            Self::Finished { results, .. } => {
-                results.manifest.as_ref().map_or(&[], |manifest| &manifest.random)
-            }
-            Self::Unfinished(_) => &[],
-        }
-    }
-
     /// Every run.
     pub(crate) fn cells(&self, mut take: impl FnMut(&Cell)) -> Result<(), RecordError> {
         match self {

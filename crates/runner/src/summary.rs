@@ -14,7 +14,7 @@ use crate::terminal::{print, say};
 /// Prints the table, at most so many rows of each block, and says what there is to say of it.
 pub(crate) fn show(config: &Config, summary: &Summary, options: &Options, top: Option<usize>) -> Exit {
     let terminal = std::io::stdout().is_terminal();
-    print(&(summary.table.render(&RenderOptions { terminal, top }) + &random_note(&summary.random)));
+    print(&summary.table.render(&RenderOptions { terminal, top }));
     let counts = summary.counts;
     say(&format!(
         "{} cells ({} diverged, {} failed) in {:.1} s; results in {}",
@@ -62,24 +62,11 @@ pub(crate) fn failed_cells(count: u64) -> Exit {
     Exit::Failed
 }
 
-/// The note below a table, with an empty line before it, about labels of the manifest's `random`; nothing where every
-/// cell repeats.
-pub(crate) fn random_note(labels: &[String]) -> String {
-    if labels.is_empty() {
-        return String::new();
-    }
-    format!(
-        "\nThese may draw random numbers inside a TorchScript module: rows with them depend on -j and\n\
-         don't repeat.\n\n- {}\n",
-        labels.join("\n- ")
-    )
-}
-
 /// The command that diagnoses a loss of a config, by the label that it has in the results.
 fn diagnosis_of(config: &Config, label: &str) -> Option<String> {
     let loss = config.grids.iter().flat_map(|grid| &grid.losses).find(|loss| loss.label() == label)?;
-    let (option, value) = if let Loss::TorchScript(module) = loss {
-        ("--torchscript", config.file.with_file_name(module.file.name()).display().to_string())
+    let (option, value) = if let Loss::Program(program) = loss {
+        ("--program", config.file.with_file_name(program.file.name()).display().to_string())
     } else if label == loss.name() {
         ("--loss", label.to_owned())
     } else {

@@ -47,7 +47,8 @@ fn lane_numbers(
     optimizer: &Optimizer,
     shapes: &OnceCell<Vec<Vec<u64>>>,
 ) -> u64 {
-    let shapes = shapes.get_or_init(|| shapes_of(problem));
+    // What can't be made fails as it is run, and says why.
+    let shapes = shapes.get_or_init(|| guarded(|| problem.shapes()).unwrap_or_default());
     let size = |shape: &Vec<u64>| shape.iter().fold(1_u64, |product, size| product.saturating_mul(*size));
     let of = |shape: &Vec<u64>| {
         let own = size(shape);
@@ -61,16 +62,6 @@ fn lane_numbers(
     parameters
         .saturating_add(problem.memory().saturating_mul(6))
         .saturating_add(terms.saturating_mul(elements).saturating_mul(2))
-}
-
-/// The shapes of a lane's parameters. A model of the user's isn't loaded, which would run code of it: its parameters
-/// are at most as large as its file.
-fn shapes_of(problem: &Problem) -> Vec<Vec<u64>> {
-    match problem.files().first() {
-        Some(model) => vec![vec![model.bytes().map_or(0, <[u8]>::len) as u64 / 4]],
-        // What can't be made fails as it is run, and says why.
-        None => guarded(|| problem.shapes()).unwrap_or_default(),
-    }
 }
 
 /// How many lanes a batch may have: as many as memory holds, and a part file should have rows of.

@@ -152,21 +152,6 @@ impl Plan {
         digests.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// The labels of the problems and losses that may draw random numbers inside a TorchScript module, so that their
-    /// cells don't repeat and depend on the number of threads.
-    #[must_use]
-    pub fn random_labels(&self) -> Vec<String> {
-        let mut labels: Vec<String> = Vec::new();
-        for batch in &self.batches {
-            let problem = Some(&batch.problem).filter(|problem| problem.is_random()).map(Problem::label);
-            let loss = batch.loss.as_ref().filter(|loss| loss.is_random()).map(Loss::label);
-            labels.extend(problem.into_iter().chain(loss));
-        }
-        labels.sort_unstable();
-        labels.dedup();
-        labels
-    }
-
     /// How many cells there are.
     #[must_use]
     pub fn cells(&self) -> u64 {

@@ -109,7 +109,7 @@ impl TensorProblem for ProgramLanes {
             // Minibatches of two.
             Draw::Step(step) if step % 2 == 0 => Tensor::from_slice(&[-1.0, 2.0]),
             Draw::Step(_) => Tensor::from_slice(&[1.0, 0.5]),
-            Draw::Frozen => Tensor::from_slice(&[-1.0, 2.0, 1.0, 0.5]),
+            Draw::Frozen | Draw::Redrawn(_) => Tensor::from_slice(&[-1.0, 2.0, 1.0, 0.5]),
             Draw::Validation => Tensor::from_slice(&[10.0]),
         };
         let truth: Tensor = &x * 3.0 + 2.0;

@@ -7,8 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
 use crate::{
-    BatchedLoss, File, Files, Fusible, Kernel, L1, Loss, LossSpec, Mse, Parameters, TargetKind, Term,
-    mean_of_lanes,
+    BatchedLoss, Call, File, Files, Fusible, Kernel, L1, Loss, LossSpec, Mse, TargetKind, Term, mean_of_lanes,
 };
 
 options! {
@@ -125,22 +124,14 @@ impl LossSpec for Composite {
         self.terms.iter().flat_map(|term| term.loss.files()).collect()
     }
 
-    fn is_random(&self) -> bool {
-        self.terms.iter().any(|term| term.loss.is_random())
-    }
-
-    fn max_lanes(&self) -> usize {
-        self.terms.iter().map(|term| term.loss.max_lanes()).min().unwrap_or(usize::MAX)
-    }
-
     fn instantiate(
         &self,
-        lanes: usize,
+        seeds: &[u64],
         options: (Kind, Device),
     ) -> Option<Result<Box<dyn BatchedLoss>, String>> {
         let part = |term: &Weighted| {
-            let lanes = term.loss.lanes(lanes, options)?;
-            Ok(Part { name: term.loss.label(), weight: term.weight, lanes })
+            let lanes = term.loss.lanes(seeds, options)?;
+            Ok(Part { name: term.loss.label(), weight: term.weight, parameters: lanes.start().len(), lanes })
         };
         let parts: Result<Vec<Part>, String> = self.terms.iter().map(part).collect();
         Some(parts.map(|parts| Box::new(OnLanes { parts, combine: self.combine }) as Box<dyn BatchedLoss>))
@@ -173,6 +164,8 @@ impl Combine {
 struct Part {
     name: String,
     weight: f64,
+    /// How many it has of its own.
+    parameters: usize,
     lanes: Box<dyn BatchedLoss>,
 }
 
@@ -182,31 +175,36 @@ struct OnLanes {
 }
 
 impl OnLanes {
-    fn each(&mut self, prediction: &Tensor, target: &Tensor) -> Vec<(f64, Tensor)> {
-        let values = |part: &mut Part| (part.weight, part.lanes.values(prediction, target));
+    fn each(&mut self, call: &Call, prediction: &Tensor, target: &Tensor) -> Vec<(f64, Tensor)> {
+        let mut rest = call.parameters;
+        let values = |part: &mut Part| {
+            let (parameters, others) = rest.split_at(part.parameters);
+            rest = others;
+            (part.weight, part.lanes.values(&Call { parameters, ..*call }, prediction, target))
+        };
         self.parts.iter_mut().map(values).collect()
     }
 }
 
 impl BatchedLoss for OnLanes {
-    fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        let terms = self.each(prediction, target);
+    fn values(&mut self, call: &Call, prediction: &Tensor, target: &Tensor) -> Tensor {
+        let terms = self.each(call, prediction, target);
         self.combine.apply(terms, |values| mean_of_lanes(&values))
     }
 
-    fn terms(&mut self, prediction: &Tensor, target: &Tensor) -> Vec<Term> {
+    fn terms(&mut self, call: &Call, prediction: &Tensor, target: &Tensor) -> Vec<Term> {
         let combine = self.combine;
         let share = |(weight, values): (f64, Tensor)| match combine {
             Combine::Sum => mean_of_lanes(&values) * weight,
             Combine::Product => mean_of_lanes(&values).log() * weight,
         };
-        let terms = self.each(prediction, target);
+        let terms = self.each(call, prediction, target);
         let names = self.parts.iter().map(|part| part.name.clone());
         names.zip(terms).map(|(name, term)| Term { name, value: share(term) }).collect()
     }
 
-    fn modules(&mut self) -> Vec<&mut dyn Parameters> {
-        self.parts.iter_mut().flat_map(|part| part.lanes.modules()).collect()
+    fn start(&self) -> Vec<Tensor> {
+        self.parts.iter().flat_map(|part| part.lanes.start()).collect()
     }
 }
 

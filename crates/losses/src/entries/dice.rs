@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{BatchedLoss, Fusible, LossSpec, TargetKind};
+use crate::{BatchedLoss, Call, Fusible, LossSpec, TargetKind};
 
 options! {
     /// How little two sets overlap, the one given by logits of membership.
@@ -45,12 +45,12 @@ impl LossSpec for Dice {
     /// One number for all elements.
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         let (one_lane, target) = (prediction.unsqueeze(0), target.unsqueeze(0));
-        self.clone().values(&one_lane, &target).squeeze_dim(0)
+        self.clone().values(&Call::default(), &one_lane, &target).squeeze_dim(0)
     }
 
     fn instantiate(
         &self,
-        _lanes: usize,
+        _seeds: &[u64],
         _options: (Kind, Device),
     ) -> Option<Result<Box<dyn BatchedLoss>, String>> {
         Some(Ok(Box::new(self.clone())))
@@ -58,7 +58,7 @@ impl LossSpec for Dice {
 }
 
 impl BatchedLoss for Dice {
-    fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
+    fn values(&mut self, _call: &Call, prediction: &Tensor, target: &Tensor) -> Tensor {
         let sum = |values: Tensor| {
             let dims: Vec<i64> = (1..values.dim() as i64).collect();
             values.sum_dim_intlist(dims.as_slice(), false, None::<Kind>)
@@ -81,12 +81,12 @@ mod tests {
             Tensor::from_slice(&logits).reshape([2, 2, 2])
         };
         let target = Tensor::from_slice(&[1.0_f64, 0.0, 1.0, 1.0]).reshape([1, 2, 2]);
-        let values = Dice { smooth: 0.5 }.values(&lanes(7.0), &target);
+        let values = Dice { smooth: 0.5 }.values(&Call::default(), &lanes(7.0), &target);
         let p = [-1.0_f64, 2.0, 0.5, -3.0].map(|x| 1.0 / (1.0 + (-x).exp()));
         let published = 1.0 - (2.0 * (p[0] + p[2] + p[3]) + 0.5) / (p.iter().sum::<f64>() + 3.0 + 0.5);
         assert_eq!(values.size(), [2]);
         assert!((values.double_value(&[0]) - published).abs() < 1e-15);
-        let disturbed = Dice { smooth: 0.5 }.values(&lanes(f64::NAN), &target);
+        let disturbed = Dice { smooth: 0.5 }.values(&Call::default(), &lanes(f64::NAN), &target);
         assert_eq!(disturbed.double_value(&[0]), values.double_value(&[0]));
         assert!(disturbed.double_value(&[1]).is_nan());
     }

@@ -12,7 +12,7 @@ options! {
     /// ```
     /// in nats, without the constant ½·ln 2π, as PyTorch has it. The variance is an option, not a prediction: a loss here
     /// is told one number an element. One for all elements is learned in `learned_gaussian_nll`; one that depends on the
-    /// inputs is a TorchScript module's.
+    /// inputs is a program's.
     ///
     /// Source: Nix & Weigend 1994, “Estimating the Mean and Variance of the Target Probability Distribution”.
     ///

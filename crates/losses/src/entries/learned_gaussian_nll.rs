@@ -2,7 +2,7 @@ use numeric::Float;
 use registry::options;
 use tch::{Device, Kind, Tensor};
 
-use crate::{BatchedLoss, Fusible, LossSpec, TargetKind, mean_of_lanes};
+use crate::{BatchedLoss, Call, Fusible, LossSpec, TargetKind, mean_of_lanes};
 
 options! {
     /// The negative log-likelihood of a normal distribution whose variance is learned from the residuals.
@@ -44,12 +44,12 @@ impl LossSpec for LearnedGaussianNll {
     /// One number for all elements.
     fn tensor(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         let (one_lane, target) = (prediction.unsqueeze(0), target.unsqueeze(0));
-        self.clone().values(&one_lane, &target).squeeze_dim(0)
+        self.clone().values(&Call::default(), &one_lane, &target).squeeze_dim(0)
     }
 
     fn instantiate(
         &self,
-        _lanes: usize,
+        _seeds: &[u64],
         _options: (Kind, Device),
     ) -> Option<Result<Box<dyn BatchedLoss>, String>> {
         Some(Ok(Box::new(self.clone())))
@@ -57,7 +57,7 @@ impl LossSpec for LearnedGaussianNll {
 }
 
 impl BatchedLoss for LearnedGaussianNll {
-    fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
+    fn values(&mut self, _call: &Call, prediction: &Tensor, target: &Tensor) -> Tensor {
         let squares = mean_of_lanes(&(prediction - target).square());
         let variance = squares.clamp_min(self.least);
         (variance.log() + squares / &variance) * 0.5
@@ -74,11 +74,11 @@ mod tests {
             Tensor::from_slice(&[-1.0, 2.0, 0.5, -3.0, intruder, 1.0, 0.0, 4.0]).reshape([2, 2, 2])
         };
         let target = Tensor::from_slice(&[1.0_f64, 0.0, 1.0, 1.0]).reshape([1, 2, 2]);
-        let values = LearnedGaussianNll::default().values(&lanes(7.0), &target);
+        let values = LearnedGaussianNll::default().values(&Call::default(), &lanes(7.0), &target);
         let variance: f64 = (4.0 + 4.0 + 0.25 + 16.0) / 4.0;
         assert_eq!(values.size(), [2]);
         assert!((values.double_value(&[0]) - 0.5 * (variance.ln() + 1.0)).abs() < 1e-15);
-        let disturbed = LearnedGaussianNll::default().values(&lanes(f64::NAN), &target);
+        let disturbed = LearnedGaussianNll::default().values(&Call::default(), &lanes(f64::NAN), &target);
         assert_eq!(disturbed.double_value(&[0]), values.double_value(&[0]));
         assert!(disturbed.double_value(&[1]).is_nan());
     }

@@ -34,7 +34,6 @@ mod quantile;
 mod smooth_l1;
 mod spectral;
 mod squared_hinge;
-mod torchscript;
 mod transformed;
 mod tukey;
 mod welsch;
@@ -83,6 +82,5 @@ registry! {
         "program" => program::Program,
         "spectral" => spectral::Spectral with Weighting,
         "envelope" => envelope::Envelope,
-        "torchscript" => torchscript::TorchScript,
     }
 }

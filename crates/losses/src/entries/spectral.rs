@@ -3,7 +3,7 @@ use registry::options;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{BatchedLoss, Fusible, LossSpec, TargetKind};
+use crate::{BatchedLoss, Call, Fusible, LossSpec, TargetKind};
 
 options! {
     /// The distance of two waveforms in the magnitudes of their spectra, at several resolutions.
@@ -95,7 +95,7 @@ impl LossSpec for Spectral {
 
     fn instantiate(
         &self,
-        _lanes: usize,
+        _seeds: &[u64],
         (kind, device): (Kind, Device),
     ) -> Option<Result<Box<dyn BatchedLoss>, String>> {
         Some(Ok(Box::new(self.resolutions(kind, device))))
@@ -187,7 +187,7 @@ impl Resolutions {
 }
 
 impl BatchedLoss for Resolutions {
-    fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
+    fn values(&mut self, _call: &Call, prediction: &Tensor, target: &Tensor) -> Tensor {
         self.distance(prediction, target)
     }
 }

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::kernel::check_lengths;
 use crate::stable::guarded;
-use crate::{BatchedLoss, File, Files, Fusible, Kernel, Loss, LossSpec, Mse, Parameters, TargetKind};
+use crate::{BatchedLoss, Call, File, Files, Fusible, Kernel, Loss, LossSpec, Mse, TargetKind};
 
 options! {
     /// Any loss through a function, such as its logarithm or its root.
@@ -18,7 +18,7 @@ options! {
     /// even: (ℓ(d) + ℓ(−d))/2;  folded: (ℓ(d) + ℓ(−d))/2 + |ℓ(d) − ℓ(−d)|/2,  ℓ(−d) that of 2·target − prediction
     /// ```
     /// f is applied to each value that the loss has: to every element's where it is elementwise, to the single
-    /// number that a TorchScript module returns. An increasing f keeps the minimizer of every element, and
+    /// number that a program returns. An increasing f keeps the minimizer of every element, and
     /// changes how steep the way there is.
     ///
     /// Where ℓ is 0, the slope of √ℓ and of ℓ^q (q < 1) is taken as 0 rather than infinite. A negative ℓ has no
@@ -137,20 +137,12 @@ impl LossSpec for Transformed {
         self.loss.files()
     }
 
-    fn is_random(&self) -> bool {
-        self.loss.is_random()
-    }
-
-    fn max_lanes(&self) -> usize {
-        self.loss.max_lanes()
-    }
-
     fn instantiate(
         &self,
-        lanes: usize,
+        seeds: &[u64],
         options: (Kind, Device),
     ) -> Option<Result<Box<dyn BatchedLoss>, String>> {
-        let made = self.loss.instantiate(lanes, options)?;
+        let made = self.loss.instantiate(seeds, options)?;
         Some(made.map(|inner| Box::new(OnLanes { inner, by: self.by }) as Box<dyn BatchedLoss>))
     }
 }
@@ -161,12 +153,12 @@ struct OnLanes {
 }
 
 impl BatchedLoss for OnLanes {
-    fn values(&mut self, prediction: &Tensor, target: &Tensor) -> Tensor {
-        self.by.on_tensors(prediction, target, |prediction| self.inner.values(prediction, target))
+    fn values(&mut self, call: &Call, prediction: &Tensor, target: &Tensor) -> Tensor {
+        self.by.on_tensors(prediction, target, |prediction| self.inner.values(call, prediction, target))
     }
 
-    fn modules(&mut self) -> Vec<&mut dyn Parameters> {
-        self.inner.modules()
+    fn start(&self) -> Vec<Tensor> {
+        self.inner.start()
     }
 }
 

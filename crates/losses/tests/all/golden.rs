@@ -1,14 +1,12 @@
 //! Against PyTorch: values and gradients that `scripts/golden/losses.py` wrote.
 
-use losses::{Loss, TargetKind, mean_of_lanes};
+use losses::{Call, Loss, TargetKind, mean_of_lanes};
 use numeric::Float;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
 use crate::entries::{self, Row, option_names, unseen};
-use crate::{
-    all_losses, assert_near, fused, in_rows, numbers, program, size, torchscript, waveforms, widened,
-};
+use crate::{all_losses, assert_near, fused, in_rows, numbers, program, size, waveforms, widened};
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("../golden/losses.json")).unwrap()
@@ -61,8 +59,8 @@ fn compare<F: Float>(loss: &Loss, points: &Value, relative: f64) -> f64 {
             // A lane for each point: what a loss makes of several elements is tested elsewhere.
             let lane = |numbers: &[f64]| Tensor::from_slice(numbers).to_kind(F::KIND).unsqueeze(1);
             let prediction = lane(&prediction).set_requires_grad(true);
-            let mut lanes = loss.lanes(target.len(), (F::KIND, Device::Cpu)).unwrap();
-            let values = mean_of_lanes(&lanes.values(&prediction, &lane(&target)));
+            let mut lanes = loss.lanes(&vec![0; target.len()], (F::KIND, Device::Cpu)).unwrap();
+            let values = mean_of_lanes(&lanes.values(&Call::default(), &prediction, &lane(&target)));
             values.sum(None::<Kind>).backward();
             of_kernel.max(check("libtorch", &numbers(&values), &numbers(&prediction.grad())))
         }
@@ -97,8 +95,7 @@ fn values_and_slopes_are_pytorchs() {
     let row = |name: &&'static str| {
         let options = option_names::<Loss>(name);
         if ELSEWHERE.contains(name) {
-            let module = if *name == "program" { program::program } else { torchscript::module };
-            let (compared, difference) = torchscript::trained_along(&module("learned.pt"));
+            let (compared, difference) = program::trained_along(&program::program("learned.pt2"));
             let references = ["the module, trained in PyTorch".into()].into();
             return Row { entry: name, references, cases: 1, compared, difference, options };
         }
@@ -127,13 +124,13 @@ fn the_terms_of_a_composite_are_recorded_with_their_weights() {
         let composite = json!({ "composite": { "combine": combine, "terms":
             [{ "loss": "mse", "weight": 0.5 }, { "loss": "l1", "weight": 4.0 }] } });
         let loss: Loss = serde_json::from_value(composite).unwrap();
-        let mut lanes = loss.lanes(1, (Kind::Double, Device::Cpu)).unwrap();
-        let recorded = lanes.terms(&prediction, &target);
+        let mut lanes = loss.lanes(&[0], (Kind::Double, Device::Cpu)).unwrap();
+        let recorded = lanes.terms(&Call::default(), &prediction, &target);
         let names: Vec<&str> = recorded.iter().map(|term| term.name.as_str()).collect();
         assert_eq!(names, ["mse", "l1"]);
         let values: Vec<f64> = recorded.iter().flat_map(|term| numbers(&term.value)).collect();
         assert_near(combine, &values, &terms, 1e-15, 1.0);
-        let value = mean_of_lanes(&lanes.values(&prediction, &target));
+        let value = mean_of_lanes(&lanes.values(&Call::default(), &prediction, &target));
         assert_near(combine, &numbers(&value), &[whole], 1e-15, 1.0);
         let alone: Vec<String> = loss.terms().into_iter().map(|(name, _)| name).collect();
         assert_eq!(alone, ["mse", "l1"]);
@@ -160,8 +157,8 @@ fn effect((ours, a): &(Loss, Value), (others, b): &(Loss, Value)) -> f64 {
 }
 
 /// Options that aren't in the golden files: which module it is and what it is told are held to PyTorch in
-/// `torchscript.rs` and `program.rs`, with modules that PyTorch exported.
-const ELSEWHERE: [&str; 2] = ["torchscript", "program"];
+/// `program.rs`, with losses that PyTorch exported.
+const ELSEWHERE: [&str; 1] = ["program"];
 
 #[test]
 fn every_loss_is_covered_at_its_defaults_and_every_option_is_seen_by_itself() {

@@ -10,7 +10,6 @@ mod large;
 mod options;
 mod program;
 mod question;
-mod torchscript;
 mod waveforms;
 
 use losses::Loss;

@@ -1,6 +1,6 @@
 //! Losses of waveforms: against PyTorch (what `scripts/golden/waveforms.py` wrote), and what they promise.
 
-use losses::{Loss, mean_of_lanes};
+use losses::{Call, Loss, mean_of_lanes};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -22,8 +22,8 @@ fn table(case: &Value, name: &str) -> Tensor {
 /// Values of lanes and their gradients, in a type.
 fn at(loss: &Loss, prediction: &Tensor, target: &Tensor, kind: Kind) -> [Vec<f64>; 2] {
     let prediction = prediction.to_kind(kind).copy().set_requires_grad(true);
-    let mut lanes = loss.lanes(prediction.size()[0] as usize, (kind, Device::Cpu)).unwrap();
-    let values = mean_of_lanes(&lanes.values(&prediction, &target.to_kind(kind)));
+    let mut lanes = loss.lanes(&vec![0; prediction.size()[0] as usize], (kind, Device::Cpu)).unwrap();
+    let values = mean_of_lanes(&lanes.values(&Call::default(), &prediction, &target.to_kind(kind)));
     values.sum(None::<Kind>).backward();
     [numbers(&values), numbers(&prediction.grad())]
 }
@@ -131,12 +131,12 @@ fn silence_and_lost_lanes_are_no_trouble() {
 fn a_magnitude_seen_before_is_not_taken_for_another_targets() {
     for name in ["spectral", "envelope"] {
         let loss = Loss::named(name).unwrap();
-        let mut lanes = loss.lanes(1, (Kind::Double, Device::Cpu)).unwrap();
+        let mut lanes = loss.lanes(&[0], (Kind::Double, Device::Cpu)).unwrap();
         let prediction = Tensor::from_slice(&[0.25_f64; 50]).unsqueeze(0);
         for level in [1.0, 0.5, 2.0] {
             let target = Tensor::full([1, 50], level, (Kind::Double, Device::Cpu));
             let fresh = loss.tensor(&prediction, &target);
-            assert_eq!(lanes.values(&prediction, &target), fresh, "{name}");
+            assert_eq!(lanes.values(&Call::default(), &prediction, &target), fresh, "{name}");
         }
     }
 }

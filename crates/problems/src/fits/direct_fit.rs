@@ -54,7 +54,7 @@ impl ProblemSpec for DirectFit {
             target: tensor(draws.iter().flat_map(|draw| draw.0.clone()).collect()),
             start: tensor(draws.iter().flat_map(|draw| draw.1.clone()).collect()),
         };
-        Supervised::boxed(model, loss, seeds.len(), options)
+        Supervised::boxed(model, loss, seeds, options)
     }
 }
 

@@ -1,8 +1,9 @@
 use std::rc::Rc;
 
-use losses::{File, Files, Kernel, Loss, Replicas, TargetKind};
+use losses::{File, Files, Kernel, Loss, TargetKind};
 use numeric::{Float, LANES, Row, Rows, Stream, vectorize};
-use registry::options;
+use programs::{Instance, Lanes, Mode, Program};
+use registry::{Loaded, options};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -38,7 +39,7 @@ options! {
         /// Where the readout of the predictions should end.
         pub target: Values = normal(1.0, Some(vec![16])),
         /// From the prediction to what the target is: `identity`, `sigmoid`, `softmax`, `relu`, `tanh`, `exp`, `product`, `first`
-        /// or `{ torchscript = … }`.
+        /// or `{ program = … }`.
         pub readout: Readout = Readout::Identity,
         /// What the loss is told: the `readout` or the `prediction`.
         pub loss_input: LossInput = LossInput::Readout,
@@ -69,8 +70,8 @@ pub enum Readout {
     Product,
     /// The first along the last dimension, such as the mean of a mean and a log-variance.
     First,
-    /// What a module of your own returns: forward(prediction).
-    TorchScript(Box<Exported>),
+    /// What a program of your own returns: forward(prediction).
+    Program(Box<Exported>),
 }
 
 impl Readout {
@@ -115,17 +116,43 @@ impl Readout {
             Self::Sigmoid => each(|y| libm::log(y / (1.0 - y))),
             Self::Tanh => each(libm::atanh),
             Self::Exp | Self::Softmax => each(libm::log),
-            Self::Product | Self::First | Self::TorchScript(_) => None,
+            Self::Product | Self::First | Self::Program(_) => None,
         }
     }
 }
 
-/// See [`Readout::TorchScript`].
+/// See [`Readout::Program`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exported {
-    /// As `torch.jit.save` writes it, relative to the config's folder.
+    /// As `scripts/export.py --model` writes it, relative to the config's folder.
     pub file: File,
+    #[serde(skip)]
+    read: Loaded<Result<Program, String>>,
+}
+
+impl Exported {
+    /// Reads the program.
+    ///
+    /// # Errors
+    /// If the file can't be read. What is wrong with a program is an error of what calls it.
+    pub fn load(&mut self, files: &mut Files) -> Result<(), String> {
+        self.read.0 = Some(self.file.load_program(files)?);
+        Ok(())
+    }
+
+    /// The program on a lane of each seed.
+    fn lanes(&self, seeds: &[u64], options: (Kind, Device)) -> Result<Instance, String> {
+        let name = self.file.name();
+        let read = self.read.0.as_ref().ok_or_else(|| format!("`{name}` isn't loaded"))?;
+        let instance = Instance::new(name, read, seeds, options)?;
+        match instance.program().inputs() {
+            1 => Ok(instance),
+            inputs => {
+                Err(format!("`{name}` takes {inputs} inputs, and a readout is called as forward(prediction)"))
+            }
+        }
+    }
 }
 
 /// What the loss is told.
@@ -176,17 +203,17 @@ impl FreeFit {
         let [start, target] = self.numbers(seed)?;
         let readout = match &self.readout {
             Readout::Product | Readout::First => start.shape[..start.shape.len().max(1) - 1].to_vec(),
-            Readout::TorchScript(exported) => {
-                let module = Replicas::load(&exported.file, 1, (kind, Device::Cpu))?;
-                let returned = read(&module, &start.tensor(kind).set_requires_grad(true))?;
+            Readout::Program(exported) => {
+                let program = exported.lanes(&[seed], (kind, Device::Cpu))?;
+                let returned = read(&program, &start.tensor(kind).unsqueeze(0).set_requires_grad(true))?;
                 if !returned.requires_grad() {
                     return Err(format!(
                         "`{}`: what `forward` returns has no gradient by the prediction: a readout that detaches or \
                          rounds has nothing to train",
-                        module.name()
+                        program.name()
                     ));
                 }
-                returned.size()
+                returned.size().split_off(1)
             }
             _ => start.shape.clone(),
         };
@@ -197,7 +224,7 @@ impl FreeFit {
     /// The shapes of the readout and of what the loss is told.
     ///
     /// # Errors
-    /// If numbers can't be read, or the readout is a module that doesn't take them.
+    /// If numbers can't be read, or the readout is a program that doesn't take them.
     pub fn shapes(&self, seed: u64) -> Result<[Vec<i64>; 2], String> {
         self.draw(seed, Kind::Double).map(|drawn| [drawn.readout, drawn.seen])
     }
@@ -231,8 +258,8 @@ impl ProblemSpec for FreeFit {
                 file.load(files).map_err(|message| format!("`{name}`: {message}"))?;
             }
         }
-        if let Readout::TorchScript(exported) = &mut self.readout {
-            exported.file.load_module(files).map_err(|message| format!("`readout`: {message}"))?;
+        if let Readout::Program(exported) = &mut self.readout {
+            exported.load(files).map_err(|message| format!("`readout`: {message}"))?;
         }
         Ok(())
     }
@@ -272,28 +299,24 @@ impl ProblemSpec for FreeFit {
     }
 
     fn files(&self) -> Vec<&File> {
-        let module =
-            if let Readout::TorchScript(exported) = &self.readout { Some(&exported.file) } else { None };
-        [self.start.file(), self.target.file(), module].into_iter().flatten().collect()
-    }
-
-    fn is_random(&self) -> bool {
-        matches!(&self.readout, Readout::TorchScript(exported) if exported.file.is_random_module())
+        let program =
+            if let Readout::Program(exported) = &self.readout { Some(&exported.file) } else { None };
+        [self.start.file(), self.target.file(), program].into_iter().flatten().collect()
     }
 
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
         let model =
             OnTensors::new(self, seeds, loss.map_or(TargetKind::Values, |loss| loss.targets()), options);
-        Supervised::boxed(model.unwrap_or_else(|message| panic!("{message}")), loss, seeds.len(), options)
+        Supervised::boxed(model.unwrap_or_else(|message| panic!("{message}")), loss, seeds, options)
     }
 }
 
-/// What a module makes of a prediction.
-fn read(module: &Replicas, prediction: &Tensor) -> Result<Tensor, String> {
-    let name = module.name();
-    let returned = module.tensor(0, "forward", &[prediction]).map_err(|message| {
-        format!("{message}; it is called as forward(prediction), with prediction {:?}", prediction.size())
-    })?;
+/// What a program makes of predictions `[lanes, …]`.
+fn read(program: &Instance, prediction: &Tensor) -> Result<Tensor, String> {
+    let name = program.name();
+    let inputs = [Lanes::Together(prediction.shallow_clone())];
+    let outputs = program.call(Mode::Eval, Draw::Frozen.number(), &program.start(), &inputs)?;
+    let returned = program.output(&outputs, 0)?;
     if !returned.is_floating_point() {
         let kind = returned.kind();
         return Err(format!("`{name}`: `forward` returns {kind:?}: return a floating-point tensor"));
@@ -304,7 +327,7 @@ fn read(module: &Replicas, prediction: &Tensor) -> Result<Tensor, String> {
 struct OnTensors {
     fit: FreeFit,
     seeds: Vec<u64>,
-    module: Option<Replicas>,
+    program: Option<Instance>,
     classes: bool,
     /// `[lanes, …]`
     start: Tensor,
@@ -327,12 +350,12 @@ impl OnTensors {
         };
         let classes = told == TargetKind::Classes;
         let (start, target) = (all(0, kind), all(1, if classes { Kind::Int64 } else { kind }));
-        let module = match &fit.readout {
-            Readout::TorchScript(exported) => Some(Replicas::load(&exported.file, 1, (kind, device))?),
+        let program = match &fit.readout {
+            Readout::Program(exported) => Some(exported.lanes(seeds, (kind, device))?),
             _ => None,
         };
         let seeds = seeds.to_vec();
-        Ok(Self { fit: fit.clone(), seeds, module, classes, start, target })
+        Ok(Self { fit: fit.clone(), seeds, program, classes, start, target })
     }
 
     /// The readout `[lanes, …]` of predictions.
@@ -347,10 +370,9 @@ impl OnTensors {
             Readout::Exp => prediction.exp(),
             Readout::Product => prediction.prod_dim_int(last, false, None::<Kind>),
             Readout::First => prediction.select(last, 0),
-            Readout::TorchScript(_) => {
-                let module = self.module.as_ref().expect("it was loaded");
-                let one = |lane: &Tensor| read(module, lane).unwrap_or_else(|message| panic!("{message}"));
-                Tensor::stack(&prediction.unbind(0).iter().map(one).collect::<Vec<_>>(), 0)
+            Readout::Program(_) => {
+                let program = self.program.as_ref().expect("it was loaded");
+                read(program, prediction).unwrap_or_else(|message| panic!("{message}"))
             }
         }
     }

@@ -76,7 +76,7 @@ impl ProblemSpec for LineFit {
             start: seeds.iter().map(|seed| self.start(*seed)).collect(),
             truth: Truth::Parameters(vec![self.slope, self.intercept]),
         };
-        Supervised::boxed(model, loss, seeds.len(), (kind, device))
+        Supervised::boxed(model, loss, seeds, (kind, device))
     }
 }
 

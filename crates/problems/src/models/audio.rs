@@ -113,7 +113,7 @@ impl ProblemSpec for Audio {
         let mut model =
             OnTensors { cycles: to(cycles), seconds: to(seconds), truth, start, target: Tensor::new() };
         model.target = model.sound(&model.truth);
-        Supervised::boxed(model, loss, seeds.len(), options)
+        Supervised::boxed(model, loss, seeds, options)
     }
 }
 

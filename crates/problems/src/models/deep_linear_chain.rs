@@ -52,7 +52,7 @@ impl ProblemSpec for DeepLinearChain {
         let all: Vec<f64> = starts.iter().flat_map(|start| start.to_vec()).collect();
         let start = Tensor::from_slice(&all).reshape([seeds.len() as i64, -1]);
         let model = OnTensors { start: start.to_kind(kind).to_device(device) };
-        Supervised::boxed(model, loss, seeds.len(), (kind, device))
+        Supervised::boxed(model, loss, seeds, (kind, device))
     }
 }
 

@@ -52,7 +52,7 @@ impl ProblemSpec for DigitsAutoencoder {
     }
 
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
-        Supervised::boxed(OnTensors::new(self, seeds, options), loss, seeds.len(), options)
+        Supervised::boxed(OnTensors::new(self, seeds, options), loss, seeds, options)
     }
 }
 
@@ -109,7 +109,7 @@ impl Model for OnTensors {
     fn forward(&mut self, draw: Draw, parameters: &[Tensor]) -> (Tensor, Tensor) {
         let images = match draw {
             Draw::Step(step) => self.train.index_select(0, &self.minibatches.rows(step)),
-            Draw::Frozen => self.train.shallow_clone(),
+            Draw::Frozen | Draw::Redrawn(_) => self.train.shallow_clone(),
             Draw::Validation => self.test.tr(),
         };
         let prediction = digits::network(&images.tr(), parameters, self.model.activation);

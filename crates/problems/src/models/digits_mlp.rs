@@ -54,7 +54,7 @@ impl ProblemSpec for DigitsMlp {
 
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
         let targets = loss.expect("a model has a loss").targets();
-        Supervised::boxed(OnTensors::new(self, seeds, targets, options), loss, seeds.len(), options)
+        Supervised::boxed(OnTensors::new(self, seeds, targets, options), loss, seeds, options)
     }
 }
 
@@ -152,7 +152,7 @@ impl OnTensors {
                 let targets = self.targets.index_select(self.targets.dim() as i64 - 1, &picked);
                 (self.train.index_select(0, &picked).tr(), targets)
             }
-            Draw::Frozen => (self.train.tr(), self.targets.shallow_clone()),
+            Draw::Frozen | Draw::Redrawn(_) => (self.train.tr(), self.targets.shallow_clone()),
             Draw::Validation => (self.test.shallow_clone(), self.test_targets.shallow_clone()),
         }
     }

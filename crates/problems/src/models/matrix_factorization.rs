@@ -69,7 +69,7 @@ impl ProblemSpec for MatrixFactorization {
         let truth = factors("matrix factorisation: target", (self.rank as f64).powf(-0.25));
         let model =
             OnTensors { target: product(&truth), start: factors("matrix factorisation: start", self.spread) };
-        Supervised::boxed(model, loss, seeds.len(), (kind, device))
+        Supervised::boxed(model, loss, seeds, (kind, device))
     }
 }
 

@@ -1,13 +1,14 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use losses::{File, Files, Loss, Term, mean_of_lanes};
 use numeric::{Float, Stream};
-use programs::{Lanes, Mode, Program, Streams};
+use programs::{Instance, Lanes, Program};
 use registry::{Described, Loaded, options};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::dataset::{FORMATS, format_of, read_columns};
 use crate::data::minibatches::Minibatches;
+use crate::models::on_program::outputs_at;
 use crate::{Batching, Draw, Fusible, Losses, ProblemSpec, TensorProblem};
 
 options! {
@@ -198,16 +199,10 @@ impl ProblemSpec for Objective {
 
 impl<F: Float> Fusible<F> for Objective {}
 
-/// Lanes of a program.
+/// An objective on lanes, and the data in the type of the run.
 struct OnLanes {
-    name: String,
-    read: Arc<Result<Program, String>>,
+    instance: Instance,
     kind: Kind,
-    seeds: Vec<u64>,
-    /// Where the trained ones are among all parameters, and what the others are.
-    frozen: Vec<Option<Tensor>>,
-    start: Vec<Tensor>,
-    buffers: Vec<Lanes>,
     train: Vec<(String, Tensor)>,
     test: Vec<(String, Tensor)>,
     rows: usize,
@@ -220,32 +215,18 @@ impl OnLanes {
         objective: &Objective,
         columns: &Columns,
         seeds: &[u64],
-        (kind, device): (Kind, Device),
+        options: (Kind, Device),
     ) -> Result<Self, String> {
         assert!(seeds.iter().all(|seed| *seed == seeds[0]), "lanes of a minibatch share their seed");
-        let name = objective.file.name().to_owned();
-        let named = |message: String| format!("`{name}`: {message}");
-        let program = objective.program()?;
-        let (values, buffers) = program.start(seeds[0], kind).map_err(named)?;
-        let lanes = seeds.len();
-        let spread = |value: Tensor| Lanes::Shared(value).together(lanes).map(|all| all.contiguous().copy());
-        let (mut frozen, mut start) = (Vec::new(), Vec::new());
-        for (variable, value) in program.parameters().iter().zip(values) {
-            if variable.trained {
-                let all = spread(value).map_err(named)?;
-                start.push(if all.dim() == 1 { all.unsqueeze(1) } else { all });
-                frozen.push(None);
-            } else {
-                frozen.push(Some(value));
-            }
-        }
-        if start.is_empty() {
+        let (kind, device) = options;
+        let name = objective.file.name();
+        let read = objective.read.0.as_ref().ok_or("the program isn't loaded")?;
+        let instance = Instance::new(name, read, seeds, options)?;
+        if instance.names().is_empty() {
             return Err(format!(
                 "`{name}` has no parameter that requires a gradient, so there is nothing to train"
             ));
         }
-        let buffers =
-            buffers.into_iter().map(|value| spread(value).map(Lanes::Together)).collect::<Result<_, _>>()?;
         let to = |all: &[(String, Tensor)]| {
             let cast = |tensor: &Tensor| {
                 if tensor.is_floating_point() { tensor.to_kind(kind) } else { tensor.shallow_clone() }
@@ -255,24 +236,8 @@ impl OnLanes {
         let rows = columns.rows;
         let minibatches = (objective.batch > 0 && objective.batch < rows)
             .then(|| Minibatches::new("objective: minibatches", seeds[0], (objective.batch, rows), device));
-        Ok(Self {
-            read: objective.read.0.clone().expect("its program was read"),
-            kind,
-            seeds: seeds.to_vec(),
-            frozen,
-            start,
-            buffers,
-            train: to(&columns.train),
-            test: to(&columns.test),
-            rows,
-            minibatches,
-            training: false,
-            name,
-        })
-    }
-
-    fn program(&self) -> &Program {
-        Result::as_ref(&self.read).expect("lanes are made of what was read")
+        let (train, test) = (to(&columns.train), to(&columns.test));
+        Ok(Self { instance, kind, train, test, rows, minibatches, training: false })
     }
 
     /// What the program returns at a draw.
@@ -280,11 +245,6 @@ impl OnLanes {
         let picked = match (draw, &mut self.minibatches) {
             (Draw::Step(step), Some(minibatches)) => Some(minibatches.rows(step)),
             _ => None,
-        };
-        let step = match draw {
-            Draw::Step(step) => step,
-            Draw::Frozen => u64::MAX,
-            Draw::Validation => u64::MAX - 1,
         };
         let columns = if draw == Draw::Validation { &self.test } else { &self.train };
         let input = |name: &String| {
@@ -297,59 +257,28 @@ impl OnLanes {
                 columns.iter().find(|(own, _)| own == name).expect("columns are those of the program");
             Lanes::Shared(rows_of(column, self.rows, picked.as_ref()))
         };
-        let program = self.program();
-        let inputs: Vec<Lanes> = program.input_names().iter().map(input).collect();
-        let variables = program.parameters();
-        let mut trained = parameters.iter();
-        let own: Vec<Lanes> = self
-            .frozen
-            .iter()
-            .zip(&variables)
-            .map(|(frozen, variable)| {
-                if let Some(value) = frozen {
-                    Lanes::Shared(value.shallow_clone())
-                } else {
-                    let all = trained.next().expect("a parameter for each that is trained");
-                    Lanes::Together(if variable.shape.is_empty() {
-                        all.squeeze_dim(1)
-                    } else {
-                        all.shallow_clone()
-                    })
-                }
-            })
-            .collect();
-        let mode = if self.training { Mode::Train } else { Mode::Eval };
-        let draws = Streams { seeds: &self.seeds, step };
-        let values = (&*own, &*self.buffers, &*inputs);
-        let evaluated = program.evaluate(mode, (self.kind, self.seeds.len()), values, &draws);
-        let evaluated = evaluated.unwrap_or_else(|message| panic!("`{}`: {message}", self.name));
-        if self.training && matches!(draw, Draw::Step(_)) {
-            self.buffers = evaluated.buffers;
-        }
-        evaluated.outputs
+        let inputs: Vec<Lanes> = self.instance.program().input_names().iter().map(input).collect();
+        outputs_at(&mut self.instance, draw, self.training, parameters, &inputs)
     }
 
     /// The number of a lane that an output is: its mean, where it is more than one.
     fn number(&self, outputs: &[Lanes], index: usize) -> Tensor {
-        let output = outputs.get(index).unwrap_or_else(|| panic!("`{}` returns nothing", self.name));
-        let all =
-            output.together(self.seeds.len()).unwrap_or_else(|message| panic!("`{}`: {message}", self.name));
+        let all = self.instance.output(outputs, index).unwrap_or_else(|message| panic!("{message}"));
         mean_of_lanes(&if all.is_floating_point() { all } else { all.to_kind(self.kind) })
     }
 
     fn named(&self, name: &str) -> Option<usize> {
-        self.program().output_names().iter().position(|own| own == name)
+        self.instance.program().output_names().iter().position(|own| own == name)
     }
 }
 
 impl TensorProblem for OnLanes {
     fn start(&mut self) -> Vec<Tensor> {
-        self.start.iter().map(Tensor::copy).collect()
+        self.instance.start()
     }
 
     fn names(&mut self) -> Vec<String> {
-        let variables = self.program().parameters();
-        variables.into_iter().filter(|variable| variable.trained).map(|variable| variable.name).collect()
+        self.instance.names()
     }
 
     fn has(&self, _draw: Draw) -> bool {
@@ -373,7 +302,7 @@ impl TensorProblem for OnLanes {
     }
 
     fn terms(&mut self, draw: Draw, parameters: &[Tensor]) -> Vec<Term> {
-        let names = self.program().terms();
+        let names = self.instance.program().terms();
         if names.is_empty() {
             return Vec::new();
         }

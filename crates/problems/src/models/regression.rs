@@ -57,7 +57,7 @@ impl Regression {
             start: seeds.iter().map(|seed| self.start(*seed)).collect(),
             truth: Truth::Predictions(self.reference.clone()),
         };
-        Supervised::boxed(model, loss, seeds.len(), (kind, device))
+        Supervised::boxed(model, loss, seeds, (kind, device))
     }
 
     pub(super) fn block<F: Float>(

@@ -59,7 +59,7 @@ impl ProblemSpec for SoftmaxRegression {
     }
     fn batch(&self, seeds: &[u64], loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
         let targets = loss.expect("a model has a loss").targets();
-        Supervised::boxed(OnTensors::new(self, seeds, targets, options), loss, seeds.len(), options)
+        Supervised::boxed(OnTensors::new(self, seeds, targets, options), loss, seeds, options)
     }
 }
 

@@ -112,7 +112,6 @@ fn numbers_of_a_free_fit_are_checked() {
 fn noise_can_not_be_had_twice_or_in_a_module() {
     for (inner, message) in [
         ("{ noisy = {} }", "`problem` is noisy itself"),
-        ("{ torchscript = {} }", "`problem` can't be torchscript"),
         ("{ quadratic = { dim = 0 } }", "`dim` must be from 1 to 2000, and is 0"),
     ] {
         let said = read(&format!("problem = {{ noisy = {{ problem = {inner} }} }}")).check().unwrap_err();

@@ -160,12 +160,12 @@ fn every_option_of_every_problem_is_seen_by_itself() {
 /// A row is read wrongly where another logit is as large as its class's, whichever comes first.
 #[test]
 fn tied_logits_count_as_wrong() {
-    let mlp = r#"{"torchscript": {"model": "mlp.pt", "data": "digits.npz"}}"#;
+    let mlp = r#"{"model": {"file": "mlp.pt2", "data": "digits.npz"}}"#;
     let mlp = loaded(problem(mlp));
     let digits = problem(r#"{"digits_mlp": {"hidden": 1}}"#);
     let loss = serde_json::from_str::<Loss>("\"cross_entropy\"").unwrap();
     // Where the ten biases of the logits are, among numbers that are 0.
-    for (problem, biases) in [(mlp, 16 + 64 * 16), (digits, 64 + 1 + 10)] {
+    for (problem, biases) in [(mlp, 64 * 16 + 16 + 160), (digits, 64 + 1 + 10)] {
         let length = tensors_start::<f64>(&problem, Some(&loss), &[5])[0].len();
         let error = |largest: &[usize]| {
             let mut point = vec![0.0; length];

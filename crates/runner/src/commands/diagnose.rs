@@ -33,7 +33,7 @@ use crate::terminal::{print, print_json, progress, say};
 Examples:
   optbench diagnose configs/diagnose-plateau.toml
   optbench diagnose --formula \"where(abs(d) <= 0.5, abs(d), 0.001*abs(d) + 0.4995)\" --start -2
-  optbench diagnose --torchscript my_loss.pt --optimizer adam --lr 0.01 --format json
+  optbench diagnose --program my_loss.pt2 --optimizer adam --lr 0.01 --format json
   optbench diagnose --problem digits_mlp --loss cross_entropy --lr 0.5 --tolerance 0.1
 
 Prints the verdict first, then the evidence, and the fixes, every one of which was run. Into results/<name>/ go \
@@ -43,7 +43,7 @@ and the figures profile and descent as .svg and .png, and for dark pages as -dar
 Exit codes: 0 there is an answer, also a bad one; 1 a file couldn't be written; 2 the input is wrong.")]
 pub(crate) struct DiagnoseArgs {
     /// What to diagnose, a TOML file
-    #[arg(required_unless_present_any = ["suite", "loss", "formula", "torchscript", "problem"])]
+    #[arg(required_unless_present_any = ["suite", "loss", "formula", "program", "problem"])]
     config: Option<PathBuf>,
     #[command(flatten)]
     line: line::Line,

@@ -14,8 +14,7 @@ Examples:
   optbench plan configs/grid.toml                how long it takes, and how much memory and disk
   optbench plan configs/field.toml --jobs 64     the same on 64 cores
 
-The time comes from short trials of the built-in problems and losses; your own modules aren't run for it. For a cluster \
-a number of shards is suggested.")]
+The time comes from short trials. For a cluster a number of shards is suggested.")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     grid: GridArgs,

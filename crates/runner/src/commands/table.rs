@@ -13,7 +13,6 @@ use records::Cell;
 use crate::args::{FilterArgs, Format, FormatArgs, TopArgs};
 use crate::exit::{Exit, Outcome};
 use crate::source::{Source, TableError, unreadable};
-use crate::summary::random_note;
 use crate::terminal::{print, print_csv, print_json, say};
 
 /// Show and write the convergence table, scores, tests and intervals of a results folder
@@ -54,15 +53,14 @@ pub(crate) fn run(args: &TableArgs) -> Outcome {
     let mut csv = Vec::new();
     scores.write_csv(&table, &mut csv).expect("memory takes every byte");
     let top = args.top.rows();
-    let note = random_note(source.random());
     match args.answer.format {
         Format::Terminal => {
             let options = scores::RenderOptions { format: scores::Format::Text, top };
             let terminal = io::stdout().is_terminal();
             let text = scores.render(&table, &options);
-            print(&format!("{}{note}\n{text}", table.render(&RenderOptions { terminal, top })));
+            print(&format!("{}\n{text}", table.render(&RenderOptions { terminal, top })));
         }
-        Format::Markdown => print(&markdown(&table, &note, &scores, top)),
+        Format::Markdown => print(&markdown(&table, &scores, top)),
         Format::Csv => print_csv(&String::from_utf8_lossy(&csv)),
         Format::Json => print_json(&json()),
     }
@@ -76,7 +74,7 @@ pub(crate) fn run(args: &TableArgs) -> Outcome {
     table.write_csv(&mut table_csv).expect("memory takes every byte");
     let files = [
         ("table.csv", table_csv),
-        ("table.md", markdown(&table, &note, &scores, None).into_bytes()),
+        ("table.md", markdown(&table, &scores, None).into_bytes()),
         ("scores.csv", csv),
         ("scores.json", json().into_bytes()),
     ];
@@ -89,9 +87,9 @@ pub(crate) fn run(args: &TableArgs) -> Outcome {
     Ok(Exit::Fine)
 }
 
-fn markdown(table: &Table, note: &str, scores: &Scores, top: Option<usize>) -> String {
+fn markdown(table: &Table, scores: &Scores, top: Option<usize>) -> String {
     let options = scores::RenderOptions { format: scores::Format::Markdown, top };
-    format!("{}{note}\n{}", table.markdown(top), scores.render(table, &options))
+    format!("{}\n{}", table.markdown(top), scores.render(table, &options))
 }
 
 /// Two passes: one to choose the learning rates, one over the runs that are reported at them.

@@ -14,9 +14,9 @@ mod loaded;
 mod models;
 mod npy;
 mod planted;
+mod program_losses;
 mod programs;
 #[path = "../readers/mod.rs"]
 mod readers;
 mod sandbox;
-mod torchscript;
 mod values;

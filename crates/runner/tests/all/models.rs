@@ -21,7 +21,7 @@ fn text(problem: &Value, loss: &str, head: &str) -> String {
     let options: toml::Table = serde_json::from_value(problem.clone()).unwrap();
     let options: Vec<String> = options.iter().map(|(key, value)| format!("{key} = {value}")).collect();
     format!(
-        "name = 'yours'\n{head}\n[[grid]]\nproblems = [{{ torchscript = {{ {} }} }}]\nlosses = ['{loss}']\n",
+        "name = 'yours'\n{head}\n[[grid]]\nproblems = [{{ model = {{ {} }} }}]\nlosses = ['{loss}']\n",
         options.join(", ")
     )
 }
@@ -44,7 +44,7 @@ fn training_is_pytorchs() {
     let golden: Value = serde_json::from_str(file).unwrap();
     assert_eq!(golden["torch"], "2.13.0");
     let cases = golden["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 5);
+    assert_eq!(cases.len(), 6);
     for case in cases {
         let (problem, loss) = (&case["problem"], case["loss"].as_str().unwrap());
         let text = text(problem, loss, &format!("{HEAD}\nlr = [{}]", case["lr"]));
@@ -71,7 +71,7 @@ fn training_is_pytorchs() {
 /// the gradient of one factor is the other one.
 fn trained(batch: usize, optimizer: &str, lr: f64) -> Vec<[f64; 3]> {
     let inputs = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"];
-    let problem = json!({"model": "line.pt", "data": "diabetes.csv", "inputs": inputs, "targets": "progression",
+    let problem = json!({"file": "line.pt2", "data": "diabetes.csv", "inputs": inputs, "targets": "progression",
                          "test": 0.25, "standardize": true, "batch": batch});
     let text = text(&problem, "mse", &format!("{}\nlr = [{lr}]", HEAD.replace("50", "99")));
     let [result] = &run(&models(), &format!("{text}optimizers = [{optimizer}]\n"))[..] else {
@@ -104,7 +104,7 @@ fn a_gradient_is_of_the_point_that_the_loss_is_of() {
 
 #[test]
 fn lanes_are_trained_apart_and_run_as_they_do_alone() {
-    let problem = json!({"model": "mlp.pt", "data": "digits.npz", "batch": 32});
+    let problem = json!({"file": "mlp.pt2", "data": "digits.npz", "batch": 32});
     let with = |rates: &str| {
         let head = HEAD.replace("[5]", "[5, 6]");
         let text = text(&problem, "mse", &format!("{head}\nlr = {rates}\ndivergence = 1e9"));
@@ -143,9 +143,9 @@ fn bad_files() -> tempfile::TempDir {
         let entry = entry.unwrap();
         fs::copy(entry.path(), path(entry.file_name().to_str().unwrap())).unwrap();
     }
-    let model = fs::read(path("mlp.pt")).unwrap();
-    fs::write(path("text.pt"), "not a zip").unwrap();
-    fs::write(path("truncated.pt"), &model[..model.len() / 2]).unwrap();
+    let model = fs::read(path("mlp.pt2")).unwrap();
+    fs::write(path("text.pt2"), "not a zip").unwrap();
+    fs::write(path("truncated.pt2"), &model[..model.len() / 2]).unwrap();
     for name in ["digits.npz", "digits.safetensors"] {
         let bytes = fs::read(path(name)).unwrap();
         fs::write(path(&format!("truncated-{name}")), &bytes[..bytes.len() / 2]).unwrap();
@@ -190,7 +190,7 @@ fn every_bad_file_is_named_with_a_remedy() {
         let message = message(folder.path(), &problem, loss);
         assert!(!message.contains(folder.path().to_str().unwrap()), "{message}");
         assert!(message.chars().count() < 600, "{message}");
-        said.extend([format!("{} on {}: {message}\n", problem["model"], problem["data"])]);
+        said.extend([format!("{} on {}: {message}\n", problem["file"], problem["data"])]);
     };
     for model in [
         "text",
@@ -204,14 +204,14 @@ fn every_bad_file_is_named_with_a_remedy() {
         "one_row",
         "confidence",
     ] {
-        ask(json!({"model": format!("{model}.pt"), "data": "digits.npz"}), "cross_entropy");
+        ask(json!({"file": format!("{model}.pt2"), "data": "digits.npz"}), "cross_entropy");
     }
     ask(
-        json!({"model": "one_logit.pt", "data": "diabetes.csv", "targets": "severe", "classes": true,
+        json!({"file": "one_logit.pt2", "data": "diabetes.csv", "targets": "severe", "classes": true,
                "inputs": ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]}),
         "cross_entropy",
     );
-    ask(json!({"model": "mlp.pt", "data": "floats.npz"}), "mse");
+    ask(json!({"file": "mlp.pt2", "data": "floats.npz"}), "mse");
     for data in [
         "truncated-digits.npz",
         "truncated-digits.safetensors",
@@ -224,7 +224,7 @@ fn every_bad_file_is_named_with_a_remedy() {
         "one-row.npz",
         "nan.npz",
     ] {
-        ask(json!({"model": "mlp.pt", "data": data}), "cross_entropy");
+        ask(json!({"file": "mlp.pt2", "data": data}), "cross_entropy");
     }
     for data in [
         "empty.csv",
@@ -237,17 +237,17 @@ fn every_bad_file_is_named_with_a_remedy() {
         "single.csv",
         "constant.csv",
     ] {
-        ask(json!({"model": "line.pt", "data": data, "test": 0.5}), "mse");
+        ask(json!({"file": "line.pt2", "data": data, "test": 0.5}), "mse");
     }
-    ask(json!({"model": "line.pt", "data": "halves.csv", "classes": true}), "mse");
-    ask(json!({"model": "line.pt", "data": "diabetes.csv", "inputs": ["age", "weight"]}), "mse");
-    ask(json!({"model": "mlp.pt", "data": "digits.npz", "inputs": ["x", "z"]}), "mse");
-    ask(json!({"model": "mlp.pt", "data": "digits.npz", "test_data": "floats.npz"}), "mse");
-    ask(json!({"model": "mlp.pt", "data": "digits.npz", "metric": "each_row.pt"}), "mse");
-    ask(json!({"model": "mlp.pt", "data": "digits.npz", "metric": "mlp.pt"}), "mse");
+    ask(json!({"file": "line.pt2", "data": "halves.csv", "classes": true}), "mse");
+    ask(json!({"file": "line.pt2", "data": "diabetes.csv", "inputs": ["age", "weight"]}), "mse");
+    ask(json!({"file": "mlp.pt2", "data": "digits.npz", "inputs": ["x", "z"]}), "mse");
+    ask(json!({"file": "mlp.pt2", "data": "digits.npz", "test_data": "floats.npz"}), "mse");
+    ask(json!({"file": "mlp.pt2", "data": "digits.npz", "metric": "each_row.pt2"}), "mse");
+    ask(json!({"file": "mlp.pt2", "data": "digits.npz", "metric": "mlp.pt2"}), "mse");
     // One prediction for two targets must not be broadcast against both. ([n, 1] against [n] is in the golden file.)
     let inputs = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"];
-    let two = json!({"model": "line.pt", "data": "diabetes.csv", "inputs": inputs, "targets": ["progression", "severe"]});
+    let two = json!({"file": "line.pt2", "data": "diabetes.csv", "inputs": inputs, "targets": ["progression", "severe"]});
     ask(two, "mse");
     insta::assert_snapshot!(said);
 }
@@ -267,37 +267,29 @@ fn a_bad_file_fails_its_own_cells_and_a_missing_one_or_a_pair_that_cannot_fit_th
              problems = [{problems}]\nlosses = [{losses}]\noptimizers = ['sgd']\n"
         )
     };
-    let good = "{ torchscript = { model = 'mlp.pt', data = 'digits.npz' } }";
-    let bad = "{ torchscript = { model = 'truncated.pt', data = 'digits.npz' } }";
+    let good = "{ model = { file = 'mlp.pt2', data = 'digits.npz' } }";
+    let bad = "{ model = { file = 'truncated.pt2', data = 'digits.npz' } }";
     program(folder.path(), &grid(&format!("{good}, {bad}, 'direct_fit'"), "'mse'")).fails(1);
     let cells = fs::read_to_string(folder.path().join("results/x/cells.csv")).unwrap();
-    let failed = |line: &&str| line.contains("`truncated.pt` is no TorchScript module");
+    let failed = |line: &&str| line.contains("`truncated.pt2`: it is no zip archive");
     assert_eq!((cells.lines().count(), cells.lines().filter(failed).count()), (7, 2), "{cells}");
 
     for (problem, loss, wanted) in [
-        ("{ torchscript = { model = 'no.pt', data = 'digits.npz' } }", "mse", "`model`: can't read `no.pt`"),
+        ("{ model = { file = 'no.pt2', data = 'digits.npz' } }", "mse", "`file`: can't read `no.pt2`"),
+        ("{ model = { file = 'mlp.pt2', data = 'digits.mat' } }", "mse", "`data`: can't read `digits.mat`"),
         (
-            "{ torchscript = { model = 'mlp.pt', data = 'digits.mat' } }",
-            "mse",
-            "`data`: can't read `digits.mat`",
-        ),
-        (
-            "{ torchscript = { model = 'mlp.pt', data = 'mlp.pt' } }",
+            "{ model = { file = 'mlp.pt2', data = 'mlp.pt2' } }",
             "mse",
             "`data` must end in .safetensors, .npz, .csv",
         ),
-        ("'torchscript'", "mse", "`model` and `data` are needed"),
+        ("'model'", "mse", "`file` and `data` are needed"),
+        ("{ model = { file = 'mlp.pt2', data = 'digits.npz', test = 1 } }", "mse", "`test` must be from 0"),
         (
-            "{ torchscript = { model = 'mlp.pt', data = 'digits.npz', test = 1 } }",
-            "mse",
-            "`test` must be from 0",
-        ),
-        (
-            "{ torchscript = { model = 'mlp.pt', data = 'digits.npz', batch = 0 } }",
+            "{ model = { file = 'mlp.pt2', data = 'digits.npz', batch = 0 } }",
             "mse",
             "is random, so every seed",
         ),
-        ("{ torchscript = { model = 'line.pt', data = 'diabetes.csv' } }", "cross_entropy", "needs classes"),
+        ("{ model = { file = 'line.pt2', data = 'diabetes.csv' } }", "cross_entropy", "needs classes"),
     ] {
         program(folder.path(), &grid(problem, &format!("'{loss}'"))).fails(2).says(wanted);
     }
@@ -307,7 +299,7 @@ fn a_bad_file_fails_its_own_cells_and_a_missing_one_or_a_pair_that_cannot_fit_th
 fn what_the_files_hold_is_part_of_the_key() {
     let folder = bad_files();
     let batches = || {
-        let problem = json!({"model": "mlp.pt", "data": "digits.npz"});
+        let problem = json!({"file": "mlp.pt2", "data": "digits.npz"});
         let text = text(&problem, "mse", "lr = [0.1]") + "optimizers = ['sgd']\n";
         let file = folder.path().join("x.toml").display().to_string();
         let plan = Plan::new(&config::parse(&file, &text).unwrap()).unwrap();

@@ -185,7 +185,7 @@ fn causes_that_the_rules_were_tuned_on_are_found() {
 
 #[test]
 fn causes_in_losses_from_pytorch_are_found() {
-    check(&["torchscript"], 0.95);
+    check(&["programs"], 0.95);
 }
 
 #[test]

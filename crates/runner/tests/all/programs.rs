@@ -16,7 +16,7 @@ fn sandbox(config: &str) -> Sandbox {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for file in [
         "losses/tests/modules/learned.pt2",
-        "losses/tests/modules/plateau.pt",
+        "losses/tests/modules/bad_torchscript.pt",
         "problems/tests/models/objective.pt2",
         "problems/tests/models/diabetes.csv",
     ] {
@@ -60,7 +60,7 @@ fn every_seed_has_a_start_of_its_own_and_one_too_many_is_said() {
 #[test]
 fn a_torchscript_file_says_how_to_go_on() {
     fails(
-        &sandbox(&GRID.replace("learned.pt2", "plateau.pt")),
+        &sandbox(&GRID.replace("learned.pt2", "bad_torchscript.pt")),
         "it is a TorchScript module: export it anew with scripts/export.py",
     );
 }

@@ -335,11 +335,11 @@ fn npz(bytes: &[u8]) {
 fn train_on(ending: &str, bytes: &[u8]) {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
-    fs::copy(here("../problems/tests/models/line.pt"), path("line.pt")).unwrap();
+    fs::copy(here("../problems/tests/models/line.pt2"), path("line.pt2")).unwrap();
     fs::write(path(&format!("data.{ending}")), bytes).unwrap();
     let text = format!(
         "name = 'x'\nsteps = 1\nseeds = {{ tuning = [], reporting = [5] }}\nlr = [0.1]\n[[grid]]\n\
-         problems = [{{ torchscript = {{ model = 'line.pt', data = 'data.{ending}' }} }}]\n\
+         problems = [{{ model = {{ file = 'line.pt2', data = 'data.{ending}' }} }}]\n\
          losses = ['mse']\noptimizers = ['sgd']\n"
     );
     let config = config::parse(path("x.toml").to_str().unwrap(), &text).unwrap();

@@ -11,9 +11,9 @@ pub(super) struct Line {
     /// A loss as a formula over prediction, target and d = prediction − target
     #[arg(long, value_name = "FORMULA", group = "what", allow_hyphen_values = true)]
     formula: Option<String>,
-    /// A loss exported from PyTorch: forward(prediction, target)
+    /// A loss that scripts/export.py wrote: forward(prediction, target)
     #[arg(long, value_name = "FILE", group = "what")]
-    torchscript: Option<String>,
+    program: Option<String>,
     /// A loss of the registry, such as plateau or '{ huber = { delta = 0.5 } }'
     #[arg(long, value_name = "LOSS", group = "what")]
     loss: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Line {
     #[arg(long, value_name = "NUMBERS", allow_hyphen_values = true)]
     target: Option<String>,
     /// From prediction to target: identity, sigmoid, softmax, relu, tanh, exp, product, first, or
-    /// '{ torchscript = { file = "readout.pt" } }' [default: found out]
+    /// '{ program = { file = "readout.pt2" } }' [default: found out]
     #[arg(long, value_name = "NAME")]
     readout: Option<String>,
     /// Your optimizer [default: sgd]
@@ -67,8 +67,8 @@ impl Line {
         if let Some(formula) = &self.formula {
             line("loss", format!("{{ formula = {{ value = {} }} }}", quoted(formula)));
         }
-        if let Some(file) = &self.torchscript {
-            line("loss", format!("{{ torchscript = {{ file = {} }} }}", quoted(file)));
+        if let Some(file) = &self.program {
+            line("loss", format!("{{ program = {{ file = {} }} }}", quoted(file)));
         }
         for (key, value) in [
             ("loss", &self.loss),

@@ -321,8 +321,8 @@ fn paths_need_not_be_utf8() {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("x.toml"), GRID).unwrap();
     fs::write(folder.join("m.toml"), SMALL_MAP).unwrap();
-    fs::write(folder.join("data.pt"), "no archive").unwrap();
-    let loss = "{ torchscript = { file = \"data.pt\" } }";
+    fs::write(folder.join("data.pt2"), "no archive").unwrap();
+    let loss = "{ program = { file = \"data.pt2\" } }";
     fs::write(folder.join("file.toml"), GRID.replace("\"mse\"", loss)).unwrap();
     fs::write(folder.join("case.toml"), format!("name = \"c\"\nloss = {loss}\n")).unwrap();
     fs::write(
@@ -378,7 +378,7 @@ fn nothing_of_others_moves_the_cursor_or_turns_text_around() {
             (format!("{GRID}\"{toml}\" = 1\n"), "a key"),
             (GRID.replace("\"mse\"", &format!("\"{toml}\"")), "a loss"),
             (GRID.replace("\"mse\"", &format!("{{ formula = {{ value = \"{toml}\" }} }}")), "a formula"),
-            (GRID.replace("\"mse\"", &format!("{{ torchscript = {{ file = \"{toml}.pt\" }} }}")), "a file"),
+            (GRID.replace("\"mse\"", &format!("{{ program = {{ file = \"{toml}.pt2\" }} }}")), "a file"),
             (GRID.replace("\"x\"", &format!("\"{toml}\"")), "the name"),
             (format!("{GRID}# {evil}\nnothere = 1\n"), "a comment"),
         ] {

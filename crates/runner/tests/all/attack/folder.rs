@@ -47,13 +47,13 @@ fn change(path: &Path, field: &str, value: serde_json::Value) {
 #[test]
 fn a_config_in_a_results_folder_opens_no_file_and_trains_nothing() {
     let sandbox = ran();
-    let module = sandbox.path().join("module.pt");
+    let module = sandbox.path().join("module.pt2");
     // Whoever opens it waits for ever.
     pipe(&module);
     let module = module.display();
     let hostile = [
-        format!("losses = [{{ torchscript = {{ file = '{module}' }} }}]\noptimizers = ['sgd']\n"),
-        format!("losses = ['mse']\noptimizers = ['sgd']\n[[grid]]\nproblems = [{{ torchscript = {{ model = '{module}', data = '{module}.npz' }} }}]\nlosses = ['mse']\noptimizers = ['sgd']\n"),
+        format!("losses = [{{ program = {{ file = '{module}' }} }}]\noptimizers = ['sgd']\n"),
+        format!("losses = ['mse']\noptimizers = ['sgd']\n[[grid]]\nproblems = [{{ model = {{ file = '{module}', data = '{module}.npz' }} }}]\nlosses = ['mse']\noptimizers = ['sgd']\n"),
         "losses = ['mse']\noptimizers = ['sgd']\nseeds = { tuning = 1000000, reporting = 1000000 }\n".into(),
         "losses = ['mse']\noptimizers = ['sgd']\nrecord = { every = 1 }\nsteps = 1000000000\n".into(),
         "losses = ['mse']\noptimizers = ['sgd']\nrecord = { log = 9223372036854775807 }\n".into(),

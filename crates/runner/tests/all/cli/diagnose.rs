@@ -72,8 +72,8 @@ fn any_loss_gets_an_answer() {
 
 #[test]
 fn a_loss_that_cannot_be_computed_at_the_start_is_named_with_the_reason() {
-    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules/bad_raises.pt");
-    let ran = Sandbox::new().run(["diagnose", "--no-write", "--torchscript", module]);
+    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules/bad_fixed.pt2");
+    let ran = Sandbox::new().run(["diagnose", "--no-write", "--program", module]);
     ran.fails(2).says("the loss can't be computed at the start");
 }
 
@@ -147,9 +147,9 @@ fn a_warm_up_is_run_where_a_run_goes_wrong_at_once() {
 /// A readout from a module of the planted cases, copied to where it is run.
 fn read_out_by(module: &str, others: &str) -> Ran {
     let sandbox = Sandbox::new();
-    let file = format!("{}/tests/planted/{module}.pt", env!("CARGO_MANIFEST_DIR"));
-    fs::copy(file, sandbox.path().join("readout.pt")).unwrap();
-    let readout = "'{ torchscript = { file = \"readout.pt\" } }'";
+    let file = format!("{}/tests/planted/{module}.pt2", env!("CARGO_MANIFEST_DIR"));
+    fs::copy(file, sandbox.path().join("readout.pt2")).unwrap();
+    let readout = "'{ program = { file = \"readout.pt2\" } }'";
     sandbox.run(&format!("diagnose --format json --no-write --readout {readout} --loss mse {others}"))
 }
 
@@ -194,9 +194,9 @@ mistakes! {
     a_rate_of_zero: "--loss mse --lr 0";
     a_start_for_a_problem: "--problem line_fit --loss mse --start 1";
     a_problem_without_a_loss: "--problem line_fit";
-    a_missing_module: "--torchscript nothere.pt";
-    a_missing_readout: "--loss mse --readout '{ torchscript = { file = \"nothere.pt\" } }'";
-    a_readout_without_a_file: "--loss mse --readout '{ torchscript = {} }'";
+    a_missing_module: "--program nothere.pt2";
+    a_missing_readout: "--loss mse --readout '{ program = { file = \"nothere.pt2\" } }'";
+    a_readout_without_a_file: "--loss mse --readout '{ program = {} }'";
     a_misspelled_readout: "--loss mse --readout sigmod";
 }
 

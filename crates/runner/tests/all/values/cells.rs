@@ -190,12 +190,12 @@ fn the_last_step_of_the_budget_has_an_error_of_its_own() {
 #[test]
 fn a_run_that_fails_has_no_steps_and_no_numbers() {
     let sandbox = Sandbox::new();
-    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules/bad_raises.pt");
+    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules/bad_fixed.pt2");
     sandbox.config(
         "config",
         &format!(
             "name = 'v'\nsteps = 5\nlr = [0.1]\ntargets = [0.1]\nseeds = {{ tuning = 0, reporting = [3] }}\n[[grid]]\n\
-             problems = ['direct_fit']\nlosses = [{{ torchscript = {{ file = '{module}' }} }}]\noptimizers = ['sgd']\n"
+             problems = ['direct_fit']\nlosses = [{{ program = {{ file = '{module}' }} }}]\noptimizers = ['sgd']\n"
         ),
     );
     sandbox.run("config.toml").fails(1);
@@ -211,7 +211,7 @@ fn a_run_that_fails_has_no_steps_and_no_numbers() {
     ];
     assert!(numbers.iter().all(|number| number.is_nan()) && curve.is_empty(), "{cell:?}");
     assert_eq!((cell.hits[0].step, cell.hits[0].evaluations), (None, None));
-    assert!(cell.message.contains("the prediction must be a single number"), "{}", cell.message);
+    assert!(cell.message.contains("must match the size of tensor b (5)"), "{}", cell.message);
 }
 
 /// At lr = 5·dim a step makes −9·r of r.
@@ -289,12 +289,12 @@ fn every_lane_of_a_row_is_looked_at() {
 /// that refuses to be computed there would end all others.
 #[test]
 fn a_run_that_has_diverged_moves_no_more() {
-    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules/bounded.pt");
+    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules/bounded.pt2");
     for schedule in ["constant", "linear"] {
         let all = results(&format!(
             "name = 'v'\nsteps = 60\nlr = [0.3, {}]\ndivergence = 100\ntargets = [0.01]\n\
              seeds = {{ tuning = 0, reporting = [3] }}\n[[grid]]\nproblems = [{{ direct_fit = {{ dim = {DIM} }} }}]\n\
-             losses = [{{ torchscript = {{ file = '{module}' }} }}]\noptimizers = ['sgd']\nschedules = ['{schedule}']\n",
+             losses = [{{ program = {{ file = '{module}' }} }}]\noptimizers = ['sgd']\nschedules = ['{schedule}']\n",
             5.0 * DIM
         ));
         let outcomes: Vec<Outcome> = all.iter().map(|(cell, _)| cell.outcome).collect();

@@ -112,9 +112,8 @@ fn frozen_loss(problem: &str, loss: &str) -> f64 {
 #[test]
 fn a_frozen_loss_is_that_of_the_whole_data() {
     let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../problems/tests/models");
-    let module = format!(
-        "{{ torchscript = {{ model = '{models}/mlp.pt', data = '{models}/digits.npz', batch = BATCH }} }}"
-    );
+    let module =
+        format!("{{ model = {{ file = '{models}/mlp.pt2', data = '{models}/digits.npz', batch = BATCH }} }}");
     for (problem, some, all, loss) in [
         ("{ digits_mlp = { hidden = 2, batch = BATCH } }", 20, 1437, "loss = 'cross_entropy'"),
         ("{ digits_autoencoder = { hidden = 2, batch = BATCH } }", 20, 1437, "loss = 'mse'"),

@@ -14,7 +14,7 @@ use crate::sandbox::{Sandbox, result_files};
 const BASE: &str = "name = 'v'\nengine = 'auto'\ndtype = 'float32'\nsteps = 60\nhold = 1\ndivergence = 1e6\n\
 lr = [0.3, 20]\ntargets = [0.3, 0.1]\nrecord = { every = 20 }\nseeds = { tuning = [1], reporting = [3, 4] }\n\
 extend = false\n[[grid]]\nproblems = [{ direct_fit = { dim = 4 } }]\n\
-losses = [{ asymmetric = { scale = 2.0 } }, { torchscript = { file = 'mine.pt' } }]\n\
+losses = [{ asymmetric = { scale = 2.0 } }, { program = { file = 'mine.pt2' } }]\n\
 optimizers = [{ heavy_ball = { momentum = 0.95 } }]\nschedules = ['constant']\n";
 
 fn modules() -> &'static Path {
@@ -23,13 +23,13 @@ fn modules() -> &'static Path {
 
 fn place_with(module: &str) -> Sandbox {
     let sandbox = Sandbox::new();
-    fs::copy(modules().join(module), sandbox.path().join("mine.pt")).unwrap();
+    fs::copy(modules().join(module), sandbox.path().join("mine.pt2")).unwrap();
     sandbox
 }
 
 #[test]
 fn a_changed_line_of_the_config_changes_the_results_as_if_nothing_had_been_there() {
-    let base = place_with("plateau.pt");
+    let base = place_with("plateau.pt2");
     run(&base, BASE);
     let before = result_files(&base.results("v"));
     for (from, to) in [
@@ -50,17 +50,17 @@ fn a_changed_line_of_the_config_changes_the_results_as_if_nothing_had_been_there
         ("momentum = 0.95", "momentum = 0.9"),
         ("['constant']", "['cosine']"),
         // Another file of the same name.
-        ("plateau.pt", "asymmetric.pt"),
+        ("plateau.pt2", "asymmetric.pt2"),
     ] {
         let changed = BASE.replace(from, to);
         let (sandbox, module) = if changed == BASE {
-            (place_with("plateau.pt"), to)
+            (place_with("plateau.pt2"), to)
         } else {
-            (place_with("plateau.pt"), "plateau.pt")
+            (place_with("plateau.pt2"), "plateau.pt2")
         };
         run(&sandbox, BASE);
         assert_eq!(result_files(&sandbox.results("v")), before);
-        fs::copy(modules().join(module), sandbox.path().join("mine.pt")).unwrap();
+        fs::copy(modules().join(module), sandbox.path().join("mine.pt2")).unwrap();
         run(&sandbox, &changed);
         let ours = result_files(&sandbox.results("v"));
         let fresh = place_with(module);
@@ -79,7 +79,7 @@ fn parts(sandbox: &Sandbox) -> BTreeMap<String, u64> {
 
 #[test]
 fn parts_are_kept_unless_they_are_to_be_made_anew() {
-    let sandbox = place_with("plateau.pt");
+    let sandbox = place_with("plateau.pt2");
     run(&sandbox, BASE);
     let first = parts(&sandbox);
     assert!(first.len() >= 2);
@@ -93,7 +93,7 @@ fn parts_are_kept_unless_they_are_to_be_made_anew() {
 
 #[test]
 fn results_of_another_build_are_not_ours() {
-    let sandbox = place_with("plateau.pt");
+    let sandbox = place_with("plateau.pt2");
     run(&sandbox, BASE);
     let merged = || sandbox.run("status config.toml --format json").json()["merged"].as_bool().unwrap();
     assert!(merged());
@@ -123,17 +123,17 @@ fn results_of_another_build_are_not_ours() {
 
 #[test]
 fn every_manifest_has_the_hashes_of_the_files_that_its_config_names() {
-    let sandbox = place_with("plateau.pt");
+    let sandbox = place_with("plateau.pt2");
     sandbox.config("grid", BASE);
     sandbox.config(
         "map",
-        "name = 'm'\nproblem = 'direct_fit'\nloss = { torchscript = { file = 'mine.pt' } }\noptimizer = 'sgd'\n\
+        "name = 'm'\nproblem = 'direct_fit'\nloss = { program = { file = 'mine.pt2' } }\noptimizer = 'sgd'\n\
          steps = 2\nx = { vary = 'lr', from = 0.1, to = 1, pixels = 2 }\n\
          y = { vary = 'optimizer.l2', from = 0, to = 0.1, pixels = 2 }\n",
     );
-    sandbox.config("diagnosis", "name = 'd'\nloss = { torchscript = { file = 'mine.pt' } }\nsteps = 20\n");
-    let bytes = fs::read(sandbox.path().join("mine.pt")).unwrap();
-    let wanted = serde_json::json!([["mine.pt", records::digest(bytes.as_slice()).unwrap()]]);
+    sandbox.config("diagnosis", "name = 'd'\nloss = { program = { file = 'mine.pt2' } }\nsteps = 20\n");
+    let bytes = fs::read(sandbox.path().join("mine.pt2")).unwrap();
+    let wanted = serde_json::json!([["mine.pt2", records::digest(bytes.as_slice()).unwrap()]]);
     for (command, config, name) in
         [("run", "grid.toml", "v"), ("map", "map.toml", "m"), ("diagnose", "diagnosis.toml", "d")]
     {

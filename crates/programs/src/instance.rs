@@ -1,0 +1,179 @@
+//! A program on lanes, each of which has parameters, buffers and random numbers of its own.
+
+use std::sync::Arc;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::draws::Streams;
+use crate::lanes::Lanes;
+use crate::program::{Evaluated, Mode, Program, Variable};
+
+/// What a file holds: a program, or what is wrong with it.
+pub type Shared = Arc<Result<Program, String>>;
+
+/// A program on lanes: their starts, their buffers, and their random numbers, which follow from seed and step.
+///
+/// Messages begin with the name of the file.
+#[derive(Debug)]
+pub struct Instance {
+    name: String,
+    read: Shared,
+    kind: Kind,
+    seeds: Vec<u64>,
+    variables: Vec<Variable>,
+    /// The values of those that aren't trained.
+    frozen: Vec<Option<Tensor>>,
+    start: Vec<Tensor>,
+    buffers: Vec<Lanes>,
+    /// What a step of training has made of them, by its number.
+    next: Option<(u64, Vec<Lanes>)>,
+}
+
+impl Instance {
+    /// A lane for each seed.
+    ///
+    /// # Errors
+    /// If the file holds no program, or no start for a seed.
+    pub fn new(
+        name: &str,
+        read: &Shared,
+        seeds: &[u64],
+        (kind, device): (Kind, Device),
+    ) -> Result<Self, String> {
+        let named = |message: String| format!("`{name}`: {message}");
+        let program = Result::as_ref(read).map_err(|message| named(message.clone()))?;
+        let starts = seeds.iter().map(|seed| program.start(*seed, kind).map_err(named));
+        let (parameters, buffers): (Vec<_>, Vec<_>) =
+            starts.collect::<Result<Vec<_>, String>>()?.into_iter().unzip();
+        let together = |of: &[Vec<Tensor>], number: usize| {
+            let all: Vec<&Tensor> = of.iter().map(|lane| &lane[number]).collect();
+            Tensor::stack(&all, 0).to_device(device)
+        };
+        let variables = program.parameters();
+        let (mut frozen, mut start) = (Vec::new(), Vec::new());
+        for (number, variable) in variables.iter().enumerate() {
+            if variable.trained {
+                let all = together(&parameters, number);
+                start.push(if all.dim() == 1 { all.unsqueeze(1) } else { all });
+                frozen.push(None);
+            } else {
+                frozen.push(Some(parameters[0][number].to_device(device)));
+            }
+        }
+        let count = program.buffers().len();
+        let buffers = (0..count).map(|number| Lanes::Together(together(&buffers, number))).collect();
+        let (name, seeds) = (name.to_owned(), seeds.to_vec());
+        Ok(Self { name, read: read.clone(), kind, seeds, variables, frozen, start, buffers, next: None })
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        let Ok(program) = &*self.read else { unreachable!("an instance is made of what was read") };
+        program
+    }
+
+    /// The name of its file.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many lanes there are.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.seeds.len()
+    }
+
+    /// Where the parameters that are trained start, `[lanes, …]` of at least two dimensions.
+    #[must_use]
+    pub fn start(&self) -> Vec<Tensor> {
+        self.start.iter().map(Tensor::copy).collect()
+    }
+
+    /// The names of those parameters.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let trained = self.variables.iter().filter(|variable| variable.trained);
+        trained.map(|variable| variable.name.clone()).collect()
+    }
+
+    /// What it returns in a step of training. Its buffers move on when the next step begins: the error at the parameters
+    /// of this one is that of the buffers before it, and a step that is computed twice moves them once.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    ///
+    /// # Panics
+    /// As [`call`](Self::call).
+    pub fn train(
+        &mut self,
+        step: u64,
+        parameters: &[Tensor],
+        inputs: &[Lanes],
+    ) -> Result<Vec<Lanes>, String> {
+        if let Some((_, buffers)) = self.next.take_if(|(of, _)| *of != step) {
+            self.buffers = buffers;
+        }
+        let Evaluated { outputs, buffers } = self.evaluate(Mode::Train, step, parameters, inputs)?;
+        self.next = Some((step, buffers));
+        Ok(outputs)
+    }
+
+    /// What it returns for the parameters of all lanes, as [`start`](Self::start) has them. Its buffers stay.
+    ///
+    /// # Errors
+    /// What an operator refuses, with the line of the author's source, and what the program was called with.
+    ///
+    /// # Panics
+    /// If there are fewer parameters than are trained.
+    pub fn call(
+        &self,
+        mode: Mode,
+        step: u64,
+        parameters: &[Tensor],
+        inputs: &[Lanes],
+    ) -> Result<Vec<Lanes>, String> {
+        Ok(self.evaluate(mode, step, parameters, inputs)?.outputs)
+    }
+
+    fn evaluate(
+        &self,
+        mode: Mode,
+        step: u64,
+        parameters: &[Tensor],
+        inputs: &[Lanes],
+    ) -> Result<Evaluated, String> {
+        let mut trained = parameters.iter();
+        let own = self.frozen.iter().zip(&self.variables).map(|(frozen, variable)| {
+            if let Some(value) = frozen {
+                return Lanes::Shared(value.shallow_clone());
+            }
+            let all = trained.next().expect("a parameter for each that is trained");
+            // What has no dimension of its own has one while it is trained.
+            Lanes::Together(if variable.shape.is_empty() { all.squeeze_dim(1) } else { all.shallow_clone() })
+        });
+        let own: Vec<Lanes> = own.collect();
+        let draws = Streams { seeds: &self.seeds, step };
+        let values = (&*own, &*self.buffers, inputs);
+        let evaluated = self.program().evaluate(mode, (self.kind, self.seeds.len()), values, &draws);
+        evaluated.map_err(|message| {
+            let names = self.program().input_names().iter().map(String::as_str);
+            let sizes = inputs.iter().map(|input| format!("{:?}", input.lane_size()));
+            let called: Vec<String> = match names.len() {
+                count if count == inputs.len() => names.zip(sizes).map(|(n, s)| format!("{n} {s}")).collect(),
+                _ => sizes.collect(),
+            };
+            format!("`{}`: {message}; it is called with {}", self.name, called.join(", "))
+        })
+    }
+
+    /// An output of all lanes, `[lanes, …]`, in the type of the run.
+    ///
+    /// # Errors
+    /// If there is none of this number, or the shapes of the lanes differ.
+    pub fn output(&self, outputs: &[Lanes], number: usize) -> Result<Tensor, String> {
+        let output = outputs.get(number).ok_or_else(|| format!("`{}` returns nothing", self.name))?;
+        output.together(self.lanes()).map_err(|message| format!("`{}`: {message}", self.name))
+    }
+}
