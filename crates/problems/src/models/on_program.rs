@@ -115,6 +115,8 @@ impl OnProgram {
     fn predict(&mut self, draw: Draw, parameters: &[Tensor], inputs: &Tensor) -> Tensor {
         let inputs = [Lanes::Shared(inputs.shallow_clone())];
         let outputs = outputs_at(&mut self.model, draw, self.training, parameters, &inputs);
+        let (name, count) = (self.model.name(), outputs.len());
+        assert!(count == 1, "`{name}`: `forward` returns {count} tensors: return the prediction alone");
         self.model.output(&outputs, 0).unwrap_or_else(|message| panic!("{message}"))
     }
 
