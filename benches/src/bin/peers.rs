@@ -40,11 +40,10 @@ fn built_in() -> String {
     LOSSES.map(|loss| format!("\"{loss}\"")).join(", ")
 }
 
-/// The same losses as programs that return a single number, or values for each element.
-fn programs(form: &str) -> String {
-    let suffix = if form == "scalar" { "" } else { "_none" };
+/// The same losses as programs.
+fn as_programs() -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/losses/tests/modules");
-    LOSSES.map(|loss| format!("{{ program = {{ file = '{folder}/{loss}{suffix}.pt2' }} }}")).join(", ")
+    LOSSES.map(|loss| format!("{{ program = {{ file = '{folder}/{loss}.pt2' }} }}")).join(", ")
 }
 
 fn one_dim(dim: &str) -> String {
@@ -63,6 +62,53 @@ const DIGITS_MLP: &str = r#"
     losses = ["cross_entropy"]
     optimizers = ["adam"]
 "#;
+
+/// What `programs.py` exported: its folder is our argument.
+fn exported(file: &str) -> String {
+    let folder = std::env::args().nth(1).expect("the folder of programs.py");
+    format!("{folder}/{file}")
+}
+
+/// SGD and Adam on a loss that isn't elementwise.
+fn loss_as_program(loss: &str, lanes: &str) -> String {
+    let (rates, seeds) =
+        if lanes == "1" { ("[0.01]", 1) } else { ("{ from = 0.001, to = 0.1, count = 16 }", 16) };
+    format!(
+        "name = 'peers'\nsteps = 1000\nrecord = 'summary'\ntargets = [0.001]\nengine = 'libtorch'\n\
+         lr = {rates}\nseeds = {{ tuning = 0, reporting = {seeds} }}\n\
+         [[grid]]\nproblems = [{}]\nlosses = [{{ program = {{ file = '{}' }} }}]\noptimizers = ['sgd', 'adam']\n",
+        one_dim("64"),
+        exported(&format!("{loss}.pt2"))
+    )
+}
+
+fn mlp_as_program() -> String {
+    let [file, data] = ["mlp.pt2", "digits.npz"].map(exported);
+    // 360 of 1797 rows, as the built-in problem holds out.
+    let problem = format!("{{ model = {{ file = '{file}', data = '{data}', batch = 128, test = 0.2003 }} }}");
+    DIGITS_MLP.replace("{ digits_mlp = { hidden = 32, batch = 128 } }", &problem)
+}
+
+/// Eight seeds of Adam; 64 of 1024 rows are held out.
+fn network_as_program(network: &str) -> String {
+    let [file, data] = [format!("{network}.pt2"), format!("{network}.npz")].map(|file| exported(&file));
+    let batch = if network == "gpt" { 16 } else { 64 };
+    format!(
+        "name = 'peers'\nsteps = 20\nrecord = 'summary'\ntargets = [1e-9]\nlr = [0.003]\n\
+         seeds = {{ tuning = 0, reporting = 8 }}\n[[grid]]\noptimizers = ['adam']\n\
+         problems = [{{ objective = {{ file = '{file}', data = '{data}', batch = {batch}, test = 0.0625 }} }}]\n"
+    )
+}
+
+/// 256 lanes of dimension 64 by our Adam or by the program.
+fn fit_by(optimizer: &str) -> String {
+    let all = direct_fit(&one_dim("64"), "'mse'");
+    let optimizer = match optimizer {
+        "adam" => "'adam'".to_owned(),
+        _ => format!("{{ program = {{ file = '{}' }} }}", exported("adam.pt2")),
+    };
+    all.replace(r#""sgd", "heavy_ball", "adam""#, &optimizer)
+}
 
 fn main() {
     numeric::memory::keep_freed_memory();
@@ -92,7 +138,11 @@ fn main() {
 fn raw_error(work: &str, least_s: f64) -> Value {
     match work.split('/').collect::<Vec<_>>()[..] {
         ["direct_fit", dim] => grid(work, &direct_fit(&one_dim(dim), &built_in()), least_s),
-        ["program", form] => grid(work, &direct_fit(&one_dim("64"), &programs(form)), least_s),
+        ["program", "scalar"] => grid(work, &direct_fit(&one_dim("64"), &as_programs()), least_s),
+        ["program", "mlp"] => grid(work, &mlp_as_program(), least_s),
+        ["program", network] => grid(work, &network_as_program(network), least_s),
+        ["program", loss, lanes] => grid(work, &loss_as_program(loss, lanes), least_s),
+        ["optimizer", optimizer] => grid(work, &fit_by(optimizer), least_s),
         ["digits_mlp"] => grid(work, DIGITS_MLP, least_s),
         ["map"] => map(work, least_s),
         ["step", optimizer, size] => {
