@@ -14,20 +14,18 @@
 //! ```
 
 mod entries;
-mod file;
 mod kernel;
 mod lanes;
 mod module;
-mod script;
 mod stable;
 
 pub use entries::*;
-pub use file::{File, Files};
 use kernel::Fused;
 pub use kernel::Kernel;
 pub use lanes::{BatchedLoss, Parameters, Term, mean_of_lanes};
 pub use module::Replicas;
 use numeric::{AutogradTensor, Float, InBoth, Real};
+pub use programs::{File, Files};
 use registry::Described;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};

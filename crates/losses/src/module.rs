@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use numeric::panics::reason;
+use programs::Script;
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
-use crate::script::Script;
 use crate::{File, Parameters};
 
 /// A TorchScript module for each lane, whose parameters are views of tensors `[lanes, …]`; or one for

@@ -6,17 +6,21 @@
 mod arg;
 mod call;
 mod draws;
+mod file;
 mod graph;
 mod lanes;
 mod operators;
 mod program;
 mod run;
 mod schema;
+mod script;
 mod value;
 
 pub use draws::{Distribution, Draws, Streams};
+pub use file::{File, Files};
 pub use lanes::Lanes;
 pub use program::{Evaluated, Mode, Program, Sample, Variable};
+pub use script::Script;
 
 /// The names of the operators that a program may use, sorted.
 #[must_use]

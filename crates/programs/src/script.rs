@@ -10,7 +10,7 @@ use files::archive;
 
 /// What is said about a module. Where the text leaves a doubt, the answer is yes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Script {
+pub struct Script {
     /// Whether a call may change what later calls return. It may if the module, or one inside it, has
     ///
     /// - a buffer, or another attribute that holds tensors, lists or dictionaries;

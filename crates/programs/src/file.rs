@@ -8,8 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use programs::Program;
-
+use crate::Program;
 use crate::script::Script;
 
 /// The most bytes that a module or a file of data may have: it is kept in memory as long as the program runs.
@@ -131,7 +130,10 @@ impl File {
     }
 
     /// What its text says, of a module that is loaded.
-    pub(crate) fn script(&self) -> Result<Script, String> {
+    ///
+    /// # Errors
+    /// If it isn't loaded, or is no module.
+    pub fn script(&self) -> Result<Script, String> {
         self.script.clone().unwrap_or_else(|| Err("it isn't loaded".into()))
     }
 }
