@@ -101,9 +101,11 @@ impl Program {
     fn scalars(&self, read: &Read) -> Result<Vec<Scalar>, String> {
         let name = self.file.name();
         let Some(options) = read.optimizer_options() else {
-            let is =
-                read.role().map_or("doesn't say what it is".into(), |role| format!("is exported as {role}"));
-            return Err(format!("`{name}` {is}: write it with scripts/export.py --optimizer"));
+            let says = match read.role() {
+                Some(role) => format!("is exported with the role {role}, and an optimizer is needed"),
+                None => "doesn't say what it is".into(),
+            };
+            return Err(format!("`{name}` {says}: write it with scripts/export.py --optimizer"));
         };
         if read.is_random(Mode::Train) || read.is_random(Mode::Init) {
             return Err(format!("`{name}` draws random numbers, which an optimizer can't here"));
@@ -280,18 +282,15 @@ impl Stepper {
 
     fn evaluate(&self, mode: Mode, kind: Kind, inputs: &[Lanes]) -> Result<Option<Vec<Lanes>>, String> {
         let Some(good) = self.refused.iter().position(|refused| !refused) else { return Ok(None) };
-        let program = (self.program(), mode, (kind, self.refused.len()));
-        if !self.refused.contains(&true) {
-            return evaluate(program.0, program.1, program.2, inputs).map(Some);
-        }
         let own = |(lane, refused): (usize, &bool)| if *refused { good as i64 } else { lane as i64 };
-        let from = Tensor::from_slice(&self.refused.iter().enumerate().map(own).collect::<Vec<_>>());
-        let borrowed = |input: &Lanes| match input {
-            Lanes::Together(all) => Lanes::Together(all.index_select(0, &from)),
-            other => other.clone(),
+        let sources = || Tensor::from_slice(&self.refused.iter().enumerate().map(own).collect::<Vec<_>>());
+        let sources = self.refused.contains(&true).then(sources);
+        let borrowed = |input: &Lanes| match (input, &sources) {
+            (Lanes::Together(all), Some(sources)) => Lanes::Together(all.index_select(0, sources)),
+            (other, _) => other.clone(),
         };
         let inputs: Vec<Lanes> = inputs.iter().map(borrowed).collect();
-        evaluate(program.0, program.1, program.2, &inputs).map(Some)
+        evaluate(self.program(), mode, (kind, self.refused.len()), &inputs).map(Some)
     }
 
     /// The state of a tensor before the first step.
@@ -348,11 +347,11 @@ impl Stepper {
             let [own, returned] = [p, &next].map(|tensor| tensor.size().split_off(1));
             return Err(format!("update returns a parameter of size {returned:?}, and takes one of {own:?}"));
         }
-        if !self.refused.contains(&true) {
-            return Ok((next, outputs));
-        }
-        let refused: Vec<bool> = self.refused.clone();
-        let next = next.masked_fill(&broadcast_lanes(&Tensor::from_slice(&refused), &next), f64::NAN);
+        let next = if self.refused.contains(&true) {
+            next.masked_fill(&broadcast_lanes(&Tensor::from_slice(&self.refused), &next), f64::NAN)
+        } else {
+            next
+        };
         Ok((next, outputs))
     }
 }
@@ -376,9 +375,9 @@ impl TensorStepper for Stepper {
         _oracle: &mut dyn Oracle,
     ) {
         let _guard = tch::no_grad_guard();
-        let whole = |tensors: &[Tensor]| match self.together {
-            true => vec![flatten(tensors)],
-            false => tensors.iter().map(Tensor::shallow_clone).collect(),
+        let whole = |tensors: &[Tensor]| {
+            let each = tensors.iter().map(Tensor::shallow_clone);
+            if self.together { vec![flatten(tensors)] } else { each.collect() }
         };
         let (p, g) = (whole(parameters), whole(gradients));
         if self.step == 0 {
