@@ -145,7 +145,7 @@ fn hold(tolerance: fn(&Optimizer, &Case) -> f64, least: f64, run: Run) -> Vec<f6
         let golden = golden(name);
         let at_defaults = golden.cases.iter().any(|case| case.options == json!({}));
         // A program needs a file.
-        assert!(golden.steps >= 50 && (at_defaults || *name == &"program"));
+        assert!(golden.steps >= 50 && (at_defaults || *name == "program"));
         let (mut most, mut off) = (0.0_f64, Vec::new());
         for case in &golden.cases {
             let entry = optimizer(name, case);

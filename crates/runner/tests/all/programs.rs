@@ -139,7 +139,7 @@ fn another_file_of_an_optimizer_makes_other_cells() {
 #[test]
 fn what_is_no_optimizer_fails_its_own_cells() {
     for (file, message) in [
-        ("diabetes.csv", "`diabetes.csv`: it can't be read as a zip archive"),
+        ("diabetes.csv", "`diabetes.csv`: it is no zip archive"),
         (
             "learned.pt2",
             "`learned.pt2` is exported with the role loss, and an optimizer is needed: write it with",
