@@ -36,8 +36,8 @@ An optimizer is update(parameter, gradient, state..., lr, step, options...) -> (
         return parameter - lr * first_hat / (second_hat.sqrt() + eps), first, second
 
 as two functions of a file (my_code.py:update) or two methods of a class. Options whose default is a float become
-inputs, which a grid can vary; others are fixed when exported. A parameter is a vector unless you say
---input 'parameter=float[n,m]'.
+inputs, which a grid can vary; others are fixed when exported. A parameter is a vector, as which it gets tensors of any
+shape, unless you say --input 'parameter=float[n,m]': then it gets matrices.
 
 What is written was compared with PyTorch, values and gradients; a few of the results are in the file, so that optbench
 checks itself against them. In float64, every float32 of the program becomes float64.

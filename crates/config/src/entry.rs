@@ -20,10 +20,15 @@ pub(crate) trait Entry: Clone {
 
     /// Reads its files and compiles its formulas; refuses options out of their range.
     fn prepare(&mut self, files: &mut Files) -> Result<(), String>;
+
+    /// The entries that it stands for in a list; at most a few more than a list may have.
+    fn expanded(&self) -> Vec<Self> {
+        vec![self.clone()]
+    }
 }
 
 macro_rules! entry {
-    ($Type:ident, |$own:ident, $files:ident| $prepare:expr) => {
+    ($Type:ident, |$own:ident, $files:ident| $prepare:expr $(, expanded: $expanded:expr)?) => {
         impl Entry for $Type {
             const KIND: &'static str = $Type::KIND;
 
@@ -35,12 +40,21 @@ macro_rules! entry {
                 let $own = self;
                 $prepare
             }
+
+            $(fn expanded(&self) -> Vec<Self> {
+                let expanded: fn(&Self) -> Vec<Self> = $expanded;
+                expanded(self)
+            })?
         }
     };
 }
 entry!(Problem, |entry, files| entry.load(files).and_then(|()| entry.check()));
 entry!(Loss, |entry, files| entry.load(files).and_then(|()| entry.check()));
-entry!(Optimizer, |entry, _files| entry.check());
+entry!(
+    Optimizer,
+    |entry, files| entry.load(files).and_then(|()| entry.check()),
+    expanded: |entry| entry.expanded(MOST_ENTRIES)
+);
 entry!(Schedule, |entry, _files| entry.check());
 
 /// What to do about a long label.
@@ -70,7 +84,11 @@ impl Source<'_> {
         &self,
         list: &Spanned<Vec<Spanned<T>>>,
     ) -> Result<Vec<Spanned<T>>, ConfigError> {
-        let entries = list.as_ref();
+        let one = |entry: &Spanned<T>| {
+            let place = entry.span();
+            entry.as_ref().expanded().into_iter().map(move |one| Spanned::new(place.clone(), one))
+        };
+        let entries: Vec<_> = list.as_ref().iter().flat_map(one).collect();
         let remedy = format!("name at least one {}: see `optbench list`", T::KIND);
         self.require(list, !entries.is_empty(), "the list is empty, so there is nothing to run", &remedy)?;
         let many = format!("the list has {} entries, and may have at most {MOST_ENTRIES}", entries.len());

@@ -14,17 +14,16 @@
 //! ```
 
 mod entries;
-mod file;
 mod kernel;
 mod lanes;
 mod stable;
 
 pub use entries::*;
-pub use file::{File, Files};
 use kernel::Fused;
 pub use kernel::Kernel;
 pub use lanes::{BatchedLoss, Call, Term, mean_of_lanes};
 use numeric::{AutogradTensor, Float, InBoth, Real};
+pub use programs::{File, Files};
 use registry::Described;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};

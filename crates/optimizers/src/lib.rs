@@ -38,6 +38,7 @@ use std::marker::PhantomData;
 
 pub use clip::Clip;
 use numeric::{Float, InBoth};
+pub use programs::{File, Files};
 use registry::Described;
 pub use rule::{Elementwise, Rule, Visitor};
 pub use schedules::Schedule;
@@ -50,33 +51,67 @@ pub trait OptimizerSpec: Described + Fusible<f32> + Fusible<f64> + Send + Sync {
     /// The optimizer on libtorch tensors, for parameters `[lanes, …]`.
     fn tensor(&self) -> Box<dyn TensorStepper>;
 
-    /// What is to be done to the gradient before each step. Steppers don't do it: whoever has the
-    /// whole gradient does.
-    fn clip(&self) -> Option<Clip> {
+    /// The optimizer that it changes something of, if it is no optimizer by itself.
+    fn inner(&self) -> Option<&Optimizer> {
         None
     }
 
-    /// About how many numbers it keeps, or makes during a step, for a parameter of this shape in each lane: what the
+    /// That, to change it.
+    fn inner_mut(&mut self) -> Option<&mut Optimizer> {
+        None
+    }
+
+    /// Reads the files that it names, so that nothing does later. The reader of a config calls it, once for each entry;
+    /// one that is loaded stays as it is.
+    ///
+    /// # Errors
+    /// If a file can't be read. What is wrong with the contents of a file is an error of its cells.
+    fn load(&mut self, files: &mut Files) -> Result<(), String> {
+        self.inner_mut().map_or(Ok(()), |inner| inner.load(files))
+    }
+
+    /// The files that it is made from.
+    fn files(&self) -> Vec<&File> {
+        self.inner().map_or_else(Vec::new, |inner| inner.files())
+    }
+
+    /// What is to be done to the gradient before each step. Steppers don't do it: whoever has the
+    /// whole gradient does.
+    fn clip(&self) -> Option<Clip> {
+        self.inner().and_then(|inner| inner.clip())
+    }
+
+    /// About how many numbers it keeps, or makes during a step, for parameters of these shapes in each lane: what the
     /// memory of a batch is estimated from.
-    fn memory(&self, shape: &[u64]) -> u64 {
-        numbers(shape).saturating_mul(6)
+    fn memory(&self, shapes: &[Vec<u64>]) -> u64 {
+        match self.inner() {
+            Some(inner) => inner.memory(shapes).saturating_add(numbers(shapes).saturating_mul(4)),
+            None => numbers(shapes).saturating_mul(6),
+        }
     }
 }
 
 /// How many numbers a tensor of this shape holds.
-fn numbers(shape: &[u64]) -> u64 {
+fn size(shape: &[u64]) -> u64 {
     shape.iter().fold(1, |product, size| product.saturating_mul(*size))
+}
+
+/// How many numbers tensors of these shapes hold.
+fn numbers(shapes: &[Vec<u64>]) -> u64 {
+    shapes.iter().map(|shape| size(shape)).fold(0, u64::saturating_add)
 }
 
 /// As [`OptimizerSpec::memory`], of an optimizer that keeps square matrices for the rows and the columns, where those aren't
 /// more than `max_dim`; columns are all dimensions after the first.
-fn matrices(shape: &[u64], max_dim: u64) -> u64 {
-    let rows = shape.first().copied().unwrap_or(1);
-    let sides = [rows, numbers(shape) / rows.max(1)];
-    let squares = sides.iter().filter(|side| **side <= max_dim).map(|side| side.saturating_mul(*side));
+fn matrices(shapes: &[Vec<u64>], max_dim: u64) -> u64 {
+    let sides = shapes.iter().flat_map(|shape| {
+        let rows = shape.first().copied().unwrap_or(1);
+        [rows, size(shape) / rows.max(1)]
+    });
+    let squares = sides.filter(|side| *side <= max_dim).map(|side| side.saturating_mul(side));
     let squares = squares.fold(0_u64, u64::saturating_add);
     // The matrix, its eigenvectors, and what finding those takes.
-    squares.saturating_mul(5).saturating_add(numbers(shape).saturating_mul(6))
+    squares.saturating_mul(5).saturating_add(numbers(shapes).saturating_mul(6))
 }
 
 /// The fused form in one float type.

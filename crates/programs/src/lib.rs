@@ -6,6 +6,7 @@
 mod arg;
 mod call;
 mod draws;
+mod file;
 mod graph;
 mod instance;
 mod lanes;
@@ -16,6 +17,7 @@ mod schema;
 mod value;
 
 pub use draws::{Distribution, Draws, Streams};
+pub use file::{File, Files};
 pub use instance::{Instance, Shared};
 pub use lanes::Lanes;
 pub use program::{Evaluated, Mode, Program, Sample, Variable};

@@ -28,19 +28,23 @@ pub struct Program {
     train: Module,
     /// Where it isn't the same as in training.
     eval: Option<Module>,
+    /// Of an optimizer that has a state.
+    init: Option<Module>,
     stored: BTreeMap<String, Stored>,
     about: Option<About>,
     /// The exporter's samples and starts.
     tensors: BTreeMap<String, Stored>,
 }
 
-/// Whether dropout drops and statistics move.
+/// Which of its graphs is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// They do.
+    /// That of training: dropout drops and statistics move. Of an optimizer it is the update.
     Train,
-    /// They don't.
+    /// That of evaluation: they don't.
     Eval,
+    /// The state that an optimizer starts from, of a parameter.
+    Init,
 }
 
 /// A parameter or a buffer.
@@ -87,6 +91,8 @@ struct About {
     inputs: Vec<String>,
     outputs: Vec<String>,
     #[serde(default)]
+    optimizer_options: BTreeMap<String, f64>,
+    #[serde(default)]
     starts: u64,
     #[serde(default)]
     samples: Vec<AboutSample>,
@@ -130,6 +136,9 @@ struct Module {
     buffers: Vec<String>,
     /// The types of its inputs, in the order in which it takes them; floats are [`Kind::Float`].
     user_inputs: Vec<Kind>,
+    /// The sizes of its first input and of what it returns: numbers, or expressions.
+    first: Vec<String>,
+    returned: Vec<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -157,14 +166,18 @@ impl Program {
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let mut entries = Entries::read(bytes)?;
         let train = entries.module("model")?;
-        let eval = if entries.has("models/eval.json") { Some(entries.module("eval")?) } else { None };
         let mut stored = entries.weights("model")?;
-        if eval.is_some() {
-            for (name, own) in entries.weights("eval")? {
+        let mut other = |name: &str| {
+            if !entries.has(&format!("models/{name}.json")) {
+                return Ok(None);
+            }
+            for (name, own) in entries.weights(name)? {
                 stored.entry(name).or_insert(own);
             }
-        }
-        for module in [Some(&train), eval.as_ref()].into_iter().flatten() {
+            entries.module(name).map(Some)
+        };
+        let (eval, init) = (other("eval")?, other("init")?);
+        for module in [Some(&train), eval.as_ref(), init.as_ref()].into_iter().flatten() {
             let constants = module.inputs.iter().filter_map(|input| match input {
                 Input::Constant(name) => Some(name),
                 _ => None,
@@ -191,13 +204,14 @@ impl Program {
             .map(|text| serde_json::from_str(&text).map_err(|error| format!("its optbench.json: {error}")))
             .transpose()?;
         let tensors = entries.extra_tensors()?;
-        Ok(Self { train, eval, stored, about, tensors })
+        Ok(Self { train, eval, init, stored, about, tensors })
     }
 
     fn module(&self, mode: Mode) -> &Module {
         match mode {
             Mode::Train => &self.train,
             Mode::Eval => self.eval.as_ref().unwrap_or(&self.train),
+            Mode::Init => self.init.as_ref().unwrap_or(&self.train),
         }
     }
 
@@ -243,6 +257,38 @@ impl Program {
     #[must_use]
     pub fn output_names(&self) -> &[String] {
         self.about.as_ref().map_or(&[], |about| &about.outputs)
+    }
+
+    /// How many dimensions its first input has.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.train.first.len()
+    }
+
+    /// The options that an optimizer takes, with their defaults.
+    #[must_use]
+    pub fn optimizer_options(&self) -> Option<&BTreeMap<String, f64>> {
+        self.about.as_ref().filter(|about| about.role == "optimizer").map(|about| &about.optimizer_options)
+    }
+
+    /// Whether it says what an optimizer's state starts from.
+    #[must_use]
+    pub fn has_init(&self) -> bool {
+        self.init.is_some()
+    }
+
+    /// About how many numbers an optimizer's state has, for a parameter of this shape.
+    #[must_use]
+    pub fn state_size(&self, shape: &[u64]) -> u64 {
+        let product = |sizes: &mut dyn Iterator<Item = u64>| sizes.fold(1, u64::saturating_mul);
+        let all = product(&mut shape.iter().copied());
+        let Some(init) = &self.init else { return 0 };
+        let size = |name: &String| {
+            let own = init.first.iter().zip(shape).find(|(first, _)| *first == name).map(|(_, size)| *size);
+            own.or_else(|| name.parse().ok()).unwrap_or(all)
+        };
+        let sizes = init.returned.iter().map(|sizes| product(&mut sizes.iter().map(size)));
+        sizes.fold(0, u64::saturating_add)
     }
 
     /// The outputs that are terms of a loss, by number, and what they are called.
@@ -371,7 +417,11 @@ impl Program {
                     .collect::<Option<Vec<_>>>()
             };
             Some(Sample {
-                mode: if about.program == "eval" { Mode::Eval } else { Mode::Train },
+                mode: match &*about.program {
+                    "eval" => Mode::Eval,
+                    "init" => Mode::Init,
+                    _ => Mode::Train,
+                },
                 kind,
                 inputs: of("input", about.inputs)?,
                 outputs: of("output", about.outputs)?,
@@ -642,9 +692,24 @@ impl Module {
             )),
         });
         let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+        let sizes = |argument: &Argument| {
+            let Argument::AsTensor(tensor) = argument else { return Vec::new() };
+            let size = |size: &serde_json::Value| match size.pointer("/as_expr/expr_str") {
+                Some(expression) => expression.to_string(),
+                None => size["as_int"].to_string(),
+            };
+            let typed = module.graph.tensor_values.get(&tensor.name);
+            typed.map_or_else(Vec::new, |typed| typed.sizes.iter().map(size).collect())
+        };
+        let first = module.signature.input_specs.iter().find_map(|spec| match spec {
+            InputSpec::UserInput { arg } => Some(sizes(arg)),
+            _ => None,
+        });
+        let first = first.unwrap_or_default();
+        let returned = module.graph.outputs.iter().map(sizes).collect();
         if inputs.len() != graph.inputs.len() || outputs.len() != graph.outputs.len() {
             return Err(format!("its signature has other inputs or outputs than its graph: {REMEDY}"));
         }
-        Ok(Self { graph, inputs, outputs, parameters, buffers, user_inputs })
+        Ok(Self { graph, inputs, outputs, parameters, buffers, user_inputs, first, returned })
     }
 }

@@ -37,6 +37,9 @@ pub(crate) struct Graph {
 #[derive(Deserialize)]
 pub(crate) struct Typed {
     pub dtype: u64,
+    /// Known, or an expression: `as_int`, or `as_expr` with its `expr_str`.
+    #[serde(default)]
+    pub sizes: Vec<serde_json::Value>,
 }
 
 #[derive(Deserialize)]

@@ -129,7 +129,7 @@ impl Batch {
     /// The files that it is computed from.
     pub fn files(&self) -> impl Iterator<Item = &File> {
         let of_loss = self.loss.iter().flat_map(|loss| loss.files());
-        self.problem.files().into_iter().chain(of_loss)
+        self.problem.files().into_iter().chain(of_loss).chain(self.optimizer.files())
     }
 
     /// The key of its part: everything that its bytes depend on, the sources of the binary among it.

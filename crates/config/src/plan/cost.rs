@@ -50,16 +50,13 @@ fn lane_numbers(
     // What can't be made fails as it is run, and says why.
     let shapes = shapes.get_or_init(|| guarded(|| problem.shapes()).unwrap_or_default());
     let size = |shape: &Vec<u64>| shape.iter().fold(1_u64, |product, size| product.saturating_mul(*size));
-    let of = |shape: &Vec<u64>| {
-        let own = size(shape);
-        // Start, target and their draws in double precision; parameters, gradient and some of a graph.
-        own.saturating_mul(16).saturating_add(optimizer.memory(shape))
-    };
-    let parameters = shapes.iter().map(of).fold(0, u64::saturating_add);
+    let elements = shapes.iter().map(size).fold(0, u64::saturating_add);
     // A value, what it came from and its slope, of every term.
     let terms = loss.map_or(0, |loss| loss.terms().len() as u64);
-    let elements = shapes.iter().map(size).fold(0, u64::saturating_add);
-    parameters
+    // Start, target and their draws in double precision; parameters, gradient and some of a graph.
+    elements
+        .saturating_mul(16)
+        .saturating_add(optimizer.memory(shapes))
         .saturating_add(problem.memory().saturating_mul(6))
         .saturating_add(terms.saturating_mul(elements).saturating_mul(2))
 }

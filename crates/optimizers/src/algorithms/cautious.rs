@@ -3,7 +3,7 @@ use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::lanes::{broadcast_lanes, copies, size, sum};
-use crate::{Adam, Clip, Fusible, Optimizer, OptimizerSpec, Oracle, TensorStepper};
+use crate::{Adam, Fusible, Optimizer, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Any optimizer, without the part of its step that goes up the gradient.
@@ -47,12 +47,12 @@ impl OptimizerSpec for Cautious {
         Box::new(Stepper(self.optimizer.tensor()))
     }
 
-    fn clip(&self) -> Option<Clip> {
-        self.optimizer.clip()
+    fn inner(&self) -> Option<&Optimizer> {
+        Some(&self.optimizer)
     }
 
-    fn memory(&self, shape: &[u64]) -> u64 {
-        self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
+    fn inner_mut(&mut self) -> Option<&mut Optimizer> {
+        Some(&mut self.optimizer)
     }
 }
 

@@ -66,7 +66,11 @@ impl OptimizerSpec for Clipped {
         Some(Clip { norm, value: self.value })
     }
 
-    fn memory(&self, shape: &[u64]) -> u64 {
-        self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
+    fn inner(&self) -> Option<&Optimizer> {
+        Some(&self.optimizer)
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut Optimizer> {
+        Some(&mut self.optimizer)
     }
 }

@@ -76,9 +76,9 @@ impl OptimizerSpec for Lbfgs {
         Box::new(Along::new(conditions, tolerance, lane))
     }
 
-    fn memory(&self, shape: &[u64]) -> u64 {
+    fn memory(&self, shapes: &[Vec<u64>]) -> u64 {
         // Pairs of vectors in double precision.
-        crate::numbers(shape).saturating_mul(self.history.saturating_mul(4).saturating_add(20))
+        crate::numbers(shapes).saturating_mul(self.history.saturating_mul(4).saturating_add(20))
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::lanes::copies;
-use crate::{Adam, Clip, Fusible, Optimizer, OptimizerSpec, Oracle, TensorStepper};
+use crate::{Adam, Fusible, Optimizer, OptimizerSpec, Oracle, TensorStepper};
 
 options! {
     /// Any optimizer, from whose way a slower copy goes a part every few steps.
@@ -48,12 +48,12 @@ impl OptimizerSpec for Lookahead {
         Box::new(Stepper { k: self.k, alpha: self.alpha, inner, step: 0, slow: Vec::new() })
     }
 
-    fn clip(&self) -> Option<Clip> {
-        self.optimizer.clip()
+    fn inner(&self) -> Option<&Optimizer> {
+        Some(&self.optimizer)
     }
 
-    fn memory(&self, shape: &[u64]) -> u64 {
-        self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
+    fn inner_mut(&mut self) -> Option<&mut Optimizer> {
+        Some(&mut self.optimizer)
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 use tch::{Kind, Tensor};
 
 use crate::lanes::{broadcast_lanes, copies, dot};
-use crate::{Clip, Fusible, Optimizer, OptimizerSpec, Oracle, Sgd, TensorStepper};
+use crate::{Fusible, Optimizer, OptimizerSpec, Oracle, Sgd, TensorStepper};
 
 /// Betas of the six tuners: 1 − 10⁻ⁱ.
 const BETAS: [f64; 6] = [0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999_999];
@@ -51,12 +51,12 @@ impl OptimizerSpec for Mechanic {
         Box::new(Stepper { options: self.clone(), inner: self.optimizer.tensor(), state: None })
     }
 
-    fn clip(&self) -> Option<Clip> {
-        self.optimizer.clip()
+    fn inner(&self) -> Option<&Optimizer> {
+        Some(&self.optimizer)
     }
 
-    fn memory(&self, shape: &[u64]) -> u64 {
-        self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
+    fn inner_mut(&mut self) -> Option<&mut Optimizer> {
+        Some(&mut self.optimizer)
     }
 }
 

@@ -38,6 +38,7 @@ mod nonlinear_cg;
 mod novograd;
 mod polyak;
 mod prodigy;
+mod program;
 mod psgd_kron;
 mod radam;
 mod rmsprop;
@@ -112,6 +113,7 @@ registry! {
         "lookahead" => lookahead::Lookahead,
         "cautious" => cautious::Cautious,
         "mechanic" => mechanic::Mechanic,
+        "program" => program::Program with Setting,
         "libtorch_sgd" => libtorch::LibtorchSgd,
         "libtorch_rmsprop" => libtorch::LibtorchRmsProp,
         "libtorch_adam" => libtorch::LibtorchAdam,

@@ -61,9 +61,9 @@ impl OptimizerSpec for PsgdKron {
         per_tensor(self.clone())
     }
 
-    fn memory(&self, shape: &[u64]) -> u64 {
+    fn memory(&self, shapes: &[Vec<u64>]) -> u64 {
         // In double precision.
-        crate::matrices(shape, self.max_dim).saturating_mul(2)
+        crate::matrices(shapes, self.max_dim).saturating_mul(2)
     }
 }
 

@@ -3,7 +3,7 @@ use registry::options;
 use tch::Tensor;
 
 use crate::lanes::{broadcast_lanes, dot};
-use crate::{Clip, Fusible, Optimizer, OptimizerSpec, Oracle, Sgd, TensorStepper};
+use crate::{Fusible, Optimizer, OptimizerSpec, Oracle, Sgd, TensorStepper};
 
 options! {
     /// Any optimizer, with its gradient taken where the loss is largest nearby.
@@ -45,12 +45,12 @@ impl OptimizerSpec for Sam {
         Box::new(Stepper { rho: self.rho, adaptive: self.adaptive, inner: self.optimizer.tensor() })
     }
 
-    fn clip(&self) -> Option<Clip> {
-        self.optimizer.clip()
+    fn inner(&self) -> Option<&Optimizer> {
+        Some(&self.optimizer)
     }
 
-    fn memory(&self, shape: &[u64]) -> u64 {
-        self.optimizer.memory(shape).saturating_add(crate::numbers(shape).saturating_mul(4))
+    fn inner_mut(&mut self) -> Option<&mut Optimizer> {
+        Some(&mut self.optimizer)
     }
 }
 

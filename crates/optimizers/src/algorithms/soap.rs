@@ -63,8 +63,8 @@ impl OptimizerSpec for Soap {
         per_tensor(self.clone())
     }
 
-    fn memory(&self, shape: &[u64]) -> u64 {
-        crate::matrices(shape, self.max_dim)
+    fn memory(&self, shapes: &[Vec<u64>]) -> u64 {
+        crate::matrices(shapes, self.max_dim)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What several tests need: problems, random numbers, and the fused form in a generic float type.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test file uses its own part of this")]
 
+use std::path::Path;
+
 use numeric::{Float, LANES, Row, Stream, rows};
-use optimizers::{Clip, Fusible, Optimizer, OptimizerSpec, Oracle, Stepper, TensorStepper};
+use optimizers::{Clip, Files, Fusible, Optimizer, OptimizerSpec, Oracle, Stepper, TensorStepper};
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
@@ -19,9 +21,26 @@ where
     <dyn OptimizerSpec as Fusible<F>>::stepper(&**entry, rows)
 }
 
+/// The PyTorch programs of `scripts/golden/optimizer_programs.py`.
+pub fn files() -> Files {
+    Files::new(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs"))
+}
+
+/// An entry from the JSON of its options, with its files read.
+pub fn loaded(json: &str) -> Optimizer {
+    let mut entry = entry(json);
+    entry.load(&mut files()).unwrap_or_else(|message| panic!("{json}: {message}"));
+    entry
+}
+
 /// Entries at their defaults, at options that take every branch of a rule, and at random valid options.
 pub fn variants() -> Vec<Optimizer> {
     let mut all = Optimizer::all();
+    all.retain(|optimizer| optimizer.files().is_empty());
+    for (index, optimizer) in all.clone().into_iter().enumerate() {
+        let mut stream = Stream::new("options", &[index as u64]);
+        all.extend((0..2).map(|_| random_options(&optimizer, &mut stream)));
+    }
     all.extend(
         [
             r#"{"sgd": {"l2": 0.1}}"#,
@@ -53,10 +72,16 @@ pub fn variants() -> Vec<Optimizer> {
         ]
         .map(entry),
     );
-    for (index, optimizer) in Optimizer::all().into_iter().enumerate() {
-        let mut stream = Stream::new("options", &[index as u64]);
-        all.extend((0..2).map(|_| random_options(&optimizer, &mut stream)));
-    }
+    all.extend(
+        [
+            r#"{"program": {"file": "adam.pt2", "options": {"beta1": 0.5}}}"#,
+            r#"{"program": {"file": "lion.pt2"}}"#,
+            r#"{"program": {"file": "muon.pt2"}}"#,
+            r#"{"program": {"file": "shampoo.pt2", "together": true}}"#,
+            r#"{"cautious": {"optimizer": {"program": {"file": "shampoo.pt2"}}}}"#,
+        ]
+        .map(loaded),
+    );
     all
 }
 

@@ -1,6 +1,6 @@
 //! What must hold for every optimizer in the registry.
 
-use crate::common::{Asked, Problem, entry, lane_of, normal_rows, numbers, splat, stepper, variants};
+use crate::common::{Asked, Problem, entry, files, lane_of, normal_rows, numbers, splat, stepper, variants};
 use numeric::{Float, LANES, Row, Stream};
 use optimizers::{Fusible, Optimizer, OptimizerSpec};
 use serde::{Deserialize, Serialize};
@@ -126,6 +126,9 @@ fn zero_gradients_move_nothing_and_huge_ones_give_no_nan() {
         if options.get("centered") == Some(&Value::Bool(true)) {
             continue; // ∞ − ∞, as its documentation says
         }
+        if !entry.files().is_empty() {
+            continue; // It is the person's.
+        }
         let huge = end(&entry, &bowl(&[1e30, -1e30], false), 1e-3, 5, &start);
         let huge = [lane(&huge, 0), lane(&huge, 1)].concat();
         assert!(huge.iter().all(|p| !p.is_nan()), "{}: {huge:?}", entry.label());
@@ -243,7 +246,9 @@ fn every_optimizer_is_described_and_its_config_is_read_back() {
         assert!(!info.formula.is_empty(), "{}", optimizer.name());
         assert_eq!(optimizer.check(), Ok(()), "{}", optimizer.label());
         let text = toml::to_string(&Config { optimizer: optimizer.clone() }).expect("plain data");
-        assert_eq!(toml::from_str::<Config>(&text).expect(&text).optimizer, optimizer);
+        let mut read = toml::from_str::<Config>(&text).expect(&text).optimizer;
+        read.load(&mut files()).unwrap();
+        assert_eq!(read, optimizer);
     }
     for name in Optimizer::NAMES {
         assert_eq!(Optimizer::named(name).expect("registered").label(), *name);

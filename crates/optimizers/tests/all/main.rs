@@ -8,4 +8,5 @@ mod contract;
 mod entries;
 mod golden;
 mod line_search;
+mod program;
 mod schedules;

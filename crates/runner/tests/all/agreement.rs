@@ -369,7 +369,8 @@ fn a_batch_that_panics_is_an_outcome_of_its_lanes() {
 #[test]
 fn every_optimizer_takes_a_hundred_and_fifty_thousand_parameters() {
     // Whatever would keep a square of them can't.
-    let optimizers = list(Optimizer::all().iter().map(Optimizer::name));
+    let optimizers = Optimizer::all().into_iter().filter(|optimizer| optimizer.files().is_empty());
+    let optimizers = list(optimizers.map(|optimizer| optimizer.name()));
     let text = format!(
         "name = 'large'\nsteps = 1\nseeds = {{ tuning = [], reporting = [1] }}\nlr = [0.01]\n[[grid]]\n\
          problems = [{{ direct_fit = {{ dim = 150000 }} }}]\nlosses = ['mse']\noptimizers = [{optimizers}]\n"

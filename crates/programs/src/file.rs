@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use programs::{Program, Shared};
+use crate::{Program, Shared};
 
 /// The most bytes that a program or a file of data may have: it is kept in memory as long as the program runs.
 const MOST_BYTES: u64 = 8 << 30;
