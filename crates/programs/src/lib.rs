@@ -8,6 +8,7 @@ mod call;
 mod draws;
 mod graph;
 mod lanes;
+mod lower;
 mod operators;
 mod program;
 mod run;

@@ -37,6 +37,8 @@ pub(crate) struct Graph {
 #[derive(Deserialize)]
 pub(crate) struct Typed {
     pub dtype: u64,
+    #[serde(default)]
+    pub sizes: Vec<serde_json::Value>,
 }
 
 #[derive(Deserialize)]

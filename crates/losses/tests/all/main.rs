@@ -11,6 +11,7 @@ mod options;
 mod program;
 mod question;
 mod torchscript;
+mod update;
 mod waveforms;
 
 use losses::Loss;
