@@ -6,51 +6,78 @@ use numeric::{Float, Plain, Real};
 
 /// The place of a node in its graph. What a node uses stands before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Id(u32);
+pub struct Id(u32);
 
 impl Id {
-    pub fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
 
     /// Every node before it, and itself.
-    pub fn and_before(self) -> impl DoubleEndedIterator<Item = Self> {
+    pub(crate) fn and_before(self) -> impl DoubleEndedIterator<Item = Self> {
         (0..=self.0).map(Self)
     }
 }
 
+/// An operation of one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Unary {
+pub enum Unary {
+    /// −x
     Neg,
+    /// |x|
     Abs,
+    /// √x
     Sqrt,
+    /// eˣ
     Exp,
+    /// eˣ − 1
     ExpM1,
+    /// ln x
     Ln,
+    /// ln(1 + x)
     Ln1P,
+    /// tanh x
     Tanh,
+    /// 1/(1 + e⁻ˣ)
     Sigmoid,
+    /// ln(1 + eˣ)
     Softplus,
+    /// sin x
     Sin,
+    /// cos x
     Cos,
+    /// −1, 0 or 1
     Sign,
-    /// Of a truth value.
+    /// Itself, with a slope of 0.
+    Detach,
+    /// Whether a truth value is false.
     Not,
 }
 
-/// From `Less` on, the results are truth values: 1 or 0. The last two take such.
+/// An operation of two numbers. From `Less` on, the results are truth values: 1 or 0. The last two take such.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Binary {
+pub enum Binary {
+    /// a + b
     Add,
+    /// a − b
     Sub,
+    /// a·b
     Mul,
+    /// a/b
     Div,
+    /// aᵇ
     Pow,
+    /// a < b
     Less,
+    /// a ≤ b
     AtMost,
+    /// a = b
     Equal,
+    /// a ≠ b
     Unequal,
+    /// Both.
     And,
+    /// One or both.
     Or,
 }
 
@@ -58,6 +85,8 @@ pub(crate) enum Binary {
 pub(crate) enum Node {
     Prediction,
     Target,
+    /// Of an update, by its number.
+    Input(u32),
     /// The bits of an `f64`.
     Constant(u64),
     Unary(Unary, Id),
@@ -70,7 +99,7 @@ impl Node {
     /// What it is computed from.
     pub fn inputs(self) -> impl Iterator<Item = Id> {
         let inputs = match self {
-            Self::Prediction | Self::Target | Self::Constant(_) => [None; 3],
+            Self::Prediction | Self::Target | Self::Input(_) | Self::Constant(_) => [None; 3],
             Self::Unary(_, a) => [Some(a), None, None],
             Self::Binary(_, a, b) => [Some(a), Some(b), None],
             Self::Select(mask, yes, no) => [Some(mask), Some(yes), Some(no)],
@@ -82,7 +111,7 @@ impl Node {
 impl Unary {
     /// On one number. The loops of the fused kernel call it too.
     #[inline(always)]
-    pub fn apply<F: Float>(self, x: F) -> F {
+    pub(crate) fn apply<F: Float>(self, x: F) -> F {
         let (zero, one) = (F::default(), F::from_f64(1.0));
         match self {
             Self::Neg => -x,
@@ -106,15 +135,21 @@ impl Unary {
                 let side = if x == zero { zero } else { side };
                 if x.partial_cmp(&x).is_none() { x } else { side }
             }
+            Self::Detach => x,
             Self::Not => one - x,
         }
     }
 }
 
 impl Binary {
+    /// Whether it is arithmetic.
+    pub(crate) fn has_slope(self) -> bool {
+        matches!(self, Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Pow)
+    }
+
     /// On two numbers.
     #[inline(always)]
-    pub fn apply<F: Float>(self, a: F, b: F) -> F {
+    pub(crate) fn apply<F: Float>(self, a: F, b: F) -> F {
         let truth = |holds: bool| if holds { F::from_f64(1.0) } else { F::default() };
         match self {
             Self::Add => a + b,
@@ -131,29 +166,42 @@ impl Binary {
     }
 }
 
-/// Nodes in an order in which they can be computed; equal ones are one, and what is constant is a
-/// constant.
+/// A formula that is built operation by operation: its nodes in an order in which they can be computed. Equal ones are
+/// one, and what is constant is a constant.
+///
+/// ```
+/// use formulas::{Binary, Compiled, Graph, Reduction, Unary};
+///
+/// let mut graph = Graph::default();
+/// let (p, t) = (graph.prediction(), graph.target());
+/// let d = graph.binary(Binary::Sub, p, t);
+/// let size = graph.unary(Unary::Abs, d);
+/// let total = Compiled::new(graph, size, Reduction::Sum).unwrap();
+/// let (mut slope, mut value) = ([[0.0; 16]; 2], [[0.0; 16]]);
+/// total.loops::<f64>().mean(2, &[[-3.0; 16], [1.0; 16]], &[[0.0; 16]; 2], &mut slope, &mut value);
+/// assert_eq!((value[0][0], slope[0][0], slope[1][0]), (4.0, -1.0, 1.0));
+/// ```
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Graph {
+pub struct Graph {
     nodes: Vec<Node>,
     known: HashMap<Node, Id>,
 }
 
 impl Graph {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    pub fn node(&self, id: Id) -> Node {
+    pub(crate) fn node(&self, id: Id) -> Node {
         self.nodes[id.index()]
     }
 
-    pub fn ids(&self) -> impl DoubleEndedIterator<Item = Id> + use<> {
+    pub(crate) fn ids(&self) -> impl DoubleEndedIterator<Item = Id> + use<> {
         (0..self.nodes.len() as u32).map(Id)
     }
 
     /// Which nodes `roots` are computed from, themselves included.
-    pub fn used(&self, roots: &[Id]) -> Vec<bool> {
+    pub(crate) fn used(&self, roots: &[Id]) -> Vec<bool> {
         let mut used = vec![false; self.nodes.len()];
         for root in roots {
             used[root.index()] = true;
@@ -174,14 +222,22 @@ impl Graph {
         })
     }
 
+    /// The prediction.
     pub fn prediction(&mut self) -> Id {
         self.add_node(Node::Prediction)
     }
 
+    /// The target.
     pub fn target(&mut self) -> Id {
         self.add_node(Node::Target)
     }
 
+    /// An input of an [`Update`](crate::Update), by its number.
+    pub fn input(&mut self, number: u32) -> Id {
+        self.add_node(Node::Input(number))
+    }
+
+    /// A number.
     pub fn constant(&mut self, value: f64) -> Id {
         // One zero, so that slopes of −0 are known to be none.
         let value = if value == 0.0 { 0.0 } else { value };
@@ -189,14 +245,22 @@ impl Graph {
     }
 
     /// The value of a constant.
+    #[must_use]
     pub fn value(&self, id: Id) -> Option<f64> {
         if let Node::Constant(bits) = self.node(id) { Some(f64::from_bits(bits)) } else { None }
     }
 
-    pub fn is(&self, id: Id, value: f64) -> bool {
+    /// Whether a value depends on the prediction.
+    #[must_use]
+    pub fn varies(&self, id: Id) -> bool {
+        self.known.get(&Node::Prediction).is_some_and(|prediction| self.used(&[id])[prediction.index()])
+    }
+
+    pub(crate) fn is(&self, id: Id, value: f64) -> bool {
         self.value(id) == Some(value)
     }
 
+    /// An operation of a value.
     pub fn unary(&mut self, op: Unary, a: Id) -> Id {
         match (op, self.node(a)) {
             (_, Node::Constant(bits)) => self.constant(op.apply(f64::from_bits(bits))),
@@ -207,6 +271,7 @@ impl Graph {
         }
     }
 
+    /// An operation of two values.
     pub fn binary(&mut self, op: Binary, a: Id, b: Id) -> Id {
         let (left, right) = (self.value(a), self.value(b));
         match (op, left, right) {
@@ -219,13 +284,17 @@ impl Graph {
                 self.unary(Unary::Neg, if left.is_some() { b } else { a })
             }
             (Binary::Sub, Some(0.0), _) => self.unary(Unary::Neg, b),
-            (Binary::And, Some(0.0), _) | (Binary::And, _, Some(0.0)) => self.constant(0.0),
+            (Binary::And, Some(0.0), _)
+            | (Binary::And, _, Some(0.0))
+            // Nothing is beyond infinity.
+            | (Binary::Less, Some(f64::INFINITY), _)
+            | (Binary::Less, _, Some(f64::NEG_INFINITY)) => self.constant(0.0),
             (Binary::Or, Some(_), _) | (Binary::Or, _, Some(_)) | (Binary::Pow, _, Some(0.0)) => {
                 self.constant(1.0)
             }
             (Binary::Pow, _, Some(0.5)) => self.unary(Unary::Sqrt, a),
             (Binary::Mul, ..) if self.doubling(a, b).is_some() => {
-                let (x, y, factor) = self.doubling(a, b).expect("just seen");
+                let Some((x, y, factor)) = self.doubling(a, b) else { unreachable!("just seen") };
                 let product = y.map_or(x, |y| self.binary(op, x, y));
                 let factor = self.constant(factor);
                 self.binary(op, product, factor)
@@ -266,6 +335,7 @@ impl Graph {
             .find_map(|(plain, (x, factor))| exact(factor).then_some((plain, Some(x), factor)))
     }
 
+    /// The second where the first, a truth value, holds, and the third elsewhere.
     pub fn select(&mut self, mask: Id, yes: Id, no: Id) -> Id {
         match self.value(mask) {
             Some(truth) => {

@@ -1,4 +1,4 @@
-//! Formulas of one prediction and one target: parsed once, compiled once, evaluated in fused loops or on libtorch.
+//! Formulas of one prediction and one target: parsed or built once, compiled once, evaluated in fused loops or on libtorch.
 //!
 //! ```
 //! let huber = formulas::compile("where(abs(d) <= 1, 0.5*d**2, abs(d) - 0.5)", &[].into()).unwrap();
@@ -10,6 +10,7 @@
 //! assert!(message.starts_with("unknown name `abz` at character 1: did you mean `abs`?"));
 //! ```
 
+mod adjoint;
 mod error;
 mod functions;
 mod graph;
@@ -20,6 +21,7 @@ mod parser;
 mod program;
 mod slope;
 mod tensor;
+mod update;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,17 +32,31 @@ use tch::Tensor;
 
 pub use error::Error;
 use functions::is_known;
+pub use graph::{Binary, Graph, Id, Unary};
 use parser::Parsed;
 pub use parser::{MOST_BYTES, MOST_DEPTH};
 pub use program::Loops;
 use program::Program;
 use tensor::Traceable;
+pub use update::{Steps, Update};
 
-/// A formula that was read and can be evaluated.
+/// A formula that can be evaluated.
 #[derive(Debug)]
 pub struct Compiled {
     program: Arc<Program>,
     traceable: Traceable,
+}
+
+/// What becomes of the values of a formula.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reduction {
+    /// They are the result; a mean is taken of them where a number is needed.
+    #[default]
+    None,
+    /// Their mean is.
+    Mean,
+    /// Their sum is.
+    Sum,
 }
 
 /// Reads a formula and compiles it; `constants` are the numbers that it has names for.
@@ -56,7 +72,8 @@ pub fn compile(text: &str, constants: &BTreeMap<String, f64>) -> Result<Arc<Comp
         parser::parse(text, constants).map_err(|mistake| Error::new(mistake.show(text)))?;
     let traceable = Traceable::new(graph.clone(), root);
     let slope = slope::slope(&mut graph, root);
-    Ok(Arc::new(Compiled { program: Arc::new(Program::new(&graph, root, slope)), traceable }))
+    let program = Arc::new(Program::new(&graph, [root, slope], Reduction::None));
+    Ok(Arc::new(Compiled { program, traceable }))
 }
 
 fn check_constant(name: &str, value: f64) -> Result<(), String> {
@@ -73,6 +90,23 @@ fn check_constant(name: &str, value: f64) -> Result<(), String> {
 }
 
 impl Compiled {
+    /// Compiles what was built of prediction and target, with the slopes that autograd gives it: where an infinite slope
+    /// stands in a branch that isn't taken, it is NaN.
+    ///
+    /// `None` where the slope by the prediction is 0 everywhere.
+    #[must_use]
+    pub fn new(mut graph: Graph, value: Id, reduction: Reduction) -> Option<Self> {
+        let mut traceable = Traceable::new(graph.clone(), value);
+        // Else both ways come to the same, and that by branches takes fewer operations.
+        let slope = if traceable.unguard() {
+            adjoint::slope(&mut graph, value)
+        } else {
+            slope::slope(&mut graph, value)
+        };
+        let program = Arc::new(Program::new(&graph, [value, slope], reduction));
+        (!graph.is(slope, 0.0)).then_some(Self { program, traceable })
+    }
+
     /// Fused loops in one float type. Those of two calls share no memory that they write to.
     #[must_use]
     pub fn loops<F: Float>(&self) -> Loops<F> {

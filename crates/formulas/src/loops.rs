@@ -22,16 +22,16 @@ impl Operand {
     }
 }
 
-/// Runs one instruction over the rows of `prediction`.
+/// Runs one instruction over so many rows, which are those of prediction and target.
 #[inline(always)]
 pub(crate) fn run<F: Float>(
     instruction: &Instruction,
     tiles: &mut [Row<F>],
-    prediction: &[Row<F>],
-    target: &[Row<F>],
+    rows: usize,
+    [prediction, target]: [&[Row<F>]; 2],
 ) {
     let (before, own) = tiles.split_at_mut(instruction.to);
-    let to = &mut own[..prediction.len()];
+    let to = &mut own[..rows];
     let before = &*before;
     match instruction.op {
         Op::Prediction => to.copy_from_slice(prediction),
@@ -75,7 +75,8 @@ macro_rules! dispatch {
 fn unary<F: Float>(op: Unary, to: &mut [Row<F>], before: &[Row<F>], x: Operand) {
     dispatch!(each1, op, to, before, [x], (x),
         Unary::Neg Unary::Abs Unary::Sqrt Unary::Exp Unary::ExpM1 Unary::Ln Unary::Ln1P Unary::Tanh
-        Unary::Sigmoid Unary::Softplus Unary::Sin Unary::Cos Unary::Sign Unary::Not);
+        Unary::Sigmoid Unary::Softplus Unary::Sin Unary::Cos Unary::Sign Unary::Detach
+        Unary::Not);
 }
 
 #[inline(always)]

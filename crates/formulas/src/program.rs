@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use numeric::{Float, Row, Rows, rows, vectorize};
 
+use crate::Reduction;
 use crate::graph::{Binary, Graph, Id, Node};
 use crate::instruction::{Instruction, Op, Operand};
 use crate::loops::{BLOCK, choose, ready, run};
@@ -27,6 +28,7 @@ enum Results {
 pub(crate) struct Program {
     instructions: Vec<Instruction>,
     results: Results,
+    reduction: Reduction,
     /// The first rows, [`BLOCK`] for each.
     constants: Vec<f64>,
     /// The rows of the constants and of the tiles after them.
@@ -34,12 +36,13 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub fn new(graph: &Graph, value: Id, slope: Id) -> Self {
+    /// Of value and slope.
+    pub fn new(graph: &Graph, roots: [Id; 2], reduction: Reduction) -> Self {
         let mut places: Vec<Option<Operand>> = vec![None; graph.len()];
         let (mut constants, mut instructions) = (Vec::new(), Vec::new());
-        let roots = [value, slope];
-        let shape = Shape::new(graph, roots);
-        let used = shape.needed(roots);
+        let shape = Shape::new(graph, &roots);
+        let choice = shape.choice(roots);
+        let used = shape.needed(choice.as_ref().map_or(&roots[..], |(_, operands)| operands));
         let ids = || graph.ids().filter(|id| used[id.index()]);
         for id in ids() {
             if let Some(value) = graph.value(id) {
@@ -55,11 +58,11 @@ impl Program {
             rows += TILE;
         }
         let place = |id: Id| places[id.index()].expect("both results are needed");
-        let results = match shape.choice(roots) {
+        let results = match choice {
             Some((op, operands)) => Results::Choose(op, operands.map(place)),
             None => Results::Ready(roots.map(place)),
         };
-        Self { instructions, results, constants, rows }
+        Self { instructions, results, reduction, constants, rows }
     }
 
     /// The constants, and memory for the tiles.
@@ -70,28 +73,27 @@ impl Program {
 }
 
 /// A graph, seen for what becomes one instruction.
-struct Shape<'a> {
+pub(crate) struct Shape<'a> {
     graph: &'a Graph,
     /// How many nodes take each.
     uses: Vec<usize>,
 }
 
 impl<'a> Shape<'a> {
-    fn new(graph: &'a Graph, roots: [Id; 2]) -> Self {
-        let used = graph.used(&roots);
+    pub fn new(graph: &'a Graph, roots: &[Id]) -> Self {
+        let used = graph.used(roots);
         let mut uses = vec![0; graph.len()];
         let inputs = graph.ids().filter(|id| used[id.index()]).flat_map(|id| graph.node(id).inputs());
-        for id in inputs.chain(roots) {
+        for id in inputs.chain(roots.iter().copied()) {
             uses[id.index()] += 1;
         }
         Self { graph, uses }
     }
 
     /// Nodes that need an instruction or a constant.
-    fn needed(&self, roots: [Id; 2]) -> Vec<bool> {
+    pub fn needed(&self, ends: &[Id]) -> Vec<bool> {
         let graph = self.graph;
         let mut needed = vec![false; graph.len()];
-        let ends = self.choice(roots).map_or(roots.to_vec(), |(_, operands)| operands.to_vec());
         for id in ends {
             needed[id.index()] = true;
         }
@@ -118,7 +120,8 @@ impl<'a> Shape<'a> {
         needed
     }
 
-    fn lower(&self, id: Id, at: impl Fn(Id) -> Operand) -> Op {
+    /// What a node does with its operands.
+    pub fn lower(&self, id: Id, at: impl Fn(Id) -> Operand) -> Op {
         let graph = self.graph;
         match graph.node(id) {
             Node::Prediction => Op::Prediction,
@@ -135,7 +138,7 @@ impl<'a> Shape<'a> {
                 Some((op, a, b)) => Op::Choose(op, [a, b, yes, no].map(at)),
                 None => Op::Select(at(mask), at(yes), at(no)),
             },
-            Node::Constant(_) => unreachable!("constants have rows and no instructions"),
+            Node::Input(_) | Node::Constant(_) => unreachable!("inputs and constants have no instructions"),
         }
     }
 
@@ -193,7 +196,13 @@ impl<F: Float> Loops<F> {
         Self { memory: Mutex::new(program.memory()), program }
     }
 
-    /// The mean value of every lane and its slope by each prediction.
+    /// Whether its values are the result, so that a function of it is one of every value.
+    #[must_use]
+    pub fn has_values(&self) -> bool {
+        self.program.reduction == Reduction::None
+    }
+
+    /// The mean value of every lane and its slope by each prediction; the sum, where the formula [ends](Reduction) in it.
     ///
     /// Rows come in chunks of `elements` (see [`numeric::rows`]): row `c·elements + e` of `prediction` and `target`
     /// holds element `e` of the lanes of chunk `c`. Writes the mean over the elements to row `c` of `value`, and its
@@ -233,12 +242,13 @@ impl Program {
         slope: &mut [Row<F>],
         value: &mut [Row<F>],
     ) {
-        let scale = F::from_f64(1.0) / F::from_f64(elements as f64);
+        let count = if self.reduction == Reduction::Sum { 1 } else { elements };
+        let scale = F::from_f64(1.0) / F::from_f64(count as f64);
         let (mut chunk, mut element, mut sum) = (0, 0, rows::zero::<F>());
         let inputs = prediction.chunks(TILE).zip(target.chunks(TILE));
         for ((prediction, target), slope) in inputs.zip(slope.chunks_mut(TILE)) {
             for instruction in &self.instructions {
-                run(instruction, tiles, prediction, target);
+                run(instruction, tiles, slope.len(), [prediction, target]);
             }
             let mut row = 0;
             while row < slope.len() {

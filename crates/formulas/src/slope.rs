@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use crate::graph::{Binary, Graph, Id, Node, Unary};
 
 /// Beyond so many nodes a slope is multiplied as a whole.
-const LARGEST: usize = 20_000;
+pub(crate) const LARGEST: usize = 20_000;
 
 /// The node that is the slope of `root`.
 pub(crate) fn slope(graph: &mut Graph, root: Id) -> Id {
@@ -28,7 +28,7 @@ fn of_node(graph: &mut Graph, id: Id, slopes: &[Id]) -> Id {
     let zero = graph.constant(0.0);
     match graph.node(id) {
         Node::Prediction => graph.constant(1.0),
-        Node::Target | Node::Constant(_) => zero,
+        Node::Target | Node::Input(_) | Node::Constant(_) => zero,
         Node::Unary(op, x) => match slopes[x.index()] {
             s if s == zero => zero,
             s => of_unary(graph, op, x, id, s),
@@ -40,56 +40,42 @@ fn of_node(graph: &mut Graph, id: Id, slopes: &[Id]) -> Id {
 
 /// The slope of `value` = op(x), where that of x is `s`.
 fn of_unary(graph: &mut Graph, op: Unary, x: Id, value: Id, s: Id) -> Id {
+    match local(graph, op, x, value) {
+        Some((Binary::Div, divisor)) => over(graph, s, divisor),
+        Some((_, factor)) => times(graph, s, factor),
+        None => graph.constant(0.0),
+    }
+}
+
+/// What a slope is multiplied with, or divided by, on its way through `value` = op(x); nothing where it is 0.
+pub(crate) fn local(graph: &mut Graph, op: Unary, x: Id, value: Id) -> Option<(Binary, Id)> {
     let one = graph.constant(1.0);
-    match op {
-        Unary::Neg => {
-            let minus = graph.constant(-1.0);
-            times(graph, s, minus)
-        }
-        Unary::Abs => {
-            let side = graph.unary(Unary::Sign, x);
-            times(graph, s, side)
-        }
-        Unary::Sqrt => {
-            let twice = graph.binary(Binary::Add, value, value);
-            over(graph, s, twice)
-        }
-        Unary::Exp => times(graph, s, value),
-        Unary::ExpM1 => {
-            let exp = graph.binary(Binary::Add, value, one);
-            times(graph, s, exp)
-        }
-        Unary::Ln => over(graph, s, x),
-        Unary::Ln1P => {
-            let moved = graph.binary(Binary::Add, x, one);
-            over(graph, s, moved)
-        }
+    let factor = match op {
+        Unary::Sqrt => return Some((Binary::Div, graph.binary(Binary::Add, value, value))),
+        Unary::Ln => return Some((Binary::Div, x)),
+        Unary::Ln1P => return Some((Binary::Div, graph.binary(Binary::Add, x, one))),
+        Unary::Sign | Unary::Not | Unary::Detach => return None,
+        Unary::Neg => graph.constant(-1.0),
+        Unary::Abs => graph.unary(Unary::Sign, x),
+        Unary::Exp => value,
+        Unary::ExpM1 => graph.binary(Binary::Add, value, one),
         Unary::Tanh => {
             let two = graph.constant(2.0);
             let square = graph.binary(Binary::Pow, value, two);
-            let rest = graph.binary(Binary::Sub, one, square);
-            times(graph, s, rest)
+            graph.binary(Binary::Sub, one, square)
         }
         Unary::Sigmoid => {
             let rest = graph.binary(Binary::Sub, one, value);
-            let product = graph.binary(Binary::Mul, value, rest);
-            times(graph, s, product)
+            graph.binary(Binary::Mul, value, rest)
         }
-        Unary::Softplus => {
-            let logistic = graph.unary(Unary::Sigmoid, x);
-            times(graph, s, logistic)
-        }
-        Unary::Sin => {
-            let cos = graph.unary(Unary::Cos, x);
-            times(graph, s, cos)
-        }
+        Unary::Softplus => graph.unary(Unary::Sigmoid, x),
+        Unary::Sin => graph.unary(Unary::Cos, x),
         Unary::Cos => {
             let sin = graph.unary(Unary::Sin, x);
-            let minus = graph.unary(Unary::Neg, sin);
-            times(graph, s, minus)
+            graph.unary(Unary::Neg, sin)
         }
-        Unary::Sign | Unary::Not => graph.constant(0.0),
-    }
+    };
+    Some((Binary::Mul, factor))
 }
 
 /// The slope of `value` = a op b.
@@ -121,32 +107,42 @@ fn of_binary(graph: &mut Graph, op: Binary, [a, b]: [Id; 2], value: Id, [of_a, o
     }
 }
 
-/// The share of the base in the slope of aᵇ: b·aᵇ⁻¹, and 0 where b is 0.
+/// The share of the base in the slope of aᵇ.
 fn of_base(graph: &mut Graph, a: Id, b: Id, of_a: Id) -> Id {
-    let (zero, one) = (graph.constant(0.0), graph.constant(1.0));
-    if of_a == zero {
-        return zero;
+    if graph.is(of_a, 0.0) {
+        return of_a;
     }
+    let factor = base(graph, a, b);
+    times(graph, of_a, factor)
+}
+
+/// The slope of aᵇ by a: b·aᵇ⁻¹, and 0 where b is 0.
+pub(crate) fn base(graph: &mut Graph, a: Id, b: Id) -> Id {
+    let (zero, one) = (graph.constant(0.0), graph.constant(1.0));
     let less = graph.binary(Binary::Sub, b, one);
     let power = graph.binary(Binary::Pow, a, less);
     let full = graph.binary(Binary::Mul, b, power);
     let flat = graph.binary(Binary::Equal, b, zero);
-    let factor = graph.select(flat, zero, full);
-    times(graph, of_a, factor)
+    graph.select(flat, zero, full)
 }
 
-/// The share of the exponent: aᵇ·ln a, and 0 where a is 0 and b isn't below it.
+/// The share of the exponent.
 fn of_exponent(graph: &mut Graph, a: Id, b: Id, value: Id, of_b: Id) -> Id {
-    let zero = graph.constant(0.0);
-    if of_b == zero {
-        return zero;
+    if graph.is(of_b, 0.0) {
+        return of_b;
     }
+    let factor = exponent(graph, a, b, value);
+    times(graph, of_b, factor)
+}
+
+/// The slope of `value` = aᵇ by b: aᵇ·ln a, and 0 where a is 0 and b isn't below it.
+pub(crate) fn exponent(graph: &mut Graph, a: Id, b: Id, value: Id) -> Id {
+    let zero = graph.constant(0.0);
     let ln = graph.unary(Unary::Ln, a);
     let full = graph.binary(Binary::Mul, value, ln);
     let (nothing, rising) = (graph.binary(Binary::Equal, a, zero), graph.binary(Binary::AtMost, zero, b));
     let flat = graph.binary(Binary::And, nothing, rising);
-    let factor = graph.select(flat, zero, full);
-    times(graph, of_b, factor)
+    graph.select(flat, zero, full)
 }
 
 fn times(graph: &mut Graph, s: Id, factor: Id) -> Id {

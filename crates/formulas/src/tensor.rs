@@ -76,6 +76,11 @@ impl Traceable {
         Self { graph, root, guarded }
     }
 
+    /// Leaves slopes as autograd forms them; whether any node had a guard.
+    pub fn unguard(&mut self) -> bool {
+        std::mem::take(&mut self.guarded).contains(&true)
+    }
+
     /// The unreduced loss; its shape is that of both broadcast together.
     pub fn evaluate(&self, prediction: &Tensor, target: &Tensor) -> Tensor {
         let counts = if self.guarded.contains(&true) {
@@ -137,6 +142,7 @@ impl Traceable {
                 match self.graph.node(id) {
                     Node::Prediction => prediction.shallow_clone(),
                     Node::Target => target.shallow_clone(),
+                    Node::Input(_) => panic!("a formula of prediction and target has no other inputs"),
                     Node::Constant(bits) => constant(f64::from_bits(bits), prediction),
                     Node::Unary(op, x) => unary(op, &input(x)),
                     Node::Binary(Binary::Pow, a, b) if self.graph.value(b).is_some() => {
@@ -155,7 +161,7 @@ impl Traceable {
 /// Whether an operation is straight, apart from kinks.
 fn is_simple(graph: &Graph, node: Node) -> bool {
     match node {
-        Node::Prediction | Node::Target | Node::Constant(_) | Node::Select(..) => true,
+        Node::Prediction | Node::Target | Node::Input(_) | Node::Constant(_) | Node::Select(..) => true,
         Node::Unary(op, _) => matches!(op, Unary::Neg | Unary::Abs | Unary::Sign | Unary::Not),
         Node::Binary(Binary::Mul, a, b) => graph.value(a).or(graph.value(b)).is_some(),
         Node::Binary(Binary::Div, _, b) => graph.value(b).is_some_and(|divisor| divisor != 0.0),
@@ -202,6 +208,7 @@ fn unary(op: Unary, x: &Tensor) -> Tensor {
         Unary::Cos => x.cos(),
         // libtorch has 0 for NaN.
         Unary::Sign => x.sign() + x.detach() * 0.0,
+        Unary::Detach => x.detach(),
         Unary::Not => x.logical_not(),
     }
 }

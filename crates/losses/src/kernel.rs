@@ -22,6 +22,11 @@ pub trait Kernel<F: Float>: Send + Sync {
         slope: &mut [Row<F>],
         value: &mut [Row<F>],
     );
+
+    /// Whether it is a mean of values, each of one prediction, and no single number that was made of them before.
+    fn has_values(&self) -> bool {
+        true
+    }
 }
 
 /// A formula as a kernel.

@@ -10,6 +10,7 @@ mod file;
 mod graph;
 mod instance;
 mod lanes;
+mod lower;
 mod operators;
 mod program;
 mod run;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use files::archive;
+use formulas::Compiled;
 use numeric::panics::guarded;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use crate::call::kind_of;
 use crate::draws::Draws;
 use crate::graph::Graph;
 use crate::lanes::Lanes;
+use crate::lower::{self, Class, lower};
 use crate::run::evaluate;
 use crate::schema::{self, Argument, Exported, InputSpec, OutputSpec, Symbol};
 use crate::value::{Context, Number, Value};
@@ -124,6 +126,20 @@ impl Stored {
         let tensor = Tensor::from_data_size(&self.bytes, &self.size, self.kind);
         if self.kind == Kind::Float { tensor.to_kind(floats) } else { tensor }
     }
+
+    /// The number that it is, and of which type.
+    fn number(&self) -> Option<(f64, Class)> {
+        let class = match self.kind {
+            Kind::Bool => Class::Bool,
+            Kind::Int64 => Class::Int,
+            Kind::Float => Class::Float,
+            // Of no dimension it takes on the type of the others.
+            Kind::Double if self.size.is_empty() => Class::Float,
+            _ => return None,
+        };
+        let tensor = self.tensor(Kind::Double);
+        (tensor.numel() == 1).then(|| (tensor.double_value(&[0; 1][..self.size.len()]), class))
+    }
 }
 
 /// One graph with the meaning of its inputs and outputs.
@@ -139,6 +155,8 @@ struct Module {
     /// The sizes of its first input and of what it returns: numbers, or expressions.
     first: Vec<String>,
     returned: Vec<Vec<String>>,
+    /// How many dimensions they have, where they are all of one shape.
+    rank: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -432,6 +450,33 @@ impl Program {
         .collect()
     }
 
+    /// What it computes in training as a formula of prediction and target, where it is a loss that takes every element by
+    /// itself, and has nothing to train and no state.
+    #[must_use]
+    pub fn lowered(&self) -> Option<Compiled> {
+        let module = &self.train;
+        let stored = |name: &String| match &self.stored[name] {
+            stored if stored.trained || stored.size.len() > 1 => lower::Input::Other,
+            stored => stored
+                .number()
+                .map_or(lower::Input::Other, |(number, class)| lower::Input::Number(number, class)),
+        };
+        let inputs = module.inputs.iter().map(|input| match input {
+            Input::User(0) => lower::Input::Prediction,
+            Input::User(_) => lower::Input::Target,
+            Input::Parameter(index) => stored(&module.parameters[*index]),
+            Input::Buffer(index) => stored(&module.buffers[*index]),
+            Input::Constant(name) => stored(name),
+            Input::Nothing => lower::Input::Other,
+        });
+        let simple = module.user_inputs == [Kind::Float; 2]
+            && matches!(module.outputs[..], [Output::User])
+            && !module.parameters.iter().any(|name| self.stored[name].trained)
+            && !module.graph.is_random()
+            && self.terms().is_empty();
+        if simple { lower(&module.graph, &inputs.collect::<Vec<_>>(), module.rank?) } else { None }
+    }
+
     /// Evaluates it. Parameters, buffers and inputs are shared by all lanes, or one a lane.
     ///
     /// # Errors
@@ -654,6 +699,7 @@ impl Module {
         let module = &exported.graph_module;
         let graph = Graph::new(&module.graph)?;
         let (mut parameters, mut buffers, mut user_inputs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut shapes = Vec::new();
         let place = |names: &mut Vec<String>, name: &String| {
             names.push(name.clone());
             names.len() - 1
@@ -671,7 +717,9 @@ impl Module {
                     Input::Constant(tensor_constant_name.clone())
                 }
                 InputSpec::UserInput { arg: Argument::AsTensor(tensor) } => {
-                    let dtype = module.graph.tensor_values.get(&tensor.name).map_or(7, |meta| meta.dtype);
+                    let typed = module.graph.tensor_values.get(&tensor.name);
+                    let dtype = typed.map_or(7, |typed| typed.dtype);
+                    shapes.push(typed.map(|typed| &typed.sizes));
                     user_inputs.push(guarded(|| kind_of(dtype, Kind::Float)).unwrap_or(Kind::Float));
                     Input::User(user_inputs.len() - 1)
                 }
@@ -710,6 +758,8 @@ impl Module {
         if inputs.len() != graph.inputs.len() || outputs.len() != graph.outputs.len() {
             return Err(format!("its signature has other inputs or outputs than its graph: {REMEDY}"));
         }
-        Ok(Self { graph, inputs, outputs, parameters, buffers, user_inputs, first, returned })
+        let alike = shapes.windows(2).all(|pair| pair[0] == pair[1]);
+        let rank = shapes.first().copied().flatten().filter(|_| alike).map(Vec::len);
+        Ok(Self { graph, inputs, outputs, parameters, buffers, user_inputs, first, returned, rank })
     }
 }

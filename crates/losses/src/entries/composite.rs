@@ -246,6 +246,10 @@ impl<F: Float> Kernel<F> for Sum<F> {
             );
         }
     }
+
+    fn has_values(&self) -> bool {
+        self.0.iter().all(|(_, kernel)| kernel.has_values())
+    }
 }
 
 /// to ← to + weight·from

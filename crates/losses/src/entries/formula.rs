@@ -118,6 +118,10 @@ impl<F: Float> Kernel<F> for Loops<F> {
         check_lengths(elements, prediction, target, slope, value);
         self.mean(elements, prediction, target, slope, value);
     }
+
+    fn has_values(&self) -> bool {
+        self.has_values()
+    }
 }
 
 impl LossSpec for Formula {

@@ -1,11 +1,14 @@
 //! A loss that was written in PyTorch.
 
+use std::sync::Arc;
+
+use formulas::Compiled;
 use numeric::Float;
 use programs::{Instance, Lanes, Mode, Program as Read};
 use registry::{Loaded, options};
 use tch::{Device, Kind, Tensor};
 
-use crate::{BatchedLoss, Call, File, Files, Fusible, LossSpec, TargetKind, Term, mean_of_lanes};
+use crate::{BatchedLoss, Call, File, Files, Fusible, Kernel, LossSpec, TargetKind, Term, mean_of_lanes};
 
 options! {
     /// A loss of your own, exported from PyTorch as a `.pt2` program.
@@ -23,6 +26,9 @@ options! {
     ///   share their noise.
     /// - Terms that `forward` returns, as `{"loss": …, "terms": {…}}`, are recorded in `terms.csv` beside the loss.
     /// - The file holds inputs with what PyTorch computed from them: reading it computes them again.
+    ///
+    /// A program that takes every element by itself and ends in values, in a mean or in a sum, and has nothing to train, is
+    /// run in fused loops, as a `formula` is: such a loss has the same bits on every CPU. Others run on libtorch.
     ///
     /// In float64 runs its floats become float64. It can do arithmetic with the operators that are known here, and nothing
     /// else; no Python is needed to run it.
@@ -43,11 +49,19 @@ options! {
         pub targets: TargetKind = TargetKind::Values,
         #[serde(skip)]
         read: Loaded<Result<Read, String>> = Loaded::default(),
+        /// Where it takes every element by itself.
+        #[serde(skip)]
+        lowered: Loaded<Compiled> = Loaded::default(),
     }
     check: |program| program.file.check(),
 }
 
-impl<F: Float> Fusible<F> for Program {}
+impl<F: Float> Fusible<F> for Program {
+    fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
+        let lowered = self.lowered.0.as_ref().filter(|_| self.targets == TargetKind::Values)?;
+        Some(Box::new(lowered.loops()))
+    }
+}
 
 impl LossSpec for Program {
     fn targets(&self) -> TargetKind {
@@ -55,7 +69,9 @@ impl LossSpec for Program {
     }
 
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
-        self.read.0 = Some(self.file.load_program(files)?);
+        let read = self.file.load_program(files)?;
+        self.lowered.0 = Result::as_ref(&read).ok().and_then(Read::lowered).map(Arc::new);
+        self.read.0 = Some(read);
         Ok(())
     }
 

@@ -164,7 +164,9 @@ impl BatchedLoss for OnLanes {
 
 impl<F: Float> Fusible<F> for Transformed {
     fn kernel(&self) -> Option<Box<dyn Kernel<F>>> {
-        Some(Box::new(Through { inner: self.loss.kernel()?, by: self.by }))
+        // Of a single number, a function isn't the mean of functions.
+        let inner: Box<dyn Kernel<F>> = self.loss.kernel()?;
+        inner.has_values().then(|| Box::new(Through { inner, by: self.by }) as Box<dyn Kernel<F>>)
     }
 }
 

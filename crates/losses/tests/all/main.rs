@@ -10,6 +10,7 @@ mod large;
 mod options;
 mod program;
 mod question;
+mod update;
 mod waveforms;
 
 use losses::Loss;

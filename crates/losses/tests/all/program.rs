@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use losses::{Call, File, Files, Loss, Program, TargetKind, mean_of_lanes};
+use losses::{Call, File, Files, Loss, Program, TargetKind, Transform, Transformed, mean_of_lanes};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -48,6 +48,26 @@ fn the_questions_losses_are_the_same_in_every_form() {
             assert_near(&file, &theirs.1, &ours.1, 1e-7, 0.0);
         }
     }
+}
+
+#[test]
+fn only_what_takes_every_element_by_itself_has_fused_loops() {
+    let fused = |loss: &Loss| loss.kernel::<f32>().is_some() && loss.kernel::<f64>().is_some();
+    for name in ["plateau", "asymmetric", "poorly_conditioned"] {
+        let (number, values) = (program(&format!("{name}.pt2")), program(&format!("{name}_none.pt2")));
+        assert!(fused(&number) && fused(&values), "{name}");
+        // The logarithm of a mean is no mean of logarithms.
+        let transformed = |loss: &Loss| {
+            let mut transformed = Transformed::default();
+            (transformed.loss, transformed.by) = (Box::new(loss.clone()), Transform::Log1p);
+            Loss::Transformed(transformed)
+        };
+        assert!(!fused(&transformed(&number)) && fused(&transformed(&values)), "{name}");
+    }
+    for name in ["leaky.pt2", "learned.pt2", "bad_integer.pt2", "bad_noderivative.pt2", "bad_fixed.pt2"] {
+        assert!(!fused(&program(name)), "{name}");
+    }
+    assert!(!fused(&with("plateau.pt2", TargetKind::Classes)));
 }
 
 #[test]

@@ -1,3 +1,4 @@
 //! Programs that PyTorch wrote, against what PyTorch computes from them.
 
+mod lowered;
 mod zoo;

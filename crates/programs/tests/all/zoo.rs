@@ -201,9 +201,9 @@ fn update(
     Ok(Tensor::stack(&all, 0))
 }
 
-/// The files that `tests/zoo/generate.py` wrote, by name.
-fn files() -> BTreeMap<String, Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/zoo.zip");
+/// The files of an archive of the tests, by name.
+pub fn files(archive: &str) -> BTreeMap<String, Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(archive);
     let mut archive = zip::ZipArchive::new(fs::File::open(path).unwrap()).unwrap();
     let count = archive.len();
     let read = |index: usize| {
@@ -225,7 +225,7 @@ fn apart(ours: &Tensor, theirs: &Tensor) -> f64 {
 fn every_entry_is_trained_as_pytorch_does_it() {
     tch::set_num_threads(1);
     let mut wrong = Vec::new();
-    let files = files();
+    let files = files("zoo.zip");
     let goldens: Vec<(&str, &[u8])> = files
         .iter()
         .filter_map(|(name, bytes)| Some((name.strip_suffix(".safetensors")?, &**bytes)))

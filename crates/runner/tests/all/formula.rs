@@ -1,4 +1,4 @@
-//! A loss given as a formula trains as the same loss written in Rust does.
+//! A loss given as a formula, or as a PyTorch program, trains as the same loss written in Rust does.
 
 use records::{Dtype, Engine};
 use runner::config;
@@ -30,11 +30,19 @@ fn run(batch: &Batch) -> Vec<LaneResult> {
     results
 }
 
-/// Batches of a loss beside those of its formula.
+/// Batches of a loss beside those of its formula, and of its program that returns one number, or values.
 fn pairs(dtype: &str) -> Vec<(Batch, Batch)> {
     let of = |(name, text): (&str, &str)| {
-        let own = batches(&format!("{{ formula = {{ value = '{text}' }} }}"), dtype);
-        batches(&format!("'{name}'"), dtype).into_iter().zip(own).collect::<Vec<_>>()
+        let built_in = batches(&format!("'{name}'"), dtype);
+        let program = |file: String| {
+            // scripts/golden/modules.py exported it from the source of the question.
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/modules");
+            format!("{{ program = {{ file = '{folder}/{file}.pt2' }} }}")
+        };
+        let formula = format!("{{ formula = {{ value = '{text}' }} }}");
+        let forms = [formula, program(name.to_owned()), program(format!("{name}_none"))];
+        let beside = |own: String| built_in.clone().into_iter().zip(batches(&own, dtype));
+        forms.into_iter().flat_map(beside).collect::<Vec<_>>()
     };
     PAIRS.into_iter().flat_map(of).collect()
 }
@@ -43,7 +51,7 @@ fn pairs(dtype: &str) -> Vec<(Batch, Batch)> {
 fn fused_trajectories_are_the_same_to_the_bit() {
     for dtype in ["float32", "float64"] {
         let pairs = pairs(dtype);
-        assert_eq!(pairs.len(), 18);
+        assert_eq!(pairs.len(), 54);
         for (built_in, own) in pairs {
             assert_eq!((built_in.engine, own.engine), (Engine::Fused, Engine::Fused));
             assert_eq!(format!("{:?}", run(&built_in)), format!("{:?}", run(&own)), "{:?}", own.labels());
