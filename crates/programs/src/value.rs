@@ -8,6 +8,20 @@ use tch::{Kind, Tensor};
 use crate::draws::Draws;
 use crate::lanes::Lanes;
 
+/// The most numbers that a value may have, those of all lanes: 4 GiB in float32.
+pub(crate) const MOST_NUMBERS: f64 = (1_u64 << 30) as f64;
+
+/// Refuses a value of so many numbers.
+///
+/// # Panics
+/// If there are too many.
+pub(crate) fn room_for(numbers: f64) {
+    assert!(
+        numbers <= MOST_NUMBERS,
+        "its result has {numbers} numbers, and a value may have {MOST_NUMBERS}: take fewer rows at once"
+    );
+}
+
 /// A value of a graph.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {

@@ -1,3 +1,4 @@
-//! Programs that PyTorch wrote, against what PyTorch computes from them.
+//! Programs that PyTorch wrote, against what PyTorch computes from them, and files that somebody damaged.
 
+mod files;
 mod zoo;
