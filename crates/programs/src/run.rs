@@ -8,7 +8,7 @@ use crate::call::{Call, Out};
 use crate::graph::{Graph, Node};
 use crate::lanes::Lanes;
 use crate::operators::{Operator, Rule};
-use crate::value::{Context, MOST_NUMBERS, Number, Value, room_for};
+use crate::value::{Context, Number, Value};
 
 /// Evaluates a graph.
 ///
@@ -73,14 +73,18 @@ fn run(graph: &Graph, inputs: Vec<Value>, context: &Context) -> Vec<Value> {
 fn check_size(node: &Node, call: &Call) {
     let lanes = if tensors(node, call.values).all(Lanes::is_shared) { 1 } else { call.context.lanes };
     for index in &node.sizes {
-        room_for(call.count(*index) * lanes as f64);
+        call.context.room_for(call.count(*index) * lanes as f64);
+    }
+    let numbers = |lanes: &Lanes| lanes.any().numel() as f64;
+    if node.arguments.iter().any(|argument| matches!(argument, Arg::Slots(_))) {
+        // They are put together.
+        call.context.room_for(tensors(node, call.values).map(numbers).sum());
     }
     if !matches!(node.operator.rule, Rule::Broadcast) {
         return;
     }
-    // All pairs is the most that there can be; most often it is few enough.
-    let numbers = |lanes: &Lanes| lanes.any().numel() as f64;
-    if tensors(node, call.values).map(numbers).product::<f64>() <= MOST_NUMBERS {
+    // All pairs are the most that there can be, and most often few enough.
+    if tensors(node, call.values).map(numbers).product::<f64>() <= FEW_NUMBERS {
         return;
     }
     let mut size: Vec<i64> = Vec::new();
@@ -90,8 +94,11 @@ fn check_size(node: &Node, call: &Call) {
             size[place] = size[place].max(length);
         }
     }
-    room_for(size.iter().map(|length| *length as f64).product::<f64>() * lanes as f64);
+    call.context.room_for(size.iter().map(|length| *length as f64).product::<f64>() * lanes as f64);
 }
+
+/// So many numbers are never too many.
+const FEW_NUMBERS: f64 = (1_u64 << 24) as f64;
 
 /// The tensors among the arguments of a node.
 fn tensors<'a>(node: &'a Node, values: &'a [Option<Value>]) -> impl Iterator<Item = &'a Lanes> {
@@ -109,7 +116,7 @@ fn called<'a>(node: &'a Node, values: &'a [Option<Value>], context: &'a Context<
     let outputs = called_with(node, values, context, false);
     for output in &outputs {
         if let Value::Tensor(lanes) = output {
-            room_for(lanes.any().numel() as f64);
+            context.room_for(lanes.any().numel() as f64);
         }
     }
     if context.kind == Kind::Double && outputs.iter().any(of_single) && !tensors(node, values).any(single) {

@@ -141,6 +141,9 @@ pub fn train(
                 leaves.push(tensor.shallow_clone());
             }
         }
+        if !loss.requires_grad() {
+            return Err("it has no gradient".into());
+        }
         let gradients = Tensor::run_backward(&[loss.sum(None::<Kind>)], &leaves, false, false);
         tch::no_grad(|| {
             for (number, (leaf, gradient)) in leaves.iter_mut().zip(&gradients).enumerate() {
