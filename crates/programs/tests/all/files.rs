@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use numeric::Stream;
 use numeric::panics::guarded;
-use programs::{Program, operator_names};
+use programs::{Lanes, Mode, Program, Streams, operator_names};
 use serde_json::{Value, json};
-use tch::Kind;
+use tch::{Kind, Tensor};
 use zip::write::FileOptions;
 
 use crate::zoo::{self, Golden};
@@ -142,9 +142,10 @@ fn what_is_wrong_with_a_file_is_said_with_a_remedy() {
     let whole = good().bytes();
     Program::read(&whole).unwrap().check().unwrap();
     let graph = |file: &mut Value, edit: &dyn Fn(&mut Value)| edit(&mut file["graph_module"]["graph"]);
-    let mut flipped = whole.clone();
-    let at = whole.windows(4).position(|four| four == [0, 0, 0, 63]).expect("the weight 0.5");
-    flipped[at] = 1;
+    let (mut flipped, weight) = (whole.clone(), &good().0["data/weights/weight_1"]);
+    let at =
+        whole.windows(weight.len()).position(|part| part == weight.as_slice()).expect("weights are stored");
+    flipped[at] ^= 1;
     let region = json!({"as_graph": {"name": "region", "graph": {"inputs": [], "outputs": [], "nodes": []}}});
     let enabled = json!({"as_bool": false});
     let deep = "[".repeat(100_000);
@@ -248,6 +249,41 @@ fn memory() -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
+#[test]
+fn an_operator_that_refuses_leaves_gradients_on() {
+    let bad = File::good().edit(GRAPH, |file| {
+        let nodes = file["graph_module"]["graph"]["nodes"].as_array_mut().unwrap();
+        let at = nodes.iter().position(|node| node["name"] == "square").unwrap();
+        let weight = nodes[at]["inputs"][0]["arg"].clone();
+        nodes[at]["target"] = json!("torch.ops.aten.scatter_reduce.two");
+        nodes[at]["inputs"] = json!([
+            {"name": "self", "arg": weight}, {"name": "dim", "arg": {"as_int": 0}},
+            {"name": "index", "arg": {"as_tensor": {"name": "nine"}}}, {"name": "src", "arg": weight},
+            {"name": "reduce", "arg": {"as_string": "amax"}},
+        ]);
+        let nine = json!({
+            "target": "torch.ops.aten.full.default", "metadata": {}, "outputs": [{"as_tensor": {"name": "nine"}}],
+            "inputs": [{"name": "size", "arg": {"as_ints": [4, 3]}}, {"name": "fill_value", "arg": {"as_int": 9}}],
+        });
+        nodes.insert(at, nine);
+    });
+    let program = Program::read(&bad.bytes()).unwrap();
+    let (parameters, _) = program.start(0, Kind::Float).unwrap();
+    let parameters: Vec<Lanes> = parameters.into_iter().map(Lanes::Shared).collect();
+    let mut inputs: Vec<Lanes> =
+        (0..4).map(|_| Lanes::Shared(Tensor::ones([3], (Kind::Float, tch::Device::Cpu)))).collect();
+    inputs.push(Lanes::Shared(Tensor::from(1_i64)));
+    let draws = Streams { seeds: &[0], step: 0 };
+    let values = (&*parameters, &[][..], &*inputs);
+    let message = program.evaluate(Mode::Train, (Kind::Float, 1), values, &draws).unwrap_err();
+    assert!(message.contains("scatter_reduce") && message.contains("out of bounds"), "{message}");
+    assert!(has_gradients());
+}
+
+fn has_gradients() -> bool {
+    (Tensor::from(1.0).set_requires_grad(true) * 2.0).requires_grad()
+}
+
 /// Numbers that somebody may have thought of.
 const NUMBERS: [i64; 12] = [0, 1, -1, 2, 3, -7, 100, 4096, 1_000_000, 1_000_000_000_000, i64::MAX, i64::MIN];
 
@@ -312,6 +348,7 @@ fn no_edit_of_a_graph_ends_the_process_or_hangs() {
                     .is_ok_and(|trained| trained.is_ok()),
             );
             assert!(begin.elapsed() < Duration::from_secs(20), "edit {attempt} of {name} hangs");
+            assert!(has_gradients(), "edit {attempt} of {name} leaves gradients off");
         }
     }
     assert!(read > 100 && ran > 20, "{read} were read, and {ran} of them ran");

@@ -145,7 +145,9 @@ pub fn train(
             return Err("it has no gradient".into());
         }
         let gradients = Tensor::run_backward(&[loss.sum(None::<Kind>)], &leaves, false, false);
-        tch::no_grad(|| {
+        {
+            // Not `no_grad`, which a panic would leave on.
+            let _guard = tch::no_grad_guard();
             for (number, (leaf, gradient)) in leaves.iter_mut().zip(&gradients).enumerate() {
                 if !gradient.defined() {
                     continue;
@@ -161,7 +163,7 @@ pub fn train(
                     let _ = leaf.g_sub_(&change);
                 }
             }
-        });
+        }
         parameters = parameters.iter().map(|p| p.detach().set_requires_grad(p.requires_grad())).collect();
         for (_, lanes) in &mut inputs {
             if let Lanes::Together(tensor) = lanes {
