@@ -60,6 +60,7 @@ import struct
 import sys
 import traceback
 import warnings
+import zipfile
 
 import torch
 from torch import fx, nn
@@ -128,7 +129,7 @@ def construct(named, options, seed):
 
 def body(code):
     """What runs: the forward of a module or of another object, or the function."""
-    return getattr(code, "body", None) or getattr(code, "forward", code)
+    return getattr(code, "optbench_forward", None) or getattr(code, "forward", code)
 
 
 def gaussian_nll(input, target, var, full=False, eps=1e-6, reduction="mean"):
@@ -140,12 +141,21 @@ def gaussian_nll(input, target, var, full=False, eps=1e-6, reduction="mean"):
     return loss if reduction == "none" else getattr(loss, reduction)()
 
 
-class UserCode(TorchFunctionMode):
-    """Records `.data` as `detach()`, and both as `stop` where make_fx would confuse them with autograd's own detach."""
+def wider(values):
+    """Arguments of a call in float64, where float32 means float64."""
+    return torch.utils._pytree.tree_map(lambda x: torch.float64 if x is torch.float32 else x, values)
 
-    marks = False
+
+class UserCode(TorchFunctionMode):
+    """Records `.data` as `detach()`, and both as `stop` where make_fx would confuse them with autograd's own detach.
+    In float64, float32 means float64."""
+
+    marks = double = False
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
+        if UserCode.double:
+            function = torch.Tensor.double if function is torch.Tensor.float else function
+            args, kwargs = wider((args, kwargs))
         if function is nn.functional.gaussian_nll_loss:
             return gaussian_nll(*args, **(kwargs or {}))
         if function == torch.Tensor.data.__get__ or function in (torch.Tensor.detach, torch.detach):
@@ -169,14 +179,14 @@ def adapted(code, call):
     kind = type(module)
 
     def forward(self, *inputs):
-        if self.clones:  # The person's code changes an input in place.
+        if made.optbench_clones:  # The person's code changes an input in place.
             inputs = [x.clone() for x in inputs]
         with contextlib.nullcontext() if torch.compiler.is_dynamo_compiling() else UserCode():
             named = call(self if module is code else code, *inputs)
-        made.names = list(named)
+        made.optbench_names = list(named)
         return tuple(named.values())
 
-    members = {"forward": forward, "body": kind.forward, "names": [], "clones": False}
+    members = {"forward": forward, "optbench_forward": kind.forward, "optbench_names": [], "optbench_clones": False}
     made = module.__class__ = type(kind.__name__, (kind,), members)
     return module
 
@@ -429,6 +439,7 @@ def tidied(program):
                 node.target = aten.detach.default
             own = own_frames(node.meta.get("stack_trace") or "")
             node.meta["stack_trace"] = "\n".join('File "{}", line {}, in {}\n    {}'.format(*f) for f in own)
+            node.meta.pop("from_node", None)  # It has addresses in memory, which differ from run to run.
         graph.graph.eliminate_dead_code()
         graph.recompile()
     program._example_inputs = None
@@ -595,8 +606,7 @@ class Replayed(fx.Interpreter):
 
     def call_function(self, target, args, kwargs):
         if self.double and not draws(target):
-            wider = lambda x: torch.float64 if x is torch.float32 else x  # noqa: E731
-            args, kwargs = torch.utils._pytree.tree_map(wider, (args, kwargs))
+            args, kwargs = wider((args, kwargs))
         return super().call_function(target, args, kwargs)
 
 
@@ -646,13 +656,15 @@ def difference(names, ours, theirs, tolerance):
 
 @contextlib.contextmanager
 def floats(double):
-    """What becomes a float by itself, as an integer that is divided, is float64 in float64."""
+    """What becomes a float, by itself as an integer that is divided or as float32, is float64 in float64."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64 if double else before)
+    UserCode.double = double
     try:
         yield
     finally:
         torch.set_default_dtype(before)
+        UserCode.double = False
 
 
 class Samples:
@@ -748,7 +760,7 @@ def open_program(module, points, specs):
     dynamic = tuple(spec.dynamic() for spec in specs)
     program = export(module, points, dynamic)
     if any(spec.kind.name == "USER_INPUT_MUTATION" for spec in program.graph_signature.output_specs):
-        type(module).clones = True
+        type(module).optbench_clones = True
         program = export(module, points, dynamic)
     fixed = [specs[i].name for i in fixed_inputs(program, dynamic)]
     if fixed:
@@ -769,7 +781,7 @@ def export_trained(code, role, arguments, samples):
     with custom_functions() as customs:
         points = points_of(module, specs)
     program, points, fixed = open_program(module, points, specs)
-    outputs, programs = type(module).names, {"model": program}
+    outputs, programs = type(module).optbench_names, {"model": program}
     metadata = {"inputs": [s.name for s in specs], "outputs": outputs, "fixed": fixed, "gradient": False}
 
     differs = samples.check("model", program, module, points, outputs)
@@ -807,7 +819,7 @@ def remark(role, module, point):
         warn(f"the {role} has no gradient: it returns {outputs[0].dtype}")
     elif not any(name in found for name in needed):
         source = "the prediction" if role == "loss" else "every parameter" if parameters else "its input"
-        warn(f"the {role} has no gradient: {type(module).names[0]} is cut off from {source}")
+        warn(f"the {role} has no gradient: {type(module).optbench_names[0]} is cut off from {source}")
     elif missing:
         warn(f"no gradient reaches {', '.join(missing)}")
     elif not any(found[name].isfinite().all() and found[name].any() for name in needed):
@@ -879,13 +891,13 @@ def export_optimizer(code, init, options, arguments, samples):
     program, points, _ = open_program(module, points, specs)
     programs = {"model": program}
     metadata = {"inputs": ["parameter", "gradient", *(f"state.{i}" for i in range(len(state))), *named]}
-    metadata |= {"outputs": type(module).names, "optimizer_options": floats, "fixed": [], "gradient": False}
+    metadata |= {"outputs": type(module).optbench_names, "optimizer_options": floats, "fixed": [], "gradient": False}
     checks = [("model", program, module, points)]
     if state:
         programs["init"] = open_program(start, [point[:1] for point in points], specs[:1])[0]
         checks.append(("init", programs["init"], start, [point[:1] for point in points]))
     for name, program, subject, where in checks:
-        if differs := samples.check(name, program, subject, where, type(subject).names, wanted=False):
+        if differs := samples.check(name, program, subject, where, type(subject).optbench_names, wanted=False):
             raise Refused(f"the exported {name} differs from PyTorch in {differs}: {HINT}")
     return programs, metadata, module
 
@@ -912,9 +924,9 @@ def state_of(module):
 
 
 def write(path, programs, metadata, tensors):
-    """The archive of torch.export, with equal weights of the programs only once."""
-    weights = None
-    with archive.PT2ArchiveWriter(str(path)) as writer:
+    """The archive of torch.export, with equal weights of the programs only once, and packed: a graph is mostly words."""
+    weights, loose = None, io.BytesIO()
+    with archive.PT2ArchiveWriter(loose) as writer:
         for name, program in programs.items():
             if weights is None or weights.config.keys() != program.state_dict.keys():
                 weights = archive._package_state_dict(name, program, writer)
@@ -927,6 +939,10 @@ def write(path, programs, metadata, tensors):
         writer.write_string(f"{archive.EXTRA_DIR}optbench.json", json.dumps(metadata, indent=1))
         # Not in extra/, which torch.export.load reads as text.
         writer.write_bytes("data/optbench.safetensors", write_safetensors(tensors))
+    with zipfile.ZipFile(loose) as entries, zipfile.ZipFile(path, "w") as packed:
+        for name in entries.namelist():
+            # Without times, so that the same program is the same bytes.
+            packed.writestr(zipfile.ZipInfo(name), entries.read(name), zipfile.ZIP_DEFLATED)
 
 
 def explained(error):

@@ -273,7 +273,7 @@ class Exported:
         self.said, self.path = said, path
         with zipfile.ZipFile(path) as files:
             read = {name.partition("/")[2]: files.read(name) for name in files.namelist()}
-        assert all(info.compress_type == zipfile.ZIP_STORED for info in zipfile.ZipFile(path).infolist())
+        assert all(info.compress_type == zipfile.ZIP_DEFLATED for info in zipfile.ZipFile(path).infolist())
         self.size, self.names = sum(map(len, read.values())), list(read)
         self.metadata = json.loads(read["extra/optbench.json"])
         raw = read["data/optbench.safetensors"]

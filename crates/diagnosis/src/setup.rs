@@ -4,6 +4,7 @@ use causes::thresholds;
 use losses::{Loss, TargetKind};
 use numeric::Stream;
 use problems::{Draw, LossInput, Readout};
+use records::number::short;
 use tch::Kind;
 
 use super::fit::{Fit, changed, terms_of};
@@ -136,6 +137,14 @@ pub(super) fn set_up(case: &Case) -> Result<Setup, String> {
     }
     let star = star(&exact, case.seed);
     let tolerance = case.tolerance.unwrap_or_else(|| default_tolerance(case, &model, &star, start_error));
+    let known = fit.is_some() || !exact.objective.solutions(case.seed).is_empty();
+    if case.tolerance.is_none() && !known && star.error > tolerance {
+        notes.push(format!(
+            "the best minimum that was found has an error of {}, and the tolerance is one that nothing may reach; say \
+             `tolerance`",
+            short(star.error)
+        ));
+    }
     let distance: f64 = exact.start.iter().zip(&star.point).map(|(a, b)| (a - b) * (a - b)).sum();
     let length_scale = (distance / exact.size() as f64).sqrt();
     let length_scale = if length_scale > 0.0 { length_scale } else { start_error };

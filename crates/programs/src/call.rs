@@ -243,6 +243,17 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The product of integers, those that aren't positive left out; 1 where there are none.
+    pub fn count(&self, index: usize) -> f64 {
+        let is_number = match self.arg(index) {
+            Arg::Int(_) | Arg::Ints(_) => true,
+            Arg::Slot(_) => matches!(self.value(index), Some(Value::Number(_))),
+            _ => false,
+        };
+        let sizes = if is_number { self.ints(index) } else { Vec::new() };
+        sizes.into_iter().filter(|size| *size > 0).map(|size| size as f64).product()
+    }
+
     /// Floats.
     pub fn floats(&self, index: usize) -> Option<Vec<f64>> {
         match self.arg(index) {

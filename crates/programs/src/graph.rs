@@ -23,6 +23,8 @@ pub(crate) struct Node {
     /// As the operator's table lists them; what isn't given is [`Arg::None`].
     pub arguments: Vec<Arg>,
     pub outputs: Vec<Option<Slot>>,
+    /// The arguments that say how large its result is.
+    pub sizes: Vec<usize>,
     /// What nobody needs after it.
     pub spent: Vec<Slot>,
     /// Its name in the graph.
@@ -182,7 +184,13 @@ impl Node {
             *arguments.get_mut(position).ok_or_else(wrong)? = names.arg(&given.arg)?;
         }
         let outputs = names.outputs(&node.outputs)?;
-        Ok(Self { operator, arguments, outputs, spent: Vec::new(), name, place: place.into() })
+        let of_size = |name: &str| {
+            ["size", "shape", "sizes", "repeats", "output_size", "steps", "n", "m", "num_classes"]
+                .contains(&name)
+        };
+        let sizes = operator.arguments().enumerate().filter(|(_, name)| of_size(name)).map(|(at, _)| at);
+        let sizes = sizes.collect();
+        Ok(Self { operator, arguments, outputs, sizes, spent: Vec::new(), name, place: place.into() })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::lanes::Lanes;
 use crate::lower::{self, Class, lower};
 use crate::run::evaluate;
 use crate::schema::{self, Argument, Exported, InputSpec, OutputSpec, Symbol};
-use crate::value::{Context, Number, Value};
+use crate::value::{Context, MOST_NUMBERS, Number, Value};
 
 /// The most bytes that the text of a graph may have.
 const MOST_TEXT: u64 = 64 << 20;
@@ -211,18 +211,52 @@ impl Program {
             }
         }
         if let Some(eval) = &eval
-            && (eval.parameters != train.parameters || eval.user_inputs != train.user_inputs)
+            && (eval.parameters != train.parameters
+                || eval.buffers != train.buffers
+                || eval.user_inputs != train.user_inputs)
         {
             return Err(format!(
-                "its program of evaluation has other parameters or inputs than that of training: {REMEDY}"
+                "its program of evaluation has other parameters, buffers or inputs than that of training: {REMEDY}"
             ));
         }
         let about = entries.text("extra/optbench.json").transpose()?;
-        let about = about
-            .map(|text| serde_json::from_str(&text).map_err(|error| format!("its optbench.json: {error}")))
+        let about: Option<About> = about
+            .map(|text| {
+                serde_json::from_str(&text).map_err(|error| format!("its optbench.json: {error}: {REMEDY}"))
+            })
             .transpose()?;
         let tensors = entries.extra_tensors()?;
-        Ok(Self { train, eval, init, stored, about, tensors })
+        let program = Self { train, eval, init, stored, about, tensors };
+        program.check_names()?;
+        Ok(program)
+    }
+
+    /// Refuses names and starts that belong to another program.
+    fn check_names(&self) -> Result<(), String> {
+        let Some(about) = &self.about else { return Ok(()) };
+        let returned = self.train.outputs.iter().filter(|output| matches!(output, Output::User)).count();
+        for (what, named, count) in
+            [("inputs", about.inputs.len(), self.inputs()), ("results", about.outputs.len(), returned)]
+        {
+            if named != count {
+                return Err(format!(
+                    "it has {count} {what}, and names {named}: write it with scripts/export.py"
+                ));
+            }
+        }
+        let variables = self.parameters().into_iter().chain(self.buffers());
+        for variable in variables {
+            let starts = (1..about.starts.max(1)).map(|seed| format!("start.{seed}.{}", variable.name));
+            for start in starts.map_while(|name| self.tensors.get(&name)) {
+                if start.size != variable.shape {
+                    return Err(format!(
+                        "a start of its `{}` has the shape {:?}, and should have {:?}: write it with scripts/export.py",
+                        variable.name, start.size, variable.shape
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn module(&self, mode: Mode) -> &Module {
@@ -346,6 +380,10 @@ impl Program {
     /// # Errors
     /// If one comes to something else than in PyTorch: to 1e-9 of the largest number in float64, to 1e-4 in float32.
     pub fn check(&self) -> Result<(), String> {
+        guarded(|| self.compute_samples()).and_then(|computed| computed)
+    }
+
+    fn compute_samples(&self) -> Result<(), String> {
         struct Recorded<'a>(&'a BTreeMap<String, Tensor>);
         impl Draws for Recorded<'_> {
             fn recorded(&self, node: &str) -> Option<Tensor> {
@@ -369,7 +407,9 @@ impl Program {
             let tolerance = if sample.kind == Kind::Double { 1e-9 } else { 1e-4 };
             for (ours, theirs) in ours.outputs.iter().zip(&sample.outputs) {
                 let (ours, theirs) = (ours.lane(0), to(theirs));
-                let scale = theirs.abs().to_kind(Kind::Double).nan_to_num(0.0, 0.0, 0.0);
+                let size =
+                    if theirs.is_complex() { theirs.abs() } else { theirs.to_kind(Kind::Double).abs() };
+                let scale = size.to_kind(Kind::Double).nan_to_num(0.0, 0.0, 0.0);
                 let scale = if scale.numel() == 0 { 0.0 } else { scale.max().double_value(&[]) };
                 let same = ours.size() == theirs.size()
                     && ours.to_kind(theirs.kind()).allclose(
@@ -562,9 +602,14 @@ impl<'a> Entries<'a> {
     fn bytes(&mut self, name: &str) -> Option<Result<Vec<u8>, String>> {
         let full = self.names.get(name)?.clone();
         let mut read = || -> Result<Vec<u8>, String> {
-            let mut entry = self.archive.by_name(&full).map_err(|error| format!("its {name}: {error}"))?;
+            let wrong = |error: &dyn std::fmt::Display| {
+                format!("its {name} can't be unpacked ({error}): copy or export it again")
+            };
+            let entry = self.archive.by_name(&full).map_err(|error| wrong(&error))?;
             let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(|error| format!("its {name}: {error}"))?;
+            // No more than was announced, whatever comes out.
+            let announced = entry.size();
+            entry.take(announced).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
             Ok(bytes)
         };
         Some(read())
@@ -588,7 +633,7 @@ impl<'a> Entries<'a> {
 
     fn json<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<T, String> {
         let text = self.text(name).unwrap_or_else(|| Err(format!("it holds no {name}: {REMEDY}")))?;
-        serde_json::from_str(&text).map_err(|error| format!("its {name}: {error}"))
+        serde_json::from_str(&text).map_err(|error| format!("its {name}: {error}: {REMEDY}"))
     }
 
     fn module(&mut self, name: &str) -> Result<Module, String> {
@@ -660,15 +705,17 @@ fn stored(name: &str, meta: &schema::TensorMeta, bytes: &[u8]) -> Result<Stored,
     let kind = guarded(|| kind_of(meta.dtype, Kind::Float)).map_err(|message| wrong(&message))?;
     let offset = if let Symbol::AsValue(offset) = meta.storage_offset { offset } else { 0 };
     let strides = known(&meta.strides).unwrap_or_default();
-    let count =
-        size.iter().try_fold(1_i64, |product, size| product.checked_mul(*size)).filter(|count| *count >= 0);
-    let count = count.ok_or_else(|| wrong("an absurd size"))? as usize;
     let width = kind.elt_size_in_bytes();
+    // A size of 0 doesn't make the others harmless.
+    let count = size.iter().try_fold(1_i64, |product, size| product.checked_mul((*size).max(1)));
+    let sound = |count: &i64| size.iter().all(|size| *size >= 0) && *count as f64 <= MOST_NUMBERS;
+    count.filter(sound).ok_or_else(|| wrong("an absurd size"))?;
+    let count = size.iter().product::<i64>() as usize;
     let item = |index: usize| -> Option<&[u8]> {
         // The place of the element in what is stored, by its strides.
         let (mut rest, mut place) = (index as i64, offset);
         for (size, stride) in size.iter().zip(&strides).rev() {
-            place += rest % size * stride;
+            place = place.wrapping_add((rest % size).wrapping_mul(*stride));
             rest /= size;
         }
         let begin = usize::try_from(place).ok()?.checked_mul(width)?;

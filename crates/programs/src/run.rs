@@ -37,7 +37,8 @@ impl Inner for Graph {
 
 /// As [`evaluate`], which panics.
 fn run(graph: &Graph, inputs: Vec<Value>, context: &Context) -> Vec<Value> {
-    assert_eq!(graph.inputs.len(), inputs.len(), "inputs of the graph");
+    let (wanted, given) = (graph.inputs.len(), inputs.len());
+    assert!(wanted == given, "the graph inside takes {wanted} values, and is given {given}");
     let mut values: Vec<Option<Value>> = (0..graph.slots).map(|_| None).collect();
     for (slot, value) in graph.inputs.iter().zip(inputs) {
         values[*slot] = Some(value);
@@ -45,6 +46,8 @@ fn run(graph: &Graph, inputs: Vec<Value>, context: &Context) -> Vec<Value> {
     for node in &graph.nodes {
         context.at.set(Some((node.operator.name(), node.place.clone())));
         let outputs = called(node, &values, context);
+        let (named, returned) = (node.outputs.len(), outputs.len());
+        assert!(named <= returned, "it returns {returned} values, and the graph names {named}");
         for (slot, output) in node.outputs.iter().zip(outputs) {
             if let Some(slot) = slot {
                 values[*slot] = Some(output);
@@ -66,6 +69,37 @@ fn run(graph: &Graph, inputs: Vec<Value>, context: &Context) -> Vec<Value> {
     graph.outputs.iter().flat_map(output).collect()
 }
 
+/// Refuses a result that is absurdly large before memory is taken for it, where the arguments tell its size.
+fn check_size(node: &Node, call: &Call) {
+    let lanes = if tensors(node, call.values).all(Lanes::is_shared) { 1 } else { call.context.lanes };
+    for index in &node.sizes {
+        call.context.room_for(call.count(*index) * lanes as f64);
+    }
+    let numbers = |lanes: &Lanes| lanes.any().numel() as f64;
+    if node.arguments.iter().any(|argument| matches!(argument, Arg::Slots(_))) {
+        // They are put together.
+        call.context.room_for(tensors(node, call.values).map(numbers).sum());
+    }
+    if !matches!(node.operator.rule, Rule::Broadcast) {
+        return;
+    }
+    // All pairs are the most that there can be, and most often few enough.
+    if tensors(node, call.values).map(numbers).product::<f64>() <= FEW_NUMBERS {
+        return;
+    }
+    let mut size: Vec<i64> = Vec::new();
+    for own in tensors(node, call.values).filter(|lanes| !matches!(lanes, Lanes::Apart(_))) {
+        for (place, length) in own.lane_size().into_iter().rev().enumerate() {
+            size.resize(size.len().max(place + 1), 1);
+            size[place] = size[place].max(length);
+        }
+    }
+    call.context.room_for(size.iter().map(|length| *length as f64).product::<f64>() * lanes as f64);
+}
+
+/// So many numbers are never too many.
+const FEW_NUMBERS: f64 = (1_u64 << 24) as f64;
+
 /// The tensors among the arguments of a node.
 fn tensors<'a>(node: &'a Node, values: &'a [Option<Value>]) -> impl Iterator<Item = &'a Lanes> {
     let slots = node.arguments.iter().flat_map(Arg::slots);
@@ -80,6 +114,11 @@ fn called<'a>(node: &'a Node, values: &'a [Option<Value>], context: &'a Context<
     let single = |lanes: &Lanes| lanes.any().kind() == Kind::Float;
     let of_single = |value: &Value| matches!(value, Value::Tensor(lanes) if single(lanes));
     let outputs = called_with(node, values, context, false);
+    for output in &outputs {
+        if let Value::Tensor(lanes) = output {
+            context.room_for(lanes.any().numel() as f64);
+        }
+    }
     if context.kind == Kind::Double && outputs.iter().any(of_single) && !tensors(node, values).any(single) {
         return called_with(node, values, context, true);
     }
@@ -110,6 +149,7 @@ fn called_with<'a>(
         folded: None,
         promoted,
     };
+    check_size(node, &call);
     if shared || matches!(operator.rule, Rule::Whole) {
         return values_of((operator.run)(&call), Lanes::Shared);
     }

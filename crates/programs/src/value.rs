@@ -8,6 +8,11 @@ use tch::{Kind, Tensor};
 use crate::draws::Draws;
 use crate::lanes::Lanes;
 
+/// The most numbers that a value may have, those of all lanes: 4 GiB in float32.
+pub(crate) const MOST_NUMBERS: f64 = (1_u64 << 30) as f64;
+/// And those of one lane.
+const MOST_OF_A_LANE: f64 = (1_u64 << 27) as f64;
+
 /// A value of a graph.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
@@ -63,6 +68,18 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     pub fn new(kind: Kind, lanes: usize, draws: &'a dyn Draws) -> Self {
         Self { kind, lanes, draws, at: Cell::new(None) }
+    }
+
+    /// Refuses a value of so many numbers.
+    ///
+    /// # Panics
+    /// If there are too many.
+    pub fn room_for(&self, numbers: f64) {
+        let most = (MOST_OF_A_LANE * self.lanes as f64).min(MOST_NUMBERS);
+        assert!(
+            numbers <= most,
+            "its result has {numbers} numbers, and a value may have {most}: take fewer rows at once"
+        );
     }
 }
 

@@ -48,6 +48,9 @@ options! {
         pub test: f64 = 0.2 => 0.0..1.0,
         /// Rows in a minibatch; all of them with 0, or where there are no more.
         pub batch: usize = 64,
+        /// What `step` is outside of training: for the error, and where a diagnosis looks at the loss. Where a term is let in
+        /// over the first steps, a step after that.
+        pub step: u64 = 0,
         #[serde(skip)]
         read: Loaded<Result<Program, String>> = Loaded::default(),
         #[serde(skip)]
@@ -207,6 +210,8 @@ struct OnLanes {
     test: Vec<(String, Tensor)>,
     rows: usize,
     minibatches: Option<Minibatches>,
+    /// The number of the step outside of training.
+    step: u64,
     training: bool,
 }
 
@@ -237,7 +242,8 @@ impl OnLanes {
         let minibatches = (objective.batch > 0 && objective.batch < rows)
             .then(|| Minibatches::new("objective: minibatches", seeds[0], (objective.batch, rows), device));
         let (train, test) = (to(&columns.train), to(&columns.test));
-        Ok(Self { instance, kind, train, test, rows, minibatches, training: false })
+        let step = objective.step;
+        Ok(Self { instance, kind, train, test, rows, minibatches, step, training: false })
     }
 
     /// What the program returns at a draw.
@@ -249,9 +255,8 @@ impl OnLanes {
         let columns = if draw == Draw::Validation { &self.test } else { &self.train };
         let input = |name: &String| {
             if name == "step" {
-                // Outside training it is that of the first step.
-                let step = if let Draw::Step(step) = draw { step as i64 } else { 0 };
-                return Lanes::Shared(Tensor::from(step));
+                let step = if let Draw::Step(step) = draw { step } else { self.step };
+                return Lanes::Shared(Tensor::from(step as i64));
             }
             let (_, column) =
                 columns.iter().find(|(own, _)| own == name).expect("columns are those of the program");

@@ -12,6 +12,8 @@ fn options(c: &Call, dtype: usize) -> (Kind, Device) {
 
 /// The type of a range: that of its numbers, unless another is asked for.
 fn of_numbers(c: &Call, numbers: &[usize], dtype: usize) -> (Kind, Device) {
+    let ends = numbers.iter().take(2).map(|number| c.float(*number)).reduce(|start, end| end - start);
+    c.context.room_for((ends.unwrap_or(0.0) / numbers.get(2).map_or(1.0, |step| c.float(*step))).abs());
     let whole = numbers.iter().all(|number| matches!(c.scalar(*number), Number::Int(_)));
     let own = if whole { Kind::Int64 } else { c.context.kind };
     (c.kind(dtype).unwrap_or(own), Device::Cpu)

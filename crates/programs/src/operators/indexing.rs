@@ -71,7 +71,9 @@ fn scatter_reduce(c: &Call) -> Tensor {
                 if which == "amax" { (f64::NEG_INFINITY, 1.0) } else { (f64::INFINITY, -1.0) };
             let fixed = begin(lowest).detach();
             let mut best = fixed.copy();
-            tch::no_grad(|| {
+            {
+                // Not `no_grad`, which a panic would leave on.
+                let _guard = tch::no_grad_guard();
                 let order = (values.detach() * sign).argsort(dim, false);
                 let (sorted, places) =
                     (values.detach().gather(dim, &order, false), index.gather(dim, &order, false));
@@ -84,7 +86,7 @@ fn scatter_reduce(c: &Call) -> Tensor {
                     let better = if sign > 0.0 { value.maximum(&before) } else { value.minimum(&before) };
                     best = best.scatter(dim, &place, &better);
                 }
-            });
+            }
             let chosen = values.eq_tensor(&best.gather(dim, &index, false)).to_kind(values.kind());
             let own = begin(lowest);
             let kept = own.eq_tensor(&best).to_kind(values.kind());

@@ -1,4 +1,5 @@
-//! Programs that PyTorch wrote, against what PyTorch computes from them.
+//! Programs that PyTorch wrote, against what PyTorch computes from them, and files that somebody damaged.
 
+mod files;
 mod lowered;
 mod zoo;

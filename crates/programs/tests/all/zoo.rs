@@ -12,7 +12,7 @@ use serde_json::Value;
 use tch::{Kind, Tensor};
 
 /// What PyTorch made of an entry.
-struct Golden {
+pub struct Golden {
     kind: String,
     lr: f64,
     inputs: Vec<String>,
@@ -23,7 +23,7 @@ struct Golden {
 }
 
 impl Golden {
-    fn read(bytes: &[u8]) -> Self {
+    pub fn read(bytes: &[u8]) -> Self {
         let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
         let metadata = metadata.metadata().clone().unwrap();
         let names = |key: &str| -> Vec<String> {
@@ -82,11 +82,17 @@ fn model_losses(output: &Lanes, target: &Tensor, lanes: usize) -> Tensor {
 }
 
 /// Losses at every step, `[steps, lanes]`.
-fn train(program: &Program, golden: &Golden, kind: Kind, lanes: usize) -> Result<Tensor, String> {
+pub fn train(
+    program: &Program,
+    golden: &Golden,
+    kind: Kind,
+    lanes: usize,
+    steps: i32,
+) -> Result<Tensor, String> {
     let seeds = vec![0; lanes];
     let streams = Streams { seeds: &seeds, step: 0 };
     if golden.kind == "optimizer" {
-        return update(program, golden, (kind, lanes), &streams);
+        return update(program, golden, (kind, lanes), &streams, steps);
     }
     let own = |variable: &programs::Variable| {
         // A module that differentiates inside is exported in another.
@@ -116,7 +122,7 @@ fn train(program: &Program, golden: &Golden, kind: Kind, lanes: usize) -> Result
     let mut moments: Vec<(Tensor, Tensor)> =
         parameters.iter().map(|p| (p.detach().zeros_like(), p.detach().zeros_like())).collect();
     let mut all = Vec::new();
-    for step in 1..=20 {
+    for step in 1..=steps {
         let own: Vec<Lanes> = parameters.iter().map(|p| Lanes::Together(p.shallow_clone())).collect();
         let values: Vec<Lanes> = inputs.iter().map(|(_, lanes)| lanes.clone()).collect();
         let evaluated = program.evaluate(Mode::Train, (kind, lanes), (&own, &buffers, &values), &streams)?;
@@ -135,8 +141,13 @@ fn train(program: &Program, golden: &Golden, kind: Kind, lanes: usize) -> Result
                 leaves.push(tensor.shallow_clone());
             }
         }
+        if !loss.requires_grad() {
+            return Err("it has no gradient".into());
+        }
         let gradients = Tensor::run_backward(&[loss.sum(None::<Kind>)], &leaves, false, false);
-        tch::no_grad(|| {
+        {
+            // Not `no_grad`, which a panic would leave on.
+            let _guard = tch::no_grad_guard();
             for (number, (leaf, gradient)) in leaves.iter_mut().zip(&gradients).enumerate() {
                 if !gradient.defined() {
                     continue;
@@ -152,7 +163,7 @@ fn train(program: &Program, golden: &Golden, kind: Kind, lanes: usize) -> Result
                     let _ = leaf.g_sub_(&change);
                 }
             }
-        });
+        }
         parameters = parameters.iter().map(|p| p.detach().set_requires_grad(p.requires_grad())).collect();
         for (_, lanes) in &mut inputs {
             if let Lanes::Together(tensor) = lanes {
@@ -163,12 +174,13 @@ fn train(program: &Program, golden: &Golden, kind: Kind, lanes: usize) -> Result
     Ok(Tensor::stack(&all, 0))
 }
 
-/// 20 updates by an optimizer on least squares.
+/// Updates by an optimizer on least squares.
 fn update(
     program: &Program,
     golden: &Golden,
     (kind, lanes): (Kind, usize),
     streams: &Streams,
+    steps: i32,
 ) -> Result<Tensor, String> {
     let [a, b] = ["input.a", "input.b"].map(|name| golden.tensor(name, kind));
     let mut w = spread(&golden.tensor("start.w", kind), lanes);
@@ -182,7 +194,7 @@ fn update(
         .map(|name| Lanes::Together(spread(&golden.tensor(&name, kind), lanes)))
         .collect();
     let mut all = Vec::new();
-    for step in 1..=20 {
+    for step in 1..=steps {
         let leaf = w.detach().set_requires_grad(true);
         let residual = a.matmul(&leaf) - &b;
         let dims: Vec<i64> = (1..residual.dim() as i64).collect();
@@ -245,7 +257,7 @@ fn every_entry_is_trained_as_pytorch_does_it() {
         let exact = if single { 1e-7 } else { 1e-9 };
         for (dtype, kind, tolerance) in [("float64", Kind::Double, exact), ("float32", Kind::Float, 2e-4)] {
             for lanes in [1, 3] {
-                match guarded(|| train(&program, &golden, kind, lanes)).and_then(|result| result) {
+                match guarded(|| train(&program, &golden, kind, lanes, 20)).and_then(|result| result) {
                     Ok(ours) => {
                         for lane in 0..lanes {
                             let distance = apart(

@@ -5,6 +5,7 @@ mod attack;
 mod cli;
 mod compare;
 mod evaluations;
+mod examples;
 mod figures;
 mod formula;
 mod fuzz;

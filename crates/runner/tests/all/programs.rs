@@ -200,3 +200,70 @@ fn the_example_of_an_optimizer_runs() {
         .prints("program(file=programs/my_optimizer.pt2, options={boost=0})")
         .prints("program(file=programs/my_optimizer.pt2, options={boost=0.5})");
 }
+
+/// Objectives that keep a state, change what they are given, draw, or turn gradients off: `scripts/golden/stateful.py`.
+const STATEFUL: [&str; 5] = ["counts", "plain", "in-place", "drops", "stops"];
+
+/// The rows of `cells.csv` of a grid of these, but for the keys, sorted.
+fn stateful(names: &[&str], rates: &str, seeds: &str, jobs: u32) -> Vec<String> {
+    let problem = |name: &&str| {
+        format!("{{ objective = {{ file = \"stateful-{name}.pt2\", data = \"diabetes.csv\", batch = 16 }} }}")
+    };
+    let config = format!(
+        "name = \"x\"\nsteps = 20\nlr = {rates}\nseeds = {{ tuning = [], reporting = {seeds} }}\n[[grid]]\n\
+         problems = [{}]\noptimizers = [\"sgd\", \"adam\"]\n",
+        names.iter().map(problem).collect::<Vec<_>>().join(", ")
+    );
+    let sandbox = sandbox(&config);
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../problems/tests/models");
+    for name in names {
+        let file = format!("stateful-{name}.pt2");
+        fs::copy(models.join(&file), sandbox.path().join(&file)).unwrap();
+    }
+    sandbox.run(&format!("x.toml --jobs {jobs}")).works();
+    let cells = fs::read_to_string(sandbox.results("x").join("cells.csv")).unwrap();
+    let mut rows: Vec<String> =
+        cells.lines().skip(1).map(|line| line.split_once(',').unwrap().1.to_owned()).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn nothing_leaks_between_lanes_cells_and_threads() {
+    let together = stateful(&STATEFUL, "[0.01, 0.1]", "[1, 2]", 2);
+    assert_eq!(together.len(), STATEFUL.len() * 2 * 2 * 2);
+    let mut apart = Vec::new();
+    for name in STATEFUL {
+        for (rate, seed) in [("[0.01]", "[1]"), ("[0.01]", "[2]"), ("[0.1]", "[1]"), ("[0.1]", "[2]")] {
+            apart.extend(stateful(&[name], rate, seed, 1));
+        }
+    }
+    apart.sort();
+    assert_eq!(together, apart);
+    let of = |name: &str| {
+        let file = format!("stateful-{name}.pt2");
+        let own = together.iter().filter(|row| row.contains(&file));
+        own.map(|row| row.replace(&file, "")).collect::<Vec<_>>()
+    };
+    assert_eq!(of("plain"), of("in-place"), "what is changed in place is a copy");
+    for other in ["counts", "drops", "stops"] {
+        assert_ne!(of("plain"), of(other), "what it does makes a difference");
+    }
+}
+
+#[test]
+fn a_bad_program_among_good_ones_fails_its_own_cells() {
+    let good = "{ objective = { file = \"objective.pt2\", data = \"diabetes.csv\", batch = 16 } }";
+    let config = GRID.replace(good, &format!("{good}, {}", good.replace("objective.pt2", "bad.pt2")));
+    for (edit, message) in [
+        (&(|bytes: &mut Vec<u8>| bytes.truncate(1000)) as &dyn Fn(&mut Vec<u8>), "it is no zip archive"),
+        (&|bytes| *bytes = b"PK".to_vec(), "it is no zip archive"),
+        (&|bytes| bytes.fill(0), "it is no zip archive"),
+    ] {
+        let sandbox = sandbox(&config);
+        let mut bytes = fs::read(sandbox.path().join("objective.pt2")).unwrap();
+        edit(&mut bytes);
+        fs::write(sandbox.path().join("bad.pt2"), bytes).unwrap();
+        fails(&sandbox, message);
+    }
+}

@@ -28,7 +28,7 @@ pub struct Reader {
     pub read: fn(&[u8]),
 }
 
-pub const READERS: [Reader; 15] = [
+pub const READERS: [Reader; 16] = [
     Reader { name: "grid", seeds: configs, read: grid },
     Reader { name: "map", seeds: configs, read: map },
     Reader { name: "diagnosis", seeds: cases, read: diagnosis },
@@ -60,6 +60,7 @@ pub const READERS: [Reader; 15] = [
         seeds: || vec![data("safetensors")],
         read: |bytes| train_on("safetensors", bytes),
     },
+    Reader { name: "program", seeds: programs, read: program },
 ];
 
 /// What has been found, by the reader's name. An entry of the archive is a reader's: files one after the other, each
@@ -331,6 +332,45 @@ fn npz(bytes: &[u8]) {
     train_on("npz", writer.finish().unwrap().get_ref());
 }
 
+/// A program, and its graph, which the reader is given in an archive whose checksums are right.
+fn programs() -> Vec<Vec<u8>> {
+    let bytes = fs::read(here("../problems/tests/models/objective.pt2")).unwrap();
+    let mut archive = zip::ZipArchive::new(Cursor::new(&bytes)).unwrap();
+    let mut graph = Vec::new();
+    archive.by_name("objective/models/model.json").unwrap().read_to_end(&mut graph).unwrap();
+    let mut graph: serde_json::Value = serde_json::from_slice(&graph).unwrap();
+    for node in graph["graph_module"]["graph"]["nodes"].as_array_mut().unwrap() {
+        node["metadata"] = serde_json::json!({});
+    }
+    vec![graph.to_string().into_bytes(), bytes]
+}
+
+fn program(bytes: &[u8]) {
+    let mut whole = bytes.to_vec();
+    if bytes.starts_with(b"{") {
+        let good = fs::read(here("../problems/tests/models/objective.pt2")).unwrap();
+        let mut archive = zip::ZipArchive::new(Cursor::new(&good)).unwrap();
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for at in 0..archive.len() {
+            let mut entry = archive.by_index(at).unwrap();
+            let mut own = Vec::new();
+            entry.read_to_end(&mut own).unwrap();
+            let options =
+                zip::write::FileOptions::default().compression_method(zip::CompressionMethod::Stored);
+            writer.start_file(entry.name(), options).unwrap();
+            writer.write_all(if entry.name().ends_with("models/model.json") { bytes } else { &own }).unwrap();
+        }
+        whole = writer.finish().unwrap().into_inner();
+    }
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    fs::write(path("bad.pt2"), &whole).unwrap();
+    fs::copy(here("../problems/tests/models/diabetes.csv"), path("diabetes.csv")).unwrap();
+    let text = "name = 'x'\nsteps = 1\nseeds = { tuning = [], reporting = [0] }\nlr = [0.1]\n[[grid]]\n\
+                problems = [{ objective = { file = 'bad.pt2', data = 'diabetes.csv' } }]\noptimizers = ['sgd']\n";
+    run_lanes(path("x.toml").to_str().unwrap(), text);
+}
+
 /// A step of training on data that somebody else made.
 fn train_on(ending: &str, bytes: &[u8]) {
     let place = tempfile::tempdir().unwrap();
@@ -342,7 +382,12 @@ fn train_on(ending: &str, bytes: &[u8]) {
          problems = [{{ model = {{ file = 'line.pt2', data = 'data.{ending}' }} }}]\n\
          losses = ['mse']\noptimizers = ['sgd']\n"
     );
-    let config = config::parse(path("x.toml").to_str().unwrap(), &text).unwrap();
+    run_lanes(path("x.toml").to_str().unwrap(), &text);
+}
+
+/// Runs a config of good words, whose files may be bad.
+fn run_lanes(file: &str, text: &str) {
+    let config = config::parse(file, text).unwrap();
     let plan = Plan::new(&config).unwrap();
     for lane in plan.batches.iter().flat_map(engine::run) {
         assert!(lane.message.len() < 10_000, "{}", lane.message);
