@@ -1,3 +1,5 @@
 //! Programs that PyTorch wrote, against what PyTorch computes from them.
 
+mod docs;
+mod operators;
 mod zoo;
