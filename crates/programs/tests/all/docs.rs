@@ -8,7 +8,7 @@ use std::fs;
 use safetensors::SafeTensors;
 use serde_json::{Map, Value};
 
-use crate::operators::entry;
+use crate::cases::entry;
 use crate::zoo;
 
 /// How the page is written anew.
