@@ -97,7 +97,6 @@ operators! {
         "aten.upsample_bicubic2d.vec input output_size align_corners scale_factors" c => { let scales = scales(c, 3, 2); c.tensor(0).upsample_bicubic2d(size(c, 1, 3, 2), c.bool(2), scales[0], scales[1]) };
         "aten._upsample_bilinear2d_aa.vec input output_size align_corners scale_factors" c => { let scales = scales(c, 3, 2); c.tensor(0).internal_upsample_bilinear2d_aa(size(c, 1, 3, 2), c.bool(2), scales[0], scales[1]) };
         "aten._upsample_nearest_exact2d.vec input output_size scale_factors" c => { let scales = scales(c, 2, 2); c.tensor(0).internal_upsample_nearest_exact2d(size(c, 1, 2, 2), scales[0], scales[1]) };
-        "aten.grid_sampler.default input grid interpolation_mode padding_mode align_corners" c => c.tensor(0).grid_sampler(&c.tensor(1), c.int(2), c.int(3), c.bool(4));
         "aten.im2col.default self kernel_size dilation padding stride" c => c.tensor(0).im2col(list(c, 1, 2, 1), list(c, 2, 2, 1), list(c, 3, 2, 0), list(c, 4, 2, 1));
     }
     Rule::Folded(5) => {
@@ -110,10 +109,11 @@ operators! {
         "aten.conv3d.default input weight bias stride padding dilation groups" c => convolution(c, 3);
     }
     Rule::Looped => {
+        "aten.affine_grid_generator.default theta size align_corners" c => Tensor::affine_grid_generator(&c.tensor(0), c.ints(1), c.bool(2));
+        "aten.grid_sampler.default input grid interpolation_mode padding_mode align_corners" c => c.tensor(0).grid_sampler(&c.tensor(1), c.int(2), c.int(3), c.bool(4));
         "aten.max_unpool2d.default self indices output_size" c => c.tensor(0).max_unpool2d(&c.tensor(1), c.ints(2));
     }
     Rule::Folded(3) => {
         "aten.col2im.default self output_size kernel_size dilation padding stride" c => c.tensor(0).col2im(list(c, 1, 2, 1), list(c, 2, 2, 1), list(c, 3, 2, 1), list(c, 4, 2, 0), list(c, 5, 2, 1));
-        "aten.affine_grid_generator.default theta size align_corners" c => Tensor::affine_grid_generator(&c.tensor(0), c.ints(1), c.bool(2));
     }
 }

@@ -85,7 +85,7 @@ operators! {
         "aten._weight_norm.default v g dim" c => Tensor::internal_weight_norm(&c.tensor(0), &c.tensor(1), c.int_or(2, 0));
         "aten._weight_norm_interface.default v g dim" c => {
             let normed = Tensor::internal_weight_norm(&c.tensor(0), &c.tensor(1), c.int_or(2, 0));
-            (normed, Tensor::from(f64::NAN))
+            (normed, Tensor::norm_except_dim(&c.tensor(0), 2, c.int_or(2, 0)))
         };
     }
 }

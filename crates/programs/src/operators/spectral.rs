@@ -38,6 +38,8 @@ fn stft(c: &Call) -> Tensor {
 }
 
 fn istft(c: &Call) -> Tensor {
+    let size = c.tensor(0).size();
+    let onesided = if c.has(7) { c.bool(7) } else { size[size.len() - 2] != c.int(1) };
     let option = |index: usize| c.has(index).then(|| c.int(index));
     c.tensor(0).istft(
         c.int(1),
@@ -46,7 +48,7 @@ fn istft(c: &Call) -> Tensor {
         c.option(4),
         c.bool_or(5, true),
         c.bool(6),
-        c.bool_or(7, true),
+        onesided,
         option(8),
         c.bool(9),
     )
