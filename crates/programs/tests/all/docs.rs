@@ -50,7 +50,7 @@ fn table() -> String {
 /// The entries of the zoo by kind.
 fn zoo_table() -> String {
     let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, bytes) in zoo::files() {
+    for (name, bytes) in zoo::files("zoo.zip") {
         if let Some(name) = name.strip_suffix(".safetensors") {
             let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
             let kind = metadata.metadata().as_ref().unwrap()["kind"].clone();
