@@ -1,8 +1,9 @@
 //! Archives that somebody else made.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use zip::ZipArchive;
+use zip::read::ZipFile;
 use zip::result::ZipError;
 
 /// An archive that is at most so large unpacked is taken, whatever its own size.
@@ -29,6 +30,25 @@ pub fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, String> {
         ));
     }
     Ok(archive)
+}
+
+/// The bytes of an entry.
+///
+/// # Errors
+/// If they can't be unpacked, are more than was announced, or have another checksum.
+pub fn unpack(mut entry: ZipFile) -> Result<Vec<u8>, String> {
+    let announced = entry.size();
+    let mut bytes = Vec::new();
+    let mut read = || {
+        entry.by_ref().take(announced).read_to_end(&mut bytes)?;
+        // The checksum is compared where there is nothing more.
+        entry.read(&mut [0])
+    };
+    match read() {
+        Ok(0) => Ok(bytes),
+        Ok(_) => Err("it has more bytes than it says".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn said(error: &ZipError) -> String {

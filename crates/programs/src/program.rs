@@ -1,7 +1,6 @@
 //! A program as it lies in its file.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use files::archive;
 use formulas::Compiled;
@@ -606,11 +605,7 @@ impl<'a> Entries<'a> {
                 format!("its {name} can't be unpacked ({error}): copy or export it again")
             };
             let entry = self.archive.by_name(&full).map_err(|error| wrong(&error))?;
-            let mut bytes = Vec::new();
-            // No more than was announced, whatever comes out.
-            let announced = entry.size();
-            entry.take(announced).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
-            Ok(bytes)
+            archive::unpack(entry).map_err(|message| wrong(&message))
         };
         Some(read())
     }

@@ -355,4 +355,4 @@ fn no_edit_of_a_graph_ends_the_process_or_hangs() {
 }
 
 /// How many edits of each program are tried.
-const EDITS: u64 = 2;
+const EDITS: u64 = 6;

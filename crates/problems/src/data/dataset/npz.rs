@@ -3,8 +3,6 @@
 //! tch has a reader, which trusts the header about the length of the data and takes no array in Fortran's
 //! order, which is how a transposed matrix is stored.
 
-use std::io::Read;
-
 use files::archive;
 use tch::{Kind, Tensor};
 
@@ -16,11 +14,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|error| remedy(error.to_string()))?;
         let name = entry.name().strip_suffix(".npy").unwrap_or(entry.name()).to_owned();
-        let mut bytes = Vec::new();
-        // No more than was announced, whatever comes out.
-        let announced = entry.size();
-        let read = entry.take(announced).read_to_end(&mut bytes).map_err(|error| error.to_string());
-        let array = read.and_then(|_| array(&bytes)).map_err(|message| format!("`{name}`: {message}"))?;
+        let bytes = archive::unpack(entry);
+        let array =
+            bytes.and_then(|bytes| array(&bytes)).map_err(|message| format!("`{name}`: {message}"))?;
         arrays.push((name, array));
     }
     Ok(arrays)
