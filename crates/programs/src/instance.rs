@@ -1,5 +1,6 @@
 //! A program on lanes, each of which has parameters, buffers and random numbers of its own.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
@@ -7,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 use crate::draws::Streams;
 use crate::lanes::Lanes;
 use crate::program::{Evaluated, Mode, Program, Variable};
+use crate::value::LANES_DIFFER;
 
 /// What a file holds: a program, or what is wrong with it.
 pub type Shared = Arc<Result<Program, String>>;
@@ -154,9 +156,17 @@ impl Instance {
             Lanes::Together(if variable.shape.is_empty() { all.squeeze_dim(1) } else { all.shallow_clone() })
         });
         let own: Vec<Lanes> = own.collect();
-        let draws = Streams { seeds: &self.seeds, step };
-        let values = (&*own, &*self.buffers, inputs);
-        let evaluated = self.program().evaluate(mode, (self.kind, self.seeds.len()), values, &draws);
+        let lanes = self.seeds.len();
+        let mut evaluated = self.evaluate_lanes(mode, step, 0..lanes, (&own, &self.buffers, inputs));
+        if lanes > 1 && evaluated.as_ref().is_err_and(|message| message.contains(LANES_DIFFER)) {
+            let alone = |lane: usize| {
+                let of =
+                    |all: &[Lanes]| all.iter().map(|all| Lanes::Shared(all.lane(lane))).collect::<Vec<_>>();
+                let (own, buffers, inputs) = (of(&own), of(&self.buffers), of(inputs));
+                self.evaluate_lanes(mode, step, lane..lane + 1, (&own, &buffers, &inputs))
+            };
+            evaluated = (0..lanes).map(alone).collect::<Result<Vec<_>, _>>().map(Evaluated::of_lanes);
+        }
         evaluated.map_err(|message| {
             let names = self.program().input_names().iter().map(String::as_str);
             let sizes = inputs.iter().map(|input| format!("{:?}", input.lane_size()));
@@ -166,6 +176,17 @@ impl Instance {
             };
             format!("`{}`: {message}; it is called with {}", self.name, called.join(", "))
         })
+    }
+
+    fn evaluate_lanes(
+        &self,
+        mode: Mode,
+        step: u64,
+        lanes: Range<usize>,
+        values: (&[Lanes], &[Lanes], &[Lanes]),
+    ) -> Result<Evaluated, String> {
+        let draws = Streams { seeds: &self.seeds[lanes.clone()], step };
+        self.program().evaluate(mode, (self.kind, lanes.len()), values, &draws)
     }
 
     /// An output of all lanes, `[lanes, …]`, in the type of the run.

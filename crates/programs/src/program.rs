@@ -68,6 +68,18 @@ pub struct Evaluated {
     pub buffers: Vec<Lanes>,
 }
 
+impl Evaluated {
+    /// Those of all lanes, of which each was computed by itself.
+    pub(crate) fn of_lanes(lanes: Vec<Self>) -> Self {
+        let part = |of: &dyn Fn(&Self) -> &Vec<Lanes>| {
+            let together =
+                |number: usize| Lanes::of(lanes.iter().map(|lane| of(lane)[number].lane(0)).collect());
+            (0..lanes.first().map_or(0, |lane| of(lane).len())).map(together).collect()
+        };
+        Self { outputs: part(&|lane| &lane.outputs), buffers: part(&|lane| &lane.buffers) }
+    }
+}
+
 /// Inputs with what PyTorch computed from them.
 #[derive(Debug)]
 pub struct Sample {

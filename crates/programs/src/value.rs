@@ -13,6 +13,9 @@ pub(crate) const MOST_NUMBERS: f64 = (1_u64 << 30) as f64;
 /// And those of one lane.
 const MOST_OF_A_LANE: f64 = (1_u64 << 27) as f64;
 
+/// What can't be computed for all lanes together, and can for each.
+pub(crate) const LANES_DIFFER: &str = "a number that differs between lanes is used as a size or an option";
+
 /// A value of a graph.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
@@ -25,10 +28,7 @@ impl Value {
         match self {
             Self::Number(number) => *number,
             Self::Tensor(lanes) => {
-                assert!(
-                    lanes.is_shared(),
-                    "a number that differs between lanes is used as a size or an option"
-                );
+                assert!(lanes.is_shared(), "{LANES_DIFFER}");
                 let tensor = lanes.any();
                 match tensor.kind() {
                     Kind::Bool => Number::Bool(tensor.int64_value(&[]) != 0),

@@ -86,7 +86,7 @@ fn random_options(problem: &Problem, index: u64) -> Option<Problem> {
             *value = json!(stream.below(2) == 1);
         } else if let Some(count) = value.as_u64() {
             // Not more, which would only take longer.
-            *value = json!(count.div_ceil(2) + stream.below(count.div_ceil(2)));
+            *value = json!(count.div_ceil(2) + stream.below(count.div_ceil(2).max(1)));
         } else if let Some(size) = value.as_f64() {
             *value = json!(size * (0.5 + stream.uniform()));
         }

@@ -131,6 +131,11 @@ fn only_where(holds: &Tensor, result: Tensor) -> Tensor {
         return result;
     }
     let refused = (holds.dim()..result.dim()).fold(holds.logical_not(), |holds, _| holds.unsqueeze(-1));
+    // Columns stay one after another where they were: a product of matrices rounds otherwise, and the bits of a lane
+    // would depend on whether another one is refused.
+    if result.dim() > 1 && !result.is_contiguous() {
+        return result.transpose(-2, -1).masked_fill(&refused, f64::NAN).transpose(-2, -1);
+    }
     result.masked_fill(&refused, f64::NAN)
 }
 

@@ -133,7 +133,8 @@ fn another_file_of_an_optimizer_makes_other_cells() {
     let after = parts();
     let changed = fs::read_to_string(sandbox.results("x").join("manifest.json")).unwrap();
     assert_ne!(changed, manifest);
-    assert_eq!((before.difference(&after).count(), after.difference(&before).count()), (1, 1), "{after:?}");
+    // Those of three seeds.
+    assert_eq!((before.difference(&after).count(), after.difference(&before).count()), (3, 3), "{after:?}");
 }
 
 #[test]
@@ -186,7 +187,7 @@ fn maps_and_diagnoses_take_an_optimizer() {
         .run("map x.toml")
         .fails(2)
         .says("`adam.pt2` has no option `beta3`: did you mean `beta1`?");
-    sandbox(&format!("{adam}lr = 0.1\n")).run("diagnose x.toml").works().prints("quadratic");
+    sandbox(&format!("{adam}lr = 0.1\n")).run("diagnose x.toml").works().prints("Healthy");
 }
 
 /// The example to copy, as it is.
