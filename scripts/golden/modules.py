@@ -187,6 +187,27 @@ class Mean(nn.Module):
         return inputs.mean(1) * self.weight
 
 
+class Rounding(torch.autograd.Function):
+    """Whole numbers, with the gradient of twice the number itself: straight through, and doubled to be told apart."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * gradient
+
+
+class StraightThrough(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, prediction, target):
+        return (Rounding.apply(self.gain * prediction) - target).square().mean()
+
+
 class Arity(nn.Module):
     def forward(self, prediction, target, weight):
         return ((prediction - target) ** 2 * weight).mean()
@@ -256,7 +277,7 @@ def main():
     classes = ["--input", "prediction=float[n,3]", "--input", "target=int[n]<3"]
     write(Classes, "classes", *classes)
     write(Classes, "classes_none", "reduction=none", *classes)
-    for kind in (Learned, Leaky, Bounded):
+    for kind in (Learned, Leaky, Bounded, StraightThrough):
         write(kind, kind.__name__.lower())
     for kind in (Mse, L1, GradientsOff, Counts, Noisy):
         write(kind, kind.__name__.lower())

@@ -57,7 +57,7 @@ def case(seed=0, **options):
     value = module(*(column[picked] for column in data), torch.tensor(STEP))["loss"]
     gradient = torch.cat([g.flatten() for g in torch.autograd.grad(value, parameters)])
     tested = torch.tensor(list(test)) if not held_out else test
-    error = module(*(column[tested] for column in data), torch.tensor(0))["error"]
+    error = module(*(column[tested] for column in data), torch.tensor(o.get("step", 0)))["error"]
     return {
         "problem": {"objective": named}, "loss": None, "seeds": [seed], "step": STEP, "starts": [start.tolist()],
         "points": [point.tolist()], "losses": [value.item()], "gradients": [gradient.tolist()], "errors": [error.item()],
@@ -72,7 +72,7 @@ def main():
         data = ["--objective", "--data", str(MODELS / "diabetes.csv"), "--seeds", "3"]
         subprocess.run([sys.executable, exporter, f"{MODELS.parents[3]}/scripts/golden/weighted.py:Weighted", MODELS / name, *data, *given], check=True)
     cases = [case(), case(file="objective-other.pt2"), case(data="diabetes-others.csv"), case(test=0.31), case(test=0.0)]
-    cases += [case(batch=16), case(batch=0), case(seed=2)]
+    cases += [case(batch=16), case(batch=0), case(seed=2), case(step=5)]
     head = {"generator": "scripts/golden/objectives.py", "torch": "2.13.0", "references": {"objective": "the objective in PyTorch"}}
     lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
     file = MODELS.parent / "golden/objectives.json"

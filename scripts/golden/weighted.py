@@ -18,4 +18,4 @@ class Weighted(nn.Module):
         d = self.net(x).squeeze(1) * self.scale - progression / 100
         fit = ((bp / 100) * d.abs() ** self.power).mean()
         penalty = torch.clamp(step / 10, max=1.0) * self.net[0].weight.square().sum()
-        return {"loss": fit + 0.01 * penalty, "terms": {"fit": fit, "penalty": penalty}, "error": d.square().mean().sqrt()}
+        return {"loss": fit + 0.01 * penalty, "terms": {"fit": fit, "penalty": penalty}, "error": d.square().mean().sqrt() * (1 + step / 100)}

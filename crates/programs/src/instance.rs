@@ -165,7 +165,8 @@ impl Instance {
                 let (own, buffers, inputs) = (of(&own), of(&self.buffers), of(inputs));
                 self.evaluate_lanes(mode, step, lane..lane + 1, (&own, &buffers, &inputs))
             };
-            evaluated = (0..lanes).map(alone).collect::<Result<Vec<_>, _>>().map(Evaluated::of_lanes);
+            evaluated =
+                (0..lanes).map(alone).collect::<Result<Vec<_>, _>>().map(|lanes| Evaluated::of_lanes(&lanes));
         }
         evaluated.map_err(|message| {
             let names = self.program().input_names().iter().map(String::as_str);

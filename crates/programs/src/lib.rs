@@ -7,6 +7,7 @@ mod arg;
 mod call;
 mod draws;
 mod file;
+mod gradient;
 mod graph;
 mod instance;
 mod lanes;

@@ -11,6 +11,7 @@ use tch::{Kind, Tensor};
 
 use crate::call::kind_of;
 use crate::draws::Draws;
+use crate::gradient::with_gradients;
 use crate::graph::Graph;
 use crate::lanes::Lanes;
 use crate::lower::{self, Class, lower};
@@ -31,6 +32,8 @@ pub struct Program {
     eval: Option<Module>,
     /// Of an optimizer that has a state.
     init: Option<Module>,
+    /// Where that of training has another.
+    gradient: Option<Module>,
     stored: BTreeMap<String, Stored>,
     about: Option<About>,
     /// The exporter's samples and starts.
@@ -46,6 +49,9 @@ pub enum Mode {
     Eval,
     /// The state that an optimizer starts from, of a parameter.
     Init,
+    /// The gradient of the mean of what training returns first, where the graph of training has another: that of a
+    /// `torch.autograd.Function`.
+    Gradient,
 }
 
 /// A parameter or a buffer.
@@ -70,7 +76,7 @@ pub struct Evaluated {
 
 impl Evaluated {
     /// Those of all lanes, of which each was computed by itself.
-    pub(crate) fn of_lanes(lanes: Vec<Self>) -> Self {
+    pub(crate) fn of_lanes(lanes: &[Self]) -> Self {
         let part = |of: &dyn Fn(&Self) -> &Vec<Lanes>| {
             let together =
                 |number: usize| Lanes::of(lanes.iter().map(|lane| of(lane)[number].lane(0)).collect());
@@ -103,6 +109,9 @@ struct About {
     role: String,
     inputs: Vec<String>,
     outputs: Vec<String>,
+    /// By what the program `gradient` takes gradients: `input.0`, `parameter.weight`.
+    #[serde(default)]
+    gradients: Vec<String>,
     #[serde(default)]
     optimizer_options: BTreeMap<String, f64>,
     #[serde(default)]
@@ -205,8 +214,9 @@ impl Program {
             }
             entries.module(name).map(Some)
         };
-        let (eval, init) = (other("eval")?, other("init")?);
-        for module in [Some(&train), eval.as_ref(), init.as_ref()].into_iter().flatten() {
+        let (eval, init, gradient) = (other("eval")?, other("init")?, other("gradient")?);
+        let others = [eval.as_ref(), init.as_ref(), gradient.as_ref()];
+        for module in [Some(&train)].into_iter().chain(others).flatten() {
             let constants = module.inputs.iter().filter_map(|input| match input {
                 Input::Constant(name) => Some(name),
                 _ => None,
@@ -221,15 +231,6 @@ impl Program {
                 return Err(format!("it holds no value of `{missing}`: {REMEDY}"));
             }
         }
-        if let Some(eval) = &eval
-            && (eval.parameters != train.parameters
-                || eval.buffers != train.buffers
-                || eval.user_inputs != train.user_inputs)
-        {
-            return Err(format!(
-                "its program of evaluation has other parameters, buffers or inputs than that of training: {REMEDY}"
-            ));
-        }
         let about = entries.text("extra/optbench.json").transpose()?;
         let about: Option<About> = about
             .map(|text| {
@@ -237,7 +238,23 @@ impl Program {
             })
             .transpose()?;
         let tensors = entries.extra_tensors()?;
-        let program = Self { train, eval, init, stored, about, tensors };
+        if gradient.is_some() && about.as_ref().is_some_and(|about| about.role == "model") {
+            return Err("a torch.autograd.Function gives it a gradient that its graph hasn't, which a model can't have here: \
+                        export the training step with --objective"
+                .into());
+        }
+        for (what, other) in [("evaluation", &eval), ("its gradient", &gradient)] {
+            if let Some(other) = other
+                && (other.parameters != train.parameters
+                    || other.buffers != train.buffers
+                    || other.user_inputs != train.user_inputs)
+            {
+                return Err(format!(
+                    "its program of {what} has other parameters, buffers or inputs than that of training: {REMEDY}"
+                ));
+            }
+        }
+        let program = Self { train, eval, init, gradient, stored, about, tensors };
         program.check_names()?;
         Ok(program)
     }
@@ -275,6 +292,7 @@ impl Program {
             Mode::Train => &self.train,
             Mode::Eval => self.eval.as_ref().unwrap_or(&self.train),
             Mode::Init => self.init.as_ref().unwrap_or(&self.train),
+            Mode::Gradient => self.gradient.as_ref().unwrap_or(&self.train),
         }
     }
 
@@ -489,6 +507,7 @@ impl Program {
                 mode: match &*about.program {
                     "eval" => Mode::Eval,
                     "init" => Mode::Init,
+                    "gradient" => Mode::Gradient,
                     _ => Mode::Train,
                 },
                 kind,
@@ -520,7 +539,8 @@ impl Program {
             Input::Constant(name) => stored(name),
             Input::Nothing => lower::Input::Other,
         });
-        let simple = module.user_inputs == [Kind::Float; 2]
+        let simple = self.gradient.is_none()
+            && module.user_inputs == [Kind::Float; 2]
             && matches!(module.outputs[..], [Output::User])
             && !module.parameters.iter().any(|name| self.stored[name].trained)
             && !module.graph.is_random()
@@ -528,11 +548,42 @@ impl Program {
         if simple { lower(&module.graph, &inputs.collect::<Vec<_>>(), module.rank?) } else { None }
     }
 
-    /// Evaluates it. Parameters, buffers and inputs are shared by all lanes, or one a lane.
+    /// Evaluates it. Parameters, buffers and inputs are shared by all lanes, or one a lane. Where its gradient is a program
+    /// of its own, the first output is the mean, which has that gradient.
     ///
     /// # Errors
     /// What an operator refuses, with its name and the line of the author's source.
     pub fn evaluate(
+        &self,
+        mode: Mode,
+        (kind, lanes): (Kind, usize),
+        values: (&[Lanes], &[Lanes], &[Lanes]),
+        draws: &dyn Draws,
+    ) -> Result<Evaluated, String> {
+        let mut evaluated = self.evaluate_graph(mode, (kind, lanes), values, draws)?;
+        if self.gradient.is_some() && matches!(mode, Mode::Train | Mode::Eval) {
+            let (parameters, _, inputs) = values;
+            let names = self.about.iter().flat_map(|about| &about.gradients);
+            let source = |name: &String| match name.split_once('.') {
+                Some(("input", number)) => inputs.get(number.parse::<usize>().ok()?),
+                Some(("parameter", name)) => {
+                    parameters.get(self.train.parameters.iter().position(|own| own == name)?)
+                }
+                _ => None,
+            };
+            let sources = names.map(source).collect::<Option<Vec<_>>>();
+            let gradients = self.evaluate_graph(Mode::Gradient, (kind, lanes), values, draws)?.outputs;
+            let sources = sources.filter(|sources| sources.len() == gradients.len());
+            let sources = sources.ok_or_else(|| format!("its gradients have other names: {REMEDY}"))?;
+            let gradients = sources.into_iter().zip(gradients).collect();
+            if let Some(first) = evaluated.outputs.first_mut() {
+                *first = with_gradients(first, lanes, gradients)?;
+            }
+        }
+        Ok(evaluated)
+    }
+
+    fn evaluate_graph(
         &self,
         mode: Mode,
         (kind, lanes): (Kind, usize),

@@ -162,6 +162,27 @@ fn second_derivatives_are_there() {
     assert_near("curvature", &numbers(&curvature[0]), &[0.02 / 3.0; 3], 1e-7, 0.0);
 }
 
+/// A `torch.autograd.Function`, whose backward no graph of a forward has: whole numbers, whose gradient is 2.
+#[test]
+fn a_gradient_of_the_authors_own_is_taken_along() {
+    let mut loss = program("straightthrough.pt2").lanes(&[0, 0], DOUBLE).unwrap();
+    let prediction =
+        Tensor::from_slice(&[0.4, 1.9, -2.2, 3.0, 0.9, -0.7]).reshape([2, 3]).set_requires_grad(true);
+    let target = Tensor::from_slice(&[1.0, 0.5, -2.0]).unsqueeze(0);
+    let gain = loss.start().swap_remove(0).set_requires_grad(true);
+    let call = Call { parameters: std::slice::from_ref(&gain), ..Call::default() };
+    let value = loss.values(&call, &prediction, &target);
+    let off = (&prediction * 1.5).round() - &target;
+    let means = off.square().mean_dim(1, false, None::<Kind>);
+    assert_near("value", &numbers(&value.detach()), &numbers(&means), 1e-12, 0.0);
+    let inputs = [&prediction, &gain];
+    let gradients = Tensor::run_backward(&[value.sum(None::<Kind>)], &inputs, false, false);
+    let slope: Tensor = off * (4.0 / 3.0);
+    assert_near("prediction", &numbers(&gradients[0]), &numbers(&(&slope * 1.5)), 1e-7, 0.0);
+    let of_gain = (slope * prediction.detach()).sum_dim_intlist(1, false, None::<Kind>);
+    assert_near("gain", &numbers(&gradients[1]), &numbers(&of_gain), 1e-7, 0.0);
+}
+
 #[test]
 fn what_is_wrong_with_a_program_is_said_with_its_name_and_a_remedy() {
     let fail = |name: &str| -> String {
