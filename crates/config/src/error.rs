@@ -169,7 +169,7 @@ impl<'a> Source<'a> {
             message = message.replace(rust, plain);
         }
         let help = match misspelled(&message) {
-            _ if message.starts_with("unknown variant `torchscript`") => TORCHSCRIPT.into(),
+            _ if names_torchscript(&message) => TORCHSCRIPT.into(),
             Some(near) => format!("did you mean `{near}`?"),
             None if message.starts_with("invalid") => "configs/smoke.toml shows how keys are written".into(),
             None => String::new(),
@@ -223,6 +223,12 @@ fn shortened(text: &str, place: Option<Range<usize>>) -> (String, Option<Range<u
         begin += line.len();
     }
     (short, moved)
+}
+
+/// Whether this is about an entry or a readout that isn't there any more.
+fn names_torchscript(message: &str) -> bool {
+    let gone = ["there is no loss `torchscript`", "there is no problem `torchscript`", "unknown variant `torchscript`"];
+    gone.iter().any(|gone| message.starts_with(gone))
 }
 
 /// The nearest valid name, where the message is of the form "unknown …`a`, expected … `b`, `c`".

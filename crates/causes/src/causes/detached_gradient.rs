@@ -32,7 +32,8 @@ fn find(e: &Evidence) -> Option<Found> {
     if let Some(message) = &e.no_gradient {
         return Some(say!("the loss has no gradient by the prediction: {message}", message = &**message));
     }
-    if e.constant {
+    // What a frozen draw leaves out, as dropout does, another draw has.
+    if e.constant && !e.random {
         return Some(say!("the loss is the same number whatever the prediction, and its gradient is 0"));
     }
     // A layer that was saturated by its size has steps for slopes.

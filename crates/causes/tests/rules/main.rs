@@ -202,6 +202,17 @@ fn hills_on_a_line_through_a_model_count_where_its_run_is_trapped() {
 }
 
 #[test]
+fn what_a_frozen_draw_leaves_out_is_not_constant() {
+    let constant = |random: bool| {
+        causes(move |e: &mut Evidence| {
+            (e.constant, e.random) = (true, random);
+        })
+    };
+    assert!(constant(false).contains(&Cause::DetachedGradient));
+    assert!(!constant(true).contains(&Cause::DetachedGradient));
+}
+
+#[test]
 fn an_earlier_cause_silences_what_it_invalidates() {
     let both = |e: &mut Evidence| {
         e.curvature = Some(Curvature { condition: 1e4, scaled: Some(1.0) });
