@@ -227,7 +227,11 @@ fn shortened(text: &str, place: Option<Range<usize>>) -> (String, Option<Range<u
 
 /// Whether this is about an entry or a readout that isn't there any more.
 fn names_torchscript(message: &str) -> bool {
-    let gone = ["there is no loss `torchscript`", "there is no problem `torchscript`", "unknown variant `torchscript`"];
+    let gone = [
+        "there is no loss `torchscript`",
+        "there is no problem `torchscript`",
+        "unknown variant `torchscript`",
+    ];
     gone.iter().any(|gone| message.starts_with(gone))
 }
 
