@@ -71,6 +71,15 @@ fn size(c: &Call, sizes: usize, factors: usize, dims: usize) -> Vec<i64> {
     own.iter().zip(factors).map(|(size, factor)| (*size as f64 * factor).floor() as i64).collect()
 }
 
+/// Values at the places of a grid; NaN where a place isn't finite, at which libtorch would write outside its memory.
+fn grid_sampler(c: &Call) -> Tensor {
+    let (x, grid) = (c.tensor(0), c.tensor(1));
+    let finite = grid.isfinite();
+    let places = grid.where_self(&finite, &grid.zeros_like());
+    let values = x.grid_sampler(&places, c.int(2), c.int(3), c.bool(4));
+    values.masked_fill(&finite.all_dim(-1, false).logical_not().unsqueeze(1), f64::NAN)
+}
+
 operators! {
     Rule::Folded(3) => {
         "aten.conv1d.default input weight bias stride padding dilation groups" c => convolution(c, 1);
@@ -110,7 +119,7 @@ operators! {
     }
     Rule::Looped => {
         "aten.affine_grid_generator.default theta size align_corners" c => Tensor::affine_grid_generator(&c.tensor(0), c.ints(1), c.bool(2));
-        "aten.grid_sampler.default input grid interpolation_mode padding_mode align_corners" c => c.tensor(0).grid_sampler(&c.tensor(1), c.int(2), c.int(3), c.bool(4));
+        "aten.grid_sampler.default input grid interpolation_mode padding_mode align_corners" c => grid_sampler(c);
         "aten.max_unpool2d.default self indices output_size" c => c.tensor(0).max_unpool2d(&c.tensor(1), c.ints(2));
     }
     Rule::Folded(3) => {
