@@ -43,7 +43,7 @@ MOST_CASES = 4  # Of an operator.
 MOST_TRIED = 8  # Samples of an entry of op_db.
 MOST_NUMBERS = 700  # In the inputs and results of one set.
 LEFT_OUT = re.compile(
-    r"dropout|rand|normal|bernoulli|multinomial|uniform|exponential$|cauchy|geometric|rrelu|lowrank|fractional_max|sparse"
+    r"dropout|rand|normal|bernoulli|multinomial|uniform|exponential$|cauchy|geometric|rrelu|lowrank|fractional_max|sparse|empty"
 )
 DTYPES = (torch.float32, torch.complex64, torch.int64, torch.bool)
 
@@ -80,6 +80,12 @@ def wider(value):
     if isinstance(value, torch.Tensor):
         return value.double() if value.dtype == torch.float32 else value.cdouble() if value.is_complex() else value
     return {torch.float32: torch.float64, torch.complex64: torch.complex128}.get(value, value)
+
+
+def kind(tensor):
+    """float or complex, whatever the precision; else the type."""
+    named = "float" if tensor.is_floating_point() else "complex" if tensor.is_complex() else str(tensor.dtype)
+    return named.removeprefix("torch.")
 
 
 def weights(count):
@@ -263,15 +269,13 @@ class Cases:
         for target in new:
             self.count[target] += 1
             self.seen[target] |= what
-        kinds = {torch.float64: "float", torch.float32: "float", torch.complex128: "complex", torch.complex64: "complex",
-                 torch.bool: "bool"}  # fmt: skip
         case = {
             "name": name,
             "program": tree,
-            "inputs": [kinds.get(x.dtype, str(x.dtype).removeprefix("torch.")) for x in sets[0]],
+            "inputs": [kind(x) for x in sets[0]],
             "gradients": [g is not None for g in found],
             "shapes": [
-                [[list(x.shape) for x in inputs], [[kinds.get(x.dtype, "int"), list(x.shape)] for x in outputs]]
+                [[list(x.shape) for x in inputs], [[kind(x), list(x.shape)] for x in outputs]]
                 for inputs, (outputs, _) in zip(sets, results)
             ],
         }

@@ -89,6 +89,18 @@ fn inner(c: &Call) -> Tensor {
     if c.rank_of(2) == 1 { a.matmul(&b.unsqueeze(2)).squeeze_dim(-1) } else { a.matmul(&b) }
 }
 
+/// Products along the last dimensions of two tensors, the second of one or two.
+fn inner_product(c: &Call) -> Tensor {
+    let (a, b) = (c.tensor(0), c.tensor(1));
+    if c.shift == 0 {
+        a.inner(&b)
+    } else if c.rank_of(1) == 1 {
+        product(c, a, b)
+    } else {
+        product(c, a, b.transpose(-2, -1))
+    }
+}
+
 fn einsum(c: &Call) -> Tensor {
     let (equation, tensors) = (c.text(0).replace(' ', ""), c.tensors(1));
     if c.shift == 0 {
@@ -185,9 +197,6 @@ operators! {
         "aten.mv.default self vec" c => matmul(c);
         "aten.dot.default self tensor" c => matmul(c);
         "aten.vdot.default self other" c => product(c, c.tensor(0).conj().resolve_conj(), c.tensor(1));
-        "aten.inner.default self other" c => {
-            if c.rank_of(1) < 2 { matmul(c) } else { c.tensor(0).matmul(&c.tensor(1).transpose(-2, -1)) }
-        };
         "aten.outer.default self vec2" c => c.tensor(0).unsqueeze(-1) * c.tensor(1).unsqueeze(c.shift);
         "aten.ger.default self vec2" c => c.tensor(0).unsqueeze(-1) * c.tensor(1).unsqueeze(c.shift);
         "aten.addmm.default self mat1 mat2 beta alpha" c => beta_alpha(c, inner(c), 3, 4);
@@ -196,10 +205,6 @@ operators! {
         "aten.einsum.default equation tensors path" c => einsum(c);
         "aten.cross.default self other dim" c => { let (a, b) = pairs(c); a.linalg_cross(&b, c.dim_or(2, -1)) };
         "aten.linalg_cross.default self other dim" c => { let (a, b) = pairs(c); a.linalg_cross(&b, c.dim_or(2, -1)) };
-        "aten.cosine_similarity.default x1 x2 dim eps" c => {
-            let (a, b) = pairs(c);
-            Tensor::cosine_similarity(&a, &b, c.dim_or(2, 1), c.float_or(3, 1e-8))
-        };
         "aten.pairwise_distance.default x1 x2 p eps keepdim" c => {
             let (a, b) = pairs(c);
             Tensor::pairwise_distance(&a, &b, c.float_or(2, 2.0), c.float_or(3, 1e-6), c.bool(4))
@@ -235,6 +240,15 @@ operators! {
         "aten.linalg_solve_triangular.default self B upper left unitriangular" c => {
             let (a, b) = pairs(c);
             a.linalg_solve_triangular(&b, c.bool(2), c.bool_or(3, true), c.bool(4))
+        };
+    }
+    Rule::ShiftedIf(|c| c.rank_of(0) > 0 && (1..3).contains(&c.rank_of(1))) => {
+        "aten.inner.default self other" c => inner_product(c);
+    }
+    Rule::ShiftedIf(|c| c.rank_of(0).max(c.rank_of(1)) > 0) => {
+        "aten.cosine_similarity.default x1 x2 dim eps" c => {
+            let (a, b) = pairs(c);
+            Tensor::cosine_similarity(&a, &b, c.dim_or(2, 1), c.float_or(3, 1e-8))
         };
     }
     Rule::Looped => {

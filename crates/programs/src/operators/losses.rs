@@ -43,7 +43,13 @@ fn bce_with_logits(c: &Call) -> Tensor {
 
 fn bce(c: &Call) -> Tensor {
     let (x, y) = (c.tensor(0), c.tensor(1));
-    let values = x.binary_cross_entropy(&y.expand_as(&x), None::<Tensor>, Reduction::None);
+    // libtorch refuses all lanes for a probability that is none; here it comes to NaN.
+    let y = y.expand_as(&x);
+    let share = |x: &Tensor| x.ge(0.0).logical_and(&x.le(1.0));
+    let possible = share(&x).logical_and(&share(&y));
+    let [x, y] = [x, y].map(|x| x.where_self(&possible, &x.full_like(0.5)));
+    let values = x.binary_cross_entropy(&y, None::<Tensor>, Reduction::None);
+    let values = values.masked_fill(&possible.logical_not(), f64::NAN);
     let values = c.option(2).map_or(values.shallow_clone(), |weight| values * weight);
     reduced(c, values, 3)
 }

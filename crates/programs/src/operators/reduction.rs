@@ -12,7 +12,7 @@ fn over(c: &Call, dims: &[i64], reduce: impl Fn(&Tensor, &[i64]) -> Tensor) -> T
         // A number a lane: each is its own sum.
         let whole = x.unsqueeze(-1);
         let last = [whole.dim() as i64 - 1];
-        return reduce(&whole, &last);
+        return reduce(&whole, &last).reshape(x.size());
     }
     reduce(&x, dims)
 }
