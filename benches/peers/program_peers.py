@@ -171,4 +171,4 @@ if __name__ == "__main__":
     for name in programs.NETWORKS:
         works[f"{name}/eager"] = partial(in_turn, name, False), SEEDS * NETWORK_STEPS
         works[f"{name}/best"] = partial(best_network, name), SEEDS * NETWORK_STEPS
-    serve(works, {})
+    serve(works, {"torch": torch.__version__})
