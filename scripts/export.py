@@ -356,7 +356,7 @@ def dropout_attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, *
     return aten.native_dropout(scores.softmax(-1), dropout_p, True)[0] @ v
 
 
-def rrelu(x, lower, upper, training, generator=None):
+def rrelu(x, lower=1 / 8, upper=1 / 3, training=False, generator=None):
     """rrelu with its draw, the noise, as an output."""
     if not training:
         return NotImplemented
@@ -495,6 +495,12 @@ def retraced(module, inputs, dynamic, function):
     return torch.export.export(shadow, inputs, dynamic_shapes=(dynamic,), strict=False)
 
 
+def functional(program):
+    """The program as optbench reads it: without operators in place, regions of no_grad and checks."""
+    stop_gradients(program)
+    return tidied(program.run_decompositions(DECOMPOSED))
+
+
 def fixed_inputs(program, dynamic):
     """Which inputs have a batch size that should stay open and that the code fixes."""
     users = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in program.graph_signature.user_inputs]
@@ -516,9 +522,7 @@ def export(module, points, dynamic):
             break
         try:
             with quiet():
-                program = way()
-                stop_gradients(program)
-                programs.append(tidied(program.run_decompositions(DECOMPOSED)))
+                programs.append(functional(way()))
             if not fixed_inputs(programs[-1], dynamic):
                 for point in points[:2]:
                     replay(programs[-1], point, False, True)

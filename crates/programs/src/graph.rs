@@ -174,7 +174,7 @@ impl Node {
                 )
             };
             // Python's own operators name theirs a, b, …, or not at all.
-            let position = if operator.signature.starts_with('_') || given.name.is_empty() {
+            let position = if !target.starts_with("aten.") || given.name.is_empty() {
                 number
             } else {
                 operator.arguments().position(|name| name == given.name).ok_or_else(wrong)?

@@ -18,8 +18,24 @@ pub use draws::{Distribution, Draws, Streams};
 pub use lanes::Lanes;
 pub use program::{Evaluated, Mode, Program, Sample, Variable};
 
-/// The names of the operators that a program may use, sorted.
+/// An operator that a program may use.
+#[derive(Clone, Copy, Debug)]
+pub struct OperatorInfo {
+    /// Its name, such as `aten.add.Tensor`.
+    pub name: &'static str,
+    /// The file that it is in, such as `elementwise`.
+    pub family: &'static str,
+    /// Whether it may be called for each lane by itself, rather than once for all.
+    pub is_looped: bool,
+}
+
+/// The operators that a program may use, by family.
 #[must_use]
-pub fn operator_names() -> Vec<&'static str> {
-    operators::names()
+pub fn operators() -> Vec<OperatorInfo> {
+    let info = |(family, operator): (&'static str, &'static operators::Operator)| OperatorInfo {
+        name: operator.name(),
+        family,
+        is_looped: matches!(operator.rule, operators::Rule::Looped),
+    };
+    operators::all().map(info).collect()
 }

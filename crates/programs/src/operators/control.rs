@@ -77,9 +77,12 @@ fn rounded(c: &Call, round: fn(f64) -> f64) -> Value {
     Value::Number(Number::Int(round(c.float(0)) as i64))
 }
 
-/// The number that a tensor is.
+/// The number that a tensor is; lanes that differ in it keep theirs.
 fn item(c: &Call) -> Value {
-    Value::Number(c.scalar(0))
+    match c.value(0) {
+        Some(Value::Tensor(lanes)) if !lanes.is_shared() => Value::Tensor(lanes.detached()),
+        _ => Value::Number(c.scalar(0)),
+    }
 }
 
 fn nothing() -> Out {
@@ -109,11 +112,8 @@ operators! {
         "_operator.ge a b" c => compared(c, |a, b| a >= b);
         "_operator.and_ a b" c => Value::Number(Number::Bool(c.bool(0) && c.bool(1)));
         "_operator.or_ a b" c => Value::Number(Number::Bool(c.bool(0) || c.bool(1)));
-        "_operator.not_ a" c => Value::Number(Number::Bool(!c.bool(0)));
-        "math.ceil a" c => rounded(c, f64::ceil);
-        "math.floor a" c => rounded(c, f64::floor);
         "math.trunc a" c => rounded(c, f64::trunc);
-        "math.sqrt a" c => Value::Number(Number::Float(c.float(0).sqrt()));
+        "torch._sym_sqrt a" c => Value::Number(Number::Float(c.float(0).sqrt()));
         "torch.sym_float a" c => Value::Number(Number::Float(c.float(0)));
         "torch.sym_int a" c => rounded(c, f64::trunc);
         "torch.sym_max a b" c => number(c, i64::max, f64::max);

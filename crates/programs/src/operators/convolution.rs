@@ -71,6 +71,15 @@ fn size(c: &Call, sizes: usize, factors: usize, dims: usize) -> Vec<i64> {
     own.iter().zip(factors).map(|(size, factor)| (*size as f64 * factor).floor() as i64).collect()
 }
 
+/// Values at the places of a grid; NaN where a place isn't finite, at which libtorch would write outside its memory.
+fn grid_sampler(c: &Call) -> Tensor {
+    let (x, grid) = (c.tensor(0), c.tensor(1));
+    let finite = grid.isfinite();
+    let places = grid.where_self(&finite, &grid.zeros_like());
+    let values = x.grid_sampler(&places, c.int(2), c.int(3), c.bool(4));
+    values.masked_fill(&finite.all_dim(-1, false).logical_not().unsqueeze(1), f64::NAN)
+}
+
 operators! {
     Rule::Folded(3) => {
         "aten.conv1d.default input weight bias stride padding dilation groups" c => convolution(c, 1);
@@ -97,7 +106,6 @@ operators! {
         "aten.upsample_bicubic2d.vec input output_size align_corners scale_factors" c => { let scales = scales(c, 3, 2); c.tensor(0).upsample_bicubic2d(size(c, 1, 3, 2), c.bool(2), scales[0], scales[1]) };
         "aten._upsample_bilinear2d_aa.vec input output_size align_corners scale_factors" c => { let scales = scales(c, 3, 2); c.tensor(0).internal_upsample_bilinear2d_aa(size(c, 1, 3, 2), c.bool(2), scales[0], scales[1]) };
         "aten._upsample_nearest_exact2d.vec input output_size scale_factors" c => { let scales = scales(c, 2, 2); c.tensor(0).internal_upsample_nearest_exact2d(size(c, 1, 2, 2), scales[0], scales[1]) };
-        "aten.grid_sampler.default input grid interpolation_mode padding_mode align_corners" c => c.tensor(0).grid_sampler(&c.tensor(1), c.int(2), c.int(3), c.bool(4));
         "aten.im2col.default self kernel_size dilation padding stride" c => c.tensor(0).im2col(list(c, 1, 2, 1), list(c, 2, 2, 1), list(c, 3, 2, 0), list(c, 4, 2, 1));
     }
     Rule::Folded(5) => {
@@ -110,10 +118,11 @@ operators! {
         "aten.conv3d.default input weight bias stride padding dilation groups" c => convolution(c, 3);
     }
     Rule::Looped => {
+        "aten.affine_grid_generator.default theta size align_corners" c => Tensor::affine_grid_generator(&c.tensor(0), c.ints(1), c.bool(2));
+        "aten.grid_sampler.default input grid interpolation_mode padding_mode align_corners" c => grid_sampler(c);
         "aten.max_unpool2d.default self indices output_size" c => c.tensor(0).max_unpool2d(&c.tensor(1), c.ints(2));
     }
     Rule::Folded(3) => {
         "aten.col2im.default self output_size kernel_size dilation padding stride" c => c.tensor(0).col2im(list(c, 1, 2, 1), list(c, 2, 2, 1), list(c, 3, 2, 1), list(c, 4, 2, 0), list(c, 5, 2, 1));
-        "aten.affine_grid_generator.default theta size align_corners" c => Tensor::affine_grid_generator(&c.tensor(0), c.ints(1), c.bool(2));
     }
 }

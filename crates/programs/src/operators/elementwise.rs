@@ -16,15 +16,19 @@ fn select(condition: &Tensor, first: &Tensor, second: &Tensor) -> Tensor {
     first.where_self(&condition.to_kind(Kind::Bool), second)
 }
 
-/// The second argument times `alpha`.
-fn scaled(c: &Call, alpha: usize) -> Tensor {
-    let other = c.tensor(1);
+/// An argument times `alpha`.
+fn scaled(c: &Call, index: usize, alpha: usize) -> Tensor {
+    let other = c.tensor(index);
     if c.has(alpha) && c.float(alpha) != 1.0 { other.g_mul_scalar(c.number(alpha)) } else { other }
+}
+
+fn rsub(c: &Call) -> Tensor {
+    c.tensor(1).g_sub(&scaled(c, 0, 2))
 }
 
 fn add(c: &Call) -> Tensor {
     if c.is_tensor(1) || c.has(2) {
-        c.tensor(0).g_add(&scaled(c, 2))
+        c.tensor(0).g_add(&scaled(c, 1, 2))
     } else {
         c.tensor(0).g_add_scalar(c.number(1))
     }
@@ -32,7 +36,7 @@ fn add(c: &Call) -> Tensor {
 
 fn sub(c: &Call) -> Tensor {
     if c.is_tensor(1) || c.has(2) {
-        c.tensor(0).g_sub(&scaled(c, 2))
+        c.tensor(0).g_sub(&scaled(c, 1, 2))
     } else {
         c.tensor(0).g_sub_scalar(c.number(1))
     }
@@ -113,8 +117,8 @@ operators! {
         "aten.add.Scalar self other alpha" c => add(c);
         "aten.sub.Tensor self other alpha" c => sub(c);
         "aten.sub.Scalar self other alpha" c => sub(c);
-        "aten.rsub.Scalar self other alpha" c => c.tensor(1).g_sub(&c.tensor(0));
-        "aten.rsub.Tensor self other alpha" c => c.tensor(1).g_sub(&c.tensor(0));
+        "aten.rsub.Scalar self other alpha" c => rsub(c);
+        "aten.rsub.Tensor self other alpha" c => rsub(c);
         "aten.mul.Tensor self other" c => two(c, Tensor::g_mul, Tensor::g_mul_scalar);
         "aten.mul.Scalar self other" c => two(c, Tensor::g_mul, Tensor::g_mul_scalar);
         "aten.div.Tensor self other" c => two(c, Tensor::g_div, Tensor::g_div_scalar);
@@ -333,7 +337,10 @@ operators! {
         "aten.sigmoid_backward.default grad_output output" c => sigmoid_backward(c);
         "aten.threshold_backward.default grad_output self threshold" c => threshold_backward(c);
         "aten.silu_backward.default grad_output self" c => silu_backward(c);
-        "aten.softplus_backward.default grad_output self beta threshold" c => c.tensor(0) * (c.tensor(1) * c.float(2)).sigmoid();
+        "aten.softplus_backward.default grad_output self beta threshold" c => {
+            let (gradient, inner) = (c.tensor(0), c.tensor(1) * c.float(2));
+            select(&inner.gt(c.float(3)), &gradient, &(&gradient * inner.sigmoid()))
+        };
     }
     Rule::Looped => {
         "aten.prelu.default self weight" c => prelu(c);

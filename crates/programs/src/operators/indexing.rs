@@ -6,12 +6,22 @@ use super::{Rule, operators};
 use crate::arg::Arg;
 use crate::call::Call;
 
-fn gather(c: &Call, x: usize, dim: i64, index: usize) -> Tensor {
-    let (x, index) = (c.spread(c.tensor(x)), c.spread(c.tensor(index)));
+fn gather(c: &Call) -> Tensor {
+    let (x, index, dim) = (c.spread(c.tensor(0)), c.spread(c.tensor(2)), c.dim(1));
     if x.dim() as i64 == c.shift {
         return x.unsqueeze(-1).gather(c.shift, &index.unsqueeze(-1), false).squeeze_dim(-1);
     }
     x.gather(dim, &index, false)
+}
+
+/// The elements at indices along a dimension, or along all as one; other dimensions are broadcast.
+fn along(c: &Call) -> Tensor {
+    let (x, index) = (c.tensor(0), c.tensor(1));
+    if c.has(2) {
+        return x.take_along_dim(&index, c.dim(2));
+    }
+    let [x, index] = [x, index].map(|x| if x.dim() == 0 { x } else { x.flatten(c.shift, -1) });
+    if x.dim() == 0 { x.take_along_dim(&index, None::<i64>) } else { x.take_along_dim(&index, c.shift) }
 }
 
 fn scatter(c: &Call, put: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
@@ -40,9 +50,12 @@ fn behind_lanes(c: &Call) -> Vec<Option<Tensor>> {
 }
 
 fn put(c: &Call) -> Tensor {
-    let x = c.spread(c.tensor(0));
+    let (x, indices) = (c.spread(c.tensor(0)), behind_lanes(c));
     let values = c.tensor(2).to_kind(x.kind());
-    x.index_put(&behind_lanes(c), &values, c.bool(3))
+    // Values of fewer dimensions are broadcast behind the lanes.
+    let rank = if c.shift == 1 { x.detach().index(&indices).dim() } else { 0 };
+    let values = (values.dim()..rank).fold(values, |values, _| values.unsqueeze(1));
+    x.index_put(&indices, &values, c.bool(3))
 }
 
 /// Sums, means, products or extremes of the values that one index has, along a dimension.
@@ -118,14 +131,17 @@ fn embedding(c: &Call) -> Tensor {
 
 operators! {
     Rule::Shifted => {
-        "aten.gather.default self dim index sparse_grad" c => gather(c, 0, c.dim(1), 2);
-        "aten.take_along_dim.default self indices dim" c => gather(c, 0, c.dim(2), 1);
-        "aten.scatter.src self dim index src" c => scatter(c, |x, index| x.scatter(c.dim(1), index, &c.spread(c.tensor(3))));
-        "aten.scatter.value self dim index value" c => scatter(c, |x, index| x.scatter_value(c.dim(1), index, c.number(3)));
-        "aten.scatter_add.default self dim index src" c => scatter(c, |x, index| x.scatter_add(c.dim(1), index, &c.spread(c.tensor(3))));
+        "aten.gather.default self dim index sparse_grad" c => gather(c);
         "aten.select_scatter.default self src dim index" c => c.spread(c.tensor(0)).select_scatter(&c.spread(c.tensor(1)), c.dim(2), c.int(3));
         "aten.slice_scatter.default self src dim start end step" c => slice_scatter(c);
         "aten.one_hot.default self num_classes" c => c.tensor(0).one_hot(c.int_or(1, -1));
+    }
+    // A number has no dimension behind that of the lanes: it is called for each lane.
+    Rule::ShiftedIf(|c| c.rank_of(0) > 0 && c.rank_of(0) == c.rank_of(if c.arguments.len() > 3 { 2 } else { 1 })) => {
+        "aten.take_along_dim.default self indices dim" c => along(c);
+        "aten.scatter.src self dim index src" c => scatter(c, |x, index| x.scatter(c.dim(1), index, &c.spread(c.tensor(3))));
+        "aten.scatter.value self dim index value" c => scatter(c, |x, index| x.scatter_value(c.dim(1), index, c.number(3)));
+        "aten.scatter_add.default self dim index src" c => scatter(c, |x, index| x.scatter_add(c.dim(1), index, &c.spread(c.tensor(3))));
     }
     Rule::ShiftedIf(|c| !c.has_lanes(1)) => {
         "aten.bucketize.Tensor self boundaries out_int32 right" c => {
@@ -150,7 +166,10 @@ operators! {
         "aten.select_backward.default grad_output input_sizes dim index" c => Tensor::select_backward(&c.tensor(0), c.ints(1), c.int(2), c.int(3));
         "aten.index_add.default self dim index source alpha" c => c.tensor(0).index_add(c.int(1), &c.tensor(2), &(c.tensor(3) * c.float_or(4, 1.0)));
         "aten.index_copy.default self dim index source" c => c.tensor(0).index_copy(c.int(1), &c.tensor(2), &c.tensor(3));
-        "aten.index_fill.int_Scalar self dim index value" c => c.tensor(0).index_fill(c.int(1), &c.tensor(2), c.number(3));
+        "aten.index_fill.int_Scalar self dim index value" c => {
+            let (x, dim, index) = (c.tensor(0), c.int(1), c.tensor(2));
+            if c.is_tensor(3) { x.index_fill_int_tensor(dim, &index, &c.tensor(3)) } else { x.index_fill(dim, &index, c.number(3)) }
+        };
         "aten.scatter_reduce.two self dim index src reduce include_self" c => {
             scatter_reduce(c)
         };

@@ -43,7 +43,13 @@ fn bce_with_logits(c: &Call) -> Tensor {
 
 fn bce(c: &Call) -> Tensor {
     let (x, y) = (c.tensor(0), c.tensor(1));
-    let values = x.binary_cross_entropy(&y.expand_as(&x), None::<Tensor>, Reduction::None);
+    // libtorch refuses all lanes for a probability that is none; here it comes to NaN.
+    let y = y.expand_as(&x);
+    let share = |x: &Tensor| x.ge(0.0).logical_and(&x.le(1.0));
+    let possible = share(&x).logical_and(&share(&y));
+    let [x, y] = [x, y].map(|x| x.where_self(&possible, &x.full_like(0.5)));
+    let values = x.binary_cross_entropy(&y, None::<Tensor>, Reduction::None);
+    let values = values.masked_fill(&possible.logical_not(), f64::NAN);
     let values = c.option(2).map_or(values.shallow_clone(), |weight| values * weight);
     reduced(c, values, 3)
 }
@@ -155,8 +161,7 @@ operators! {
     Rule::Looped => {
         "aten.nll_loss_forward.default self target weight reduction ignore_index" c => {
             let value = c.tensor(0).g_nll_loss(&c.tensor(1), c.option(2), reduction(c, 3), c.int_or(4, -100));
-            let total = c.tensor(1).ne(c.int_or(4, -100)).sum(c.context.kind);
-            (value, total)
+            (value, total_weight(c))
         };
         "aten.nll_loss2d.default self target weight reduction ignore_index" c => c.tensor(0).nll_loss2d(&c.tensor(1), c.option(2), reduction(c, 3), c.int_or(4, -100));
         "aten.multi_margin_loss.default self target p margin weight reduction" c => {
@@ -177,6 +182,15 @@ operators! {
             Tensor::ctc_loss_tensor(&c.tensor(0), &c.tensor(1), &c.tensor(2), &c.tensor(3), c.int_or(4, 0), reduction(c, 5), c.bool(6))
         };
     }
+}
+
+/// What a mean over the targets is divided by; 0 where there is no mean.
+fn total_weight(c: &Call) -> Tensor {
+    let (x, y) = (c.tensor(0), c.tensor(1));
+    let counts = y.ne(c.int_or(4, -100)).to_kind(x.kind());
+    let shares = c.option(2).map_or(counts.shallow_clone(), |weight| weight.take(&y.clamp_min(0)) * &counts);
+    let total = shares.sum(None::<Kind>);
+    if c.int_or(3, 1) == 0 { total.zeros_like() } else { total }
 }
 
 /// Σ over other classes of max(0, 1 − `x_y` + `x_j`), divided by the number of classes.

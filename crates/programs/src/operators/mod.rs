@@ -79,28 +79,27 @@ macro_rules! operators {
 }
 use operators;
 
-const TABLES: &[&[Operator]] = &[
-    elementwise::TABLE,
-    reduction::TABLE,
-    shape::TABLE,
-    indexing::TABLE,
-    creation::TABLE,
-    random::TABLE,
-    linear::TABLE,
-    losses::TABLE,
-    normalization::TABLE,
-    convolution::TABLE,
-    recurrent::TABLE,
-    attention::TABLE,
-    spectral::TABLE,
-    control::TABLE,
+const TABLES: &[(&str, &[Operator])] = &[
+    ("elementwise", elementwise::TABLE),
+    ("reduction", reduction::TABLE),
+    ("shape", shape::TABLE),
+    ("indexing", indexing::TABLE),
+    ("creation", creation::TABLE),
+    ("random", random::TABLE),
+    ("linear", linear::TABLE),
+    ("losses", losses::TABLE),
+    ("normalization", normalization::TABLE),
+    ("convolution", convolution::TABLE),
+    ("recurrent", recurrent::TABLE),
+    ("attention", attention::TABLE),
+    ("spectral", spectral::TABLE),
+    ("control", control::TABLE),
 ];
 
 /// The operator of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Operator> {
-    static BY_NAME: LazyLock<HashMap<&str, &Operator>> = LazyLock::new(|| {
-        TABLES.iter().copied().flatten().map(|operator| (operator.name(), operator)).collect()
-    });
+    static BY_NAME: LazyLock<HashMap<&str, &Operator>> =
+        LazyLock::new(|| all().map(|(_, operator)| (operator.name(), operator)).collect());
     BY_NAME.get(name).copied()
 }
 
@@ -109,9 +108,7 @@ pub(crate) fn is_random(operator: &Operator) -> bool {
     random::TABLE.iter().any(|random| random.name() == operator.name())
 }
 
-/// The names of all operators, sorted.
-pub(crate) fn names() -> Vec<&'static str> {
-    let mut names: Vec<&str> = TABLES.iter().copied().flatten().map(Operator::name).collect();
-    names.sort_unstable();
-    names
+/// All operators, each with its family.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static Operator)> {
+    TABLES.iter().flat_map(|(family, table)| table.iter().map(move |operator| (*family, operator)))
 }

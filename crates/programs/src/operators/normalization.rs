@@ -56,9 +56,12 @@ operators! {
     Rule::Shifted => {
         "aten.layer_norm.default input normalized_shape weight bias eps cudnn_enable" c => scaled(c, layer_norm(c, 4));
         "aten.native_layer_norm.default input normalized_shape weight bias eps" c => {
-            let x = scaled(c, layer_norm(c, 4));
-            let none = Tensor::from(f64::NAN);
-            (x, none.shallow_clone(), none)
+            let dims: Vec<i64> = (1..=c.ints(1).len() as i64).map(|dim| -dim).collect();
+            // PyTorch takes no gradients of the statistics.
+            let x = c.spread(c.tensor(0).detach());
+            let mean = x.mean_dim(&dims[..], true, None::<Kind>);
+            let variance = x.var_correction(&dims[..], 0, true);
+            (scaled(c, layer_norm(c, 4)), mean, (variance + c.float_or(4, 1e-5)).rsqrt())
         };
         "aten.rms_norm.default input normalized_shape weight eps" c => rms_norm(c);
     }
@@ -85,7 +88,7 @@ operators! {
         "aten._weight_norm.default v g dim" c => Tensor::internal_weight_norm(&c.tensor(0), &c.tensor(1), c.int_or(2, 0));
         "aten._weight_norm_interface.default v g dim" c => {
             let normed = Tensor::internal_weight_norm(&c.tensor(0), &c.tensor(1), c.int_or(2, 0));
-            (normed, Tensor::from(f64::NAN))
+            (normed, Tensor::norm_except_dim(&c.tensor(0), 2, c.int_or(2, 0)).detach())
         };
     }
 }

@@ -12,7 +12,7 @@ fn over(c: &Call, dims: &[i64], reduce: impl Fn(&Tensor, &[i64]) -> Tensor) -> T
         // A number a lane: each is its own sum.
         let whole = x.unsqueeze(-1);
         let last = [whole.dim() as i64 - 1];
-        return reduce(&whole, &last);
+        return reduce(&whole, &last).reshape(x.size());
     }
     reduce(&x, dims)
 }
@@ -83,6 +83,25 @@ fn norm(c: &Call, p: f64, dims: usize, keepdim: usize) -> Tensor {
     over(c, &dims, |x, dims| x.norm_scalaropt_dim(p, dims, keepdim))
 }
 
+/// How many numbers aren't 0, of all or along dimensions.
+fn counted(c: &Call) -> Tensor {
+    over(c, &c.dims(1), |x, dims| x.count_nonzero_dim_intlist(dims))
+}
+
+/// How many numbers there are in each of some bins of equal width from min to max, or from the least to the largest.
+fn histogram(c: &Call) -> Tensor {
+    let (x, bins) = (c.tensor(0).detach(), c.int_or(1, 100));
+    let (low, high) = (c.float_or(2, 0.0), c.float_or(3, 0.0));
+    if low == high {
+        let finite = bool::try_from(x.isfinite().all()).unwrap_or(false);
+        return if finite { x.histc(bins) } else { Tensor::full([bins], f64::NAN, (x.kind(), x.device())) };
+    }
+    // The two ends, which make it the range, are taken off again.
+    let inside = x.masked_select(&x.ge(low).logical_and(&x.le(high)));
+    let ends = Tensor::from_slice(&[low, high]).to_kind(x.kind());
+    Tensor::cat(&[inside, ends.shallow_clone()], 0).histc(bins) - ends.histc(bins)
+}
+
 operators! {
     Rule::Shifted => {
         "aten.sum.default self dtype" c => all(c).sum_dim_intlist(&[-1_i64][..], false, c.kind(1));
@@ -100,7 +119,6 @@ operators! {
             over(c, &dims, |x, dims| x.nansum(dims, keepdim, c.kind(3)))
         };
         "aten.prod.default self dtype" c => all(c).prod_dim_int(-1, false, c.kind(1));
-        "aten.prod.dim_int self dim keepdim dtype" c => c.tensor(0).prod_dim_int(c.dim(1), c.bool(2), c.kind(3));
         "aten.logsumexp.default self dim keepdim" c => {
             let (dims, keepdim) = keep(c, 1, 2);
             over(c, &dims, |x, dims| x.logsumexp(dims, keepdim))
@@ -139,9 +157,18 @@ operators! {
             let (dims, keepdim) = keep(c, 1, 2);
             over(c, &dims, |x, dims| x.amin(dims, keepdim))
         };
+        "aten.median.default self" c => { let (value, _) = all(c).median_dim(-1, false); value };
+        "aten.all.default self" c => all(c).all_dim(-1, false);
+        "aten.any.default self" c => all(c).any_dim(-1, false);
+        "aten.count_nonzero.default self dim" c => counted(c);
+        "aten.count_nonzero.dim_IntList self dim" c => counted(c);
+        "aten.diff.default self n dim prepend append" c => diff(c);
+    }
+    // A number has no dimension behind that of the lanes: it is called for each lane.
+    Rule::ShiftedIf(|c| c.rank_of(0) > 0) => {
+        "aten.prod.dim_int self dim keepdim dtype" c => c.tensor(0).prod_dim_int(c.dim(1), c.bool(2), c.kind(3));
         "aten.max.dim self dim keepdim" c => c.tensor(0).max_dim(c.dim(1), c.bool(2));
         "aten.min.dim self dim keepdim" c => c.tensor(0).min_dim(c.dim(1), c.bool(2));
-        "aten.median.default self" c => { let (value, _) = all(c).median_dim(-1, false); value };
         "aten.median.dim self dim keepdim" c => c.tensor(0).median_dim(c.dim(1), c.bool(2));
         "aten.quantile.scalar self q dim keepdim interpolation" c => {
             let (x, dim) = if c.has(2) { (c.tensor(0), c.dim(2)) } else { (all(c), c.shift) };
@@ -149,11 +176,8 @@ operators! {
         };
         "aten.argmax.default self dim keepdim" c => if c.has(1) { c.tensor(0).argmax(c.dim(1), c.bool(2)) } else { all(c).argmax(-1, false) };
         "aten.argmin.default self dim keepdim" c => if c.has(1) { c.tensor(0).argmin(c.dim(1), c.bool(2)) } else { all(c).argmin(-1, false) };
-        "aten.all.default self" c => all(c).all_dim(-1, false);
         "aten.all.dim self dim keepdim" c => c.tensor(0).all_dim(c.dim(1), c.bool(2));
-        "aten.any.default self" c => all(c).any_dim(-1, false);
         "aten.any.dim self dim keepdim" c => c.tensor(0).any_dim(c.dim(1), c.bool(2));
-        "aten.count_nonzero.default self dim" c => all(c).count_nonzero_dim_intlist(&[-1_i64][..]);
         "aten.softmax.int self dim dtype" c => c.tensor(0).softmax(c.dim(1), c.kind(2));
         "aten._softmax.default self dim half_to_float" c => c.tensor(0).softmax(c.dim(1), None::<Kind>);
         "aten.log_softmax.int self dim dtype" c => c.tensor(0).log_softmax(c.dim(1), c.kind(2));
@@ -169,10 +193,9 @@ operators! {
         "aten.argsort.stable self stable dim descending" c => c.tensor(0).argsort_stable(c.bool_or(1, true), c.dim_or(2, -1), c.bool(3));
         "aten.topk.default self k dim largest sorted" c => c.tensor(0).topk(c.int(1), c.dim_or(2, -1), c.bool_or(3, true), c.bool_or(4, true));
         "aten.kthvalue.default self k dim keepdim" c => c.tensor(0).kthvalue(c.int(1), c.dim_or(2, -1), c.bool(3));
-        "aten.diff.default self n dim prepend append" c => diff(c);
     }
     Rule::Looped => {
-        "aten.histc.default self bins min max" c => c.tensor(0).histc(c.int_or(1, 100));
+        "aten.histc.default self bins min max" c => histogram(c);
         "aten.bincount.default self weights minlength" c => c.tensor(0).bincount(c.option(1), c.int_or(2, 0));
         "aten.unique_dim.default self dim sorted return_inverse return_counts" c => Out::from(c.tensor(0).unique_dim(c.int(1), c.bool_or(2, true), c.bool(3), c.bool(4)));
         "aten._unique2.default self sorted return_inverse return_counts" c => Out::from(c.tensor(0).internal_unique2(c.bool_or(1, true), c.bool(2), c.bool(3)));

@@ -112,17 +112,15 @@ operators! {
         "aten.expand.default self size implicit" c => expand(c);
         "aten.broadcast_to.default self size" c => expand(c);
         "aten.permute.default self dims" c => permute(c);
-        "aten.transpose.int self dim0 dim1" c => c.tensor(0).transpose(c.dim(1), c.dim(2));
         "aten.t.default self" c => transposed(c);
         "aten.numpy_T.default self" c => transposed(c);
         "aten.mT.default self" c => transposed(c);
         "aten.movedim.int self source destination" c => c.tensor(0).movedim_int(c.dim(1), c.dim(2));
         "aten.movedim.intlist self source destination" c => c.tensor(0).movedim(c.dims(1), c.dims(2));
-        "aten.swapaxes.default self axis0 axis1" c => c.tensor(0).transpose(c.dim(1), c.dim(2));
         "aten.unsqueeze.default self dim" c => c.tensor(0).unsqueeze(c.dim_of(c.int(1), c.rank_of(0) + 1));
         "aten.squeeze.default self" c => squeeze_all(c);
         "aten.squeeze.dim self dim" c => if c.rank_of(0) == 0 { c.tensor(0) } else { c.tensor(0).squeeze_dim(c.dim(1)) };
-        "aten.squeeze.dims self dim" c => if c.rank_of(0) == 0 { c.tensor(0) } else { squeezed(c) };
+        "aten.squeeze.dims self dim" c => if c.rank_of(0) == 0 || c.ints(1).is_empty() { c.tensor(0) } else { squeezed(c) };
         "aten.flatten.using_ints self start_dim end_dim" c => {
             if c.rank_of(0) == 0 { c.tensor(0).unsqueeze(-1) } else { c.tensor(0).flatten(c.dim_or(1, 0), c.dim_or(2, -1)) }
         };
@@ -151,10 +149,6 @@ operators! {
             let x = (0..missing).fold(x, |x, _| x.unsqueeze(c.shift));
             x.repeat((0..c.shift).map(|_| 1).chain(repeats).collect::<Vec<_>>())
         };
-        "aten.repeat_interleave.self_int self repeats dim output_size" c => {
-            let (x, dim) = if c.has(2) { (c.tensor(0), c.dim(2)) } else { (c.tensor(0).flatten(c.shift, -1), c.shift) };
-            x.repeat_interleave_self_int(c.int(1), dim, None)
-        };
         "aten.tile.default self dims" c => {
             let (x, dims) = (c.tensor(0), c.ints(1));
             let missing = dims.len() as i64 - c.rank_of(0);
@@ -162,7 +156,6 @@ operators! {
             let ones = (0..c.shift + (c.rank_of(0) - dims.len() as i64).max(0)).map(|_| 1);
             x.repeat(ones.chain(dims).collect::<Vec<_>>())
         };
-        "aten.unfold.default self dimension size step" c => c.tensor(0).unfold(c.dim(1), c.int(2), c.int(3));
         "aten.diagonal.default self offset dim1 dim2" c => c.tensor(0).diagonal(c.int_or(1, 0), c.dim_or(2, 0), c.dim_or(3, 1));
         "aten.diag_embed.default self offset dim1 dim2" c => {
             let rank = c.rank_of(0) + 1;
@@ -174,13 +167,24 @@ operators! {
             let places = strided(&c.ints(1), &c.ints(2), c.int_or(3, 0));
             c.tensor(0).flatten(c.shift, -1).index_select(c.shift, &places).reshape(c.shape(1))
         };
+        "aten.pixel_shuffle.default self upscale_factor" c => c.tensor(0).pixel_shuffle(c.int(1));
+        "aten.pixel_unshuffle.default self downscale_factor" c => c.tensor(0).pixel_unshuffle(c.int(1));
+    }
+    // A number has no dimension behind that of the lanes: it is called for each lane.
+    Rule::ShiftedIf(|c| c.rank_of(0) > 0) => {
+        "aten.transpose.int self dim0 dim1" c => c.tensor(0).transpose(c.dim(1), c.dim(2));
+        "aten.swapaxes.default self axis0 axis1" c => c.tensor(0).transpose(c.dim(1), c.dim(2));
+        "aten.repeat_interleave.self_int self repeats dim output_size" c => {
+            let (x, dim) = if c.has(2) { (c.tensor(0), c.dim(2)) } else { (c.tensor(0).flatten(c.shift, -1), c.shift) };
+            x.repeat_interleave_self_int(c.int(1), dim, None)
+        };
+        "aten.unfold.default self dimension size step" c => c.tensor(0).unfold(c.dim(1), c.int(2), c.int(3));
         "aten.as_strided_scatter.default self src size stride storage_offset" c => {
             let places = strided(&c.ints(2), &c.ints(3), c.int_or(4, 0));
             let [x, src] = <[Tensor; 2]>::try_from(of_all_lanes(c, vec![c.tensor(0), c.tensor(1)])).expect("two tensors");
-            x.flatten(c.shift, -1).index_copy(c.shift, &places, &src.flatten(c.shift, -1)).reshape(x.size())
+            let src = if src.dim() as i64 == c.shift { src.unsqueeze(-1) } else { src.flatten(c.shift, -1) };
+            x.flatten(c.shift, -1).index_copy(c.shift, &places, &src).reshape(x.size())
         };
-        "aten.pixel_shuffle.default self upscale_factor" c => c.tensor(0).pixel_shuffle(c.int(1));
-        "aten.pixel_unshuffle.default self downscale_factor" c => c.tensor(0).pixel_unshuffle(c.int(1));
     }
     // Reflection and replication look at the number of dimensions.
     Rule::ShiftedIf(|c| c.text(2).is_empty() || c.text(2) == "constant") => {
@@ -196,7 +200,7 @@ operators! {
         "aten.channel_shuffle.default self groups" c => c.tensor(0).channel_shuffle(c.int(1));
         "aten.dstack.default tensors" c => Tensor::dstack(&c.tensors(0));
         "aten.vander.default x N increasing" c => Tensor::vander(&c.tensor(0), c.has(1).then(|| c.int(1)), c.bool(2));
-        "aten.rot90.default self k dims" c => c.tensor(0).rot90(c.int_or(1, 1), c.ints(2));
+        "aten.rot90.default self k dims" c => c.tensor(0).rot90(c.int_or(1, 1), if c.has(2) { c.ints(2) } else { vec![0, 1] });
         "aten.meshgrid.indexing tensors indexing" c => Tensor::meshgrid_indexing(&c.tensors(0), c.text(1));
         "aten.meshgrid.default tensors" c => Tensor::meshgrid(&c.tensors(0));
         "aten.cartesian_prod.default tensors" c => Tensor::cartesian_prod(&c.tensors(0));

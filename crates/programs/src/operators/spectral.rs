@@ -17,9 +17,10 @@ fn along(c: &Call, run: fn(&Tensor, Option<i64>, i64, &str) -> Tensor) -> Tensor
 /// A transform of sizes, dimensions and scale.
 type Transform = fn(&Tensor, Option<Vec<i64>>, Vec<i64>, &str) -> Tensor;
 
-/// Over several dimensions: those given, or all, or the last two.
+/// Over several dimensions: those given, or as many of the last as there are sizes, or all, or the last two.
 fn over(c: &Call, last: Option<i64>, run: Transform) -> Tensor {
     let dims = match last {
+        _ if c.has(1) && !c.has(2) => (1..=c.ints(1).len() as i64).rev().map(|dim| -dim).collect(),
         Some(last) if !c.has(2) => (1..=last).rev().map(|dim| -dim).collect(),
         _ => c.dims(2),
     };
@@ -38,6 +39,8 @@ fn stft(c: &Call) -> Tensor {
 }
 
 fn istft(c: &Call) -> Tensor {
+    let size = c.tensor(0).size();
+    let onesided = if c.has(7) { c.bool(7) } else { size[size.len() - 2] != c.int(1) };
     let option = |index: usize| c.has(index).then(|| c.int(index));
     c.tensor(0).istft(
         c.int(1),
@@ -46,7 +49,7 @@ fn istft(c: &Call) -> Tensor {
         c.option(4),
         c.bool_or(5, true),
         c.bool(6),
-        c.bool_or(7, true),
+        onesided,
         option(8),
         c.bool(9),
     )

@@ -202,7 +202,7 @@ fn update(
 }
 
 /// The files that `tests/zoo/generate.py` wrote, by name.
-fn files() -> BTreeMap<String, Vec<u8>> {
+pub fn files() -> BTreeMap<String, Vec<u8>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/zoo.zip");
     let mut archive = zip::ZipArchive::new(fs::File::open(path).unwrap()).unwrap();
     let count = archive.len();
