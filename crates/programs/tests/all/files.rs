@@ -137,6 +137,7 @@ fn doubled(file: File, times: usize) -> File {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of files")]
 fn what_is_wrong_with_a_file_is_said_with_a_remedy() {
     let good = File::good;
     let whole = good().bytes();

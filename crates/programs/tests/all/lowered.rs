@@ -115,7 +115,7 @@ fn differences<F: Float>(program: &Program, lowered: &Compiled, tolerance: f64) 
                 let (p, t) = (p[place * step], t[place * step]);
                 // Products with NaN are NaN, and autograd's masks and signs aren't; and beyond the range of the type
                 // the order of products decides what is infinite. Such a run is over anyway.
-                let far = |number: f64| !(number.abs() < 1e10);
+                let far = |number: f64| number.is_nan() || number.abs() >= 1e10;
                 let lost = !(ours.is_finite() && theirs.is_finite());
                 let over =
                     what == "slope" && (!p.is_finite() || !t.is_finite() || lost && (far(p) || far(t)));

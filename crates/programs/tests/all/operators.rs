@@ -174,7 +174,7 @@ impl Check<'_> {
     fn run(&mut self, what: &str, lanes: usize, inputs: &[Lanes]) -> Option<Run> {
         run(self.case, self.kind, lanes, inputs)
             .map_err(|message| {
-                self.wrong.push(format!("{} in {:?}, {what}: {message}", self.case.name, self.kind))
+                self.wrong.push(format!("{} in {:?}, {what}: {message}", self.case.name, self.kind));
             })
             .ok()
     }

@@ -293,7 +293,7 @@ fn estimates(bytes: &[u8]) {
     let _ = command(&["compare", "--bench", a, b]);
 }
 
-/// Four rows for the model `line.pt`, in a format.
+/// Four rows for the model `line.pt2`, in a format.
 fn data(ending: &str) -> Vec<u8> {
     let x = Tensor::arange(40, (Kind::Float, Device::Cpu)).reshape([4, 10]).sin();
     let y = x.sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
@@ -337,7 +337,7 @@ fn programs() -> Vec<Vec<u8>> {
     let bytes = fs::read(here("../problems/tests/models/objective.pt2")).unwrap();
     let mut archive = zip::ZipArchive::new(Cursor::new(&bytes)).unwrap();
     let mut graph = Vec::new();
-    archive.by_name("objective/models/model.json").unwrap().read_to_end(&mut graph).unwrap();
+    archive.by_name("archive/models/model.json").unwrap().read_to_end(&mut graph).unwrap();
     let mut graph: serde_json::Value = serde_json::from_slice(&graph).unwrap();
     for node in graph["graph_module"]["graph"]["nodes"].as_array_mut().unwrap() {
         node["metadata"] = serde_json::json!({});
