@@ -66,6 +66,12 @@ fn every_seed_has_a_start_of_its_own_and_one_too_many_is_said() {
 }
 
 #[test]
+fn a_config_of_before_says_how_to_export_anew() {
+    let config = GRID.replace("program = { file = \"learned.pt2\"", "torchscript = { file = \"learned.pt\"");
+    sandbox(&config).run("x.toml").fails(2).says("TorchScript is at its end: export the code anew");
+}
+
+#[test]
 fn a_torchscript_file_says_how_to_go_on() {
     fails(
         &sandbox(&GRID.replace("learned.pt2", "bad_torchscript.pt")),
