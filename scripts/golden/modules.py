@@ -200,12 +200,13 @@ class Rounding(torch.autograd.Function):
 
 
 class StraightThrough(nn.Module):
-    def __init__(self):
+    def __init__(self, reduction: str = "mean"):
         super().__init__()
-        self.gain = nn.Parameter(torch.tensor(1.5))
+        self.gain, self.reduction = nn.Parameter(torch.tensor(1.5)), reduction
 
     def forward(self, prediction, target):
-        return (Rounding.apply(self.gain * prediction) - target).square().mean()
+        loss = (Rounding.apply(self.gain * prediction) - target).square()
+        return loss if self.reduction == "none" else loss.mean()
 
 
 class Arity(nn.Module):
@@ -279,6 +280,7 @@ def main():
     write(Classes, "classes_none", "reduction=none", *classes)
     for kind in (Learned, Leaky, Bounded, StraightThrough):
         write(kind, kind.__name__.lower())
+    write(StraightThrough, "straightthrough_none", "reduction=none")
     for kind in (Mse, L1, GradientsOff, Counts, Noisy):
         write(kind, kind.__name__.lower())
     for in_place in (False, True):

@@ -24,10 +24,10 @@ pub(crate) fn with_gradients(
     let mut total =
         if dims.is_empty() { value } else { value.mean_dim(dims.as_slice(), false, None::<Kind>) };
     for (x, gradient) in gradients {
-        let x = x.together(lanes)?;
-        if !x.requires_grad() {
+        if !x.is_recorded() {
             continue;
         }
+        let x = x.together(lanes)?;
         let gradient = gradient.together(lanes)?;
         let share = (&x - x.detach()) * (&gradient + gradient.detach()) * 0.5;
         let dims = all_but_lanes(&share);

@@ -97,6 +97,11 @@ impl Lanes {
         }
     }
 
+    /// Whether what is made of it is recorded for gradients: a leaf says so of itself even where nothing is recorded.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.any().alias().requires_grad()
+    }
+
     /// Outside the graph that gradients are taken along.
     pub(crate) fn detached(&self) -> Self {
         self.map(Tensor::detach)

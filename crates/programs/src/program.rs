@@ -549,7 +549,7 @@ impl Program {
     }
 
     /// Evaluates it. Parameters, buffers and inputs are shared by all lanes, or one a lane. Where its gradient is a program
-    /// of its own, the first output is the mean, which has that gradient.
+    /// of its own and somebody may ask for it, the first output is the mean, which has that gradient.
     ///
     /// # Errors
     /// What an operator refuses, with its name and the line of the author's source.
@@ -571,10 +571,15 @@ impl Program {
                 }
                 _ => None,
             };
-            let sources = names.map(source).collect::<Option<Vec<_>>>();
+            let others = || format!("its gradients have other names: {REMEDY}");
+            let sources = names.map(source).collect::<Option<Vec<_>>>().ok_or_else(others)?;
+            if !sources.iter().any(|source| source.is_recorded()) {
+                return Ok(evaluated);
+            }
             let gradients = self.evaluate_graph(Mode::Gradient, (kind, lanes), values, draws)?.outputs;
-            let sources = sources.filter(|sources| sources.len() == gradients.len());
-            let sources = sources.ok_or_else(|| format!("its gradients have other names: {REMEDY}"))?;
+            if sources.len() != gradients.len() {
+                return Err(others());
+            }
             let gradients = sources.into_iter().zip(gradients).collect();
             if let Some(first) = evaluated.outputs.first_mut() {
                 *first = with_gradients(first, lanes, gradients)?;

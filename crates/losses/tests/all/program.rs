@@ -165,7 +165,13 @@ fn second_derivatives_are_there() {
 /// A `torch.autograd.Function`, whose backward no graph of a forward has: whole numbers, whose gradient is 2.
 #[test]
 fn a_gradient_of_the_authors_own_is_taken_along() {
-    let mut loss = program("straightthrough.pt2").lanes(&[0, 0], DOUBLE).unwrap();
+    for file in ["straightthrough.pt2", "straightthrough_none.pt2"] {
+        is_taken_along(&program(file));
+    }
+}
+
+fn is_taken_along(loss: &Loss) {
+    let mut loss = loss.lanes(&[0, 0], DOUBLE).unwrap();
     let prediction =
         Tensor::from_slice(&[0.4, 1.9, -2.2, 3.0, 0.9, -0.7]).reshape([2, 3]).set_requires_grad(true);
     let target = Tensor::from_slice(&[1.0, 0.5, -2.0]).unsqueeze(0);
