@@ -1,4 +1,4 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use losses::{File, Files, Loss, TargetKind};
 use numeric::Float;
@@ -6,7 +6,7 @@ use programs::{Mode, Program};
 use registry::{Described, Loaded, options};
 use tch::{Device, Kind};
 
-use crate::data::dataset::{Dataset, FORMATS, Names, Source, format_of};
+use crate::data::dataset::{Dataset, Names, Source, check_format, with_loaded};
 use crate::models::on_program::{OnProgram, Sources};
 use crate::supervised::Supervised;
 use crate::{Batching, Fusible, Losses, ProblemSpec, TensorProblem};
@@ -89,13 +89,8 @@ impl ProgramModel {
                         targets, relative to the config's folder"
                 .into());
         }
-        for (option, file) in [("data", &self.data), ("test_data", &self.test_data)] {
-            if file.is_named() && format_of(file).is_none() {
-                let known = FORMATS.join(", .");
-                return Err(format!("`{option}` must end in .{known}, and is `{}`", file.name()));
-            }
-        }
-        Ok(())
+        check_format("data", &self.data)?;
+        check_format("test_data", &self.test_data)
     }
 
     /// Uses the data.
@@ -103,9 +98,7 @@ impl ProgramModel {
     /// # Errors
     /// If they can't be read.
     fn with_data<T>(&self, used: impl FnOnce(&Dataset) -> T) -> Result<T, String> {
-        let dataset = self.dataset.0.as_ref().ok_or("the data aren't loaded")?;
-        let dataset = Result::as_ref(dataset).map_err(Clone::clone)?;
-        Ok(used(&dataset.lock().unwrap_or_else(PoisonError::into_inner)))
+        with_loaded(&self.dataset, used)
     }
 
     /// Whether all rows are one batch, as far as the data say.

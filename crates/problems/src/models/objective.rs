@@ -1,12 +1,12 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use losses::{File, Files, Loss, Term, mean_of_lanes};
-use numeric::{Float, Stream};
+use numeric::Float;
 use programs::{Instance, Lanes, Program};
 use registry::{Described, Loaded, options};
 use tch::{Device, Kind, Tensor};
 
-use crate::data::dataset::{FORMATS, format_of, read_columns};
+use crate::data::dataset::{check_format, held_out, read_columns, split_order, with_loaded};
 use crate::data::minibatches::Minibatches;
 use crate::models::on_program::outputs_at;
 use crate::{Batching, Draw, Fusible, Losses, ProblemSpec, TensorProblem};
@@ -72,11 +72,7 @@ impl Objective {
         if !self.file.is_named() {
             return Err("`file` is needed: name a .pt2 program, relative to the config's folder".into());
         }
-        if self.data.is_named() && format_of(&self.data).is_none() {
-            let known = FORMATS.join(", .");
-            return Err(format!("`data` must end in .{known}, and is `{}`", self.data.name()));
-        }
-        Ok(())
+        check_format("data", &self.data)
     }
 
     fn program(&self) -> Result<&Program, String> {
@@ -120,14 +116,13 @@ impl Objective {
         let columns = columns.collect::<Result<Vec<_>, String>>()?;
         let lengths = columns.iter().map(|column| column.size().first().copied().unwrap_or(1) as usize);
         let rows = lengths.max().unwrap_or(0);
-        let held_out = if self.test == 0.0 { 0 } else { ((self.test * rows as f64).round() as usize).max(1) };
+        let held_out = held_out(self.test, rows);
         if held_out >= rows {
             return Err(format!(
                 "`{name}`: {held_out} of {rows} rows are held out, and none is left: lower `test`"
             ));
         }
-        let order: Vec<i64> =
-            Stream::new("dataset: split", &[]).permutation(rows).into_iter().map(|row| row as i64).collect();
+        let order: Vec<i64> = split_order(rows).into_iter().map(|row| row as i64).collect();
         let (test, train) = order.split_at(held_out);
         let train = if held_out == 0 { None } else { Some(Tensor::from_slice(train)) };
         let test = if held_out == 0 { None } else { Some(Tensor::from_slice(test)) };
@@ -140,15 +135,9 @@ impl Objective {
         Ok(Columns { train: pick(&train), test: pick(&test), rows: rows - held_out })
     }
 
-    fn with_columns<T>(&self, used: impl FnOnce(&Columns) -> T) -> Result<T, String> {
-        let columns = self.columns.0.as_ref().ok_or("the data aren't loaded")?;
-        let columns = Result::as_ref(columns).map_err(Clone::clone)?;
-        Ok(used(&columns.lock().unwrap_or_else(PoisonError::into_inner)))
-    }
-
     /// Whether all rows are one batch.
     fn is_full_batch(&self) -> bool {
-        self.batch == 0 || self.with_columns(|columns| self.batch >= columns.rows).unwrap_or(false)
+        self.batch == 0 || with_loaded(&self.columns, |columns| self.batch >= columns.rows).unwrap_or(false)
     }
 }
 
@@ -195,7 +184,7 @@ impl ProblemSpec for Objective {
     }
 
     fn batch(&self, seeds: &[u64], _loss: Option<&Loss>, options: (Kind, Device)) -> Box<dyn TensorProblem> {
-        let lanes = self.with_columns(|columns| OnLanes::new(self, columns, seeds, options));
+        let lanes = with_loaded(&self.columns, |columns| OnLanes::new(self, columns, seeds, options));
         Box::new(lanes.and_then(|lanes| lanes).unwrap_or_else(|message| panic!("{message}")))
     }
 }

@@ -6,9 +6,11 @@ mod npz;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use losses::File;
 use numeric::Stream;
+use registry::Loaded;
 use safetensors::SafeTensors;
 use serde::Serialize;
 use tch::{Kind, Tensor};
@@ -47,11 +49,41 @@ pub(crate) struct Source<'a> {
 }
 
 /// The endings of the files that can be read.
-pub(crate) const FORMATS: [&str; 3] = ["safetensors", "npz", "csv"];
+const FORMATS: [&str; 3] = ["safetensors", "npz", "csv"];
 
-pub(crate) fn format_of(file: &File) -> Option<&'static str> {
+fn format_of(file: &File) -> Option<&'static str> {
     let extension = Path::new(file.name()).extension()?.to_str()?.to_lowercase();
     FORMATS.into_iter().find(|format| *format == extension)
+}
+
+/// Refuses a file whose ending says that it can't be read.
+pub(crate) fn check_format(option: &str, file: &File) -> Result<(), String> {
+    if file.is_named() && format_of(file).is_none() {
+        let known = FORMATS.join(", .");
+        return Err(format!("`{option}` must end in .{known}, and is `{}`", file.name()));
+    }
+    Ok(())
+}
+
+/// What was made of files when a config was read, while no other thread looks at it: a tensor may be sent to another thread
+/// and not be seen by two.
+pub(crate) fn with_loaded<D, T>(
+    data: &Loaded<Result<Mutex<D>, String>>,
+    used: impl FnOnce(&D) -> T,
+) -> Result<T, String> {
+    let data = data.0.as_ref().ok_or("the data aren't loaded")?;
+    let data = Result::as_ref(data).map_err(Clone::clone)?;
+    Ok(used(&data.lock().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// How many rows of these are held out: this share, and one at least where there is one.
+pub(crate) fn held_out(share: f64, rows: usize) -> usize {
+    if share == 0.0 { 0 } else { ((share * rows as f64).round() as usize).max(1) }
+}
+
+/// The order of rows of which the first are held out, the same for every seed.
+pub(crate) fn split_order(rows: usize) -> Vec<usize> {
+    Stream::new("dataset: split", &[]).permutation(rows)
 }
 
 /// Every tensor of an `.npz` or `.safetensors` file, by name.
@@ -213,14 +245,14 @@ impl Source<'_> {
             let again = Examples { inputs: all.inputs.shallow_clone(), targets: all.targets.shallow_clone() };
             return Ok((all, again));
         }
-        let held_out = ((self.test * rows as f64).round() as usize).max(1);
+        let held_out = held_out(self.test, rows);
         if held_out >= rows {
             return Err(format!(
                 "`{}`: {held_out} of {rows} rows are held out, and none is left to train on: lower `test`",
                 self.data.name()
             ));
         }
-        let order = Stream::new("dataset: split", &[]).permutation(rows);
+        let order = split_order(rows);
         let (test, train) = order.split_at(held_out);
         Ok((all.pick(train), all.pick(test)))
     }
