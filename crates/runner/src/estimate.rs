@@ -72,10 +72,8 @@ impl Pace {
 
 /// Batches of one problem on one engine.
 struct Kind<'a> {
-    batches: usize,
     cells: u64,
-    /// What trials are made of.
-    tried: Vec<&'a Batch>,
+    batches: Vec<&'a Batch>,
     /// Whether a trial takes no longer than people wait.
     can_be_tried: bool,
     /// What is still to be run: lanes, their steps, and the rows that they record.
@@ -86,19 +84,18 @@ struct Kind<'a> {
 
 impl Kind<'_> {
     fn new() -> Self {
-        let tried = Vec::new();
-        Self { batches: 0, cells: 0, tried, can_be_tried: true, lanes: 0.0, steps: 0.0, rows: 0.0 }
+        Self { batches: Vec::new(), cells: 0, can_be_tried: true, lanes: 0.0, steps: 0.0, rows: 0.0 }
     }
 
     /// From trials of batches that are spread evenly over the plan, until this share of the time is over; none if there
     /// is no time for one.
     fn pace(&self, targets: &Targets, begin: Instant, share: f64) -> Option<Pace> {
-        let tried = if self.can_be_tried { self.tried.len().min(TRIALS) } else { 0 };
+        let tried = if self.can_be_tried { self.batches.len().min(TRIALS) } else { 0 };
         let mut paces = Vec::with_capacity(tried);
         for i in 0..tried {
             let until = if i == 0 { 2.0 * ALL_TRIALS_S } else { share * ALL_TRIALS_S };
             if begin.elapsed().as_secs_f64() < until {
-                paces.push(pace(self.tried[i * self.tried.len() / tried], targets));
+                paces.push(pace(self.batches[i * self.batches.len() / tried], targets));
             }
         }
         (!paces.is_empty()).then(|| Pace::mean(&paces))
@@ -120,8 +117,7 @@ pub(crate) fn estimate(config: &Config, plan: &Plan, options: &Options) -> Strin
         let shapes = shapes.entry(problem.clone()).or_default();
         memory = memory.max(batch.memory(shapes));
         let kind = kinds.entry((problem, batch.engine.into())).or_insert_with(Kind::new);
-        kind.batches += 1;
-        kind.tried.push(batch);
+        kind.batches.push(batch);
         kind.can_be_tried &= batch.lane_numbers(shapes) <= TRIED_NUMBERS;
         kind.cells += batch.lanes.len() as u64;
         if Part::look(&parts, &batch.key(BUILD, &plan.targets)).is_some() {
@@ -137,7 +133,7 @@ pub(crate) fn estimate(config: &Config, plan: &Plan, options: &Options) -> Strin
     let width = kinds.keys().map(|(problem, _)| problem.chars().count()).max().unwrap_or(0).max(7);
     let _ = writeln!(text, "  {:width$}  engine    batches     cells", "problem");
     for ((problem, engine), kind) in &kinds {
-        let _ = writeln!(text, "  {problem:width$}  {engine:8}  {:7}  {:8}", kind.batches, kind.cells);
+        let _ = writeln!(text, "  {problem:width$}  {engine:8}  {:7}  {:8}", kind.batches.len(), kind.cells);
     }
     let size = Size::of(config);
     let _ = writeln!(
