@@ -1,5 +1,4 @@
-"""What is exported for optbench and trained by PyTorch: losses, models, training steps and an optimizer, written as a
-person would."""
+"""What is exported for optbench and trained by PyTorch: losses, models and training steps, written as a person would."""
 
 import torch
 import torch.nn.functional as F
@@ -83,17 +82,6 @@ class Gpt(nn.Module):
         return F.cross_entropy(self.head(self.norm(h)).flatten(0, 1), y.flatten())
 
 
-class Adam:
-    def init(self, parameter):
-        return torch.zeros_like(parameter), torch.zeros_like(parameter)
-
-    def update(self, parameter, gradient, first, second, lr, step, beta1=0.9, beta2=0.999, eps=1e-8):
-        first = beta1 * first + (1 - beta1) * gradient
-        second = beta2 * second + (1 - beta2) * gradient**2
-        first_hat, second_hat = first / (1 - beta1**step), second / (1 - beta2**step)
-        return parameter - lr * first_hat / (second_hat.sqrt() + eps), first, second
-
-
 LOSSES = {"plateau": plateau, "row_softmax": row_softmax, "correlation": correlation}
 NETWORKS = {"conv_net": (ConvNet, IMAGE_BATCH), "gpt": (Gpt, TEXT_BATCH)}
 
@@ -114,14 +102,15 @@ if __name__ == "__main__":
 
     import numpy
 
-    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
+    scripts = pathlib.Path(__file__).resolve().parents[2] / "scripts"
+    sys.path.insert(0, str(scripts))
     import export
     import shapes
 
     folder = pathlib.Path(sys.argv[1])
 
-    def write(name, file, *words):
-        export.main([f"{__file__}:{name}", str(folder / file), *words])
+    def write(name, file, *words, source=__file__):
+        export.main([f"{source}:{name}", str(folder / file), *words])
 
     vector = ["--input", "prediction=float[64]", "--input", "target=float[64]"]
     for name in LOSSES:
@@ -133,4 +122,4 @@ if __name__ == "__main__":
         x, y = data(name)
         numpy.savez(folder / f"{name}.npz", x=x.numpy(), y=y.numpy())
         write(network.__name__, f"{name}.pt2", "--objective", "--data", str(folder / f"{name}.npz"))
-    write("Adam", "adam.pt2", "--optimizer")
+    write("Adam", "adam.pt2", "--optimizer", source=scripts / "golden/my_optimizers.py")
