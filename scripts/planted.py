@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-import export  # noqa: E402
+sys.path.insert(0, str(ROOT / "python"))
+from optbench import export  # noqa: E402
 
 FOLDER = ROOT / "crates/runner/tests/planted"
 

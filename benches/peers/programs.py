@@ -102,10 +102,10 @@ if __name__ == "__main__":
 
     import numpy
 
-    scripts = pathlib.Path(__file__).resolve().parents[2] / "scripts"
-    sys.path.insert(0, str(scripts))
-    import export
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
     import shapes
+
+    from optbench import export
 
     folder = pathlib.Path(sys.argv[1])
 

@@ -12,8 +12,8 @@ import torch
 from torch.nn import functional as F  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-import export  # noqa: E402
+sys.path.insert(0, str(ROOT / "python"))
+from optbench import export  # noqa: E402
 
 # Over p, t and d = p - t.
 LOWERED = {

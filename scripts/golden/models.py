@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from problems import Stream
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-import export  # noqa: E402
+sys.path.insert(0, str(ROOT / "python"))
+from optbench import export  # noqa: E402
 
 MODELS = ROOT / "crates/problems/tests/models"
 

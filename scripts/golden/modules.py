@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-import export  # noqa: E402
+sys.path.insert(0, str(ROOT / "python"))
+from optbench import export  # noqa: E402
 
 FOLDER = ROOT / "crates/losses/tests/modules"
 

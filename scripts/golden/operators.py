@@ -33,8 +33,8 @@ from torch.testing._internal.opinfo.core import UnaryUfuncInfo
 from torch.utils import _pytree as pytree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-from export import DECOMPOSED, floats, functional, graphs, quiet  # noqa: E402
+sys.path.insert(0, str(ROOT / "python"))
+from optbench.export import DECOMPOSED, floats, functional, graphs, quiet  # noqa: E402
 from operator_calls import CALLS  # noqa: E402
 
 CRATE = ROOT / "crates/programs"

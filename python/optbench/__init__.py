@@ -1,0 +1,1 @@
+"""optbench: benchmarks optimizers, and diagnoses losses that decrease slowly."""
