@@ -122,4 +122,5 @@ if __name__ == "__main__":
         x, y = data(name)
         numpy.savez(folder / f"{name}.npz", x=x.numpy(), y=y.numpy())
         write(network.__name__, f"{name}.pt2", "--objective", "--data", str(folder / f"{name}.npz"))
-    write("Adam", "adam.pt2", "--optimizer", source=scripts / "golden/my_optimizers.py")
+    root = pathlib.Path(__file__).resolve().parents[2]
+    write("Adam", "adam.pt2", "--optimizer", source=root / "scripts/golden/my_optimizers.py")

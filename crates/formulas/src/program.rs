@@ -10,8 +10,16 @@ use crate::graph::{Binary, Graph, Id, Node};
 use crate::instruction::{Instruction, Op, Operand};
 use crate::loops::{BLOCK, choose, ready, run};
 
-/// Rows of a tile. The tiles of a short formula stay in the first-level cache.
-pub(crate) const TILE: usize = 32;
+/// The most rows of a tile.
+const MOST_ROWS: usize = 32;
+/// What all tiles together may fill of the first-level cache, in bytes.
+const CACHE: usize = 24 << 10;
+
+/// How many rows each of so many tiles has, so that they stay in the cache: whole blocks.
+pub(crate) fn tile_rows(tiles: usize) -> usize {
+    let rows = CACHE / size_of::<Row<f64>>() / tiles.max(1);
+    (rows / BLOCK * BLOCK).clamp(BLOCK, MOST_ROWS)
+}
 
 /// The result of a formula.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +39,8 @@ pub(crate) struct Program {
     reduction: Reduction,
     /// The first rows, [`BLOCK`] for each.
     constants: Vec<f64>,
+    /// Rows of a tile.
+    tile: usize,
     /// The rows of the constants and of the tiles after them.
     rows: usize,
 }
@@ -50,19 +60,20 @@ impl Program {
                 constants.push(value);
             }
         }
+        let tile = tile_rows(ids().filter(|id| graph.value(*id).is_none()).count());
         let mut rows = constants.len() * BLOCK;
         for id in ids().filter(|id| graph.value(*id).is_none()) {
             let at = |id: Id| places[id.index()].expect("what a node uses stands before it");
             instructions.push(Instruction { op: shape.lower(id, at), to: rows });
             places[id.index()] = Some(Operand { row: rows, stride: 1 });
-            rows += TILE;
+            rows += tile;
         }
         let place = |id: Id| places[id.index()].expect("both results are needed");
         let results = match choice {
             Some((op, operands)) => Results::Choose(op, operands.map(place)),
             None => Results::Ready(roots.map(place)),
         };
-        Self { instructions, results, reduction, constants, rows }
+        Self { instructions, results, reduction, constants, tile, rows }
     }
 
     /// The constants, and memory for the tiles.
@@ -245,8 +256,8 @@ impl Program {
         let count = if self.reduction == Reduction::Sum { 1 } else { elements };
         let scale = F::from_f64(1.0) / F::from_f64(count as f64);
         let (mut chunk, mut element, mut sum) = (0, 0, rows::zero::<F>());
-        let inputs = prediction.chunks(TILE).zip(target.chunks(TILE));
-        for ((prediction, target), slope) in inputs.zip(slope.chunks_mut(TILE)) {
+        let inputs = prediction.chunks(self.tile).zip(target.chunks(self.tile));
+        for ((prediction, target), slope) in inputs.zip(slope.chunks_mut(self.tile)) {
             for instruction in &self.instructions {
                 run(instruction, tiles, slope.len(), [prediction, target]);
             }

@@ -7,24 +7,23 @@ use numeric::{Float, Row, Rows, rows, vectorize};
 use crate::graph::{Graph, Id, Node};
 use crate::instruction::{Instruction, Operand};
 use crate::loops::{BLOCK, run};
-use crate::program::{Shape, TILE};
+use crate::program::{Shape, tile_rows};
 
 /// Formulas of the [inputs](Graph::input) of a graph, one for each number that is moved on.
 ///
 /// ```
 /// use formulas::{Binary, Graph, Update};
 ///
-/// // Momentum: v ← 0.9·v + g, p ← p − lr·v
+/// // Momentum: v ← decay·v + g, p ← p − lr·v
 /// let mut graph = Graph::default();
-/// let [p, v, g, lr] = [0, 1, 2, 3].map(|number| graph.input(number));
-/// let decay = graph.constant(0.9);
+/// let [p, v, g, lr, decay] = [0, 1, 2, 3, 4].map(|number| graph.input(number));
 /// let kept = graph.binary(Binary::Mul, decay, v);
 /// let v = graph.binary(Binary::Add, kept, g);
 /// let change = graph.binary(Binary::Mul, lr, v);
 /// let p = graph.binary(Binary::Sub, p, change);
-/// let steps = Update::new(&graph, &[p, v], 1).steps::<f64>();
+/// let steps = Update::new(&graph, &[p, v], [1, 1]).steps::<f64>();
 /// let (mut p, mut v) = ([[1.0; 16]; 2], [[0.0; 16]; 2]);
-/// steps.step(2, &mut [&mut p, &mut v], &[&[[2.0; 16], [4.0; 16]]], &[&[[0.25; 16]]]);
+/// steps.step(2, &mut [&mut p, &mut v], &[&[[2.0; 16], [4.0; 16]]], &[&[[0.25; 16]]], &[0.9]);
 /// assert_eq!((p[0][0], p[1][0], v[1][15]), (0.5, 0.0, 4.0));
 /// ```
 #[derive(Debug)]
@@ -33,67 +32,83 @@ pub struct Update(Arc<Program>);
 #[derive(Debug)]
 struct Program {
     constants: Vec<f64>,
-    /// Where the inputs of every element have their tiles, by number.
-    inputs: Vec<(usize, usize)>,
-    /// Where those of a chunk have their rows.
-    shared: Vec<(usize, usize)>,
-    /// What is computed once a chunk, and for every element.
-    once: Vec<Instruction>,
-    each: Vec<Instruction>,
+    /// Where inputs of each [`Level`] have their rows, by number among them.
+    inputs: [Vec<(usize, usize)>; 3],
+    /// What is computed at each level.
+    instructions: [Vec<Instruction>; 3],
     results: Vec<Operand>,
     fixed: usize,
+    /// Rows of a tile.
+    tile: usize,
     rows: usize,
+}
+
+/// How often something is computed: once a call, for every chunk of lanes, or for every element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Call,
+    Chunk,
+    Element,
 }
 
 impl Update {
     /// Inputs are, by number: those that move, of which `results` are the next values; `fixed` others that have a value
-    /// for every element, such as the gradient; and numbers that the elements of a lane share, such as its learning rate.
+    /// for every element, such as the gradient; `shared` ones that all elements of a lane share, such as its learning rate;
+    /// and numbers.
     ///
     /// # Panics
     /// If the graph has prediction or target.
     #[must_use]
-    pub fn new(graph: &Graph, results: &[Id], fixed: usize) -> Self {
-        let (moving, shape) = (results.len(), Shape::new(graph, results));
+    pub fn new(graph: &Graph, results: &[Id], [fixed, shared]: [usize; 2]) -> Self {
+        let shape = Shape::new(graph, results);
         let needed = shape.needed(results);
-        let mut program = Program {
-            constants: Vec::new(),
-            inputs: Vec::new(),
-            shared: Vec::new(),
-            once: Vec::new(),
-            each: Vec::new(),
-            results: Vec::new(),
-            fixed,
-            rows: 0,
-        };
-        let mut is_shared = vec![false; graph.len()];
+        let (of_element, of_lane) = (results.len() + fixed, results.len() + fixed + shared);
+        let mut levels = vec![Level::Call; graph.len()];
         for id in graph.ids() {
-            is_shared[id.index()] = match graph.node(id) {
-                Node::Input(number) => number as usize >= moving + fixed,
-                node => node.inputs().all(|input| is_shared[input.index()]),
+            levels[id.index()] = match graph.node(id) {
+                Node::Input(number) if (number as usize) < of_element => Level::Element,
+                Node::Input(number) if (number as usize) < of_lane => Level::Chunk,
+                node => node.inputs().map(|input| levels[input.index()]).max().unwrap_or(Level::Call),
             };
         }
+        let tiles =
+            graph.ids().filter(|id| needed[id.index()] && levels[id.index()] == Level::Element).count();
+        let mut program = Program {
+            constants: Vec::new(),
+            inputs: Default::default(),
+            instructions: Default::default(),
+            results: Vec::new(),
+            fixed,
+            tile: tile_rows(tiles),
+            rows: 0,
+        };
         let mut places: Vec<Option<Operand>> = vec![None; graph.len()];
-        let ids = |shared: bool, constant: bool| {
-            let (needed, is_shared) = (&needed, &is_shared);
+        let ids = |level: Level, constant: bool| {
+            let (needed, levels) = (&needed, &levels);
             graph.ids().filter(move |id| {
-                let own = is_shared[id.index()] == shared && graph.value(*id).is_some() == constant;
+                let own = levels[id.index()] == level && graph.value(*id).is_some() == constant;
                 needed[id.index()] && own
             })
         };
-        // What all elements share first: the others come after what they use.
-        for id in ids(true, true).chain(ids(true, false)).chain(ids(false, false)) {
-            let shared = is_shared[id.index()];
+        // What is computed less often first: the others come after what they use.
+        let less_often =
+            ids(Level::Call, true).chain(ids(Level::Call, false)).chain(ids(Level::Chunk, false));
+        for id in less_often.chain(ids(Level::Element, false)) {
+            let level = levels[id.index()];
             let at = |id: Id| places[id.index()].expect("what a node uses stands before it");
             let row = program.rows;
             match graph.node(id) {
                 Node::Constant(bits) => program.constants.push(f64::from_bits(bits)),
-                Node::Input(number) if shared => program.shared.push((number as usize - moving - fixed, row)),
-                Node::Input(number) => program.inputs.push((number as usize, row)),
-                _ if shared => program.once.push(Instruction { op: shape.lower(id, at), to: row }),
-                _ => program.each.push(Instruction { op: shape.lower(id, at), to: row }),
+                Node::Input(number) => {
+                    let first = [of_lane, of_element, 0][level as usize];
+                    program.inputs[level as usize].push((number as usize - first, row));
+                }
+                _ => program.instructions[level as usize]
+                    .push(Instruction { op: shape.lower(id, at), to: row }),
             }
-            places[id.index()] = Some(Operand { row, stride: usize::from(!shared) });
-            program.rows += if shared { BLOCK } else { TILE };
+            let stride = usize::from(level == Level::Element);
+            places[id.index()] = Some(Operand { row, stride });
+            program.rows += if stride == 0 { BLOCK } else { program.tile };
         }
         program.results = results.iter().map(|id| places[id.index()].expect("it is needed")).collect();
         Self(Arc::new(program))
@@ -127,18 +142,32 @@ impl<F: Float> Steps<F> {
         moving: &mut [&mut [Row<F>]],
         fixed: &[&[Row<F>]],
         shared: &[&[Row<F>]],
+        numbers: &[F],
     ) {
         let counts = (self.program.results.len(), self.program.fixed);
         assert_eq!((moving.len(), fixed.len()), counts, "numbers that move and that are fixed");
         let mut tiles = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         vectorize(
             #[inline(always)]
-            || self.program.run(&mut tiles, elements, moving, fixed, shared),
+            || self.program.run(&mut tiles, elements, moving, fixed, shared, numbers),
         );
     }
 }
 
 impl Program {
+    /// Computes what elements share: one row, which is then repeated.
+    #[inline(always)]
+    fn share<F: Float>(&self, tiles: &mut [Row<F>], level: Level, input: impl Fn(usize) -> Row<F>) {
+        for (number, row) in &self.inputs[level as usize] {
+            tiles[*row..row + BLOCK].fill(input(*number));
+        }
+        for instruction in &self.instructions[level as usize] {
+            run(instruction, tiles, 1, [&[], &[]]);
+            let own = tiles[instruction.to];
+            tiles[instruction.to..instruction.to + BLOCK].fill(own);
+        }
+    }
+
     #[inline(always)]
     fn run<F: Float>(
         &self,
@@ -147,27 +176,21 @@ impl Program {
         moving: &mut [&mut [Row<F>]],
         fixed: &[&[Row<F>]],
         shared: &[&[Row<F>]],
+        numbers: &[F],
     ) {
-        for chunk in 0..moving.first().map_or(0, |rows| rows.len() / elements) {
-            for (number, row) in &self.shared {
-                let own = shared[*number];
-                tiles[*row..row + BLOCK].fill(own[chunk]);
-            }
-            for instruction in &self.once {
-                run(instruction, tiles, 1, [&[], &[]]);
-                let to = instruction.to;
-                let own = tiles[to];
-                tiles[to..to + BLOCK].fill(own);
-            }
-            let end = (chunk + 1) * elements;
-            for from in (chunk * elements..end).step_by(TILE) {
-                let own = from..end.min(from + TILE);
-                for (number, row) in &self.inputs {
+        self.share(tiles, Level::Call, |number| rows::splat(numbers[number]));
+        let mut begin = 0;
+        while begin + elements <= moving.first().map_or(0, |rows| rows.len()) {
+            self.share(tiles, Level::Chunk, |number| shared[number][begin / elements]);
+            let end = begin + elements;
+            for from in (begin..end).step_by(self.tile) {
+                let own = from..end.min(from + self.tile);
+                for (number, row) in &self.inputs[Level::Element as usize] {
                     let all =
                         moving.get(*number).map_or_else(|| fixed[number - moving.len()], |rows| &**rows);
                     tiles[*row..row + own.len()].copy_from_slice(&all[own.clone()]);
                 }
-                for instruction in &self.each {
+                for instruction in &self.instructions[Level::Element as usize] {
                     run(instruction, tiles, own.len(), [&[], &[]]);
                 }
                 for (result, to) in self.results.iter().zip(moving.iter_mut()) {
@@ -176,6 +199,7 @@ impl Program {
                     }
                 }
             }
+            begin = end;
         }
     }
 }

@@ -22,7 +22,7 @@ pub use draws::{Distribution, Draws, Streams};
 pub use file::{File, Files};
 pub use instance::{Instance, Shared};
 pub use lanes::Lanes;
-pub use program::{Evaluated, Mode, Program, Sample, Variable};
+pub use program::{Elementwise, Evaluated, Mode, Program, Sample, Variable};
 
 /// An operator that a program may use.
 #[derive(Clone, Copy, Debug)]

@@ -13,6 +13,8 @@ use crate::graph::{Graph, Node};
 pub(crate) enum Input {
     Prediction,
     Target,
+    /// A number of each element, or one that elements share: an input of the formulas, by number.
+    Own(u32, Class),
     /// A number, and its type.
     Number(f64, Class),
     Other,
@@ -44,43 +46,22 @@ const BOOL: u64 = 12;
 
 /// The graph as a formula, where it is one. Prediction and target are alike and have `rank` dimensions.
 pub(crate) fn lower(graph: &Graph, inputs: &[Input], rank: usize) -> Option<Compiled> {
-    if graph.nodes.len() > MOST_NODES {
-        return None;
-    }
-    let mut lowering = Lowering { graph: formulas::Graph::default(), values: vec![None; graph.slots], rank };
-    for (slot, input) in graph.inputs.iter().zip(inputs) {
-        let (id, class) = match input {
-            Input::Prediction => (lowering.graph.prediction(), Class::Float),
-            Input::Target => (lowering.graph.target(), Class::Float),
-            Input::Number(number, class) => (lowering.graph.constant(*number), *class),
-            Input::Other => continue,
-        };
-        lowering.values[*slot] = Some(Value { id, class, reduction: Reduction::None });
-    }
-    for node in &graph.nodes {
-        let name = node.operator.name();
-        if matches!(name, "aten._assert_scalar.default" | "aten._assert_async.msg") {
-            return None;
-        }
-        // What can't be lowered does no harm where nothing depends on it.
-        let values = match &node.arguments[..] {
-            // They are of one shape.
-            [Arg::Slots(slots)] if name == "aten.broadcast_tensors.default" => {
-                slots.iter().map(|slot| lowering.values[(*slot)?]).collect()
-            }
-            _ => vec![lowering.value_of(node)],
-        };
-        if values.len() == node.outputs.len() {
-            for (slot, value) in node.outputs.iter().zip(values) {
-                if let Some(slot) = slot {
-                    lowering.values[*slot] = value;
-                }
-            }
-        }
-    }
+    let lowering = Lowering::of(graph, inputs, rank)?;
     let [Arg::Slot(slot)] = graph.outputs[..] else { return None };
     let Value { id, class: Class::Float, reduction } = lowering.values[slot]? else { return None };
     Compiled::new(lowering.graph, id, reduction)
+}
+
+/// What a graph returns as formulas of its inputs, where it takes every element by itself.
+pub(crate) fn lower_each(graph: &Graph, inputs: &[Input], rank: usize) -> Option<(formulas::Graph, Vec<Id>)> {
+    let lowering = Lowering::of(graph, inputs, rank)?;
+    let result = |output: &Arg| {
+        let Arg::Slot(slot) = output else { return None };
+        let value = lowering.values[*slot]?;
+        (value.class == Class::Float && value.reduction == Reduction::None).then_some(value.id)
+    };
+    let results = graph.outputs.iter().map(result).collect::<Option<_>>()?;
+    Some((lowering.graph, results))
 }
 
 struct Lowering {
@@ -90,6 +71,46 @@ struct Lowering {
 }
 
 impl Lowering {
+    /// The formulas of a graph, as far as it has some.
+    fn of(graph: &Graph, inputs: &[Input], rank: usize) -> Option<Self> {
+        if graph.nodes.len() > MOST_NODES {
+            return None;
+        }
+        let mut lowering = Self { graph: formulas::Graph::default(), values: vec![None; graph.slots], rank };
+        for (slot, input) in graph.inputs.iter().zip(inputs) {
+            let (id, class) = match input {
+                Input::Prediction => (lowering.graph.prediction(), Class::Float),
+                Input::Target => (lowering.graph.target(), Class::Float),
+                Input::Own(number, class) => (lowering.graph.input(*number), *class),
+                Input::Number(number, class) => (lowering.graph.constant(*number), *class),
+                Input::Other => continue,
+            };
+            lowering.values[*slot] = Some(Value { id, class, reduction: Reduction::None });
+        }
+        for node in &graph.nodes {
+            let name = node.operator.name();
+            if matches!(name, "aten._assert_scalar.default" | "aten._assert_async.msg") {
+                return None;
+            }
+            // What can't be lowered does no harm where nothing depends on it.
+            let values = match &node.arguments[..] {
+                // They are of one shape.
+                [Arg::Slots(slots)] if name == "aten.broadcast_tensors.default" => {
+                    slots.iter().map(|slot| lowering.values[(*slot)?]).collect()
+                }
+                _ => vec![lowering.value_of(node)],
+            };
+            if values.len() == node.outputs.len() {
+                for (slot, value) in node.outputs.iter().zip(values) {
+                    if let Some(slot) = slot {
+                        lowering.values[*slot] = value;
+                    }
+                }
+            }
+        }
+        Some(lowering)
+    }
+
     fn value_of(&mut self, node: &Node) -> Option<Value> {
         let name = node.operator.name().strip_prefix("aten.")?;
         let (name, overload) = name.split_once('.')?;

@@ -1,9 +1,10 @@
 //! A program as it lies in its file.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use files::archive;
-use formulas::Compiled;
+use formulas::{Compiled, Update};
 use numeric::panics::guarded;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use crate::draws::Draws;
 use crate::gradient::with_gradients;
 use crate::graph::Graph;
 use crate::lanes::Lanes;
-use crate::lower::{self, Class, lower};
+use crate::lower::{self, Class, lower, lower_each};
 use crate::run::evaluate;
 use crate::schema::{self, Argument, Exported, InputSpec, OutputSpec, Symbol};
 use crate::value::{Context, MOST_NUMBERS, Number, Value};
@@ -38,6 +39,17 @@ pub struct Program {
     about: Option<About>,
     /// The exporter's samples and starts.
     tensors: BTreeMap<String, Stored>,
+    elementwise: OnceLock<Option<Elementwise>>,
+}
+
+/// The update of an optimizer that takes every element by itself.
+#[derive(Debug)]
+pub struct Elementwise {
+    /// It moves the parameter and its state, given the gradient, the learning rate of a lane, and the other numbers in the
+    /// order in which the program takes them.
+    pub update: Update,
+    /// What the state starts from.
+    pub start: Vec<f64>,
 }
 
 /// Which of its graphs is evaluated.
@@ -254,7 +266,8 @@ impl Program {
                 ));
             }
         }
-        let program = Self { train, eval, init, gradient, stored, about, tensors };
+        let program =
+            Self { train, eval, init, gradient, stored, about, tensors, elementwise: OnceLock::new() };
         program.check_names()?;
         Ok(program)
     }
@@ -548,6 +561,56 @@ impl Program {
         if simple { lower(&module.graph, &inputs.collect::<Vec<_>>(), module.rank?) } else { None }
     }
 
+    /// The update of an optimizer `(parameter, gradient, state…, numbers…)` as fused loops, where it takes every element by
+    /// itself and its state starts from numbers.
+    #[must_use]
+    pub fn elementwise(&self) -> Option<&Elementwise> {
+        self.elementwise.get_or_init(|| self.lower_update()).as_ref()
+    }
+
+    fn lower_update(&self) -> Option<Elementwise> {
+        let names = self.input_names();
+        let states = names.iter().filter(|name| name.starts_with("state.")).count() as u32;
+        let mut numbers = states + 3..;
+        let input = |(index, name): (u32, &String)| match index {
+            0 => Some(0),
+            1 => Some(states + 1),
+            state if state < states + 2 => Some(state - 1),
+            _ if name == "lr" => Some(states + 2),
+            _ => numbers.next(),
+        };
+        let places: Vec<u32> = (0..).zip(names).filter_map(input).collect();
+        let of = |module: &Module| {
+            let input = |input: &Input| match input {
+                Input::User(index) => {
+                    let class = match module.user_inputs[*index] {
+                        Kind::Float => Class::Float,
+                        Kind::Int64 => Class::Int,
+                        _ => return lower::Input::Other,
+                    };
+                    places.get(*index).map_or(lower::Input::Other, |place| lower::Input::Own(*place, class))
+                }
+                Input::Constant(name) => (self.stored[name].number())
+                    .map_or(lower::Input::Other, |(number, class)| lower::Input::Number(number, class)),
+                _ => lower::Input::Other,
+            };
+            let inputs: Vec<_> = module.inputs.iter().map(input).collect();
+            let whole = !module.graph.is_random()
+                && module.outputs.iter().all(|output| matches!(output, Output::User));
+            if whole { lower_each(&module.graph, &inputs, self.rank()) } else { None }
+        };
+        let (graph, results) = of(&self.train)?;
+        let start = match &self.init {
+            Some(init) => {
+                let (graph, results) = of(init)?;
+                results.iter().map(|id| graph.value(*id)).collect::<Option<_>>()?
+            }
+            None => Vec::new(),
+        };
+        let complete = start.len() == states as usize && results.len() == start.len() + 1;
+        complete.then(|| Elementwise { update: Update::new(&graph, &results, [1, 1]), start })
+    }
+
     /// Evaluates it. Parameters, buffers and inputs are shared by all lanes, or one a lane. Where its gradient is a program
     /// of its own and somebody may ask for it, the first output is the mean, which has that gradient.
     ///
@@ -603,10 +666,19 @@ impl Program {
                 inputs.len()
             ));
         }
+        // A lane by itself is computed as what all lanes share: no dimension of lanes costs anything.
+        let alone = |own: &Lanes| match own {
+            Lanes::Together(all) if lanes == 1 => Lanes::Shared(all.squeeze_dim(0)),
+            other => other.clone(),
+        };
+        let of_lanes = |own: Lanes| match own {
+            Lanes::Shared(own) if lanes == 1 => Lanes::Together(own.unsqueeze(0)),
+            other => other,
+        };
         let values = module.inputs.iter().map(|input| match input {
-            Input::Parameter(index) => Value::Tensor(parameters[*index].clone()),
-            Input::Buffer(index) => Value::Tensor(buffers[*index].clone()),
-            Input::User(index) => Value::Tensor(inputs[*index].clone()),
+            Input::Parameter(index) => Value::Tensor(alone(&parameters[*index])),
+            Input::Buffer(index) => Value::Tensor(alone(&buffers[*index])),
+            Input::User(index) => Value::Tensor(alone(&inputs[*index])),
             Input::Constant(name) => self.stored[name].tensor(kind).into(),
             Input::Nothing => Value::Number(Number::Int(0)),
         });
@@ -614,10 +686,10 @@ impl Program {
         let values = evaluate(&module.graph, values.collect(), &context)?;
         let mut evaluated = Evaluated { outputs: Vec::new(), buffers: buffers.to_vec() };
         for (output, value) in module.outputs.iter().zip(values) {
-            let lanes = match value {
+            let lanes = of_lanes(match value {
                 Value::Tensor(lanes) => lanes,
                 number @ Value::Number(_) => Lanes::Shared(number.to_tensor(kind)),
-            };
+            });
             match output {
                 Output::User => evaluated.outputs.push(lanes),
                 Output::Buffer(index) => evaluated.buffers[*index] = lanes.detached(),

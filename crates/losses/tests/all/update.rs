@@ -32,7 +32,7 @@ fn adam() -> Update {
     let change = graph.binary(Binary::Div, m_hat, below);
     let change = graph.binary(Binary::Mul, lr, change);
     let next_p = graph.binary(Binary::Sub, p, change);
-    Update::new(&graph, &[next_p, next_m, next_v], 1)
+    Update::new(&graph, &[next_p, next_m, next_v], [1, 1])
 }
 
 fn same<F: Float>() {
@@ -47,11 +47,11 @@ fn same<F: Float>() {
         let [mut p2, mut m2, mut v2] = [p.clone(), m.clone(), v.clone()];
         for step in 1..4 {
             let g = drawn(count);
-            let step = in_rows::<F>(&vec![f64::from(step); chunks * LANES]);
-            steps.step(elements, &mut [&mut p, &mut m, &mut v], &[&g], &[&lr, &step]);
+            let step = number(f64::from(step));
+            steps.step(elements, &mut [&mut p, &mut m, &mut v], &[&g], &[&lr], &[step]);
             for row in 0..elements * chunks {
                 for lane in 0..LANES {
-                    let (g, lr, step) = (g[row][lane], lr[row / elements][lane], step[row / elements][lane]);
+                    let (g, lr) = (g[row][lane], lr[row / elements][lane]);
                     let (p, m, v) = (&mut p2[row][lane], &mut m2[row][lane], &mut v2[row][lane]);
                     *m = number(0.9) * *m + number(1.0 - 0.9) * g;
                     *v = number(0.999) * *v + number(1.0 - 0.999) * (g * g);
@@ -76,5 +76,5 @@ fn an_update_is_the_same_arithmetic_to_the_bit() {
 #[test]
 #[should_panic(expected = "numbers that move and that are fixed")]
 fn another_number_of_inputs_panics() {
-    adam().steps::<f64>().step(1, &mut [&mut [[0.0; 16]]], &[], &[]);
+    adam().steps::<f64>().step(1, &mut [&mut [[0.0; 16]]], &[], &[], &[1.0]);
 }

@@ -43,6 +43,57 @@ fn adam_as_a_program_is_the_built_in_one() {
     }
 }
 
+/// What takes every element by itself has fused loops, for lanes in rows and for the numbers of one.
+#[test]
+fn fused_loops_come_to_what_the_operators_do() {
+    tch::set_num_threads(1);
+    let option =
+        |json: &str, name: &str| loaded(&format!(r#"{{"program": {{"file": "{name}.pt2"{json}}}}}"#));
+    for name in ["muon", "shampoo"] {
+        assert!(option("", name).stepper::<f64>(1).is_none(), "{name}");
+    }
+    const ELEMENTS: usize = 19;
+    for optimizer in
+        [option("", "plain"), option("", "lion"), option(r#", "options": {"beta1": 0.8}"#, "adam")]
+    {
+        let mut stream = numeric::Stream::new("fused programs", &[]);
+        let mut drawn = || (0..ELEMENTS).map(|_| stream.normal()).collect::<Vec<f64>>();
+        let mut by_operators = Tensor::from_slice(&drawn()).unsqueeze(0);
+        let mut by_slice = numbers(&by_operators);
+        let mut by_rows: Vec<[f64; 16]> = by_slice.iter().map(|x| [*x; 16]).collect();
+        let (mut tensors, mut slices) = (optimizer.tensor(), optimizer.stepper::<f64>(2).unwrap());
+        let mut rows = optimizer.stepper::<f64>(ELEMENTS).unwrap();
+        for step in 0..30 {
+            let (lr, g) = (0.1 / f64::from(step + 1), drawn());
+            let gradient = [Tensor::from_slice(&g).unsqueeze(0)];
+            let mut p = [by_operators];
+            tensors.step(&Tensor::from_slice(&[lr]), &mut p, &gradient);
+            [by_operators] = p;
+            slices.step_slice(lr, &mut by_slice, &g);
+            let g: Vec<[f64; 16]> = g.iter().map(|x| [*x; 16]).collect();
+            rows.step(ELEMENTS, &[[lr; 16]], &mut by_rows, &g);
+            assert_eq!(
+                by_rows.iter().map(|row| row[7]).collect::<Vec<_>>(),
+                by_slice,
+                "{}",
+                optimizer.label()
+            );
+            let apart = apart(&by_slice, &numbers(&by_operators));
+            assert!(apart < 1e-13, "{}, step {step}: {apart:e}", optimizer.label());
+        }
+        // A lane that begins anew goes where it went first.
+        let mut fresh = optimizer.stepper::<f64>(ELEMENTS).unwrap();
+        rows.reset(0, ELEMENTS, 3);
+        if optimizer.label().contains("lion") {
+            let (mut a, mut b) = (vec![[1.0; 16]; ELEMENTS], vec![[1.0; 16]; ELEMENTS]);
+            let g = vec![[0.5; 16]; ELEMENTS];
+            rows.step(ELEMENTS, &[[0.1; 16]], &mut a, &g);
+            fresh.step(ELEMENTS, &[[0.1; 16]], &mut b, &g);
+            assert_eq!(a[5][3].to_bits(), b[5][3].to_bits());
+        }
+    }
+}
+
 #[test]
 fn a_lane_is_what_it_is_alone() {
     tch::set_num_threads(1);

@@ -151,7 +151,7 @@ operators! {
             c.tensor(0).bucketize(&boundaries, c.bool(2), c.bool(3))
         };
     }
-    Rule::ShiftedIf(|c| !c.has_lanes(2)) => {
+    Rule::ShiftedIf(|c| !c.has_lanes(2) && c.rank_of(0) > 0) => {
         "aten.index_select.default self dim index" c => {
             let index = if c.shift == 1 { c.tensor(2).squeeze_dim(0) } else { c.tensor(2) };
             c.tensor(0).index_select(c.dim(1), &index)

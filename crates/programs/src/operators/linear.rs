@@ -16,16 +16,7 @@ fn linear(c: &Call) -> Tensor {
     let (lanes, inputs, outputs) = (c.context.lanes as i64, size[size.len() - 1], weight.size()[1]);
     let rows: i64 = size[1..size.len() - 1].iter().product();
     let product = if c.has_lanes(1) {
-        let x = x.reshape([size[0], rows, inputs]).expand([lanes, rows, inputs], false);
-        match &bias {
-            Some(bias) => bias.unsqueeze(1).expand([lanes, rows, outputs], false).baddbmm(
-                &x,
-                &weight.transpose(1, 2),
-                1,
-                1,
-            ),
-            None => x.bmm(&weight.transpose(1, 2)),
-        }
+        of_own_weights(&x.reshape([size[0], rows, inputs]), &weight, bias)
     } else {
         let product = x
             .reshape([-1, inputs])
@@ -39,6 +30,36 @@ fn linear(c: &Call) -> Tensor {
         [lanes].into_iter().chain(size[1..size.len() - 1].iter().copied()).chain([outputs]).collect()
     };
     product.expand([lanes, rows, outputs], false).reshape(shape)
+}
+
+/// `[lanes, rows, outputs]` of weights `[lanes, outputs, inputs]`, and x `[lanes or 1, rows, inputs]`.
+fn of_own_weights(x: &Tensor, weight: &Tensor, bias: Option<Tensor>) -> Tensor {
+    let (lanes, outputs, rows) = (weight.size()[0], weight.size()[1], x.size()[1]);
+    if x.size()[0] != lanes {
+        // The weights of all lanes are one matrix for inputs that they share.
+        let (weight, x) = (weight.flatten(0, 1), x.squeeze_dim(0).transpose(0, 1));
+        let product = match bias {
+            Some(bias) => bias.reshape([-1, 1]).addmm(&weight, &x),
+            None => weight.mm(&x),
+        };
+        return product.reshape([lanes, outputs, rows]).transpose(1, 2);
+    }
+    // What came of such a product lies in memory row by row of its transpose, and so does what is made of it.
+    let stride = x.stride();
+    if stride[1] == 1 && stride[2] != 1 {
+        let x = x.transpose(1, 2);
+        let product = match bias {
+            Some(bias) => bias.unsqueeze(2).expand([lanes, outputs, rows], false).baddbmm(weight, &x, 1, 1),
+            None => weight.bmm(&x),
+        };
+        return product.transpose(1, 2);
+    }
+    match bias {
+        Some(bias) => {
+            bias.unsqueeze(1).expand([lanes, rows, outputs], false).baddbmm(x, &weight.transpose(1, 2), 1, 1)
+        }
+        None => x.bmm(&weight.transpose(1, 2)),
+    }
 }
 
 fn matmul(c: &Call) -> Tensor {

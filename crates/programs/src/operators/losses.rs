@@ -33,18 +33,22 @@ fn residual(c: &Call, values: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
 }
 
 /// Binary cross-entropy of a logit, stably: max(x, 0) − x y + log(1 + e^−|x|), weighted by `pos_weight` where y is 1.
+/// The first two arguments in one shape: either may be shared by all lanes.
+fn both(c: &Call) -> [Tensor; 2] {
+    let all = Tensor::broadcast_tensors(&[c.tensor(0), c.tensor(1)]);
+    all.try_into().expect("two went in")
+}
+
 fn bce_with_logits(c: &Call) -> Tensor {
-    let (x, y) = (c.tensor(0), c.tensor(1));
-    let values =
-        x.binary_cross_entropy_with_logits(&y.expand_as(&x), None::<Tensor>, c.option(3), Reduction::None);
+    let [x, y] = both(c);
+    let values = x.binary_cross_entropy_with_logits(&y, None::<Tensor>, c.option(3), Reduction::None);
     let values = c.option(2).map_or(values.shallow_clone(), |weight| values * weight);
     reduced(c, values, 4)
 }
 
 fn bce(c: &Call) -> Tensor {
-    let (x, y) = (c.tensor(0), c.tensor(1));
+    let [x, y] = both(c);
     // libtorch refuses all lanes for a probability that is none; here it comes to NaN.
-    let y = y.expand_as(&x);
     let share = |x: &Tensor| x.ge(0.0).logical_and(&x.le(1.0));
     let possible = share(&x).logical_and(&share(&y));
     let [x, y] = [x, y].map(|x| x.where_self(&possible, &x.full_like(0.5)));
@@ -139,7 +143,10 @@ operators! {
         "aten.l1_loss.default self target reduction" c => residual(c, |x, y| x.l1_loss(y, Reduction::None));
         "aten.smooth_l1_loss.default self target reduction beta" c => smooth_l1(c);
         "aten.huber_loss.default self target reduction delta" c => residual(c, |x, y| x.huber_loss(y, Reduction::None, c.float_or(3, 1.0)));
-        "aten.soft_margin_loss.default self target reduction" c => residual(c, |x, y| x.soft_margin_loss(y, Reduction::None));
+        "aten.soft_margin_loss.default self target reduction" c => {
+            let [x, y] = both(c);
+            reduced(c, x.soft_margin_loss(&y, Reduction::None), 2)
+        };
         "aten.binary_cross_entropy_with_logits.default self target weight pos_weight reduction" c => bce_with_logits(c);
         "aten.binary_cross_entropy.default self target weight reduction" c => bce(c);
         "aten.kl_div.default self target reduction log_target" c => kl_div(c);
