@@ -6,3 +6,8 @@ mod files;
 mod lowered;
 mod operators;
 mod zoo;
+
+/// Whether tests of a chosen size run in full.
+fn is_full() -> bool {
+    std::env::var_os("OPTBENCH_FULL").is_some()
+}

@@ -256,7 +256,9 @@ fn every_entry_is_trained_as_pytorch_does_it() {
         let single = ["soft_actor_critic", "lambda_rank", "expectile"].contains(name);
         let exact = if single { 1e-7 } else { 1e-9 };
         for (dtype, kind, tolerance) in [("float64", Kind::Double, exact), ("float32", Kind::Float, 2e-4)] {
-            for lanes in [1, 3] {
+            // In float32 a lane by itself is tried in full only.
+            let one = kind == Kind::Double || crate::is_full();
+            for lanes in if one { &[1, 3][..] } else { &[3] }.iter().copied() {
                 match guarded(|| train(&program, &golden, kind, lanes, 20)).and_then(|result| result) {
                     Ok(ours) => {
                         for lane in 0..lanes {
