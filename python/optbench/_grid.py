@@ -1,0 +1,305 @@
+"""Grids, comparisons and maps: running them, and their results as data frames."""
+
+import functools
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from . import _frames, _html
+from ._binary import Error, call
+from ._config import write
+
+FINISHED = (0, 1)  # 1: it ran, and cells failed.
+
+
+class Page(os.PathLike[str]):
+    """An HTML page: its path, and in a notebook the page itself."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def __repr__(self) -> str:
+        return f"Page({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        return _html.framed(self.path.read_text(encoding="utf-8"))
+
+
+class Results:
+    """The results of a grid, in a folder: data frames of pandas or polars, whichever is there."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = pathlib.Path(folder)
+
+    @functools.cached_property
+    def table(self) -> Any:
+        """A row for each problem, loss, optimizer and schedule at its best rate; of an unfinished run, as far as it is."""
+        if self.finished:
+            return _frames.read(self.folder / "table.csv")
+        import io
+
+        text = call("table", self.folder, "--format", "csv", "--no-write")
+        return _frames.read(io.BytesIO(text.encode()))
+
+    @property
+    def cells(self) -> Any:
+        """A row for each training run."""
+        return self._file("cells.csv")
+
+    @property
+    def curves(self) -> Any:
+        """Loss, error, gradient norm and rate at the recorded steps, by `key`."""
+        return self._file("curves.csv")
+
+    @property
+    def terms(self) -> Any:
+        """What each term of a loss adds at those steps, by `key`."""
+        return self._file("terms.csv")
+
+    @property
+    def timings(self) -> Any:
+        """Which host took how long for each run, by `key`."""
+        return self._file("timings.csv")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is finished; else the same call goes on where it stopped."""
+        return (self.folder / "table.csv").is_file() and not (self.folder / "running.json").is_file()
+
+    def scores(self) -> dict[str, Any]:
+        """Scores over all workloads, as in scores.json: profiles, ranks, tests and intervals."""
+        return json.loads(call("table", self.folder, "--format", "json", "--no-write"))["scores"]
+
+    def report(self, figures: bool = False) -> Page:
+        """Makes the page of these results, with `figures` also its pictures as files. In a notebook it is shown."""
+        call("report", self.folder, *([] if figures else ["--no-figures"]))
+        return Page(self.folder / "report.html")
+
+    def _file(self, name: str) -> Any:
+        path = self.folder / name
+        if not path.is_file():
+            kept = ", ".join(sorted(p.name for p in self.folder.glob("*.csv"))) or "no results yet"
+            raise Error(f"there is no {path}: there is {kept}")
+        return _frames.read(path)
+
+    def __repr__(self) -> str:
+        if not self.finished:
+            return f"Results({str(self.folder)!r}), not finished"
+        return call("table", self.folder, "--no-write").rstrip()
+
+    def _repr_html_(self) -> str:
+        table = self.table
+        columns = ["problem", "loss", "optimizer", "schedule", "lr", "success_rate", "steps_median", "ert"]
+        columns += ["final_error_median", "trouble"]
+        shown = table[columns]
+        return shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown)
+
+
+class Comparison:
+    """What changed in convergence between two results."""
+
+    def __init__(self, found: dict[str, Any], text: str) -> None:
+        self.regressions: int = found["regressions"]
+        self.vanished: int = found["vanished"]
+        self.identical: int = found["identical"]
+        self.failed: bool = found["failed"]
+        self.found = found
+        self.text = text
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """The rows that aren't identical, as a data frame: both sides' numbers behind `left_` and `right_`."""
+        rows = [flat(row) for row in self.found["rows"]]
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        return _frames.of_rows(rows, columns, library)
+
+    def __repr__(self) -> str:
+        return self.text.rstrip()
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            made |= {f"{name}_{inner}": v for inner, v in value.items()}
+        elif not isinstance(value, list):
+            made[name] = value
+    return made
+
+
+class Map:
+    """A map, in a folder: a training run for every pixel."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+
+    @property
+    def axes(self) -> dict[str, list[float]]:
+        """The values along x, then along y, by what varies."""
+        return {axis["vary"]: axis["values"] for axis in self.manifest["axes"].values()}
+
+    @property
+    def steps_to_target(self) -> Any:
+        """An array of numpy, a row for each value of y: infinite where the target wasn't reached."""
+        return self._array("steps_to_target")
+
+    @property
+    def final_error(self) -> Any:
+        """An array of numpy: NaN where the run diverged."""
+        return self._array("final_error")
+
+    def _array(self, name: str) -> Any:
+        try:
+            import numpy
+        except ImportError:
+            raise Error("arrays need numpy: pip install numpy") from None
+        return numpy.load(self.folder / f"{name}.npy")
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """A row for each pixel."""
+        (first, x), (second, y) = self.axes.items()
+        columns: dict[str, Any] = {first: [a for _ in y for a in x], second: [b for b in y for _ in x]}
+        columns |= {name: self._array(name).ravel() for name in ("steps_to_target", "final_error")}
+        return _frames.library(library).DataFrame(columns)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{self.manifest[name]} {name}" for name in ("reached", "budget", "diverged"))
+        return f"Map({str(self.folder)!r}): {self.manifest['runs']} runs, {counts}"
+
+    def _repr_png_(self) -> bytes:
+        return (self.folder / "map.png").read_bytes()
+
+
+def prepared(config: str | os.PathLike[str] | Mapping[str, Any], out: pathlib.Path) -> tuple[pathlib.Path, str]:
+    """The file of a config, and its name. A dict is written to `<out>/<name>.config/`, with what it holds exported."""
+    if isinstance(config, Mapping):
+        name = config.get("name")
+        if not isinstance(name, str) or not name or pathlib.PurePath(name).name != name:
+            raise Error('a config has a name, such as "mine": results go to a folder of it')
+        return write(config, out / f"{name}.config", name), name
+    path = pathlib.Path(config)
+    if not path.is_file():
+        raise Error(f"there is no config {path}")
+    return path, name_in(path)
+
+
+def name_in(path: pathlib.Path) -> str:
+    """The name that a config says."""
+    try:
+        import tomllib
+    except ImportError:  # Python 3.10.
+        from pip._vendor import tomli as tomllib
+    try:
+        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("name", path.stem))
+    except tomllib.TOMLDecodeError:
+        return path.stem  # The program says what is wrong, and where.
+
+
+def run(
+    config: str | os.PathLike[str] | Mapping[str, Any],
+    out: str | os.PathLike[str] = "results",
+    *,
+    jobs: int | None = None,
+    fresh: bool = False,
+) -> Results:
+    """Trains a grid: every problem with every loss, optimizer, schedule, rate and seed. It goes on where it was stopped.
+
+    A dict says what a TOML file does, and may have objects in it: losses as modules, classes or functions, optimizers as those
+    of `torch.optim`, models and objectives as `{"model": {"file": MyModel, "data": {"x": x, "y": y}}}`.
+
+    Args:
+        out: The folder that the results folder goes into.
+        jobs: Worker threads [one a core].
+        fresh: Makes everything anew; deletes results of another config of this name.
+
+    Raises:
+        Error: If the config is wrong.
+        KeyboardInterrupt: On Ctrl-C. What is finished is kept, and `optbench.load` has the table so far.
+    """
+    out = pathlib.Path(out)
+    path, name = prepared(config, out)
+    words = ["run", path, "--out", out, *(["--jobs", str(jobs)] if jobs else []), *(["--fresh"] if fresh else [])]
+    with Progress(path, out) as watch:
+        call(*words, fine=FINISHED, watch=watch)
+    return Results(out / name)
+
+
+def load(folder: str | os.PathLike[str]) -> Results:
+    """The results that are in a folder, finished or not.
+
+    Raises:
+        Error: If there are none.
+    """
+    folder = pathlib.Path(folder)
+    if not (folder / "cells.csv").is_file() and not (folder / "parts").is_dir():
+        raise Error(f"there are no results of a grid in {folder}")
+    return Results(folder)
+
+
+def compare(left: Any, right: Any, *, grid: str | None = None, results: str | os.PathLike[str] | None = None) -> Comparison:
+    """Shows what changed in convergence between two results: `Results`, folders, or commits.
+
+    Raises:
+        Error: If the sides can't be compared.
+    """
+    sides = [side.folder if isinstance(side, Results) else side for side in (left, right)]
+    words = ["compare", *sides, *(["--grid", grid] if grid else []), *(["--results", results] if results else [])]
+    found = json.loads(call(*words, "--format", "json", fine=FINISHED))
+    return Comparison(found, call(*words, fine=FINISHED))
+
+
+def map(
+    config: str | os.PathLike[str] | Mapping[str, Any],
+    out: str | os.PathLike[str] = "results",
+    *,
+    jobs: int | None = None,
+    fresh: bool = False,
+) -> Map:
+    """Draws steps to a target, or the error, over two things that vary: a training run for every pixel.
+
+    Raises:
+        Error: If the config is wrong.
+    """
+    out = pathlib.Path(out)
+    path, name = prepared(config, out)
+    words = ["map", path, "--out", out, *(["--jobs", str(jobs)] if jobs else []), *(["--fresh"] if fresh else [])]
+    call(*words, fine=FINISHED)
+    return Map(out / name)
+
+
+class Progress:
+    """tqdm's bar in a notebook, from what the status says; nothing on a terminal, where the program has its own."""
+
+    def __init__(self, config: pathlib.Path, out: pathlib.Path) -> None:
+        self.config, self.out, self.bar, self.calls = config, out, None, 0
+
+    def __enter__(self) -> "Progress":
+        if "ipykernel" in sys.modules:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                pass
+            else:
+                self.bar = tqdm(unit="run", desc="optbench", leave=False)
+        return self
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.bar is None or self.calls % 2:  # Once a second.
+            return
+        try:
+            status = json.loads(call("status", self.config, "--out", self.out, "--format", "json", fine=(0, 1)))
+        except (Error, ValueError):
+            return
+        self.bar.total, self.bar.n = status["cells"], status["done"]
+        self.bar.refresh()
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()

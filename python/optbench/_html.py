@@ -1,0 +1,91 @@
+"""What a notebook shows."""
+
+import base64
+import html
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._diagnose import Diagnosis, Fix
+
+# Notebooks say in attributes whether they are dark (Jupyter, VS Code, Colab); the system's own wish isn't theirs.
+STYLE = """<style>
+.optbench { --ink: #1d1d1d; --soft: #5f5f5f; --line: #d8d8d8; --code: #f4f4f4; color: var(--ink); max-width: 60em;
+  font: 14px/1.5 system-ui, sans-serif; }
+[data-jp-theme-light="false"] .optbench, [data-vscode-theme-kind*="dark"] .optbench, html[theme="dark"] .optbench {
+  --ink: #e6e6e6; --soft: #a8a8a8; --line: #4a4a4a; --code: #2a2a2a; }
+.optbench .verdict { font-size: 1.15em; font-weight: 600; margin: .2em 0 .6em; }
+.optbench .soft { color: var(--soft); }
+.optbench img { width: 100%; max-width: 44em; display: block; margin: .6em 0; }
+.optbench img.dark, [data-jp-theme-light="false"] .optbench img.light,
+[data-vscode-theme-kind*="dark"] .optbench img.light, html[theme="dark"] .optbench img.light { display: none; }
+[data-jp-theme-light="false"] .optbench img.dark, [data-vscode-theme-kind*="dark"] .optbench img.dark,
+html[theme="dark"] .optbench img.dark { display: block; }
+.optbench table { border-collapse: collapse; margin: .4em 0; width: 100%; font-size: 1em; }
+.optbench table th, .optbench table td { text-align: left; vertical-align: top; padding: .3em .7em .3em 0; color: var(--ink);
+  border: 0; border-bottom: 1px solid var(--line); background: transparent; white-space: normal; }
+.optbench table td.number, .optbench table th.number { text-align: right; white-space: nowrap; }
+.optbench pre { margin: 0; padding: .3em .5em; background: var(--code); color: var(--ink); white-space: pre-wrap;
+  border-radius: 3px; font: 12px/1.4 ui-monospace, monospace; }
+.optbench details summary { cursor: pointer; }
+</style>"""
+
+SHOWN = 6  # Fixes that are shown at once; the others are behind a click.
+
+
+def diagnosis_page(found: "Diagnosis") -> str:
+    """The sentence, the findings, the loss and its gradient, and the fixes with the code to paste."""
+    verdict, _, rest = found.verdict.partition(": ")
+    sentences = [f'<p class="verdict">{html.escape(verdict)}</p>', f"<p>{html.escape(rest)}</p>" if rest else ""]
+    others = [f"<li>{html.escape(f.cause)}: {html.escape(f.evidence)}</li>" for f in found.findings[1:]]
+    more = [f"<p>Also found:</p><ul>{''.join(others)}</ul>"] if others else []
+    figures = [figure(found, "profile", "the loss and its gradient, with the start marked")]
+    figures += [folded("Your run and the fixes", figure(found, "descent", "error over steps, of your run and the fixes"))]
+    fixes = [fix for fix in found.fixes if fix.reached]
+    table = fixes_table(found, fixes[:SHOWN]) if fixes else "<p>No fix arrived.</p>"
+    rest_of_fixes = folded(f"{len(fixes) - SHOWN} more fixes", fixes_table(found, fixes[SHOWN:]))
+    parts = [STYLE, *sentences, *more, figures[0], table, rest_of_fixes if len(fixes) > SHOWN else "", figures[1]]
+    return f'<div class="optbench">{"".join(parts)}<p class="soft">{html.escape(found.region)}</p></div>'
+
+
+def fixes_table(found: "Diagnosis", fixes: "list[Fix]") -> str:
+    has_line = any(fix.line_fit is not None for fix in found.fixes)
+    head = "<th>Change</th><th class=number>Steps</th>" + "<th class=number>In a line fit</th>" * has_line + "<th>Code</th>"
+    rows = []
+    for fix in fixes:
+        line = f'<td class="number">{steps(fix.line_fit)}</td>' if has_line else ""
+        code = f"<pre>{html.escape(fix.code)}</pre>" if fix.code else '<span class="soft">another loss or start</span>'
+        rows.append(
+            f'<tr><td>{html.escape(fix.change)}</td><td class="number">{steps(fix.steps)}</td>{line}<td>{code}</td></tr>'
+        )
+    yours = steps(fixes[0].baseline_steps) if fixes else ""
+    own = f'<tr><td class="soft">your run</td><td class="number soft">{yours}</td>{"<td></td>" * has_line}<td></td></tr>'
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}{own}</tbody></table>"
+
+
+def steps(count: int | None) -> str:
+    return "never" if count is None else f"{count:,}".replace(",", " ")
+
+
+def figure(found: "Diagnosis", name: str, alternative: str) -> str:
+    """A figure for light and for dark notebooks; the style shows one."""
+    kinds = {"light": found.figures[name], "dark": found.figures[f"{name}-dark"]}
+    return "".join(
+        f'<img class="{kind}" alt="{html.escape(alternative)}" src="data:image/svg+xml;base64,{encoded(svg)}">'
+        for kind, svg in kinds.items()
+    )
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def folded(title: str, content: str) -> str:
+    return f"<details><summary>{html.escape(title)}</summary>{content}</details>"
+
+
+def framed(page: str, height: int = 640) -> str:
+    """A whole page inside a notebook, with its own styles and scripts, apart from the notebook's."""
+    return (
+        f'<iframe sandbox="allow-scripts" style="width: 100%; height: {height}px; border: 0" '
+        f'srcdoc="{html.escape(page, quote=True)}"></iframe>'
+    )
