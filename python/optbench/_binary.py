@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-# Minor versions of torch that the program was run beside with the committed results (scripts/try-torch).
+# Minor versions of torch beside which the program gave the committed results (scripts/try-torch). It can be
+# loaded from 2.10 on, but tensors of floats are misread there ("incoherent element sizes in bytes").
 FITTING = ("2.13", "2.14", "2.15")
 GRACE = 30  # Seconds that batches already started have to finish after Ctrl-C, before they are stopped.
 
@@ -50,11 +51,19 @@ def check_torch() -> None:
     """Whether this torch has what the program needs; asks the loader for versions that nobody has tried.
 
     Raises:
-        Error: If symbols or libraries are missing; it says which versions of torch fit.
+        Error: If it is older than any that fits, or if symbols or libraries are missing.
     """
-    version = importlib.metadata.version("torch")
-    if ".".join(version.split(".")[:2]) in FITTING:
+    torch_libraries()
+    try:
+        version = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:  # Built from source, in place.
+        version = "of unknown version"
+    minor = ".".join(version.split(".")[:2])
+    if minor in FITTING:
         return
+    number = re.fullmatch(r"(\d+)\.(\d+)", minor)
+    if number and tuple(map(int, number.groups())) < tuple(map(int, FITTING[0].split("."))):
+        raise Error(unfit(version, ""))
     # The program binds every symbol when it starts.
     tried = subprocess.run([executable(), "--version"], env=environment(), capture_output=True, text=True, check=False)
     if tried.returncode:
@@ -64,7 +73,7 @@ def check_torch() -> None:
 def unfit(version: str, said: str) -> str:
     """The message for a torch that the program can't be loaded with."""
     symbol = re.search(r"undefined symbol: (\S+)|(\S+): cannot open shared object|version `(\S+)' not found", said)
-    missing = f" (it lacks {next(filter(None, symbol.groups()))})" if symbol else f" ({said.strip()})"
+    missing = f" (it lacks {next(filter(None, symbol.groups()))})" if symbol else f" ({said.strip()})" if said else ""
     return (
         f"this optbench can't run on torch {version}{missing}: "
         f"it was tried with torch {', '.join(FITTING)}; pip install 'torch>={FITTING[0]}'"

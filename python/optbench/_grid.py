@@ -12,6 +12,7 @@ from . import _frames, _html
 from ._binary import Error, call
 from ._config import write
 
+SHOWN = ["problem", "loss", "optimizer", "schedule", "lr", "success_rate", "steps_median", "ert", "final_error_median", "trouble"]
 FINISHED = (0, 1)  # 1: it ran, and cells failed.
 
 
@@ -34,8 +35,8 @@ class Page(os.PathLike[str]):
 class Results:
     """The results of a grid, in a folder: data frames of pandas or polars, whichever is there."""
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = pathlib.Path(folder)
+    def __init__(self, folder: str | os.PathLike[str], printed: str | None = None) -> None:
+        self.folder, self.printed = pathlib.Path(folder), printed
 
     @functools.cached_property
     def table(self) -> Any:
@@ -89,15 +90,12 @@ class Results:
         return _frames.read(path)
 
     def __repr__(self) -> str:
-        if not self.finished:
-            return f"Results({str(self.folder)!r}), not finished"
-        return call("table", self.folder, "--no-write").rstrip()
+        if self.printed:
+            return self.printed.rstrip()
+        return f"Results({str(self.folder)!r}){'' if self.finished else ', not finished'}\n{self.table[SHOWN]}"
 
     def _repr_html_(self) -> str:
-        table = self.table
-        columns = ["problem", "loss", "optimizer", "schedule", "lr", "success_rate", "steps_median", "ert"]
-        columns += ["final_error_median", "trouble"]
-        shown = table[columns]
+        shown = self.table[SHOWN]
         return shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown)
 
 
@@ -226,8 +224,8 @@ def run(
     path, name = prepared(config, out)
     words = ["run", path, "--out", out, *(["--jobs", str(jobs)] if jobs else []), *(["--fresh"] if fresh else [])]
     with Progress(path, out) as watch:
-        call(*words, fine=FINISHED, watch=watch)
-    return Results(out / name)
+        printed = call(*words, fine=FINISHED, watch=watch)
+    return Results(out / name, printed)
 
 
 def load(folder: str | os.PathLike[str]) -> Results:

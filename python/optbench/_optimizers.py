@@ -64,10 +64,10 @@ def entry_of(optimizer: Any) -> tuple[dict[str, Any], float]:
     if group.get("maximize"):
         raise Error(f"{name}(maximize=True) climbs: give the negative loss, without it")
     entry, options = kind.entry, kind.options
-    if group.get("decoupled_weight_decay"):
-        if name != "Adam":
-            raise Error(f"{name}(decoupled_weight_decay=True) has no counterpart; of Adam's it is adamw")
+    if group.get("decoupled_weight_decay") and name in ("Adam", "AdamW"):
         entry, options = "adamw", CLASSES["AdamW"].options
+    elif group.get("decoupled_weight_decay"):
+        raise Error(f"{name}(decoupled_weight_decay=True) has no counterpart here: only Adam's has, which is adamw")
     elif name == "Adam" and group.get("amsgrad"):
         entry = "amsgrad"
     if name == "LBFGS" and group["line_search_fn"] is None:
