@@ -77,6 +77,18 @@ class Results:
         """Scores over all workloads, as in scores.json: profiles, ranks, tests and intervals."""
         return json.loads(call("table", self.folder, "--format", "json", "--no-write"))["scores"]
 
+    def to_parquet(self) -> list[pathlib.Path]:
+        """Writes every CSV file of the results as Parquet beside it; by pandas, which needs pyarrow for it, or by polars."""
+        made = []
+        for path in sorted(self.folder.glob("*.csv")):
+            frame, target = _frames.read(path), path.with_suffix(".parquet")
+            try:
+                (frame.to_parquet if hasattr(frame, "to_parquet") else frame.write_parquet)(target)
+            except ImportError as error:
+                raise Error(f"Parquet needs polars, or pyarrow beside pandas: pip install pyarrow ({error})") from error
+            made.append(target)
+        return made
+
     def report(self, figures: bool = False) -> Page:
         """Makes the page of these results, with `figures` also its pictures as files. In a notebook it is shown."""
         call("report", self.folder, *([] if figures else ["--no-figures"]))
@@ -278,7 +290,8 @@ class Progress:
         self.config, self.out, self.bar, self.calls = config, out, None, 0
 
     def __enter__(self) -> "Progress":
-        if "ipykernel" in sys.modules:
+        # Defined by IPython; only in a notebook has it a kernel.
+        if "IPython" in sys.modules and hasattr(sys.modules["IPython"].get_ipython(), "kernel"):
             try:
                 from tqdm.auto import tqdm
             except ImportError:

@@ -158,6 +158,7 @@ fn write(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         build: BUILD.to_owned(),
         inputs: case.inputs.clone(),
+        start: answer.profile.start,
         config: case.text.clone(),
     };
     for (name, bytes) in files {
