@@ -43,11 +43,16 @@ pub(crate) struct Call<'a> {
 
 impl Code {
     /// Loads it for some lanes; `None` where Python mayn't be started.
-    fn open(&self, used: Use, options: Option<&BTreeMap<String, f64>>, lanes: usize) -> Result<Option<Session>, String> {
+    fn open(
+        &self,
+        used: Use,
+        options: Option<&BTreeMap<String, f64>>,
+        lanes: usize,
+    ) -> Result<Option<Session>, String> {
         if self.python.told().is_none() {
             return Ok(None);
         }
-        let mut code = self.code.clone();
+        let mut code = self.request.clone();
         if let Some(options) = options {
             code["options"] = json!(options);
         }
@@ -188,7 +193,11 @@ impl Steps {
             let Some(lane) = answer["evaluate"].as_u64() else {
                 let alike = received.len() == parameters.len()
                     && received.iter().zip(parameters).all(|(after, before)| after.size() == before.size());
-                return if alike { Ok(received) } else { Err("it returns other parameters than it takes".into()) };
+                return if alike {
+                    Ok(received)
+                } else {
+                    Err("it returns other parameters than it takes".into())
+                };
             };
             let (loss, gradients) = evaluate(lane as usize, &received);
             request = json!({ "op": "evaluated", "loss": numbers(&[loss])[0] });
@@ -199,5 +208,7 @@ impl Steps {
 
 /// As JSON that Python reads, which has no infinite numbers: text stands for those.
 fn numbers(all: &[f64]) -> Vec<Value> {
-    all.iter().map(|number| if number.is_finite() { json!(number) } else { json!(number.to_string()) }).collect()
+    all.iter()
+        .map(|number| if number.is_finite() { json!(number) } else { json!(number.to_string()) })
+        .collect()
 }

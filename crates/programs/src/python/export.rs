@@ -63,7 +63,8 @@ pub(crate) fn export(
     name: &str,
     wanted: &Wanted,
 ) -> Result<Exported, String> {
-    let folder = std::path::absolute(folder).map_err(|error| format!("can't find the current folder: {error}"))?;
+    let folder =
+        std::path::absolute(folder).map_err(|error| format!("can't find the current folder: {error}"))?;
     let data = Some(wanted.data).filter(|data| !data.is_empty());
     let code = json!({
         "source": name, "folder": folder.to_string_lossy(), "role": wanted.role, "inputs": wanted.inputs, "data": data,
@@ -77,13 +78,15 @@ pub(crate) fn export(
         let told = python.told().ok_or_else(not_yet)?;
         let place = Place::Notebook(socket.into());
         let (kept, bytes) = ask(&place, &code)?;
-        return made(name, (kept, bytes), (code, python, place), told);
+        return Ok(made(name, (kept, bytes), (code, python, place), told));
     }
     let place = Place::Process(interpreter());
     let file = folder.join(name.split_once(".py:").map_or(name.to_owned(), |(file, _)| format!("{file}.py")));
     if !file.is_file() {
         let path = file.display();
-        return Err(format!("there is no file {path}; its name in `{name}` is relative to the config's folder"));
+        return Err(format!(
+            "there is no file {path}; its name in `{name}` is relative to the config's folder"
+        ));
     }
     let cache = cache("programs")?;
     let Place::Process(interpreter) = &place else { unreachable!("it is one") };
@@ -104,13 +107,17 @@ pub(crate) fn export(
             let (kept, bytes) = ask(&place, &code)?;
             let text = serde_json::to_string_pretty(&kept).expect("plain data");
             // The program first: the text says that it is there.
-            let written = if kept.about.is_some() { Ok(()) } else { cache.write(&program, |file| file.write_all(&bytes)) };
+            let written = if kept.about.is_some() {
+                Ok(())
+            } else {
+                cache.write(&program, |file| file.write_all(&bytes))
+            };
             let written = written.and_then(|()| cache.write(&about, |file| file.write_all(text.as_bytes())));
             written.map_err(|error| format!("can't write to {}: {error}", cache.path().display()))?;
             (kept, bytes)
         }
     };
-    made(name, found, (code, python, place), told.unwrap_or(|_| {}))
+    Ok(made(name, found, (code, python, place), told.unwrap_or(|_| {})))
 }
 
 /// Has it exported; and described, where what was exported can't be read here.
@@ -118,7 +125,8 @@ fn ask(place: &Place, code: &Value) -> Result<(Kept, Vec<u8>), String> {
     let mut link = Link::new(place)?;
     let mut export = |code: &Value| {
         let (answer, tensors) = link.ask_patiently(json!({ "op": "export", "code": code }), &[])?;
-        let kept: Kept = serde_json::from_value(answer).map_err(|error| format!("the worker's answer: {error}"))?;
+        let kept: Kept =
+            serde_json::from_value(answer).map_err(|error| format!("the worker's answer: {error}"))?;
         let bytes = match tensors.first() {
             Some(tensor) => Vec::<u8>::try_from(tensor).map_err(|error| error.to_string())?,
             None => Vec::new(),
@@ -144,12 +152,12 @@ fn ask(place: &Place, code: &Value) -> Result<(Kept, Vec<u8>), String> {
 fn made(
     name: &str,
     (kept, bytes): (Kept, Vec<u8>),
-    (code, python, place): (Value, Python, Place),
+    (request, python, place): (Value, Python, Place),
     told: fn(&str),
-) -> Result<Exported, String> {
+) -> Exported {
     let Some(about) = kept.about else {
         let program = Program::read(&bytes).and_then(|program| program.check().map(|()| program));
-        return Ok(Exported { bytes, program });
+        return Exported { bytes, program };
     };
     let reason = kept.reason.unwrap_or_default();
     told(&format!("{name} is evaluated in Python, which is slower: {reason}"));
@@ -157,6 +165,6 @@ fn made(
     let mut digests: Vec<&String> = kept.record.files.values().collect();
     digests.sort();
     let identity = json!([about, digests, kept.record.torch, kept.record.nonce, *DIGEST]);
-    let program = Program::in_python(Code { code, about, python, place });
-    Ok(Exported { bytes: identity.to_string().into_bytes(), program: Ok(program) })
+    let program = Program::in_python(Code { request, about, python, place });
+    Exported { bytes: identity.to_string().into_bytes(), program: Ok(program) }
 }

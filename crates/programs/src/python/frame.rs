@@ -32,7 +32,8 @@ pub(super) fn write(stream: &mut impl Write, mut header: Value, tensors: &[Tenso
     let tensors: Vec<Tensor> = tensors.iter().map(|tensor| tensor.detach().contiguous()).collect();
     let entry = |tensor: &Tensor| {
         let named = DTYPES.iter().find(|(_, kind)| *kind == tensor.kind());
-        let (name, _) = named.ok_or_else(|| io::Error::other(format!("no {:?} can be sent", tensor.kind())))?;
+        let (name, _) =
+            named.ok_or_else(|| io::Error::other(format!("no {:?} can be sent", tensor.kind())))?;
         Ok(json!({ "dtype": name, "shape": tensor.size() }))
     };
     header["tensors"] = tensors.iter().map(entry).collect::<io::Result<Vec<_>>>()?.into();
@@ -64,7 +65,8 @@ pub(super) fn read(stream: &mut impl Read) -> io::Result<(Value, Vec<Tensor>)> {
     stream.read_exact(&mut text)?;
     let header: Value = serde_json::from_slice(&text)?;
     let tensor = |entry: &Value| {
-        let known = entry["dtype"].as_str().and_then(kind).ok_or_else(|| unlike("a tensor of no known type"))?;
+        let known =
+            entry["dtype"].as_str().and_then(kind).ok_or_else(|| unlike("a tensor of no known type"))?;
         let shape: Vec<i64> = serde_json::from_value(entry["shape"].clone())?;
         let count = shape.iter().try_fold(known.elt_size_in_bytes() as u64, |product, size| {
             product.checked_mul(u64::try_from(*size).ok()?)

@@ -78,7 +78,8 @@ pub(super) fn locked<T>(link: &Mutex<Link>, used: impl FnOnce(&mut Link) -> T) -
 }
 
 fn limit(factor: f64) -> Duration {
-    let given = std::env::var("OPTBENCH_PYTHON_TIMEOUT").ok().and_then(|text| text.trim().parse::<f64>().ok());
+    let given =
+        std::env::var("OPTBENCH_PYTHON_TIMEOUT").ok().and_then(|text| text.trim().parse::<f64>().ok());
     let seconds = given.filter(|seconds| *seconds > 0.0 && seconds.is_finite()).unwrap_or(TIMEOUT_S);
     Duration::try_from_secs_f64(seconds * factor).unwrap_or(Duration::MAX)
 }
@@ -90,7 +91,10 @@ impl Link {
             Place::Process(python) => start(python)?,
             Place::Notebook(path) => {
                 let stream = UnixStream::connect(path).map_err(|error| {
-                    format!("the notebook can't be reached at {} ({error}): it has to wait for this program", path.display())
+                    format!(
+                        "the notebook can't be reached at {} ({error}): it has to wait for this program",
+                        path.display()
+                    )
                 })?;
                 (stream, None)
             }
@@ -113,7 +117,11 @@ impl Link {
     }
 
     /// As [`ask`](Self::ask), for what may take much longer.
-    pub fn ask_patiently(&mut self, header: Value, tensors: &[Tensor]) -> Result<(Value, Vec<Tensor>), String> {
+    pub fn ask_patiently(
+        &mut self,
+        header: Value,
+        tensors: &[Tensor],
+    ) -> Result<(Value, Vec<Tensor>), String> {
         self.turn(header, tensors, limit(PATIENCE))
     }
 
@@ -126,7 +134,7 @@ impl Link {
         if let Some(ended) = &self.ended {
             return Err(ended.clone());
         }
-        let mut exchanged = || {
+        let exchanged = || {
             self.stream.set_read_timeout(Some(limit))?;
             self.stream.set_write_timeout(Some(limit))?;
             let sent = frame::write(&mut &self.stream, header, tensors);

@@ -9,9 +9,9 @@ mod link;
 #[cfg(unix)]
 mod sources;
 
-pub use evaluate::{Closure, Session, Steps, first_derivatives_only};
 pub(crate) use evaluate::{Call, not_here};
-pub(crate) use export::{Exported, export};
+pub use evaluate::{Closure, Session, Steps, first_derivatives_only};
+pub(crate) use export::export;
 
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ pub(crate) struct Variable {
 #[derive(Debug)]
 pub struct Code {
     /// As the protocol names it.
-    code: Value,
+    request: Value,
     about: About,
     /// Whether this command may start Python.
     python: Python,
