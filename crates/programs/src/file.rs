@@ -8,10 +8,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::python::{self, Python, Wanted, is_source};
 use crate::{Program, Shared};
 
 /// The most bytes that a program or a file of data may have: it is kept in memory as long as the program runs.
-const MOST_BYTES: u64 = 8 << 30;
+pub(crate) const MOST_BYTES: u64 = 8 << 30;
 
 /// A file that a config names: relative to the folder of the config.
 ///
@@ -85,7 +86,13 @@ impl File {
     ///
     /// # Errors
     /// As [`load`](Self::load). What is wrong with a program is an error of what calls it.
-    pub fn load_program(&mut self, files: &mut Files) -> Result<Shared, String> {
+    /// A source file in its place, `my_code.py:Name`, is an error where it isn't exported, and Python mayn't be started.
+    pub fn load_program(&mut self, files: &mut Files, wanted: &Wanted) -> Result<Shared, String> {
+        if is_source(&self.name) {
+            let (read, program) = files.exported(&self.name, wanted)?;
+            self.read = Some(read);
+            return Ok(program);
+        }
         self.load(files)?;
         let read = || Program::read(self.bytes()?).and_then(|program| program.check().map(|()| program));
         Ok(files.made(format!("program {}", self.name), read))
@@ -107,10 +114,21 @@ impl File {
     }
 }
 
+/// The SHA-256 of something.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
+}
+
+/// How many starts are exported of a source file, where nothing asks for more.
+const STARTS: u64 = 10;
+
 /// The files of one config, and what is made of them: each once, however often the config names it.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     folder: PathBuf,
+    python: Python,
+    /// The seeds that are going to be asked for are below it.
+    seeds: u64,
     read: HashMap<String, Result<Arc<Read>, String>>,
     made: HashMap<String, Arc<dyn Any + Send + Sync>>,
 }
@@ -120,6 +138,32 @@ impl Files {
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), ..Self::default() }
+    }
+
+    /// The same, for which Python may be started or not.
+    #[must_use]
+    pub fn with_python(self, python: Python) -> Self {
+        Self { python, ..self }
+    }
+
+    /// Source files that are exported from now on get starts for the seeds up to this.
+    pub fn expect_seed(&mut self, seed: u64) {
+        self.seeds = self.seeds.max(seed.saturating_add(1));
+    }
+
+    /// A source file as a program, made once for each thing that it is wanted for.
+    fn exported(&mut self, name: &str, wanted: &Wanted) -> Result<(Arc<Read>, Shared), String> {
+        let key = format!("source {name} {wanted:?}");
+        let made = (self.folder.clone(), self.python, self.seeds.max(STARTS));
+        let exported = self.made(key, || {
+            let exported = python::export((&made.0, made.1, made.2), name, wanted)?;
+            let digest = sha256(&exported.bytes);
+            let read = Read { bytes: exported.bytes, digest };
+            Ok::<_, String>((Arc::new(read), Arc::new(exported.program)))
+        });
+        let (read, program) = Result::as_ref(&exported).map_err(Clone::clone)?;
+        self.read.insert(name.to_owned(), Ok(read.clone()));
+        Ok((read.clone(), program.clone()))
     }
 
     /// The files that were read: names as the config writes them, and the SHA-256 of each, sorted.
@@ -140,7 +184,7 @@ impl Files {
         let path = self.folder.join(name);
         let read = files::read(&path, MOST_BYTES)
             .map(|bytes| {
-                let digest = base16ct::lower::encode_string(&Sha256::digest(&bytes));
+                let digest = sha256(&bytes);
                 Arc::new(Read { bytes, digest })
             })
             .map_err(|error| {
