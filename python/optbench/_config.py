@@ -1,4 +1,4 @@
-"""Configs as dicts: written as TOML, with the objects in them exported beside it."""
+"""Configs as dicts: written as TOML, with names in the places of objects."""
 
 import functools
 import json
@@ -9,10 +9,11 @@ from typing import Any
 
 from . import _optimizers
 from ._binary import Error
+from ._served import Served
 
 ROLES = {
     "loss": "loss", "losses": "loss", "readout": "loss", "metric": "loss",
-    "optimizer": "optimizer", "optimizers": "optimizer", "model": "model", "objective": "objective",
+    "optimizer": "optimizer", "optimizers": "optimizer", "model": "model", "objective": "model",
 }  # fmt: skip
 
 
@@ -49,86 +50,65 @@ def key(name: Any) -> str:
     return word if word and all(c.isascii() and (c.isalnum() or c in "-_") for c in word) else inline(word)
 
 
-class Objects:
-    """Exports the objects of a config into a folder, each once, under names of their own."""
+class Resolver:
+    """Replaces the objects in a config by names: those of torch.optim by entries, data by files, others by served ones."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        self.folder, self.written, self.names = folder, {}, set()
+    def __init__(self, folder: pathlib.Path, served: Served) -> None:
+        self.folder, self.served, self.files = folder, served, 0
 
-    def resolved(self, value: Any, role: str | None = None, data: str | None = None) -> Any:
-        """The value with files in the places of objects."""
+    def resolved(self, value: Any, role: str | None = None) -> Any:
         if isinstance(value, Mapping):
-            made = dict(value)
-            for name in ("data", "test_data"):
-                if isinstance(made.get(name), Mapping):
-                    made[name] = self.data(made[name])
-            own = made.get("data")
-            for name, inner in made.items():
-                if name == "file" and not isinstance(inner, (str, pathlib.PurePath, Mapping)):
-                    made[name] = self.program(inner, role, own or data)
-                elif name not in ("data", "test_data"):
-                    made[name] = self.resolved(inner, ROLES.get(name, role), own or data)
-            return made
+            return {name: self.member(name, inner, role) for name, inner in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self.resolved(inner, role, data) for inner in value]
-        return self.entry(value, role, data)
+            return [self.resolved(inner, role) for inner in value]
+        return self.entry(value, role)
 
-    def entry(self, value: Any, role: str | None, data: str | None) -> Any:
-        """An entry for an object: of torch.optim the counterpart, else a program."""
-        if role == "optimizer":
-            if isinstance(value, functools.partial) and isinstance(value.func, type) or isinstance(value, type):
-                value = instance(value)
+    def member(self, name: str, value: Any, role: str | None) -> Any:
+        if name in ("data", "test_data") and isinstance(value, Mapping):
+            return self.data(value)
+        if name == "file" and role is not None and callable(value):
+            return self.served.add(value)
+        return self.resolved(value, ROLES.get(name, role))
+
+    def entry(self, value: Any, role: str | None) -> Any:
+        if role == "optimizer" and (is_kind(value, "Optimizer") or hasattr(value, "param_groups")):
             if _optimizers.is_torchs(value):
-                return _optimizers.entry_of(value)[0]
-        if role in ("loss", "optimizer") and (callable(value) or hasattr(value, "param_groups")):
-            return {"program": {"file": self.program(value, role, data)}}
-        return value
-
-    def program(self, value: Any, role: str | None, data: str | None) -> str:
-        """The file that an object was exported to."""
-        from . import _objects
-
-        if role is None:
-            raise Error(f"what is {value!r} for? A config has losses, optimizers, models and objectives")
-        if (id(value), role) not in self.written:
-            path = self.file(_objects.name_of(value), ".pt2")
-            _objects.export(value, role, path, data and self.folder / data)
-            self.written[id(value), role] = (path.name, value)  # Kept, so that no other object gets its id.
-        return self.written[id(value), role][0]
+                return _optimizers.entry_of(instance(value))[0]
+            return self.served.add(value)
+        return self.served.add(value) if role in ("loss", "optimizer") and callable(value) else value
 
     def data(self, columns: Mapping[str, Any]) -> str:
         """The file of columns that are tensors or arrays."""
         from . import _objects
 
-        path = self.file("data", ".safetensors")
-        _objects.write_tensors(path, columns)
-        return path.name
-
-    def file(self, stem: str, suffix: str) -> pathlib.Path:
-        """A new name in the folder."""
-        numbered = (stem + (f"_{i}" if i > 1 else "") + suffix for i in range(1, 10_000))
-        name = next(name for name in numbered if name not in self.names)
-        self.names.add(name)
-        return self.folder / name
+        self.files += 1
+        name = f"data_{self.files}.safetensors"
+        _objects.write_tensors(self.folder / name, columns)
+        return name
 
 
-def instance(kind: Any) -> Any:
-    """An optimizer of a class or of a partial of it, over a parameter of its own, for its options."""
+def is_kind(value: Any, name: str) -> bool:
+    """Whether it is a class, or a partial of one, with a base of this name."""
+    kind = value.func if isinstance(value, functools.partial) else value
+    return isinstance(kind, type) and any(base.__name__ == name for base in kind.__mro__)
+
+
+def instance(value: Any) -> Any:
+    """An optimizer, or one of a class or of a partial of it, over a parameter of its own, for its options."""
+    if hasattr(value, "param_groups"):
+        return value
     import torch
 
     parameters = [torch.zeros(2, 2, requires_grad=True)]
     try:
-        return kind(parameters)
-    except TypeError as error:
-        try:
-            return kind(parameters, lr=0.1)
-        except TypeError:
-            raise Error(f"{kind!r} can't be made of its parameters alone: {error}") from error
+        return value(parameters)
+    except TypeError:
+        return value(parameters, lr=0.1)
 
 
-def write(config: Mapping[str, Any], folder: pathlib.Path, stem: str) -> pathlib.Path:
-    """The config's file in a folder, with the programs and data beside it."""
+def write(config: Mapping[str, Any], folder: pathlib.Path, stem: str, served: Served) -> pathlib.Path:
+    """The config's file in a folder, with data beside it; objects are served."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{stem}.toml"
-    path.write_text(toml(Objects(folder).resolved(config)), encoding="utf-8")
+    path.write_text(toml(Resolver(folder, served).resolved(config)), encoding="utf-8")
     return path

@@ -15,6 +15,7 @@ from . import _frames, _optimizers
 from ._binary import Error, call
 from ._config import write
 from ._html import diagnosis_page
+from ._served import Served
 
 if TYPE_CHECKING:
     import torch
@@ -88,8 +89,17 @@ class Diagnosis:
             from matplotlib.figure import Figure
         except ImportError:
             raise Error("plot() needs matplotlib: pip install matplotlib") from None
+
+        class Shown(Figure):
+            """A figure that a notebook shows, whether pyplot is used there or not."""
+
+            def _repr_png_(self) -> bytes:
+                drawn = io.BytesIO()
+                self.savefig(drawn, format="png")
+                return drawn.getvalue()
+
         place, *_ = self.profile
-        figure = Figure(figsize=(9, 3.2), layout="constrained")
+        figure = Shown(figsize=(9, 3.2), layout="constrained")
         for axes, column in zip(figure.subplots(1, 2), ("loss_value", "gradient")):
             axes.plot(self.profile[place], self.profile[column])
             if self.start is not None:
@@ -148,7 +158,7 @@ def diagnose(
         Error: If the input is wrong, or if the objects can't be exported.
     """
     with tempfile.TemporaryDirectory(prefix="optbench-") as temporary:
-        folder = pathlib.Path(temporary)
+        folder, served = pathlib.Path(temporary), Served()
         given = {"schedule": schedule, "lr": lr, "steps": steps, "tolerance": tolerance, "seed": seed or None}
         given |= options
         if optimizer is not None:
@@ -159,12 +169,12 @@ def diagnose(
         if is_config(loss):
             if any(x is not None for x in (prediction, target, model, batch, step)):
                 raise Error("a config says all by itself: leave prediction, target, model, batch and step away")
-            path, entry = config_of(loss, given, folder)
+            path, entry = config_of(loss, given, folder, served)
         else:
-            entry = subject(folder, loss, prediction, target, model, batch, step)
-            path = write({"name": "diagnosis", **entry, **given}, folder, "diagnosis")
-            entry |= given
-        return run(path, folder / "out", entry)
+            entry = subject(folder, loss, prediction, target, model, batch, step) | given
+            path = write({"name": "diagnosis", **entry}, folder, "diagnosis", served)
+        with served.variables() as variables:
+            return run(path, folder / "out", entry, variables)
 
 
 def is_config(loss: Any) -> bool:
@@ -174,12 +184,12 @@ def is_config(loss: Any) -> bool:
     return isinstance(loss, pathlib.PurePath) or (isinstance(loss, str) and loss.endswith(".toml"))
 
 
-def config_of(config: Any, given: dict[str, Any], folder: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
+def config_of(config: Any, given: dict[str, Any], folder: pathlib.Path, served: Served) -> tuple[pathlib.Path, dict[str, Any]]:
     """The file of a config, and what it says."""
     changes = {name: value for name, value in given.items() if value is not None}
     if isinstance(config, Mapping):
         entry = {"name": "diagnosis", **config, **changes}
-        return write(entry, folder, "diagnosis"), entry
+        return write(entry, folder, "diagnosis", served), entry
     if changes:
         raise Error(f"the file {config} says all by itself: leave {', '.join(changes)} away, or give a dict")
     return pathlib.Path(config), {}
@@ -188,62 +198,52 @@ def config_of(config: Any, given: dict[str, Any], folder: pathlib.Path) -> tuple
 def subject(
     folder: pathlib.Path, loss: Any, prediction: Any, target: Any, model: Any, batch: Any, step: Any
 ) -> dict[str, Any]:
-    """What a config says of that which is trained; objects are exported into the folder."""
+    """What a config says of that which is trained; examples and batches are files of the folder."""
     if step is not None or model is not None or batch is not None:
         if batch is None or model is None or (loss is None) == (step is None) or prediction is not None:
             raise Error("name loss, model and batch=(inputs, target); or step, model and batch")
         from . import _objects
 
-        parts = _objects.Batch(batch)
         if step is None and not (isinstance(batch, (tuple, list)) and len(batch) == 2):
             raise Error("the batch is a pair (inputs, target); for any other name step=… instead of the loss")
-        data = folder / "batch.safetensors"
-        _objects.write_tensors(data, parts.columns)
-        whole = _objects.training_step(parts, _objects.on_cpu(model), _objects.on_cpu(loss), step)
-        _objects.export(whole, "objective", folder / "step.pt2", data)
-        objective = {"file": "step.pt2", "data": data.name, "test": 0.0, "batch": 0}
-        return {"problem": {"objective": objective}}
+        parts = _objects.Batch(batch)
+        _objects.write_tensors(folder / "batch.safetensors", parts.columns)
+        whole = _objects.training_step(parts, model, loss, step)
+        return {"problem": {"objective": {"file": whole, "data": "batch.safetensors", "test": 0.0, "batch": 0}}}
     if loss is None:
         raise Error("name a loss: diagnose(loss, prediction, target)")
     if (prediction is None) != (target is None):
         raise Error("name both prediction and target, or neither")
-    entry: dict[str, Any] = {"loss": loss}
-    if prediction is not None:
-        entry |= examples(folder, prediction, target)
-    if callable(loss):
-        from . import _objects
-
-        # The exporter takes examples from the file.
-        data = folder / "examples.safetensors" if prediction is not None else None
-        path = folder / f"{_objects.name_of(loss)}.pt2"
-        _objects.export(loss, "loss", path, data)
-        classes = prediction is not None and entry.pop("classes")
-        entry["loss"] = {"program": {"file": path.name, "targets": "classes" if classes else None}}
-    entry.pop("classes", None)
-    return entry
+    if prediction is None:
+        return {"loss": loss}
+    return examples(folder, loss, prediction, target)
 
 
-def examples(folder: pathlib.Path, prediction: Any, target: Any) -> dict[str, Any]:
-    """Start and target of a diagnosis, from examples."""
+def examples(folder: pathlib.Path, loss: Any, prediction: Any, target: Any) -> dict[str, Any]:
+    """Loss, start and target of a diagnosis, from examples."""
     import torch
 
     from . import _objects
 
     columns = _objects.as_tensors({"prediction": prediction, "target": target})
     columns = {name: c.reshape(1) if c.dim() == 0 else c for name, c in columns.items()}
-    classes = not columns["target"].is_floating_point() and columns["target"].dtype != torch.bool
+    start, end = columns.values()
     _objects.write_tensors(folder / "examples.safetensors", columns)
     entry: dict[str, Any] = {
         name: {"file": {"path": "examples.safetensors", "tensor": tensor}}
         for name, tensor in (("start", "prediction"), ("target", "target"))
     }
-    double = columns["prediction"].dtype == torch.float64
-    return entry | {"classes": classes} | ({"dtype": "float64"} if double else {})
+    if callable(loss):
+        classes = not end.is_floating_point() and end.dtype != torch.bool
+        bound = max(int(end.max()) + 1, start.shape[1] if start.dim() > 1 else 1) if classes else None
+        inputs = [_objects.type_of("prediction", start), _objects.type_of("target", end, bound)]
+        loss = {"program": {"file": loss, "inputs": inputs, "targets": "classes" if classes else None}}
+    return {"loss": loss, **entry} | ({"dtype": "float64"} if start.dtype == torch.float64 else {})
 
 
-def run(path: pathlib.Path, out: pathlib.Path, entry: Mapping[str, Any]) -> Diagnosis:
+def run(path: pathlib.Path, out: pathlib.Path, entry: Mapping[str, Any], variables: Mapping[str, str]) -> Diagnosis:
     """Diagnoses a config, and reads what was written."""
-    found = json.loads(call("diagnose", path, "--format", "json", "--out", out))
+    found = json.loads(call("diagnose", path, "--format", "json", "--out", out, variables=variables))
     (folder,) = (child for child in out.iterdir() if child.is_dir())
     head, *rows = csv.reader(io.StringIO((folder / "profile.csv").read_text()))
     profile = {name: tuple(map(float, column)) for name, column in zip(head, zip(*rows))}

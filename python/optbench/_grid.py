@@ -11,6 +11,7 @@ from typing import Any
 from . import _frames, _html
 from ._binary import Error, call
 from ._config import write
+from ._served import Served
 
 SHOWN = ["problem", "loss", "optimizer", "schedule", "lr", "success_rate", "steps_median", "ert", "final_error_median", "trouble"]
 FINISHED = (0, 1)  # 1: it ran, and cells failed.
@@ -186,13 +187,15 @@ class Map:
         return (self.folder / "map.png").read_bytes()
 
 
-def prepared(config: str | os.PathLike[str] | Mapping[str, Any], out: pathlib.Path) -> tuple[pathlib.Path, str]:
-    """The file of a config, and its name. A dict is written to `<out>/<name>.config/`, with what it holds exported."""
+def prepared(
+    config: str | os.PathLike[str] | Mapping[str, Any], out: pathlib.Path, served: Served
+) -> tuple[pathlib.Path, str]:
+    """The file of a config, and its name. A dict is written to `<out>/<name>.config/`, with its data."""
     if isinstance(config, Mapping):
         name = config.get("name")
         if not isinstance(name, str) or not name or pathlib.PurePath(name).name != name:
             raise Error('a config has a name, such as "mine": results go to a folder of it')
-        return write(config, out / f"{name}.config", name), name
+        return write(config, out / f"{name}.config", name, served), name
     path = pathlib.Path(config)
     if not path.is_file():
         raise Error(f"there is no config {path}")
@@ -220,8 +223,9 @@ def run(
 ) -> Results:
     """Trains a grid: every problem with every loss, optimizer, schedule, rate and seed. It goes on where it was stopped.
 
-    A dict says what a TOML file does, and may have objects in it: losses as modules, classes or functions, optimizers as those
-    of `torch.optim`, models and objectives as `{"model": {"file": MyModel, "data": {"x": x, "y": y}}}`.
+    A dict says what a TOML file does, and may have objects in it: losses as modules, classes or functions, optimizers as
+    objects or classes, models as `{"model": {"file": MyModel, "data": {"x": x, "y": y}}}`, whole training steps as `objective`.
+    What torch.export takes is exported; the rest is evaluated in this process, slower.
 
     Args:
         out: The folder that the results folder goes into.
@@ -233,10 +237,11 @@ def run(
         KeyboardInterrupt: On Ctrl-C. What is finished is kept, and `optbench.load` has the table so far.
     """
     out = pathlib.Path(out)
-    path, name = prepared(config, out)
+    served = Served()
+    path, name = prepared(config, out, served)
     words = ["run", path, "--out", out, *(["--jobs", str(jobs)] if jobs else []), *(["--fresh"] if fresh else [])]
-    with Progress(path, out) as watch:
-        printed = call(*words, fine=FINISHED, watch=watch)
+    with served.variables() as variables, Progress(out / name) as watch:
+        printed = call(*words, fine=FINISHED, variables=variables, watch=watch)
     return Results(out / name, printed)
 
 
@@ -277,38 +282,45 @@ def map(
         Error: If the config is wrong.
     """
     out = pathlib.Path(out)
-    path, name = prepared(config, out)
+    served = Served()
+    path, name = prepared(config, out, served)
     words = ["map", path, "--out", out, *(["--jobs", str(jobs)] if jobs else []), *(["--fresh"] if fresh else [])]
-    call(*words, fine=FINISHED)
+    with served.variables() as variables:
+        call(*words, fine=FINISHED, variables=variables)
     return Map(out / name)
 
 
 class Progress:
-    """tqdm's bar in a notebook, from what the status says; nothing on a terminal, where the program has its own."""
+    """tqdm's bar in a notebook, from the parts that are there; nothing on a terminal, where the program has its own."""
 
-    def __init__(self, config: pathlib.Path, out: pathlib.Path) -> None:
-        self.config, self.out, self.bar, self.calls = config, out, None, 0
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder, self.bar = folder, None
+        self.cells: dict[str, int] = {}
 
     def __enter__(self) -> "Progress":
-        # Defined by IPython; only in a notebook has it a kernel.
+        # Only in a notebook has IPython's shell a kernel.
         if "IPython" in sys.modules and hasattr(sys.modules["IPython"].get_ipython(), "kernel"):
             try:
                 from tqdm.auto import tqdm
             except ImportError:
                 pass
             else:
-                self.bar = tqdm(unit="run", desc="optbench", leave=False)
+                self.bar = tqdm(unit="run", desc=self.folder.name, leave=False)
         return self
 
     def __call__(self) -> None:
-        self.calls += 1
-        if self.bar is None or self.calls % 2:  # Once a second.
+        if self.bar is None:
             return
         try:
-            status = json.loads(call("status", self.config, "--out", self.out, "--format", "json", fine=(0, 1)))
-        except (Error, ValueError):
+            running = json.loads((self.folder / "running.json").read_text())
+            for key in set(running["keys"]) - self.cells.keys():
+                part = self.folder / "parts" / f"{key}.part"
+                if part.is_file():
+                    with part.open("rb") as file:
+                        self.cells[key] = json.loads(file.readline())["counts"]["cells"]
+        except (OSError, ValueError, KeyError):  # Not begun, or just finished.
             return
-        self.bar.total, self.bar.n = status["cells"], status["done"]
+        self.bar.total, self.bar.n = running["cells"], sum(self.cells.values())
         self.bar.refresh()
 
     def __exit__(self, *_: object) -> None:

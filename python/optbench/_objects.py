@@ -1,15 +1,11 @@
-"""PyTorch objects as the programs that optbench runs. Nothing is pickled, and the objects stay as they are."""
+"""PyTorch objects as what optbench runs. Nothing is pickled, and the objects stay as they are."""
 
-import contextlib
 import copy
 import functools
 import inspect
-import io
-import os
 import pathlib
-import types
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,59 +33,25 @@ def on_cpu(value: Any) -> Any:
     return value
 
 
-@contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Keeps the caller's random numbers, type of floats and checks, and turns the exporter's remarks into warnings."""
-    validates, said = torch.distributions.Distribution._validate_args, io.StringIO()
-    torch.distributions.Distribution.set_default_validate_args(False)
-    try:
-        with torch.random.fork_rng(devices=[]), exporter.floats(False), contextlib.redirect_stderr(said):
-            yield
-    finally:
-        torch.distributions.Distribution.set_default_validate_args(validates)
-        for line in said.getvalue().splitlines():
-            if line.startswith("warning: "):
-                warnings.warn(line.removeprefix("warning: "), stacklevel=4)
+def maker(optimizer: torch.optim.Optimizer) -> Callable[..., Any]:
+    """A function that makes such an optimizer, with its options, for other parameters."""
+    kind = type(optimizer)
+    taken = inspect.signature(kind).parameters
+    options = {n: v for n, v in optimizer.param_groups[0].items() if n in taken and n not in ("params", "lr")}
+    if len(optimizer.param_groups) > 1:
+        warnings.warn(f"the groups of {kind.__name__} become one, with the options of the first", stacklevel=5)
+
+    def make(params: Any, lr: float) -> Any:
+        return kind(params, lr=lr, **options) if "lr" in taken else kind(params, **options)
+
+    return make
 
 
-def export(
-    value: Any, role: str, path: pathlib.Path, data: os.PathLike[str] | None = None, inputs: Sequence[str] = ()
-) -> None:
-    """Writes an object as a program: a module, a class that is made without arguments, or a function.
-
-    Args:
-        role: "loss", "model", "objective" or "optimizer".
-        data: A data file, whose columns are example inputs.
-        inputs: Types of inputs, as the exporter's --input.
-
-    Raises:
-        Error: If it can't be exported; it says what to change.
-    """
-    try:
-        with undisturbed():
-            exported(value, role, path, data, inputs)
-    except exporter.Refused as error:
-        raise Error(f"{name_of(value)} can't be exported: {error}") from error
-    except Exception as error:
-        raise Error(f"{name_of(value)} can't be exported: {exporter.explained(error)}") from error
-
-
-def exported(value: Any, role: str, path: pathlib.Path, data: Any, inputs: Sequence[str]) -> None:
-    samples, arguments = exporter.Samples(), types.SimpleNamespace(input=list(inputs), data=data and os.fspath(data))
-    starts, count = {}, 1
-    if role == "optimizer":
-        if not callable(getattr(value, "update", value)) or hasattr(value, "param_groups"):
-            raise exporter.Refused("write its update(parameter, gradient, state..., lr, step) -> (parameter, state...)")
-        programs, metadata, _ = exporter.export_optimizer(value, getattr(value, "init", None), {}, arguments, samples)
-    else:
-        code = exporter.construct(value, {}, 0) if isinstance(value, type) else on_cpu(value)
-        programs, metadata, module = exporter.export_trained(code, role, arguments, samples)
-        if isinstance(value, type):
-            starts, count = exporter.starts_of(value, {}, 10, module, role)
-    head = {"format": 1, "role": role, "source": name_of(value), "options": {}}
-    head |= {"torch": torch.__version__.partition("+")[0]}
-    metadata = head | metadata | {"starts": count, "modes": list(programs), "samples": samples.records}
-    exporter.write(path, programs, metadata, starts | samples.tensors)
+def type_of(name: str, example: torch.Tensor, bound: int | None = None) -> str:
+    """An input's type, as the exporter takes it: the number of rows stays open."""
+    kind = "bool" if example.dtype == torch.bool else "float" if example.is_floating_point() else "int"
+    sizes = ",".join(["n", *map(str, example.shape[1:])])
+    return f"{name}={kind}[{sizes}]" + (f"<{bound}" if bound and kind == "int" else "")
 
 
 def as_tensors(columns: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -155,7 +117,7 @@ def training_step(
         [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     )
     made = type("TrainingStep", (nn.Module,), {"forward": forward})()
-    made.model, made.loss = model, loss
+    made.model, made.loss = (part() if isinstance(part, type) else part for part in (model, loss))
     return made
 
 

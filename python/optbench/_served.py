@@ -1,0 +1,43 @@
+"""Objects of this process that the program may ask for."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+
+class Served:
+    """Objects that the program finds in this process, by names of their own: exported, or evaluated here, one at a time."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Any] = {}
+        self.names: dict[int, tuple[str, Any]] = {}
+
+    def add(self, value: Any) -> str:
+        """What a config calls an object. Copies on the CPU are served, so that it stays as it is."""
+        from . import _objects
+
+        if id(value) not in self.names:
+            stem, number = _objects.name_of(value), 2
+            name = stem
+            while name in self.objects:
+                name, number = f"{stem}_{number}", number + 1
+            self.objects[name] = _objects.maker(value) if hasattr(value, "param_groups") else _objects.on_cpu(value)
+            self.names[id(value)] = (name, value)  # Kept, so that no other object gets its id.
+        return f"notebook:{self.names[id(value)][0]}"
+
+    @contextlib.contextmanager
+    def variables(self) -> Iterator[dict[str, str]]:
+        """The environment of a program that finds them; checks of distributions are as before, afterward."""
+        if not self.objects:
+            yield {}
+            return
+        import torch
+
+        from . import worker
+
+        validates = torch.distributions.Distribution._validate_args
+        try:
+            with worker.serve(self.objects) as path:
+                yield {"OPTBENCH_WORKER": path}
+        finally:
+            torch.distributions.Distribution.set_default_validate_args(validates)
