@@ -1,13 +1,13 @@
 """Why is my custom loss function decreasing slowly, and what makes it fast?
 
-    import optbench
+import optbench
 
-    optbench.diagnose(MyLoss(), prediction, target, optimizer=optimizer)       # a loss and examples
-    optbench.diagnose(MyLoss(), model=model, batch=(inputs, targets))          # with your model
-    optbench.diagnose(step=training_step, model=model, batch=batch)            # training_step(model, batch) -> loss
-    optbench.run("configs/grid.toml")                                          # a grid; or a dict that says the same
-    optbench.compare("results/before", "results/after")
-    optbench.map("configs/map.toml")
+optbench.diagnose(MyLoss(), prediction, target, optimizer=optimizer)       # a loss and examples
+optbench.diagnose(MyLoss(), model=model, batch=(inputs, targets))          # with your model
+optbench.diagnose(step=training_step, model=model, batch=batch)            # training_step(model, batch) -> loss
+optbench.run("configs/grid.toml")                                          # a grid; or a dict that says the same
+optbench.compare("results/before", "results/after")
+optbench.map("configs/map.toml")
 """
 
 from ._binary import Error

@@ -33,7 +33,9 @@ def torch_libraries() -> pathlib.Path:
     """The folder of the libraries of the torch that this Python would import; torch isn't imported for it."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
-        raise Error(f"optbench runs on PyTorch's libraries, and there is no torch here: pip install 'torch>={FITTING[0]}'")
+        raise Error(
+            f"optbench runs on PyTorch's libraries, and there is no torch here: pip install 'torch>={FITTING[0]}'"
+        )
     return pathlib.Path(spec.origin).parent / "lib"
 
 
@@ -101,8 +103,9 @@ def call(
     check_torch()
     terminal = sys.stderr is not None and sys.stderr.isatty()
     process = subprocess.Popen(
-        [executable(), *map(os.fspath, words)],
-        env=environment() | dict(variables or {}),
+        [executable(), *(os.fspath(word) for word in words)],
+        # Where this process is killed, the program ends, too.
+        env=environment() | dict(variables or {}) | {"OPTBENCH_PARENT": str(os.getpid())},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=None if terminal else subprocess.PIPE,
@@ -127,7 +130,9 @@ def call(
     if process.returncode == -signal.SIGINT or (process.returncode == 130 and 130 not in fine):
         raise KeyboardInterrupt
     if process.returncode not in fine:
-        raise Error(plain(said) if said else f"optbench ended with exit code {process.returncode}; its message is above")
+        raise Error(
+            plain(said) if said else f"optbench ended with exit code {process.returncode}; its message is above"
+        )
     return printed
 
 

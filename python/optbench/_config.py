@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -51,7 +52,7 @@ def key(name: Any) -> str:
 
 
 class Resolver:
-    """Replaces the objects in a config by names: those of torch.optim by entries, data by files, others by served ones."""
+    """Replaces the objects in a config: those of torch.optim by entries, data by files, others by names."""
 
     def __init__(self, folder: pathlib.Path, served: Served) -> None:
         self.folder, self.served, self.files = folder, served, 0
@@ -68,6 +69,8 @@ class Resolver:
             return self.data(value)
         if name == "file" and role is not None and callable(value):
             return self.served.add(value)
+        if name in ("file", "path", "data", "test_data") and isinstance(value, (str, pathlib.PurePath)):
+            return self.place(str(value))
         return self.resolved(value, ROLES.get(name, role))
 
     def entry(self, value: Any, role: str | None) -> Any:
@@ -75,7 +78,17 @@ class Resolver:
             if _optimizers.is_torchs(value):
                 return _optimizers.entry_of(instance(value))[0]
             return self.served.add(value)
-        return self.served.add(value) if role in ("loss", "optimizer") and callable(value) else value
+        if role in ("loss", "optimizer") and callable(value):
+            return self.served.add(value)
+        return self.place(value) if isinstance(value, str) and ".py:" in value else value
+
+    def place(self, name: str) -> str:
+        """A file or a source file by its place from the config, if it is there from here."""
+        path, separator, rest = name.partition(".py:")
+        path += ".py" if separator else ""
+        if pathlib.PurePath(path).is_absolute() or not pathlib.Path(path).exists():
+            return name
+        return os.path.relpath(path, self.folder.resolve()) + (f":{rest}" if separator else "")
 
     def data(self, columns: Mapping[str, Any]) -> str:
         """The file of columns that are tensors or arrays."""

@@ -45,8 +45,8 @@ class Finding:
 class Fix:
     """A remedy that was run from the same start to the same error.
 
-    Steps are None where it didn't arrive; `line_fit` has them in a line fit, where that was run. `code` is to be pasted, for
-    an optimizer, a rate or a schedule; it is None where the loss itself changes.
+    Steps are None where it didn't arrive; `line_fit` has them in a line fit, where that was run. `code` is to be
+    pasted, for an optimizer, a rate or a schedule; it is None where the loss itself changes.
     """
 
     name: str
@@ -136,8 +136,8 @@ def diagnose(
 
     One of:
 
-    - `loss`, `prediction`, `target`: predictions are trained by themselves, from the examples given. Without examples they
-      are 16 numbers from N(0, 1), and start N(0, 2²) away.
+    - `loss`, `prediction`, `target`: predictions are trained by themselves, from the examples given. Without
+      examples they are 16 numbers from N(0, 1), and start N(0, 2²) away.
     - `loss`, `model`, `batch=(inputs, target)`: the model is trained, from where its parameters are now.
     - `step`, `model`, `batch`: `step(model, batch)` is a whole training step, and returns the loss, or
       `{"loss": …, "terms": {…}, "error": …}`.
@@ -147,7 +147,8 @@ def diagnose(
 
     Args:
         loss: A module, a class or a function of prediction and target; or the name of a built-in loss.
-        optimizer: One of `torch.optim`, whose class, options and rate are read; or the name of a built-in one [sgd].
+        optimizer: One of `torch.optim` or of your own, whose class, options and rate are read; or the name of a
+            built-in one [sgd].
         lr: The learning rate, if it isn't the optimizer's [0.1].
         schedule: The name of a schedule, or a dict [constant].
         steps: Your budget of steps [2000].
@@ -163,9 +164,10 @@ def diagnose(
         given |= options
         if optimizer is not None:
             given["optimizer"] = optimizer
-            if _optimizers.is_torchs(optimizer) and hasattr(optimizer, "param_groups"):
-                given["optimizer"], own = _optimizers.entry_of(optimizer)
-                given["lr"] = own if lr is None else lr
+            if hasattr(optimizer, "param_groups"):
+                given["lr"] = optimizer.param_groups[0].get("lr") if lr is None else lr
+                if _optimizers.is_torchs(optimizer):
+                    given["optimizer"] = _optimizers.entry_of(optimizer)[0]
         if is_config(loss):
             if any(x is not None for x in (prediction, target, model, batch, step)):
                 raise Error("a config says all by itself: leave prediction, target, model, batch and step away")
@@ -184,7 +186,9 @@ def is_config(loss: Any) -> bool:
     return isinstance(loss, pathlib.PurePath) or (isinstance(loss, str) and loss.endswith(".toml"))
 
 
-def config_of(config: Any, given: dict[str, Any], folder: pathlib.Path, served: Served) -> tuple[pathlib.Path, dict[str, Any]]:
+def config_of(
+    config: Any, given: dict[str, Any], folder: pathlib.Path, served: Served
+) -> tuple[pathlib.Path, dict[str, Any]]:
     """The file of a config, and what it says."""
     changes = {name: value for name, value in given.items() if value is not None}
     if isinstance(config, Mapping):
@@ -280,6 +284,8 @@ def code_of(name: str, change: str, entry: Mapping[str, Any]) -> str | None:
     own = entry.get("optimizer") or "sgd"
     kind = name.partition(",")[0]
     optimizers: dict[str, Any] = {"lr": own, "adam": "adam", "momentum": "heavy_ball", "lbfgs": "lbfgs"}
+    if kind == "lr" and lr is not None and not isinstance(own, (str, Mapping)):
+        return f"optimizer = {getattr(own, '__name__', type(own).__name__)}(model.parameters(), lr={lr:g})"
     if kind in optimizers:
         made = _optimizers.code_of(optimizers[kind], lr) if lr is not None or kind == "lbfgs" else None
         return made and f"optimizer = {made}{CODE_OF_CLOSURE if kind == 'lbfgs' else ''}"

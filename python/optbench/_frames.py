@@ -1,6 +1,7 @@
 """Data frames of pandas or polars, whichever is there."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ def library(name: str | None = None) -> Any:
     raise Error(f"data frames need {name or 'pandas or polars'}: pip install {name or 'pandas'}")
 
 
-def read(path: str | os.PathLike[str], name: str | None = None) -> Any:
+def read(path: str | os.PathLike[str] | io.BytesIO, name: str | None = None) -> Any:
     """A result file as a data frame."""
     module = library(name)
     if module.__name__ == "polars":

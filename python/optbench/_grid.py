@@ -1,9 +1,11 @@
 """Grids, comparisons and maps: running them, and their results as data frames."""
 
 import functools
+import io
 import json
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +15,18 @@ from ._binary import Error, call
 from ._config import write
 from ._served import Served
 
-SHOWN = ["problem", "loss", "optimizer", "schedule", "lr", "success_rate", "steps_median", "ert", "final_error_median", "trouble"]
+SHOWN = [
+    "problem",
+    "loss",
+    "optimizer",
+    "schedule",
+    "lr",
+    "success_rate",
+    "steps_median",
+    "ert",
+    "final_error_median",
+    "trouble",
+]
 FINISHED = (0, 1)  # 1: it ran, and cells failed.
 
 
@@ -41,11 +54,9 @@ class Results:
 
     @functools.cached_property
     def table(self) -> Any:
-        """A row for each problem, loss, optimizer and schedule at its best rate; of an unfinished run, as far as it is."""
+        """A row for each problem, loss, optimizer and schedule at its best rate; of an unfinished run, so far."""
         if self.finished:
             return _frames.read(self.folder / "table.csv")
-        import io
-
         text = call("table", self.folder, "--format", "csv", "--no-write")
         return _frames.read(io.BytesIO(text.encode()))
 
@@ -79,7 +90,7 @@ class Results:
         return json.loads(call("table", self.folder, "--format", "json", "--no-write"))["scores"]
 
     def to_parquet(self) -> list[pathlib.Path]:
-        """Writes every CSV file of the results as Parquet beside it; by pandas, which needs pyarrow for it, or by polars."""
+        """Writes each CSV file of the results as Parquet beside it; by polars, or by pandas, which needs pyarrow for it."""
         made = []
         for path in sorted(self.folder.glob("*.csv")):
             frame, target = _frames.read(path), path.with_suffix(".parquet")
@@ -204,14 +215,8 @@ def prepared(
 
 def name_in(path: pathlib.Path) -> str:
     """The name that a config says."""
-    try:
-        import tomllib
-    except ImportError:  # Python 3.10.
-        from pip._vendor import tomli as tomllib
-    try:
-        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("name", path.stem))
-    except tomllib.TOMLDecodeError:
-        return path.stem  # The program says what is wrong, and where.
+    found = re.search(r"""^\s*name\s*=\s*(?:"([^"]*)"|'([^']*)')""", path.read_text(encoding="utf-8"), flags=re.M)
+    return path.stem if found is None else found[1] or found[2]
 
 
 def run(
@@ -221,11 +226,11 @@ def run(
     jobs: int | None = None,
     fresh: bool = False,
 ) -> Results:
-    """Trains a grid: every problem with every loss, optimizer, schedule, rate and seed. It goes on where it was stopped.
+    """Trains a grid: every problem with every loss, optimizer, schedule, rate and seed. A stopped one goes on.
 
-    A dict says what a TOML file does, and may have objects in it: losses as modules, classes or functions, optimizers as
-    objects or classes, models as `{"model": {"file": MyModel, "data": {"x": x, "y": y}}}`, whole training steps as `objective`.
-    What torch.export takes is exported; the rest is evaluated in this process, slower.
+    A dict says what a TOML file does, and may have objects in it: losses as modules, classes or functions, optimizers
+    as objects or classes, models as `{"model": {"file": MyModel, "data": {"x": x, "y": y}}}`, whole training steps as
+    `objective`. What torch.export takes is exported; the rest is evaluated in this process, slower.
 
     Args:
         out: The folder that the results folder goes into.
@@ -239,7 +244,14 @@ def run(
     out = pathlib.Path(out)
     served = Served()
     path, name = prepared(config, out, served)
-    words = ["run", path, "--out", out, *(["--jobs", str(jobs)] if jobs else []), *(["--fresh"] if fresh else [])]
+    words: list[Any] = [
+        "run",
+        path,
+        "--out",
+        out,
+        *(["--jobs", str(jobs)] if jobs else []),
+        *(["--fresh"] if fresh else []),
+    ]
     with served.variables() as variables, Progress(out / name) as watch:
         printed = call(*words, fine=FINISHED, variables=variables, watch=watch)
     return Results(out / name, printed)
@@ -257,14 +269,21 @@ def load(folder: str | os.PathLike[str]) -> Results:
     return Results(folder)
 
 
-def compare(left: Any, right: Any, *, grid: str | None = None, results: str | os.PathLike[str] | None = None) -> Comparison:
+def compare(
+    left: Any, right: Any, *, grid: str | None = None, results: str | os.PathLike[str] | None = None
+) -> Comparison:
     """Shows what changed in convergence between two results: `Results`, folders, or commits.
 
     Raises:
         Error: If the sides can't be compared.
     """
     sides = [side.folder if isinstance(side, Results) else side for side in (left, right)]
-    words = ["compare", *sides, *(["--grid", grid] if grid else []), *(["--results", results] if results else [])]
+    words: list[Any] = [
+        "compare",
+        *sides,
+        *(["--grid", grid] if grid else []),
+        *(["--results", results] if results else []),
+    ]
     found = json.loads(call(*words, "--format", "json", fine=FINISHED))
     return Comparison(found, call(*words, fine=FINISHED))
 
@@ -284,7 +303,14 @@ def map(
     out = pathlib.Path(out)
     served = Served()
     path, name = prepared(config, out, served)
-    words = ["map", path, "--out", out, *(["--jobs", str(jobs)] if jobs else []), *(["--fresh"] if fresh else [])]
+    words: list[Any] = [
+        "map",
+        path,
+        "--out",
+        out,
+        *(["--jobs", str(jobs)] if jobs else []),
+        *(["--fresh"] if fresh else []),
+    ]
     with served.variables() as variables:
         call(*words, fine=FINISHED, variables=variables)
     return Map(out / name)

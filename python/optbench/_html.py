@@ -15,21 +15,23 @@ STYLE = """<style>
   --ink: #e6e6e6; --soft: #a8a8a8; --line: #4a4a4a; --code: #2a2a2a; }
 .optbench .verdict { font-size: 1.15em; font-weight: 600; margin: .2em 0 .6em; }
 .optbench .soft { color: var(--soft); }
-.optbench img { width: 100%; max-width: 44em; display: block; margin: .6em 0; }
+.optbench img { width: 100%; max-width: 54em; display: block; margin: .6em 0; }
 .optbench img.dark, [data-jp-theme-light="false"] .optbench img.light,
 [data-vscode-theme-kind*="dark"] .optbench img.light, html[theme="dark"] .optbench img.light { display: none; }
 [data-jp-theme-light="false"] .optbench img.dark, [data-vscode-theme-kind*="dark"] .optbench img.dark,
 html[theme="dark"] .optbench img.dark { display: block; }
 .optbench table { border-collapse: collapse; margin: .4em 0; width: 100%; font-size: 1em; }
-.optbench table th, .optbench table td { text-align: left; vertical-align: top; padding: .3em .7em .3em 0; color: var(--ink);
-  border: 0; border-bottom: 1px solid var(--line); background: transparent; white-space: normal; }
+.optbench table th, .optbench table td { text-align: left; vertical-align: top; padding: .3em .7em .3em 0;
+  color: var(--ink); border: 0; border-bottom: 1px solid var(--line); background: transparent; white-space: normal; }
 .optbench table td.number, .optbench table th.number { text-align: right; white-space: nowrap; }
 .optbench pre { margin: 0; padding: .3em .5em; background: var(--code); color: var(--ink); white-space: pre-wrap;
   border-radius: 3px; font: 12px/1.4 ui-monospace, monospace; }
 .optbench details summary { cursor: pointer; }
 </style>"""
 
-SHOWN = 6  # Fixes that are shown at once; the others are behind a click.
+SHOWN = 8  # Fixes that are shown at once; the others are behind a click.
+
+OTHER_STARTS = ("restarts", "usual start")
 
 
 def diagnosis_page(found: "Diagnosis") -> str:
@@ -39,7 +41,9 @@ def diagnosis_page(found: "Diagnosis") -> str:
     others = [f"<li>{html.escape(f.cause)}: {html.escape(f.evidence)}</li>" for f in found.findings[1:]]
     more = [f"<p>Also found:</p><ul>{''.join(others)}</ul>"] if others else []
     figures = [figure(found, "profile", "the loss and its gradient, with the start marked")]
-    figures += [folded("Your run and the fixes", figure(found, "descent", "error over steps, of your run and the fixes"))]
+    figures += [
+        folded("Your run and the fixes", figure(found, "descent", "error over steps, of your run and the fixes"))
+    ]
     fixes = [fix for fix in found.fixes if fix.reached]
     table = fixes_table(found, fixes[:SHOWN]) if fixes else "<p>No fix arrived.</p>"
     rest_of_fixes = folded(f"{len(fixes) - SHOWN} more fixes", fixes_table(found, fixes[SHOWN:]))
@@ -49,16 +53,22 @@ def diagnosis_page(found: "Diagnosis") -> str:
 
 def fixes_table(found: "Diagnosis", fixes: "list[Fix]") -> str:
     has_line = any(fix.line_fit is not None for fix in found.fixes)
-    head = "<th>Change</th><th class=number>Steps</th>" + "<th class=number>In a line fit</th>" * has_line + "<th>Code</th>"
+    head = (
+        "<th>Change</th><th class=number>Steps</th>"
+        + "<th class=number>In a line fit</th>" * has_line
+        + "<th>Code</th>"
+    )
     rows = []
     for fix in fixes:
         line = f'<td class="number">{steps(fix.line_fit)}</td>' if has_line else ""
-        code = f"<pre>{html.escape(fix.code)}</pre>" if fix.code else '<span class="soft">another loss or start</span>'
-        rows.append(
-            f'<tr><td>{html.escape(fix.change)}</td><td class="number">{steps(fix.steps)}</td>{line}<td>{code}</td></tr>'
-        )
+        other = "another start" if fix.name in OTHER_STARTS else "another loss"
+        code = f"<pre>{html.escape(fix.code)}</pre>" if fix.code else f'<span class="soft">{other}</span>'
+        own = f'<td>{html.escape(fix.change)}</td><td class="number">{steps(fix.steps)}</td>'
+        rows.append(f"<tr>{own}{line}<td>{code}</td></tr>")
     yours = steps(fixes[0].baseline_steps) if fixes else ""
-    own = f'<tr><td class="soft">your run</td><td class="number soft">{yours}</td>{"<td></td>" * has_line}<td></td></tr>'
+    own = (
+        f'<tr><td class="soft">your run</td><td class="number soft">{yours}</td>{"<td></td>" * has_line}<td></td></tr>'
+    )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}{own}</tbody></table>"
 
 

@@ -35,7 +35,7 @@ def on_cpu(value: Any) -> Any:
 
 def maker(optimizer: torch.optim.Optimizer) -> Callable[..., Any]:
     """A function that makes such an optimizer, with its options, for other parameters."""
-    kind = type(optimizer)
+    kind: Any = type(optimizer)
     taken = inspect.signature(kind).parameters
     options = {n: v for n, v in optimizer.param_groups[0].items() if n in taken and n not in ("params", "lr")}
     if len(optimizer.param_groups) > 1:
@@ -96,9 +96,7 @@ class Batch:
         return pytree.tree_unflatten(leaves, self.structure)
 
 
-def training_step(
-    batch: Batch, model: nn.Module | None, loss: Any, step: Callable[..., Any] | None
-) -> nn.Module:
+def training_step(batch: Batch, model: nn.Module | None, loss: Any, step: Callable[..., Any] | None) -> nn.Module:
     """A module whose forward takes the columns of a batch and returns the loss, and an error where there is one."""
 
     def forward(self: Any, *given: torch.Tensor, **named: torch.Tensor) -> Any:

@@ -15,30 +15,31 @@ class Class(NamedTuple):
     """
 
     entry: str
-    options: dict[str, str | tuple[str, str]]
+    options: Mapping[str, str | tuple[str, str]]
 
 
-BETAS = {"betas": ("beta1", "beta2"), "eps": "eps"}
-L2 = {"weight_decay": "l2"}
+def same(*names: str) -> dict[str, str | tuple[str, str]]:
+    """Arguments whose option has the same name."""
+    return {name: name for name in names}
+
+
+BETAS: dict[str, str | tuple[str, str]] = {"betas": ("beta1", "beta2"), "eps": "eps"}
+L2: dict[str, str | tuple[str, str]] = {"weight_decay": "l2"}
 CLASSES = {
-    "SGD": Class("sgd", {"momentum": "momentum", "dampening": "dampening", "nesterov": "nesterov", **L2}),
+    "SGD": Class("sgd", same("momentum", "dampening", "nesterov") | L2),
     "Adam": Class("adam", BETAS | L2),
-    "AdamW": Class("adamw", BETAS | {"weight_decay": "weight_decay", "amsgrad": "amsgrad"}),
-    "RMSprop": Class("rmsprop", {n: n for n in ("alpha", "eps", "momentum", "centered")} | L2),
-    "Adagrad": Class("adagrad", {n: n for n in ("lr_decay", "initial_accumulator_value", "eps")} | L2),
-    "Adadelta": Class("adadelta", {"rho": "rho", "eps": "eps"} | L2),
+    "AdamW": Class("adamw", BETAS | same("weight_decay", "amsgrad")),
+    "RMSprop": Class("rmsprop", same("alpha", "eps", "momentum", "centered") | L2),
+    "Adagrad": Class("adagrad", same("lr_decay", "initial_accumulator_value", "eps") | L2),
+    "Adadelta": Class("adadelta", same("rho", "eps") | L2),
     "Rprop": Class("rprop", {"etas": ("eta_minus", "eta_plus"), "step_sizes": ("step_size_min", "step_size_max")}),
     "Adamax": Class("adamax", BETAS | L2),
-    "NAdam": Class("nadam", BETAS | {"momentum_decay": "momentum_decay"} | L2),
+    "NAdam": Class("nadam", BETAS | same("momentum_decay") | L2),
     "RAdam": Class("radam", BETAS | L2),
-    "ASGD": Class("asgd", {"lambd": "lambd", "alpha": "alpha", "t0": "t0"} | L2),
+    "ASGD": Class("asgd", same("lambd", "alpha", "t0") | L2),
     "LBFGS": Class("lbfgs", {"history_size": "history", "tolerance_grad": "tolerance"}),
-    "Adafactor": Class(
-        "adafactor", {"beta2_decay": "beta2_decay", "eps": ("eps1", "eps2"), "d": "d", "weight_decay": "weight_decay"}
-    ),
-    "Muon": Class(
-        "muon", {n: n for n in ("momentum", "nesterov", "weight_decay", "ns_steps", "eps")} | {"adjust_lr_fn": "adjust"}
-    ),
+    "Adafactor": Class("adafactor", same("beta2_decay", "d", "weight_decay") | {"eps": ("eps1", "eps2")}),
+    "Muon": Class("muon", same("momentum", "nesterov", "weight_decay", "ns_steps", "eps") | {"adjust_lr_fn": "adjust"}),
 }
 # How a step is computed, not which.
 IRRELEVANT = {"params", "lr", "foreach", "capturable", "differentiable", "fused", "maximize", "initial_lr"}
@@ -96,10 +97,15 @@ def number(value: Any) -> Any:
 def code_of(entry: str | Mapping[str, Any], lr: float | None) -> str | None:
     """The call of torch.optim for an entry; None where there is none."""
     name, given = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
-    rates = {} if lr is None else {"lr": lr}
-    fixed = {"heavy_ball": ("SGD", {"momentum": 0.9}), "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True})}
+    rates: dict[str, Any] = {} if lr is None else {"lr": lr}
+    fixed: dict[str, tuple[str, dict[str, Any]]] = {
+        "heavy_ball": ("SGD", {"momentum": 0.9}),
+        "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
+    }
     fixed |= {"amsgrad": ("Adam", {"amsgrad": True}), "lbfgs": ("LBFGS", {"line_search_fn": "strong_wolfe"})}
-    torchs = {kind.entry: (torch_name, {}) for torch_name, kind in CLASSES.items()} | fixed
+    torchs: dict[str, tuple[str, dict[str, Any]]] = {
+        kind.entry: (torch_name, {}) for torch_name, kind in CLASSES.items()
+    } | fixed
     if name not in torchs or not isinstance(given, Mapping):
         return None
     class_name, arguments = torchs[name]
@@ -115,5 +121,6 @@ def code_of(entry: str | Mapping[str, Any], lr: float | None) -> str | None:
             arguments[argument] = given[option]
     if class_name == "ASGD" and "t0" in arguments:
         arguments["t0"] -= 1
-    words = [f"{n}={v:g}" if isinstance(v, float) else f"{n}={v!r}" for n, v in arguments.items() if n not in defaults or v != defaults[n].default or n == "lr"]
+    changed = {n: v for n, v in arguments.items() if n == "lr" or v != defaults[n].default}
+    words = [f"{n}={v:g}" if isinstance(v, float) else f"{n}={v!r}" for n, v in changed.items()]
     return f"torch.optim.{class_name}({', '.join(['model.parameters()', *words])})"

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Served:
-    """Objects that the program finds in this process, by names of their own: exported, or evaluated here, one at a time."""
+    """Objects of this process by names of their own: the program has them exported, or evaluated here."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}

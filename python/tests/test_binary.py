@@ -38,7 +38,9 @@ def test_unknown_versions_are_tried(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.metadata.version", lambda name: "2.99.0")
     _binary.check_torch()
     program = tmp_path / "optbench"
-    program.write_text("#!/bin/sh\necho 'optbench: symbol lookup error: optbench: undefined symbol: _ZN2at5thing' >&2\nexit 127\n")
+    program.write_text(
+        "#!/bin/sh\necho 'optbench: symbol lookup error: optbench: undefined symbol: _ZN2at5thing' >&2\nexit 127\n"
+    )
     program.chmod(0o755)
     monkeypatch.setenv("OPTBENCH_BINARY", str(program))
     with pytest.raises(optbench.Error, match="torch 2.99.0 .it lacks _ZN2at5thing.: it was tried with torch 2.13"):

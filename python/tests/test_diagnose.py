@@ -164,7 +164,7 @@ def test_configs(checkout):
         (lambda: optbench.diagnose(PlateauLoss(), optimizer="adamm"), "did you mean `adam`"),
         (lambda: optbench.diagnose(PlateauLoss(), model=nn.Linear(1, 1)), "batch=(inputs, target)"),
         (lambda: optbench.diagnose(PlateauLoss(), model=nn.Linear(1, 1), batch=(ZERO,)), "a pair (inputs, target)"),
-        (lambda: optbench.diagnose(nn.MSELoss(), model=nn.Linear(1, 1), batch=(torch.ones(3, 1), torch.ones(2, 1))), "differ"),
+        (lambda: optbench.diagnose("mse", model=nn.Linear(1, 1), batch=(torch.ones(3, 1), torch.ones(2, 1))), "differ"),
         (lambda: optbench.diagnose("configs/none.toml"), "configs/none.toml"),
         (lambda: optbench.diagnose("configs/none.toml", lr=1), "leave lr away"),
         (lambda: optbench.diagnose(nn.MSELoss(), torch.zeros(3, 2), torch.zeros(3, 5)), "can't be exported"),

@@ -27,11 +27,13 @@ LONG = {
     "name": "long",
     "steps": 20000,
     "record": "summary",
-    "lr": {"from": 1e-5, "to": 1, "count": 12},
+    "lr": {"from": 1e-5, "to": 1, "count": 6},
+    "seeds": {"tuning": 1, "reporting": 1},
     "grid": {
-        "problems": ["digits_mlp", "line_fit"],
-        "losses": ["mse"],
+        "problems": ["line_fit", "direct_fit", "diabetes_linear"],
+        "losses": ["mse", "l1", "log_cosh", "huber", "plateau"],
         "optimizers": ["sgd", "adam", "nadam", "lion", "adamax", "rmsprop", "adagrad", "nesterov"],
+        "schedules": ["constant", "cosine", "linear"],
     },
 }
 
@@ -106,6 +108,35 @@ def test_objects_in_a_dict(tmp_path):
     assert one == other, "an instance and its class"
 
 
+def test_files_are_found_from_here(tmp_path, monkeypatch):
+    """Paths in a dict are those of the current folder, wherever its config is written."""
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("code").mkdir()
+    pathlib.Path("code/mine.py").write_text(
+        "def loss(prediction, target):\n    return (prediction - target).abs().mean()\n"
+    )
+    grid = {"problems": ["line_fit"], "losses": ["code/mine.py:loss", "l1"], "optimizers": ["sgd"]}
+    table = optbench.run({**SMALL, "grid": grid}, "deep/er/results").table
+    assert len(table) == 2 and table["final_error_median"].nunique() == 1
+
+
+def test_own_optimizers(tmp_path):
+    """A torch.optim.Optimizer of one's own, as a class and as an object: here Adam under another name."""
+
+    class Mine(torch.optim.Adam):
+        pass
+
+    grid = {
+        **SMALL["grid"],
+        "optimizers": [Mine, Mine([torch.zeros(1)], betas=(0.5, 0.9)), "adam", {"adam": {"beta1": 0.5, "beta2": 0.9}}],
+    }
+    table = optbench.run({**SMALL, "grid": grid}, tmp_path).table
+    errors = dict(zip(table["optimizer"], table["final_error_median"], strict=True))
+    assert len(errors) == 4 and not table["failed"].any()
+    mine = sorted(error for name, error in errors.items() if "Mine" in name)
+    assert mine == pytest.approx(sorted(error for name, error in errors.items() if "Mine" not in name), rel=1e-4)
+
+
 def test_compare_and_map(tmp_path):
     results = optbench.run(SMALL, tmp_path)
     found = optbench.compare(results, results.folder)
@@ -116,7 +147,8 @@ def test_compare_and_map(tmp_path):
     axes = {"x": {"vary": "lr", "from": 0.01, "to": 10, "scale": "log", "pixels": 16}}
     axes["y"] = {"vary": "optimizer.momentum", "from": 0, "to": 0.9, "scale": "linear", "pixels": 8}
     drawn = optbench.map(
-        {"name": "map", "problem": "rosenbrock", "optimizer": "heavy_ball", "steps": 50, "show": "error", **axes}, tmp_path
+        {"name": "map", "problem": "rosenbrock", "optimizer": "heavy_ball", "steps": 50, "show": "error", **axes},
+        tmp_path,
     )
     assert drawn.final_error.shape == (8, 16) and len(drawn.axes["lr"]) == 16
     frame = drawn.to_frame()
@@ -178,6 +210,16 @@ def test_interrupt(tmp_path):
     _, said = python.communicate(timeout=60)
     assert said.rstrip().endswith("KeyboardInterrupt")
     check_what_is_left(tmp_path)
+
+
+def test_a_process_that_is_killed_leaves_none(tmp_path):
+    code = f"import optbench\noptbench.run({LONG!r}, {str(tmp_path)!r})"
+    python = subprocess.Popen([sys.executable, "-c", code])
+    wait(lambda: len(list(tmp_path.glob("long/parts/*.part"))) >= 2)
+    assert programs(tmp_path)
+    python.kill()
+    python.wait()
+    wait(lambda: not programs(tmp_path))
 
 
 def test_interrupt_of_a_kernel(tmp_path):

@@ -44,11 +44,18 @@ def test_options_come_back_as_code(name):
     entry, lr = entry_of(optimizer)
     assert lr == RATE.get(name, 1e-3)
     code = code_of(entry, lr)
-    again = eval(code.replace("model.parameters()", "[parameter]"), {"torch": torch, "parameter": nn.Parameter(torch.zeros(2, 2))})
+    again = eval(
+        code.replace("model.parameters()", "[parameter]"),
+        {"torch": torch, "parameter": nn.Parameter(torch.zeros(2, 2))},
+    )
     for key, value in optimizer.param_groups[0].items():
         # One iteration a step is what an entry is.
         if key not in ("params", "max_iter", "max_eval"):
-            assert again.param_groups[0][key] == pytest.approx(value) if isinstance(value, float) else again.param_groups[0][key] == value, key
+            assert (
+                again.param_groups[0][key] == pytest.approx(value)
+                if isinstance(value, float)
+                else again.param_groups[0][key] == value
+            ), key
 
 
 def rosenbrock(p):
@@ -57,7 +64,7 @@ def rosenbrock(p):
 
 @pytest.mark.parametrize("name", [n for n in CLASSES if n not in ("Muon", "ASGD")])
 def test_trajectories(name, tmp_path):
-    """30 steps of the entry are those of the object, in float64. (Muon is for matrices; of ASGD the mean is measured.)"""
+    """30 steps of the entry are those of the object, in float64. Muon is for matrices; ASGD is measured at its mean."""
     optimizer = made(name, **OPTIONS[name])
     entry, lr = entry_of(optimizer)
     grid = {"problems": [{"rosenbrock": {"spread": 0.0}}], "optimizers": [entry], "lr": [lr]}
