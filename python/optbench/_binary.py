@@ -8,12 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 # Minor versions of torch beside which the program gave the committed results (scripts/try-torch). It can be
 # loaded from 2.10 on, but tensors of floats are misread there ("incoherent element sizes in bytes").
 FITTING = ("2.13", "2.14", "2.15")
+SLOWER = "is evaluated in Python, which is slower"  # What the program says of objects that can't be exported.
 GRACE = 30  # Seconds that batches already started have to finish after Ctrl-C, before they are stopped.
 
 
@@ -133,6 +135,9 @@ def call(
         raise Error(
             plain(said) if said else f"optbench ended with exit code {process.returncode}; its message is above"
         )
+    for line in (said or "").splitlines():
+        if SLOWER in line:
+            warnings.warn(line, stacklevel=4)
     return printed
 
 

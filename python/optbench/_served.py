@@ -1,6 +1,7 @@
 """Objects of this process that the program may ask for."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,17 +28,22 @@ class Served:
 
     @contextlib.contextmanager
     def variables(self) -> Iterator[dict[str, str]]:
-        """The environment of a program that finds them; checks of distributions are as before, afterward."""
+        """The environment of a program that finds them; what the exporter remarks becomes warnings."""
         if not self.objects:
             yield {}
             return
         import torch
 
-        from . import worker
+        from . import export, worker
 
-        validates = torch.distributions.Distribution._validate_args
+        remarks: list[str] = []
+        validates, warn = torch.distributions.Distribution._validate_args, export.warn
+        export.warn = remarks.append
         try:
             with worker.serve(self.objects) as path:
                 yield {"OPTBENCH_WORKER": path}
         finally:
+            export.warn = warn
             torch.distributions.Distribution.set_default_validate_args(validates)
+            for remark in dict.fromkeys(remarks):
+                warnings.warn(remark, stacklevel=4)
