@@ -63,6 +63,7 @@ import ctypes
 import hashlib
 import inspect
 import json
+import math
 import os
 import pathlib
 import random
@@ -369,7 +370,7 @@ class Steps:
         half = len(tensors) // 2
         results = []
         with settings(request["double"]):
-            for lane, (lr, loss) in enumerate(zip(request["lr"], request["loss"])):
+            for lane, (lr, loss) in enumerate(zip(request["lr"], map(float, request["loss"]))):
                 parameters = [x[lane].clone() for x in tensors[:half]]
                 gradients = [x[lane].clone() for x in tensors[half:]]
                 seed_all(lane, self.step_number)
@@ -516,7 +517,8 @@ def exported(code):
 
 
 def described_optimizer(code):
-    numbers = {n: v for n, v in code.defaults().items() if isinstance(v, (int, float)) and n not in ("lr", "step")}
+    numbers = {n: v for n, v in code.defaults().items() if isinstance(v, (int, float)) and math.isfinite(v)}
+    numbers = {n: v for n, v in numbers.items() if n not in ("lr", "step")}
     return {"role": "optimizer", "inputs": [], "kinds": [], "arguments": None, "outputs": ["parameter"],
             "rank": 0 if code.keeps_state else 1, "vmap": False, "parameters": [], "buffers": [], "optimizer_options": {n: float(v) for n, v in numbers.items()}}  # fmt: skip
 
@@ -646,7 +648,7 @@ class Worker:
         random.setstate(states[1])
         if frame is None or frame[0].get("op") != "evaluated":
             raise Lost
-        return frame[0]["loss"], frame[1]
+        return float(frame[0]["loss"]), frame[1]
 
 
 def said(error):
@@ -736,7 +738,7 @@ def serve(objects):
             open_streams.append(connection)
             threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    threading.Thread(target=accept, name="accept", daemon=True).start()
     threads = torch.get_num_threads()
     states = torch.get_rng_state(), random.getstate()
     numpy = sys.modules.get("numpy")
