@@ -34,6 +34,8 @@ pub struct File {
 struct Read {
     bytes: Vec<u8>,
     digest: String,
+    /// Whether it stands for code that is evaluated in Python.
+    in_python: bool,
 }
 
 impl PartialEq for Read {
@@ -107,6 +109,12 @@ impl File {
         Ok(&read.bytes)
     }
 
+    /// Whether it is code that is evaluated in Python, once it is loaded.
+    #[must_use]
+    pub fn is_in_python(&self) -> bool {
+        self.read.as_ref().is_some_and(|read| read.in_python)
+    }
+
     /// The SHA-256 of its [bytes](Self::bytes), once it is loaded.
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
@@ -158,7 +166,8 @@ impl Files {
         let exported = self.made(key, || {
             let exported = python::export((&made.0, made.1, made.2), name, wanted)?;
             let digest = sha256(&exported.bytes);
-            let read = Read { bytes: exported.bytes, digest };
+            let in_python = exported.program.as_ref().is_ok_and(|program| program.python().is_some());
+            let read = Read { bytes: exported.bytes, digest, in_python };
             Ok::<_, String>((Arc::new(read), Arc::new(exported.program)))
         });
         let (read, program) = Result::as_ref(&exported).map_err(Clone::clone)?;
@@ -185,7 +194,7 @@ impl Files {
         let read = files::read(&path, MOST_BYTES)
             .map(|bytes| {
                 let digest = sha256(&bytes);
-                Arc::new(Read { bytes, digest })
+                Arc::new(Read { bytes, digest, in_python: false })
             })
             .map_err(|error| {
                 format!(

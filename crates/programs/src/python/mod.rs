@@ -18,15 +18,20 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// A variable of the environment that says, with 1, that no Python is started.
+pub const NO_PYTHON: &str = "OPTBENCH_NO_PYTHON";
+
 /// Whether Python may be started for what a config names, and who is told of it. By default it may not.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Python(Option<fn(&str)>);
 
 impl Python {
-    /// It may be started: the user has named the config, and wants it run. What it is started for is told.
+    /// It may be started: the user has named the config, and wants it run. What it is started for is told. It may not where
+    /// the environment has [`NO_PYTHON`].
     #[must_use]
     pub fn may_start(told: fn(&str)) -> Self {
-        Self(Some(told))
+        let forbidden = std::env::var_os(NO_PYTHON).is_some_and(|value| !value.is_empty() && value != "0");
+        Self((!forbidden).then_some(told))
     }
 
     fn told(self) -> Option<fn(&str)> {
