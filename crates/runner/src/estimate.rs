@@ -160,7 +160,10 @@ pub(crate) fn estimate(config: &Config, plan: &Plan, options: &Options) -> Strin
     let seconds = work / options.jobs as f64 + size.disk_bytes as f64 * share / WRITTEN_A_SECOND;
     let _ = match (tried, of) {
         (0, 1..) => {
-            writeln!(text, "\nthe time can't be told: a step takes too long or is evaluated in Python, or no thread can be started")
+            writeln!(
+                text,
+                "\nthe time can't be told: a step takes too long or is evaluated in Python, or no thread can be started"
+            )
         }
         _ if tried < of => writeln!(
             text,

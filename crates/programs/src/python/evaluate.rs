@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use super::Code;
-use super::link::{self, Link, Use, locked};
+use super::link::{self, Link, locked};
 use crate::gradient::with_gradients;
 use crate::lanes::Lanes;
 use crate::program::Evaluated;
@@ -43,12 +43,7 @@ pub(crate) struct Call<'a> {
 
 impl Code {
     /// Loads it for some lanes; `None` where Python mayn't be started.
-    fn open(
-        &self,
-        used: Use,
-        options: Option<&BTreeMap<String, f64>>,
-        lanes: usize,
-    ) -> Result<Option<Session>, String> {
+    fn open(&self, options: Option<&BTreeMap<String, f64>>, lanes: usize) -> Result<Option<Session>, String> {
         if self.python.told().is_none() {
             return Ok(None);
         }
@@ -56,7 +51,7 @@ impl Code {
         if let Some(options) = options {
             code["options"] = json!(options);
         }
-        let link = link::of_thread(&self.place, used)?;
+        let link = link::of_thread(&self.place)?;
         let request = json!({ "op": "open", "code": code, "about": self.about, "lanes": lanes });
         let (answer, _) = locked(&link, |link| link.ask_patiently(request, &[]))?;
         Ok(Some(Session { link, id: answer["id"].clone() }))
@@ -64,7 +59,7 @@ impl Code {
 
     /// A function on lanes.
     pub(crate) fn lanes(&self, lanes: usize) -> Result<Option<Session>, String> {
-        self.open(Use::Function, None, lanes)
+        self.open(None, lanes)
     }
 
     /// An optimizer on lanes, with numbers for its options.
@@ -72,7 +67,7 @@ impl Code {
     /// # Errors
     /// If it can't be loaded.
     pub fn steps(&self, options: &BTreeMap<String, f64>, lanes: usize) -> Result<Steps, String> {
-        let session = self.open(Use::Optimizer, Some(options), lanes)?;
+        let session = self.open(Some(options), lanes)?;
         session.map(Steps).ok_or_else(not_here)
     }
 }

@@ -63,8 +63,8 @@ pub(crate) fn export(
     name: &str,
     wanted: &Wanted,
 ) -> Result<Exported, String> {
-    let folder =
-        std::path::absolute(folder).map_err(|error| format!("can't find the current folder: {error}"))?;
+    let folder = std::path::absolute(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+        .map_err(|error| format!("can't find the current folder: {error}"))?;
     let data = Some(wanted.data).filter(|data| !data.is_empty());
     let code = json!({
         "source": name, "folder": folder.to_string_lossy(), "role": wanted.role, "inputs": wanted.inputs, "data": data,

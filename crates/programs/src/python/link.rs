@@ -36,15 +36,8 @@ pub(super) enum Place {
     Notebook(PathBuf),
 }
 
-/// What is evaluated, of which an optimizer may ask for a function while it is at work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Use {
-    Function,
-    Optimizer,
-}
-
 /// What a thread is connected to.
-type Links = HashMap<(Place, Use), Arc<Mutex<Link>>>;
+type Links = HashMap<Place, Arc<Mutex<Link>>>;
 
 thread_local! {
     static LINKS: RefCell<Links> = RefCell::default();
@@ -61,14 +54,13 @@ pub(super) struct Link {
 }
 
 /// That of this thread; a new one where it has none that answers.
-pub(super) fn of_thread(place: &Place, used: Use) -> Result<Arc<Mutex<Link>>, String> {
-    let key = (place.clone(), used);
-    let known = LINKS.with_borrow(|links| links.get(&key).cloned());
+pub(super) fn of_thread(place: &Place) -> Result<Arc<Mutex<Link>>, String> {
+    let known = LINKS.with_borrow(|links| links.get(place).cloned());
     if let Some(link) = known.filter(|link| locked(link, |link| link.ended.is_none())) {
         return Ok(link);
     }
     let link = Arc::new(Mutex::new(Link::new(place)?));
-    LINKS.with_borrow_mut(|links| links.insert(key, link.clone()));
+    LINKS.with_borrow_mut(|links| links.insert(place.clone(), link.clone()));
     Ok(link)
 }
 

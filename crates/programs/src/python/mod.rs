@@ -4,9 +4,8 @@ mod evaluate;
 mod export;
 #[cfg(unix)]
 mod frame;
-#[cfg(unix)]
+#[cfg_attr(not(unix), path = "link_elsewhere.rs")]
 mod link;
-#[cfg(unix)]
 mod sources;
 
 pub(crate) use evaluate::{Call, not_here};
@@ -95,7 +94,6 @@ pub struct Code {
     about: About,
     /// Whether this command may start Python.
     python: Python,
-    #[cfg(unix)]
     place: link::Place,
 }
 

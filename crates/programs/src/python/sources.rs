@@ -1,5 +1,6 @@
 //! The worker's own sources, which this program carries along, and where it keeps them.
 
+#[cfg(unix)]
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -17,6 +18,7 @@ const PACKAGE: [(&str, &str); 3] = [
 
 /// What the interpreter is told to run. Modules in the current folder aren't in the way; where there is no torch, that is
 /// the answer to whatever is asked first.
+#[cfg(unix)]
 pub(super) const BOOT: &str = "\
 import json, os, struct, sys
 sys.path[:] = [sys.argv[1], *(path for path in sys.path if path)]
@@ -57,6 +59,7 @@ pub(super) fn cache(name: &str) -> Result<Folder, String> {
 ///
 /// # Errors
 /// If it can't be written.
+#[cfg(unix)]
 pub(super) fn unpacked() -> Result<PathBuf, String> {
     let name = format!("python/{}", &DIGEST[..16]);
     let package = cache(&format!("{name}/optbench_worker"))?;
