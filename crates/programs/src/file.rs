@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::python::{self, Python, Wanted, is_source};
+use crate::digest::sha256;
+use crate::export::export;
+use crate::python::{Python, Wanted, is_source};
 use crate::{Program, Shared};
 
 /// The most bytes that a program or a file of data may have: it is kept in memory as long as the program runs.
-pub(crate) const MOST_BYTES: u64 = 8 << 30;
+const MOST_BYTES: u64 = 8 << 30;
 
 /// A file that a config names: relative to the folder of the config.
 ///
@@ -122,11 +123,6 @@ impl File {
     }
 }
 
-/// The SHA-256 of something.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    base16ct::lower::encode_string(&Sha256::digest(bytes))
-}
-
 /// How many starts are exported of a source file, where nothing asks for more.
 const STARTS: u64 = 10;
 
@@ -164,7 +160,7 @@ impl Files {
         let key = format!("source {name} {wanted:?}");
         let made = (self.folder.clone(), self.python, self.seeds.max(STARTS));
         let exported = self.made(key, || {
-            let exported = python::export((&made.0, made.1, made.2), name, wanted)?;
+            let exported = export((&made.0, made.1, made.2), name, wanted)?;
             let digest = sha256(&exported.bytes);
             let in_python = exported.program.as_ref().is_ok_and(|program| program.python().is_some());
             let read = Read { bytes: exported.bytes, digest, in_python };

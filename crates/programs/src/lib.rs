@@ -6,7 +6,9 @@
 
 mod arg;
 mod call;
+mod digest;
 mod draws;
+mod export;
 mod file;
 mod gradient;
 mod graph;

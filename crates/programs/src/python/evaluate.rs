@@ -11,7 +11,6 @@ use super::Code;
 use super::link::{self, Link, locked};
 use crate::gradient::with_gradients;
 use crate::lanes::Lanes;
-use crate::program::Evaluated;
 
 thread_local! {
     static GRADIENTS: Cell<u64> = const { Cell::new(0) };
@@ -88,14 +87,14 @@ impl Session {
         Ok(self.ask(json!({ "op": "start", "seed": seed }), &[])?.1)
     }
 
-    /// What the code returns, its buffers, and with them the gradients that somebody may ask for.
+    /// What the code returns, with the gradients that somebody may ask for, and its new buffers.
     pub(crate) fn evaluate(
         &self,
         code: &Code,
         call: &Call,
         (parameters, buffers, inputs): (&[Lanes], &[Lanes], &[Lanes]),
-    ) -> Result<Evaluated, String> {
-        let about = code.about();
+    ) -> Result<(Vec<Lanes>, Vec<Lanes>), String> {
+        let about = &code.about;
         let of_parameters = about.parameters.iter().zip(parameters);
         let of_parameters = of_parameters.filter(|(variable, value)| variable.trained && value.is_recorded());
         let of_inputs = inputs.iter().enumerate().filter(|(_, value)| value.is_recorded());
@@ -148,7 +147,7 @@ impl Session {
                 results[number] = with_gradients(&results[number], lanes, pairs)?;
             }
         }
-        Ok(Evaluated { outputs: results, buffers })
+        Ok((results, buffers))
     }
 }
 

@@ -29,7 +29,7 @@ const LAST: Duration = Duration::from_secs(2);
 
 /// Where code is evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// In a process of this interpreter.
     Process(PathBuf),
     /// In the process that listens at this socket.
@@ -45,7 +45,7 @@ thread_local! {
 
 /// A connection, which ends its process when it goes.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(crate) struct Link {
     stream: UnixStream,
     child: Option<Child>,
     limit: Duration,
@@ -54,7 +54,7 @@ pub(super) struct Link {
 }
 
 /// That of this thread; a new one where it has none that answers.
-pub(super) fn of_thread(place: &Place) -> Result<Arc<Mutex<Link>>, String> {
+pub(crate) fn of_thread(place: &Place) -> Result<Arc<Mutex<Link>>, String> {
     let known = LINKS.with_borrow(|links| links.get(place).cloned());
     if let Some(link) = known.filter(|link| locked(link, |link| link.ended.is_none())) {
         return Ok(link);
@@ -65,7 +65,7 @@ pub(super) fn of_thread(place: &Place) -> Result<Arc<Mutex<Link>>, String> {
 }
 
 /// Uses a link; what panicked while it was used leaves it as it is.
-pub(super) fn locked<T>(link: &Mutex<Link>, used: impl FnOnce(&mut Link) -> T) -> T {
+pub(crate) fn locked<T>(link: &Mutex<Link>, used: impl FnOnce(&mut Link) -> T) -> T {
     used(&mut link.lock().unwrap_or_else(PoisonError::into_inner))
 }
 

@@ -10,20 +10,20 @@ const UNIX: &str = "source files need Unix here: export them with scripts/export
 
 /// Where code would be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Process(PathBuf),
     Notebook(PathBuf),
 }
 
 /// A connection, of which there is none.
 #[derive(Debug)]
-pub(super) enum Link {}
+pub(crate) enum Link {}
 
-pub(super) fn of_thread(place: &Place) -> Result<Arc<Mutex<Link>>, String> {
+pub(crate) fn of_thread(place: &Place) -> Result<Arc<Mutex<Link>>, String> {
     Link::new(place).map(|link| Arc::new(Mutex::new(link)))
 }
 
-pub(super) fn locked<T>(link: &Mutex<Link>, used: impl FnOnce(&mut Link) -> T) -> T {
+pub(crate) fn locked<T>(link: &Mutex<Link>, used: impl FnOnce(&mut Link) -> T) -> T {
     used(&mut link.lock().unwrap_or_else(PoisonError::into_inner))
 }
 

@@ -1,16 +1,14 @@
 //! Code of the user's that is named by its source file: exported, or evaluated in Python where that can't be.
 
 mod evaluate;
-mod export;
 #[cfg(unix)]
 mod frame;
 #[cfg_attr(not(unix), path = "link_elsewhere.rs")]
-mod link;
-mod sources;
+pub(crate) mod link;
+pub(crate) mod sources;
 
 pub(crate) use evaluate::{Call, not_here};
 pub use evaluate::{Closure, Session, Steps, first_derivatives_only};
-pub(crate) use export::export;
 
 use std::collections::BTreeMap;
 
@@ -33,7 +31,7 @@ impl Python {
         Self((!forbidden).then_some(told))
     }
 
-    fn told(self) -> Option<fn(&str)> {
+    pub(crate) fn told(self) -> Option<fn(&str)> {
         self.0
     }
 }
@@ -90,15 +88,9 @@ pub(crate) struct Variable {
 #[derive(Debug)]
 pub struct Code {
     /// As the protocol names it.
-    request: Value,
-    about: About,
+    pub(crate) request: Value,
+    pub(crate) about: About,
     /// Whether this command may start Python.
-    python: Python,
-    place: link::Place,
-}
-
-impl Code {
-    pub(crate) fn about(&self) -> &About {
-        &self.about
-    }
+    pub(crate) python: Python,
+    pub(crate) place: link::Place,
 }

@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::link::{Link, Place};
-use super::sources::{DIGEST, cache};
-use super::{About, Code, Python, Wanted};
-use crate::Program;
-use crate::file::{MOST_BYTES, sha256};
+use crate::digest::sha256;
+use crate::program::Program;
+use crate::python::link::{Link, Place};
+use crate::python::sources::{DIGEST, cache};
+use crate::python::{About, Code, Python, Wanted};
+
+/// The most bytes of a file that an export depends on.
+const MOST_BYTES: u64 = 8 << 30;
 
 /// A program that was made of a source file, and the bytes that tell it from others.
 pub(crate) struct Exported {
