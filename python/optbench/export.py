@@ -425,9 +425,9 @@ def stop_gradients(program):
 
 
 def own_frames(trace):
-    """(file, line, function, text) of the lines of a stack trace that are neither of torch nor of this script."""
+    """(file, line, function, text) of the lines of a stack trace that are neither of torch nor of this package."""
     frames = re.findall(r'File "([^"]+)", line (\d+), in (\S+)\n\s*(.*)', trace)
-    foreign = (str(pathlib.Path(torch.__file__).parent), __file__, str(pathlib.Path(ast.__file__).parent), "<")
+    foreign = (str(pathlib.Path(torch.__file__).parent), str(pathlib.Path(__file__).parent), str(pathlib.Path(ast.__file__).parent), "<")
     return [(pathlib.Path(f).name, *rest) for f, *rest in frames if not f.startswith((*foreign, "torch/"))]
 
 

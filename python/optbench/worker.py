@@ -26,12 +26,12 @@ dtypes are those of safetensors: F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOO
       with parameters, then gradients, [lanes, ...] each
                                             {} with the parameters after the step
     {"op": "close", "id"}                   {}
-    any                                     {"error": "a sentence, and a traceback where it was raised in the code"}
+    any                                     {"error": "a line: what is wrong, and the code's own lines of the traceback"}
 
 A result is [lanes, ...], or, where its shapes differ, "apart": one tensor a lane. What gradients are taken by is
 "input.0" or "parameter.<name>". Within "step" the worker may answer {"evaluate": lane} with the parameters of that
-lane, where the optimizer calls its closure again. The client then sends {"op": "evaluated", "loss": 1.5} with the
-gradients, and goes on waiting.
+lane, where the optimizer calls its closure again. The client may then ask for other things, and sends
+{"op": "evaluated", "loss": 1.5} with the gradients. Numbers that aren't finite are texts: "NaN", "inf", "-inf".
 
     CODE   = {"source": "my_code.py:Name" | "notebook:Name", options behind it as in Name(delta=0.5),
               "folder": what the path is relative to, "role": "loss" | "model" | "objective" | "optimizer",
@@ -63,6 +63,7 @@ import ctypes
 import hashlib
 import inspect
 import json
+import math
 import os
 import pathlib
 import random
@@ -261,6 +262,20 @@ def seed_all(*numbers):
 
 
 @contextlib.contextmanager
+def generators():
+    """Leaves every generator as it is."""
+    numpy = sys.modules.get("numpy")
+    states = torch.get_rng_state(), random.getstate(), numpy and numpy.random.get_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        random.setstate(states[1])
+        if numpy:
+            numpy.random.set_state(states[2])
+
+
+@contextlib.contextmanager
 def settings(double):
     """One thread; in float64 what is made of Python's floats, or is said to be float32, is float64."""
     if torch.get_num_threads() != 1:
@@ -369,7 +384,7 @@ class Steps:
         half = len(tensors) // 2
         results = []
         with settings(request["double"]):
-            for lane, (lr, loss) in enumerate(zip(request["lr"], request["loss"])):
+            for lane, (lr, loss) in enumerate(zip(request["lr"], map(float, request["loss"]))):
                 parameters = [x[lane].clone() for x in tensors[:half]]
                 gradients = [x[lane].clone() for x in tensors[half:]]
                 seed_all(lane, self.step_number)
@@ -516,7 +531,8 @@ def exported(code):
 
 
 def described_optimizer(code):
-    numbers = {n: v for n, v in code.defaults().items() if isinstance(v, (int, float)) and n not in ("lr", "step")}
+    numbers = {n: v for n, v in code.defaults().items() if isinstance(v, (int, float)) and math.isfinite(v)}
+    numbers = {n: v for n, v in numbers.items() if n not in ("lr", "step")}
     return {"role": "optimizer", "inputs": [], "kinds": [], "arguments": None, "outputs": ["parameter"],
             "rank": 0 if code.keeps_state else 1, "vmap": False, "parameters": [], "buffers": [], "optimizer_options": {n: float(v) for n, v in numbers.items()}}  # fmt: skip
 
@@ -597,18 +613,22 @@ class Worker:
 
     def __init__(self, stream, objects=None, nonce=None):
         self.stream, self.objects, self.nonce, self.opened, self.next = stream, objects, nonce, {}, 0
+        self.shown = set()
 
     def serve(self, lock):
-        self.lock = lock
-        while (frame := receive(self.stream)) is not None:
-            with lock:
-                try:
-                    header, tensors = self.answer(*frame)
-                except Lost:
-                    return
-                except Exception as error:
-                    header, tensors = {"error": said(error)}, []
-                send(self.stream, header, tensors)
+        with contextlib.suppress(Lost):
+            while (frame := receive(self.stream)) is not None:
+                with lock:
+                    self.reply(*frame)
+
+    def reply(self, request, tensors):
+        try:
+            header, tensors = self.answer(request, tensors)
+        except Lost:
+            raise
+        except Exception as error:
+            header, tensors = {"error": self.said(error)}, []
+        send(self.stream, header, tensors)
 
     def answer(self, request, tensors):
         op = request["op"]
@@ -634,28 +654,28 @@ class Worker:
 
     def ask(self, lane, parameters):
         """Loss and gradients of a lane at other parameters, from the client."""
-        states = torch.get_rng_state(), random.getstate()
-        # What is asked for may be another of this process's objects.
-        self.lock.release()
-        try:
-            send(self.stream, {"evaluate": lane}, parameters)
-            frame = receive(self.stream)
-        finally:
-            self.lock.acquire()
-        torch.set_rng_state(states[0])
-        random.setstate(states[1])
-        if frame is None or frame[0].get("op") != "evaluated":
-            raise Lost
-        return frame[0]["loss"], frame[1]
+        send(self.stream, {"evaluate": lane}, parameters)
+        with generators():
+            while (frame := receive(self.stream)) is not None:
+                header, tensors = frame
+                if header["op"] == "evaluated":
+                    return float(header["loss"]), tensors
+                # What the client evaluates may be in this process, too.
+                self.reply(header, tensors)
+        raise Lost
 
-
-def said(error):
-    """What went wrong, with the traceback of the person's own lines where it came from there."""
-    if isinstance(error, Refused):
-        return str(error)
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if os.path.dirname(f.filename) != os.path.dirname(__file__)]
-    lines = traceback.format_list(frames) + traceback.format_exception_only(error)
-    return "Traceback (most recent call last):\n" + "".join(lines).rstrip() if frames else "".join(lines).rstrip()
+    def said(self, error):
+        """What went wrong, in a line, with the person's own lines; once with all of the traceback, on stderr."""
+        text = " ".join("".join(traceback.format_exception_only(error)).split())
+        if isinstance(error, Refused):
+            return str(error)
+        own = export.own_frames("".join(traceback.format_tb(error.__traceback__)))
+        places = ["{}:{}, in {}: `{}`".format(*frame) for frame in reversed(own)]
+        text += "".join(f"; {'called' if i else 'raised'} at {place}" for i, place in enumerate(places))
+        if text not in self.shown and len(self.shown) < 100:
+            self.shown.add(text)
+            traceback.print_exception(error, file=sys.stderr)
+        return text
 
 
 class Reader:
@@ -736,13 +756,11 @@ def serve(objects):
             open_streams.append(connection)
             threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    threading.Thread(target=accept, name="accept", daemon=True).start()
     threads = torch.get_num_threads()
-    states = torch.get_rng_state(), random.getstate()
-    numpy = sys.modules.get("numpy")
-    drawn = numpy.random.get_state() if numpy else None
     try:
-        yield path
+        with generators():
+            yield path
     finally:
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
@@ -750,11 +768,6 @@ def serve(objects):
         for connection in open_streams:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        with lock:
-            torch.set_num_threads(threads)
-            torch.set_rng_state(states[0])
-            random.setstate(states[1])
-            if numpy:
-                numpy.random.set_state(drawn)
+        torch.set_num_threads(threads)
         os.unlink(path)
         os.rmdir(folder)

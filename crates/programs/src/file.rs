@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::python::{self, Python, Wanted, is_source};
+use crate::digest::sha256;
+use crate::export::export;
+use crate::python::{Python, Wanted, is_source};
 use crate::{Program, Shared};
 
 /// The most bytes that a program or a file of data may have: it is kept in memory as long as the program runs.
-pub(crate) const MOST_BYTES: u64 = 8 << 30;
+const MOST_BYTES: u64 = 8 << 30;
 
 /// A file that a config names: relative to the folder of the config.
 ///
@@ -34,6 +35,8 @@ pub struct File {
 struct Read {
     bytes: Vec<u8>,
     digest: String,
+    /// Whether it stands for code that is evaluated in Python.
+    in_python: bool,
 }
 
 impl PartialEq for Read {
@@ -107,16 +110,17 @@ impl File {
         Ok(&read.bytes)
     }
 
+    /// Whether it is code that is evaluated in Python, once it is loaded.
+    #[must_use]
+    pub fn is_in_python(&self) -> bool {
+        self.read.as_ref().is_some_and(|read| read.in_python)
+    }
+
     /// The SHA-256 of its [bytes](Self::bytes), once it is loaded.
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         self.read.as_ref().map(|read| &*read.digest)
     }
-}
-
-/// The SHA-256 of something.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 /// How many starts are exported of a source file, where nothing asks for more.
@@ -156,9 +160,10 @@ impl Files {
         let key = format!("source {name} {wanted:?}");
         let made = (self.folder.clone(), self.python, self.seeds.max(STARTS));
         let exported = self.made(key, || {
-            let exported = python::export((&made.0, made.1, made.2), name, wanted)?;
+            let exported = export((&made.0, made.1, made.2), name, wanted)?;
             let digest = sha256(&exported.bytes);
-            let read = Read { bytes: exported.bytes, digest };
+            let in_python = exported.program.as_ref().is_ok_and(|program| program.python().is_some());
+            let read = Read { bytes: exported.bytes, digest, in_python };
             Ok::<_, String>((Arc::new(read), Arc::new(exported.program)))
         });
         let (read, program) = Result::as_ref(&exported).map_err(Clone::clone)?;
@@ -185,7 +190,7 @@ impl Files {
         let read = files::read(&path, MOST_BYTES)
             .map(|bytes| {
                 let digest = sha256(&bytes);
-                Arc::new(Read { bytes, digest })
+                Arc::new(Read { bytes, digest, in_python: false })
             })
             .map_err(|error| {
                 format!(

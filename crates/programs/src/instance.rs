@@ -209,7 +209,9 @@ impl Instance {
         if let Some(code) = self.program().python() {
             let (seeds, training) = (&self.seeds[lanes], mode == Mode::Train);
             let call = Call { training, kind: self.kind, seeds, step, terms: self.terms };
-            return self.session.as_ref().ok_or_else(not_here)?.evaluate(code, &call, values);
+            let session = self.session.as_ref().ok_or_else(not_here)?;
+            let (outputs, buffers) = session.evaluate(code, &call, values)?;
+            return Ok(Evaluated { outputs, buffers });
         }
         let draws = Streams { seeds: &self.seeds[lanes.clone()], step };
         self.program().evaluate(mode, (self.kind, lanes.len()), values, &draws)

@@ -6,7 +6,9 @@
 
 mod arg;
 mod call;
+mod digest;
 mod draws;
+mod export;
 mod file;
 mod gradient;
 mod graph;
@@ -25,7 +27,9 @@ pub use file::{File, Files};
 pub use instance::{Instance, Shared};
 pub use lanes::Lanes;
 pub use program::{Evaluated, Mode, Program, Sample, Variable};
-pub use python::{Closure, Code, Python, Session, Steps, Wanted, first_derivatives_only, is_source};
+pub use python::{
+    Closure, Code, NO_PYTHON, Python, Session, Steps, Wanted, first_derivatives_only, is_source,
+};
 
 /// An operator that a program may use.
 #[derive(Clone, Copy, Debug)]

@@ -264,7 +264,7 @@ impl Program {
 
     /// Code that is evaluated in Python.
     pub(crate) fn in_python(code: Code) -> Self {
-        let told = code.about();
+        let told = &code.about;
         let graph = Graph { inputs: Vec::new(), nodes: Vec::new(), outputs: Vec::new(), slots: 0 };
         let names = |of: &[crate::python::Variable]| of.iter().map(|own| own.name.clone()).collect();
         let kind = |name: &String| match &**name {

@@ -425,8 +425,8 @@ impl InPython {
             }
             stepped.iter().zip(parameters).map(|(stepped, p)| stepped.reshape(p.size())).collect()
         };
-        let losses: Vec<f64> =
-            Vec::try_from(oracle.loss().to_kind(Kind::Double)).map_err(|error: tch::TchError| error.to_string())?;
+        let losses: Vec<f64> = Vec::try_from(oracle.loss().to_kind(Kind::Double))
+            .map_err(|error: tch::TchError| error.to_string())?;
         let mut evaluate = |lane: usize, own: &[Tensor]| {
             let points: Vec<Tensor> = parameters.iter().map(|p| p.detach().copy()).collect();
             let own: Vec<Tensor> = own.iter().map(|own| own.unsqueeze(0)).collect();

@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use super::Code;
-use super::link::{self, Link, Use, locked};
+use super::link::{self, Link, locked};
 use crate::gradient::with_gradients;
 use crate::lanes::Lanes;
-use crate::program::Evaluated;
 
 thread_local! {
     static GRADIENTS: Cell<u64> = const { Cell::new(0) };
@@ -43,12 +42,7 @@ pub(crate) struct Call<'a> {
 
 impl Code {
     /// Loads it for some lanes; `None` where Python mayn't be started.
-    fn open(
-        &self,
-        used: Use,
-        options: Option<&BTreeMap<String, f64>>,
-        lanes: usize,
-    ) -> Result<Option<Session>, String> {
+    fn open(&self, options: Option<&BTreeMap<String, f64>>, lanes: usize) -> Result<Option<Session>, String> {
         if self.python.told().is_none() {
             return Ok(None);
         }
@@ -56,7 +50,7 @@ impl Code {
         if let Some(options) = options {
             code["options"] = json!(options);
         }
-        let link = link::of_thread(&self.place, used)?;
+        let link = link::of_thread(&self.place)?;
         let request = json!({ "op": "open", "code": code, "about": self.about, "lanes": lanes });
         let (answer, _) = locked(&link, |link| link.ask_patiently(request, &[]))?;
         Ok(Some(Session { link, id: answer["id"].clone() }))
@@ -64,7 +58,7 @@ impl Code {
 
     /// A function on lanes.
     pub(crate) fn lanes(&self, lanes: usize) -> Result<Option<Session>, String> {
-        self.open(Use::Function, None, lanes)
+        self.open(None, lanes)
     }
 
     /// An optimizer on lanes, with numbers for its options.
@@ -72,7 +66,7 @@ impl Code {
     /// # Errors
     /// If it can't be loaded.
     pub fn steps(&self, options: &BTreeMap<String, f64>, lanes: usize) -> Result<Steps, String> {
-        let session = self.open(Use::Optimizer, Some(options), lanes)?;
+        let session = self.open(Some(options), lanes)?;
         session.map(Steps).ok_or_else(not_here)
     }
 }
@@ -93,14 +87,14 @@ impl Session {
         Ok(self.ask(json!({ "op": "start", "seed": seed }), &[])?.1)
     }
 
-    /// What the code returns, its buffers, and with them the gradients that somebody may ask for.
+    /// What the code returns, with the gradients that somebody may ask for, and its new buffers.
     pub(crate) fn evaluate(
         &self,
         code: &Code,
         call: &Call,
         (parameters, buffers, inputs): (&[Lanes], &[Lanes], &[Lanes]),
-    ) -> Result<Evaluated, String> {
-        let about = code.about();
+    ) -> Result<(Vec<Lanes>, Vec<Lanes>), String> {
+        let about = &code.about;
         let of_parameters = about.parameters.iter().zip(parameters);
         let of_parameters = of_parameters.filter(|(variable, value)| variable.trained && value.is_recorded());
         let of_inputs = inputs.iter().enumerate().filter(|(_, value)| value.is_recorded());
@@ -153,7 +147,7 @@ impl Session {
                 results[number] = with_gradients(&results[number], lanes, pairs)?;
             }
         }
-        Ok(Evaluated { outputs: results, buffers })
+        Ok((results, buffers))
     }
 }
 

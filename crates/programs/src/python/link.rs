@@ -29,22 +29,15 @@ const LAST: Duration = Duration::from_secs(2);
 
 /// Where code is evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// In a process of this interpreter.
     Process(PathBuf),
     /// In the process that listens at this socket.
     Notebook(PathBuf),
 }
 
-/// What is evaluated, of which an optimizer may ask for a function while it is at work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Use {
-    Function,
-    Optimizer,
-}
-
 /// What a thread is connected to.
-type Links = HashMap<(Place, Use), Arc<Mutex<Link>>>;
+type Links = HashMap<Place, Arc<Mutex<Link>>>;
 
 thread_local! {
     static LINKS: RefCell<Links> = RefCell::default();
@@ -52,7 +45,7 @@ thread_local! {
 
 /// A connection, which ends its process when it goes.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(crate) struct Link {
     stream: UnixStream,
     child: Option<Child>,
     limit: Duration,
@@ -61,19 +54,18 @@ pub(super) struct Link {
 }
 
 /// That of this thread; a new one where it has none that answers.
-pub(super) fn of_thread(place: &Place, used: Use) -> Result<Arc<Mutex<Link>>, String> {
-    let key = (place.clone(), used);
-    let known = LINKS.with_borrow(|links| links.get(&key).cloned());
+pub(crate) fn of_thread(place: &Place) -> Result<Arc<Mutex<Link>>, String> {
+    let known = LINKS.with_borrow(|links| links.get(place).cloned());
     if let Some(link) = known.filter(|link| locked(link, |link| link.ended.is_none())) {
         return Ok(link);
     }
     let link = Arc::new(Mutex::new(Link::new(place)?));
-    LINKS.with_borrow_mut(|links| links.insert(key, link.clone()));
+    LINKS.with_borrow_mut(|links| links.insert(place.clone(), link.clone()));
     Ok(link)
 }
 
 /// Uses a link; what panicked while it was used leaves it as it is.
-pub(super) fn locked<T>(link: &Mutex<Link>, used: impl FnOnce(&mut Link) -> T) -> T {
+pub(crate) fn locked<T>(link: &Mutex<Link>, used: impl FnOnce(&mut Link) -> T) -> T {
     used(&mut link.lock().unwrap_or_else(PoisonError::into_inner))
 }
 

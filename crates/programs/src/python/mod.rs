@@ -1,35 +1,37 @@
 //! Code of the user's that is named by its source file: exported, or evaluated in Python where that can't be.
 
 mod evaluate;
-mod export;
 #[cfg(unix)]
 mod frame;
-#[cfg(unix)]
-mod link;
-#[cfg(unix)]
-mod sources;
+#[cfg_attr(not(unix), path = "link_elsewhere.rs")]
+pub(crate) mod link;
+pub(crate) mod sources;
 
 pub(crate) use evaluate::{Call, not_here};
 pub use evaluate::{Closure, Session, Steps, first_derivatives_only};
-pub(crate) use export::export;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// A variable of the environment that says, with 1, that no Python is started.
+pub const NO_PYTHON: &str = "OPTBENCH_NO_PYTHON";
+
 /// Whether Python may be started for what a config names, and who is told of it. By default it may not.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Python(Option<fn(&str)>);
 
 impl Python {
-    /// It may be started: the user has named the config, and wants it run. What it is started for is told.
+    /// It may be started: the user has named the config, and wants it run. What it is started for is told. It may not where
+    /// the environment has [`NO_PYTHON`].
     #[must_use]
     pub fn may_start(told: fn(&str)) -> Self {
-        Self(Some(told))
+        let forbidden = std::env::var_os(NO_PYTHON).is_some_and(|value| !value.is_empty() && value != "0");
+        Self((!forbidden).then_some(told))
     }
 
-    fn told(self) -> Option<fn(&str)> {
+    pub(crate) fn told(self) -> Option<fn(&str)> {
         self.0
     }
 }
@@ -86,16 +88,9 @@ pub(crate) struct Variable {
 #[derive(Debug)]
 pub struct Code {
     /// As the protocol names it.
-    request: Value,
-    about: About,
+    pub(crate) request: Value,
+    pub(crate) about: About,
     /// Whether this command may start Python.
-    python: Python,
-    #[cfg(unix)]
-    place: link::Place,
-}
-
-impl Code {
-    pub(crate) fn about(&self) -> &About {
-        &self.about
-    }
+    pub(crate) python: Python,
+    pub(crate) place: link::Place,
 }

@@ -1,12 +1,13 @@
 //! The worker's own sources, which this program carries along, and where it keeps them.
 
+#[cfg(unix)]
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use files::Folder;
 
-use crate::file::sha256;
+use crate::digest::sha256;
 
 /// The package of the worker: modules by name.
 const PACKAGE: [(&str, &str); 3] = [
@@ -17,7 +18,8 @@ const PACKAGE: [(&str, &str); 3] = [
 
 /// What the interpreter is told to run. Modules in the current folder aren't in the way; where there is no torch, that is
 /// the answer to whatever is asked first.
-pub(super) const BOOT: &str = "\
+#[cfg(unix)]
+pub(crate) const BOOT: &str = "\
 import json, os, struct, sys
 sys.path[:] = [sys.argv[1], *(path for path in sys.path if path)]
 try:
@@ -32,7 +34,7 @@ main()
 ";
 
 /// The SHA-256 of the sources: programs of another exporter are exported anew.
-pub(super) static DIGEST: LazyLock<String> = LazyLock::new(|| {
+pub(crate) static DIGEST: LazyLock<String> = LazyLock::new(|| {
     let all: Vec<&str> = PACKAGE.iter().flat_map(|(name, text)| [*name, "\0", *text, "\0"]).collect();
     sha256(all.concat().as_bytes())
 });
@@ -41,7 +43,7 @@ pub(super) static DIGEST: LazyLock<String> = LazyLock::new(|| {
 ///
 /// # Errors
 /// If it can't be made: where it should be.
-pub(super) fn cache(name: &str) -> Result<Folder, String> {
+pub(crate) fn cache(name: &str) -> Result<Folder, String> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let root = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
     let root = root.ok_or("there is no folder for exported programs: set XDG_CACHE_HOME, or HOME")?;
@@ -57,7 +59,8 @@ pub(super) fn cache(name: &str) -> Result<Folder, String> {
 ///
 /// # Errors
 /// If it can't be written.
-pub(super) fn unpacked() -> Result<PathBuf, String> {
+#[cfg(unix)]
+pub(crate) fn unpacked() -> Result<PathBuf, String> {
     let name = format!("python/{}", &DIGEST[..16]);
     let package = cache(&format!("{name}/optbench_worker"))?;
     for (module, text) in PACKAGE {

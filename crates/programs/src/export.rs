@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::link::{Link, Place};
-use super::sources::{DIGEST, cache};
-use super::{About, Code, Python, Wanted};
-use crate::Program;
-use crate::file::{MOST_BYTES, sha256};
+use crate::digest::sha256;
+use crate::program::Program;
+use crate::python::link::{Link, Place};
+use crate::python::sources::{DIGEST, cache};
+use crate::python::{About, Code, Python, Wanted};
+
+/// The most bytes of a file that an export depends on.
+const MOST_BYTES: u64 = 8 << 30;
 
 /// A program that was made of a source file, and the bytes that tell it from others.
 pub(crate) struct Exported {
@@ -63,8 +66,8 @@ pub(crate) fn export(
     name: &str,
     wanted: &Wanted,
 ) -> Result<Exported, String> {
-    let folder =
-        std::path::absolute(folder).map_err(|error| format!("can't find the current folder: {error}"))?;
+    let folder = std::path::absolute(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+        .map_err(|error| format!("can't find the current folder: {error}"))?;
     let data = Some(wanted.data).filter(|data| !data.is_empty());
     let code = json!({
         "source": name, "folder": folder.to_string_lossy(), "role": wanted.role, "inputs": wanted.inputs, "data": data,
