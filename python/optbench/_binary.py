@@ -1,5 +1,6 @@
 """The program itself: where it is, what it needs of torch, and running it."""
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import os
@@ -137,8 +138,17 @@ def call(
         )
     for line in (said or "").splitlines():
         if SLOWER in line:
-            warnings.warn(line, stacklevel=4)
+            warn(line)
     return printed
+
+
+def warn(text: str) -> None:
+    """A warning at the line that called the package."""
+    level, frame = 1, sys._getframe()
+    inner = (os.path.dirname(__file__), os.path.dirname(contextlib.__file__) + os.sep + "contextlib")
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(inner):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)
 
 
 def stop(process: subprocess.Popen[str], asked: bool) -> None:

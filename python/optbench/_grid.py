@@ -90,7 +90,7 @@ class Results:
         return json.loads(call("table", self.folder, "--format", "json", "--no-write"))["scores"]
 
     def to_parquet(self) -> list[pathlib.Path]:
-        """Writes each CSV file of the results as Parquet beside it; by polars, or by pandas, which needs pyarrow for it."""
+        """Writes each CSV file as Parquet beside it; by polars, or by pandas, which needs pyarrow for it."""
         made = []
         for path in sorted(self.folder.glob("*.csv")):
             frame, target = _frames.read(path), path.with_suffix(".parquet")
@@ -120,6 +120,7 @@ class Results:
 
     def _repr_html_(self) -> str:
         shown = self.table[SHOWN]
+        shown = shown.round(4) if _frames.library().__name__ == "pandas" else shown
         return shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown)
 
 
@@ -317,25 +318,21 @@ def map(
 
 
 class Progress:
-    """tqdm's bar in a notebook, from the parts that are there; nothing on a terminal, where the program has its own."""
+    """How far a grid is, in a notebook: by tqdm's bar with ipywidgets, else as a line. A terminal has the program's own."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        self.folder, self.bar = folder, None
+        self.folder = folder
+        self.shown: Any = None
         self.cells: dict[str, int] = {}
 
     def __enter__(self) -> "Progress":
         # Only in a notebook has IPython's shell a kernel.
         if "IPython" in sys.modules and hasattr(sys.modules["IPython"].get_ipython(), "kernel"):
-            try:
-                from tqdm.auto import tqdm
-            except ImportError:
-                pass
-            else:
-                self.bar = tqdm(unit="run", desc=self.folder.name, leave=False)
+            self.shown = bar(self.folder.name) or Line(self.folder.name)
         return self
 
     def __call__(self) -> None:
-        if self.bar is None:
+        if self.shown is None:
             return
         try:
             running = json.loads((self.folder / "running.json").read_text())
@@ -346,9 +343,33 @@ class Progress:
                         self.cells[key] = json.loads(file.readline())["counts"]["cells"]
         except (OSError, ValueError, KeyError):  # Not begun, or just finished.
             return
-        self.bar.total, self.bar.n = running["cells"], sum(self.cells.values())
-        self.bar.refresh()
+        self.shown.total, self.shown.n = running["cells"], sum(self.cells.values())
+        self.shown.refresh()
 
     def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
+        if self.shown is not None:
+            self.shown.close()
+
+
+def bar(name: str) -> Any:
+    """tqdm's bar of widgets; None where it or ipywidgets isn't there."""
+    try:
+        import ipywidgets  # noqa: F401
+        from tqdm.notebook import tqdm
+    except ImportError:
+        return None
+    return tqdm(unit="run", desc=name, leave=False)
+
+
+class Line:
+    """A line of a notebook's output that is written anew, and empty at last."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.n, self.total = name, 0, 0
+        self.handle = sys.modules["IPython.display"].display({"text/plain": ""}, raw=True, display_id=True)
+
+    def refresh(self) -> None:
+        self.handle.update({"text/plain": f"{self.name}: {self.n} of {self.total} runs"}, raw=True)
+
+    def close(self) -> None:
+        self.handle.update({"text/plain": ""}, raw=True)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 # Notebooks say in attributes whether they are dark (Jupyter, VS Code, Colab); the system's own wish isn't theirs.
 STYLE = """<style>
-.optbench { --ink: #1d1d1d; --soft: #5f5f5f; --line: #d8d8d8; --code: #f4f4f4; color: var(--ink); max-width: 60em;
+.optbench { --ink: #1d1d1d; --soft: #5f5f5f; --line: #d8d8d8; --code: #f4f4f4; color: var(--ink); max-width: 66em;
   font: 14px/1.5 system-ui, sans-serif; }
 [data-jp-theme-light="false"] .optbench, [data-vscode-theme-kind*="dark"] .optbench, html[theme="dark"] .optbench {
   --ink: #e6e6e6; --soft: #a8a8a8; --line: #4a4a4a; --code: #2a2a2a; }
@@ -20,15 +20,26 @@ STYLE = """<style>
 [data-vscode-theme-kind*="dark"] .optbench img.light, html[theme="dark"] .optbench img.light { display: none; }
 [data-jp-theme-light="false"] .optbench img.dark, [data-vscode-theme-kind*="dark"] .optbench img.dark,
 html[theme="dark"] .optbench img.dark { display: block; }
-.optbench table { border-collapse: collapse; margin: .4em 0; width: 100%; font-size: 1em; }
-.optbench table th, .optbench table td { text-align: left; vertical-align: top; padding: .3em .7em .3em 0;
-  color: var(--ink); border: 0; border-bottom: 1px solid var(--line); background: transparent; white-space: normal; }
-.optbench table td.number, .optbench table th.number { text-align: right; white-space: nowrap; }
-.optbench pre { margin: 0; padding: .3em .5em; background: var(--code); color: var(--ink); white-space: pre-wrap;
-  border-radius: 3px; font: 12px/1.4 ui-monospace, monospace; }
+/* Notebooks have styles of their own for tables of numbers, which are more specific. */
+.optbench table { border-collapse: collapse; margin: .4em 0; width: 100%; table-layout: auto !important;
+  font-size: 1em !important; color: var(--ink) !important; }
+.optbench tr { background: transparent !important; }
+.optbench th, .optbench td { text-align: left !important; vertical-align: top !important; border: 0 !important;
+  border-bottom: 1px solid var(--line) !important; padding: .3em .7em .3em 0 !important; background: transparent;
+  white-space: normal !important; max-width: none !important; }
+.optbench .number { text-align: right !important; white-space: nowrap !important; }
+.optbench pre { margin: 0 !important; padding: .3em .5em !important; background: var(--code) !important;
+  color: var(--ink) !important; text-align: left; white-space: pre-wrap; word-break: normal !important; border-radius: 3px;
+  font: 12px/1.4 ui-monospace, monospace !important; }
 .optbench details summary { cursor: pointer; }
 </style>"""
 
+# A frame's page takes the frame's scheme for what is preferred.
+FRAME_STYLE = """<style>
+.optbench-page { width: 100%; border: 0; color-scheme: light; }
+[data-jp-theme-light="false"] .optbench-page, [data-vscode-theme-kind*="dark"] .optbench-page,
+html[theme="dark"] .optbench-page { color-scheme: dark; }
+</style>"""
 SHOWN = 8  # Fixes that are shown at once; the others are behind a click.
 
 OTHER_STARTS = ("restarts", "usual start")
@@ -96,6 +107,6 @@ def folded(title: str, content: str) -> str:
 def framed(page: str, height: int = 640) -> str:
     """A whole page inside a notebook, with its own styles and scripts, apart from the notebook's."""
     return (
-        f'<iframe sandbox="allow-scripts" style="width: 100%; height: {height}px; border: 0" '
+        f'{FRAME_STYLE}<iframe class="optbench-page" sandbox="allow-scripts" style="height: {height}px" '
         f'srcdoc="{html.escape(page, quote=True)}"></iframe>'
     )

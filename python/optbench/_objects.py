@@ -4,7 +4,6 @@ import copy
 import functools
 import inspect
 import pathlib
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from . import export as exporter
-from ._binary import Error
+from ._binary import Error, warn
 
 
 def name_of(value: Any) -> str:
@@ -39,7 +38,7 @@ def maker(optimizer: torch.optim.Optimizer) -> Callable[..., Any]:
     taken = inspect.signature(kind).parameters
     options = {n: v for n, v in optimizer.param_groups[0].items() if n in taken and n not in ("params", "lr")}
     if len(optimizer.param_groups) > 1:
-        warnings.warn(f"the groups of {kind.__name__} become one, with the options of the first", stacklevel=5)
+        warn(f"the groups of {kind.__name__} become one, with the options of the first")
 
     def make(params: Any, lr: float) -> Any:
         return kind(params, lr=lr, **options) if "lr" in taken else kind(params, **options)

@@ -1,11 +1,10 @@
 """PyTorch's optimizers as entries of a config, and entries as PyTorch code to paste."""
 
 import inspect
-import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ._binary import Error
+from ._binary import Error, warn
 
 
 class Class(NamedTuple):
@@ -61,7 +60,7 @@ def entry_of(optimizer: Any) -> tuple[dict[str, Any], float]:
     name, group = type(optimizer).__name__, optimizer.param_groups[0]
     kind = CLASSES[name]
     if any(differs(other, group) for other in optimizer.param_groups[1:]):
-        warnings.warn(f"the groups of {name} differ: the options of the first one are taken for all", stacklevel=3)
+        warn(f"the groups of {name} differ: the options of the first one are taken for all")
     if group.get("maximize"):
         raise Error(f"{name}(maximize=True) climbs: give the negative loss, without it")
     entry, options = kind.entry, kind.options
@@ -72,7 +71,7 @@ def entry_of(optimizer: Any) -> tuple[dict[str, Any], float]:
     elif name == "Adam" and group.get("amsgrad"):
         entry = "amsgrad"
     if name == "LBFGS" and group["line_search_fn"] is None:
-        warnings.warn("LBFGS without line_search_fn isn't here: it is run with 'strong_wolfe'", stacklevel=3)
+        warn("LBFGS without line_search_fn isn't here: it is run with 'strong_wolfe'")
     if name == "Muon" and tuple(group["ns_coefficients"]) != NS_COEFFICIENTS:
         raise Error(f"Muon has ns_coefficients = {NS_COEFFICIENTS} here")
     found: dict[str, Any] = {}

@@ -1,9 +1,10 @@
 """Objects of this process that the program may ask for."""
 
 import contextlib
-import warnings
 from collections.abc import Iterator
 from typing import Any
+
+from ._binary import warn
 
 
 class Served:
@@ -46,4 +47,4 @@ class Served:
             export.warn = warn
             torch.distributions.Distribution.set_default_validate_args(validates)
             for remark in dict.fromkeys(remarks):
-                warnings.warn(remark, stacklevel=4)
+                warn(remark)

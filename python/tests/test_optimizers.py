@@ -19,7 +19,7 @@ OPTIONS = {
     "NAdam": {"betas": (0.8, 0.99), "momentum_decay": 0.01, "weight_decay": 0.01},
     "RAdam": {"betas": (0.8, 0.99), "weight_decay": 0.01},
     "ASGD": {"lambd": 1e-3, "alpha": 0.6, "t0": 5.0, "weight_decay": 0.01},
-    "LBFGS": {"history_size": 10, "line_search_fn": "strong_wolfe", "max_iter": 1},
+    "LBFGS": {"history_size": 10, "line_search_fn": "strong_wolfe", "max_iter": 1, "max_eval": 100},
     "Adafactor": {"beta2_decay": -0.7, "eps": (None, 1e-2), "d": 2.0, "weight_decay": 0.1},
     "Muon": {"momentum": 0.9, "nesterov": False, "weight_decay": 0.2, "ns_steps": 4, "adjust_lr_fn": "match_rms_adamw"},
 }

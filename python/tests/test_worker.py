@@ -234,7 +234,9 @@ def test_a_step_is_what_pytorch_computes(client, data, name):
 
 
 def test_a_model_that_cannot_be_exported_is_told_to_be_an_objective(client, data):
-    answer, _ = export_of(client, code("losses", "IfOnValue", "model", inputs=["prediction=float[n]", "target=float[n]"]))
+    answer, _ = export_of(
+        client, code("losses", "IfOnValue", "model", inputs=["prediction=float[n]", "target=float[n]"])
+    )
     assert "write the training step as an objective" in answer["error"]
 
 
@@ -274,7 +276,13 @@ def trained(client, name, rates, options=None, double=False):
     for rate in rates:
         found = [gradients_of([p[lane] for p in lanes]) for lane in range(2)]
         gradients = [torch.stack([lane[1][i] for lane in found]) for i in range(2)]
-        request = {"op": "step", "id": opened["id"], "double": double, "lr": [rate, rate / 2], "loss": [f[0] for f in found]}
+        request = {
+            "op": "step",
+            "id": opened["id"],
+            "double": double,
+            "lr": [rate, rate / 2],
+            "loss": [f[0] for f in found],
+        }
         answer, after = client.ask(request, [*lanes, *gradients], evaluate)
         assert "error" not in answer, answer["error"]
         lanes = after
@@ -340,7 +348,13 @@ def test_pytorchs_optimizers_take_their_own_trajectory(client, tmp_path, name):
     for _ in range(10):
         found = [gradients_of([p[lane] for p in lanes]) for lane in range(2)]
         gradients = [torch.stack([lane[1][i] for lane in found]) for i in range(2)]
-        request = {"op": "step", "id": opened["id"], "double": False, "lr": [0.01, 0.005], "loss": [f[0] for f in found]}
+        request = {
+            "op": "step",
+            "id": opened["id"],
+            "double": False,
+            "lr": [0.01, 0.005],
+            "loss": [f[0] for f in found],
+        }
         answer, lanes = client.ask(request, [*lanes, *gradients], lambda lane, p: gradients_of(p))
         assert "error" not in answer, answer["error"]
     for lane in range(2):
