@@ -318,7 +318,7 @@ def map(
 
 
 class Progress:
-    """How far a grid is, in a notebook: by tqdm's bar with ipywidgets, else as a line. A terminal has the program's own."""
+    """The progress of a grid in a notebook: tqdm's bar with ipywidgets, else a line. A terminal has the program's own."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
