@@ -38,13 +38,13 @@ class Served:
         from . import export, worker
 
         remarks: list[str] = []
-        validates, warn = torch.distributions.Distribution._validate_args, export.warn
+        validates, printed = torch.distributions.Distribution._validate_args, export.warn
         export.warn = remarks.append
         try:
             with worker.serve(self.objects) as path:
                 yield {"OPTBENCH_WORKER": path}
         finally:
-            export.warn = warn
+            export.warn = printed
             torch.distributions.Distribution.set_default_validate_args(validates)
             for remark in dict.fromkeys(remarks):
                 warn(remark)
