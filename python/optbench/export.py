@@ -98,7 +98,9 @@ def load(source):
         raise Refused(f"name what to export: {source}:MyLoss")
     if not pathlib.Path(path).is_file():
         raise Refused(f"there is no file {path}")
-    sys.path.insert(0, str(pathlib.Path(path).resolve().parent))
+    folder = str(pathlib.Path(path).resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
     spec = importlib.util.spec_from_file_location(pathlib.Path(path).stem, path)
     code = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = code
@@ -423,9 +425,9 @@ def stop_gradients(program):
 
 
 def own_frames(trace):
-    """(file, line, function, text) of the lines of a stack trace that are neither of torch nor of this script."""
+    """(file, line, function, text) of the lines of a stack trace that are neither of torch nor of this package."""
     frames = re.findall(r'File "([^"]+)", line (\d+), in (\S+)\n\s*(.*)', trace)
-    foreign = (str(pathlib.Path(torch.__file__).parent), __file__, str(pathlib.Path(ast.__file__).parent), "<")
+    foreign = (str(pathlib.Path(torch.__file__).parent), str(pathlib.Path(__file__).parent), str(pathlib.Path(ast.__file__).parent), "<")
     return [(pathlib.Path(f).name, *rest) for f, *rest in frames if not f.startswith((*foreign, "torch/"))]
 
 
@@ -988,15 +990,24 @@ def main(words=None):
 
 
 def run(arguments, role):
+    code, named = load(arguments.source)
+    metadata, samples, operators = make(code, named, dict(map(option, arguments.options)), arguments, role)
+    article = "an" if role[0] == "o" else "a"
+    verified = any(r["program"] == "model" for r in samples.records)
+    also = "values and gradients" if any(r["gradients"] for r in samples.records) or metadata["gradient"] else "values"
+    checked = f"{also} as in PyTorch at {samples.points} points" if verified else "unverified"
+    print(f"{arguments.file}: {article} {role}, {len(operators)} operator{'s' * (len(operators) != 1)}, {checked}")
+    for text in samples.skipped:
+        print(f"note: not compared in float64, {text}", file=sys.stderr)
+
+
+def make(code, named, options, arguments, role):
+    """Exports and writes what code calls named; returns metadata, samples and operators."""
     # Distributions check their parameters' values, which no program can.
     torch.distributions.Distribution.set_default_validate_args(False)
-    code, named = load(arguments.source)
-    options = dict(map(option, arguments.options))
     samples, starts, count = Samples(), {}, 1
     if role == "optimizer":
-        taken = set(inspect.signature(named).parameters) if isinstance(named, type) else set()
-        instance = named(**{n: v for n, v in options.items() if n in taken}) if isinstance(named, type) else named
-        init = getattr(instance, "init", None) or (getattr(code, "init", None) if not isinstance(named, type) else None)
+        instance, init = optimizer_of(code, named, options)
         programs, metadata, module = export_optimizer(instance, init, options, arguments, samples)
     else:
         instance = construct(named, options, 0)
@@ -1007,12 +1018,13 @@ def run(arguments, role):
     metadata = head | metadata | {"starts": count, "modes": list(programs), "samples": samples.records}
     write(arguments.file, programs, metadata, starts | samples.tensors)
     operators = {n.target for n in programs["model"].graph.nodes if isinstance(n.target, torch._ops.OperatorBase)}
-    article = "an" if role[0] == "o" else "a"
-    verified = any(r["program"] == "model" for r in samples.records)
-    also = "values and gradients" if any(r["gradients"] for r in samples.records) or metadata["gradient"] else "values"
-    checked = f"{also} as in PyTorch at {samples.points} points" if verified else "unverified"
-    print(f"{arguments.file}: {article} {role}, {len(operators)} operator{'s' * (len(operators) != 1)}, {checked}")
-    for text in samples.skipped:
-        print(f"note: not compared in float64, {text}", file=sys.stderr)
+    return metadata, samples, operators
 
 
+def optimizer_of(code, named, options):
+    """The instance of an optimizer with update, or its function; and its init, if it has one."""
+    if not isinstance(named, type):
+        return named, getattr(code, "init", None)
+    taken = set(inspect.signature(named).parameters)
+    instance = named(**{n: v for n, v in options.items() if n in taken})
+    return instance, getattr(instance, "init", None)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use losses::{Loss, TargetKind};
+use losses::{Loss, Python, TargetKind};
 use optimizers::{Optimizer, Schedule};
 use problems::{Classes, Draws, FreeFit, LossInput, Normal, Problem, Readout, Values};
 use records::Dtype;
@@ -100,12 +100,12 @@ pub struct Case {
     pub text: String,
 }
 
-/// Reads and checks a config of one diagnosis.
+/// Reads and checks a config of one diagnosis, for which Python may be started or not.
 ///
 /// # Errors
 /// If the file can't be read, or for the first mistake in it.
-pub fn read_case(path: &Path) -> Result<Case, ConfigError> {
-    parse_case(path, &read_text(path)?)
+pub fn read_case(path: &Path, python: Python) -> Result<Case, ConfigError> {
+    parse_case_with(path, &read_text(path)?, python)
 }
 
 /// Reads and checks a file of many cases, each with one of these causes.
@@ -124,12 +124,21 @@ pub fn read_suite(path: &Path, causes: &[&str]) -> Result<Vec<Case>, ConfigError
 /// # Errors
 /// For the first mistake in it.
 pub fn parse_case(file: impl AsRef<Path>, text: &str) -> Result<Case, ConfigError> {
-    let source = Source::new(file.as_ref(), text);
+    parse_case_with(file, text, Python::default())
+}
+
+/// As [`parse_case`], where Python may be started for source files that the config names.
+///
+/// # Errors
+/// As [`parse_case`]; also if such a file can't be exported or called.
+pub fn parse_case_with(file: impl AsRef<Path>, text: &str, python: Python) -> Result<Case, ConfigError> {
+    let source = Source::new(file.as_ref(), text).with_python(python);
     let entry: Entry = source.read()?;
     check(&source, &entry, None)
 }
 
 fn check(source: &Source, entry: &Entry, suite: Option<&[&str]>) -> Result<Case, ConfigError> {
+    source.files.borrow_mut().expect_seed(entry.seed);
     // A case of a suite has no folder, so its name may be a sentence.
     let name =
         if suite.is_some() { entry.name.as_ref().to_owned() } else { check_name(source, &entry.name)? };

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::{Range, RangeBounds};
 use std::path::{Path, PathBuf};
 
-use losses::Files;
+use losses::{Files, Python};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use registry::range;
 use serde::de::DeserializeOwned;
@@ -62,6 +62,11 @@ impl<'a> Source<'a> {
     pub(crate) fn new(file: &Path, text: &'a str) -> Self {
         let folder = file.parent().unwrap_or(Path::new(""));
         Self { file: file.display().to_string(), text, files: Files::new(folder).into() }
+    }
+
+    /// The same, for which Python may be started or not.
+    pub(crate) fn with_python(self, python: Python) -> Self {
+        Self { files: self.files.into_inner().with_python(python).into(), ..self }
     }
 
     /// The text.

@@ -12,6 +12,7 @@ mod values;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+pub use losses::Python;
 use losses::{Files, Loss};
 use optimizers::Optimizer;
 use optimizers::schedules::Schedule;
@@ -149,7 +150,15 @@ pub struct Grid {
 /// # Errors
 /// If the file can't be read, or for the first mistake in it.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
-    parse(path, &read_text(path)?)
+    read_with(path, Python::default())
+}
+
+/// As [`read`], where Python may be started for source files that the config names.
+///
+/// # Errors
+/// As [`read`]; also if such a file can't be exported or called.
+pub fn read_with(path: &Path, python: Python) -> Result<Config, ConfigError> {
+    parse_with(path, &read_text(path)?, python)
 }
 
 /// Checks the text of a config; `file` is what messages call it, and its folder is where its files are.
@@ -157,8 +166,11 @@ pub fn read(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// For the first mistake in it.
 pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Config, ConfigError> {
-    let file = file.as_ref();
-    let source = Source::new(file, text);
+    parse_with(file.as_ref(), text, Python::default())
+}
+
+fn parse_with(file: &Path, text: &str, python: Python) -> Result<Config, ConfigError> {
+    let source = Source::new(file, text).with_python(python);
     let read: File = source.read()?;
     let name = check_name(&source, &read.name)?;
     let jobs = source.within(&(1..=limits::MOST_JOBS), read.jobs.as_ref(), "jobs")?.map(|jobs| jobs as usize);
@@ -242,6 +254,13 @@ fn check_name(source: &Source, name: &Spanned<String>) -> Result<String, ConfigE
 
 fn check_grid(source: &Source, file: &File, block: &Spanned<Block>) -> Result<Grid, ConfigError> {
     let (place, block): (_, &Block) = (block, block.as_ref());
+    if let Some(seeds) =
+        block.seeds.as_ref().or(file.seeds.as_ref()).filter(|seeds| seeds.as_ref().fault().is_none())
+    {
+        let SeedChoice { tuning, reporting } = seeds.as_ref().choose();
+        let most = tuning.into_iter().chain(reporting).max().unwrap_or(0);
+        source.files.borrow_mut().expect_seed(most);
+    }
     let problems = source.entries(&block.problems)?;
     let losses = block.losses.as_ref().map(|losses| source.entries(losses)).transpose()?;
     let optimizers = source.entries(&block.optimizers)?;

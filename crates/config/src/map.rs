@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use losses::{Files, Loss};
+use losses::{Files, Loss, Python};
 use optimizers::{Optimizer, Schedule};
 use problems::Problem;
 use records::{AxisScale, Dtype};
@@ -265,12 +265,12 @@ pub struct Map {
     pub text: String,
 }
 
-/// Reads and checks a map's config.
+/// Reads and checks a map's config, for which Python may be started or not.
 ///
 /// # Errors
 /// If the file can't be read, or for the first mistake in it.
-pub fn read(path: &Path) -> Result<Map, ConfigError> {
-    parse(path, read_text(path)?)
+pub fn read(path: &Path, python: Python) -> Result<Map, ConfigError> {
+    parse_with(path, read_text(path)?, python)
 }
 
 /// Checks the text of a map's config; `file` is what messages call it, and its folder is where its files are.
@@ -281,8 +281,13 @@ pub fn read(path: &Path) -> Result<Map, ConfigError> {
 /// # Panics
 /// Never: the registry has a constant schedule.
 pub fn parse(file: impl AsRef<Path>, text: String) -> Result<Map, ConfigError> {
-    let source = Source::new(file.as_ref(), &text);
+    parse_with(file.as_ref(), text, Python::default())
+}
+
+fn parse_with(file: &Path, text: String, python: Python) -> Result<Map, ConfigError> {
+    let source = Source::new(file, &text).with_python(python);
     let entry: Entry = source.read()?;
+    source.files.borrow_mut().expect_seed(entry.seed);
     let name = check_name(&source, &entry.name)?;
     let problem = source.entry(&entry.problem)?;
     let loss = entry.loss.as_ref().map(|loss| source.entry(loss)).transpose()?;

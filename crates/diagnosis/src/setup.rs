@@ -202,9 +202,9 @@ fn default_tolerance(case: &Case, model: &Evaluator, star: &Minimizer, start_err
 fn resolve(fit: &diagnose::Fit, seed: u64, notes: &mut Vec<String>) -> Result<Fit, String> {
     let target = fit.target.target(seed)?;
     let start = fit.start.start(&target, seed)?;
-    let several = fit.readout.is_none() && has_several_outputs(fit, &start.shape, &target.shape);
-    let named = |name: &str| terms_of(&fit.loss).iter().any(|term| term.loss.name() == name);
     let classes = fit.loss.targets() == TargetKind::Classes;
+    let several = fit.readout.is_none() && !classes && has_several_outputs(fit, &start.shape, &target.shape);
+    let named = |name: &str| terms_of(&fit.loss).iter().any(|term| term.loss.name() == name);
     let default = match () {
         () if classes => Readout::Softmax,
         () if named("bce_with_logits") => Readout::Sigmoid,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use numeric::{Float, LANES, Row, rows};
-use problems::{Draw, FusedProblem, Graph, TensorProblem};
+use problems::{Draw, FusedProblem, Graph, TensorProblem, first_derivatives_only};
 use tch::{Kind, Tensor};
 
 use super::{Objective, guarded};
@@ -167,12 +167,14 @@ impl Evaluator {
         self.guarded(|| self.on_libtorch(&self.start, names)).unwrap_or_default()
     }
 
-    /// The Hessian at a point times a vector, by double backward; `None` where the gradient has no graph.
+    /// The Hessian at a point times a vector, by double backward; `None` where the gradient has no graph, as that of
+    /// code that is evaluated in Python.
     pub fn hessian_times(&self, point: &[f64], vector: &[f64]) -> Option<Vec<f64>> {
         self.evaluations.set(self.evaluations.get() + 2);
         let product = |batch: &mut dyn TensorProblem, parameters: &[Tensor]| {
+            let before = first_derivatives_only();
             let loss = batch.loss(Draw::Frozen, parameters);
-            if !loss.requires_grad() {
+            if !loss.requires_grad() || before != first_derivatives_only() {
                 return None;
             }
             let slopes = batch.gradients(&loss, parameters, Graph::Extend);

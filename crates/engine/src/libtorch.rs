@@ -6,7 +6,7 @@ use numeric::panics::guarded;
 use numeric::slices::{slice, slice_mut};
 use numeric::{Float, LANES, Row, rows};
 use optimizers::{Clip, Optimizer, Oracle, Stepper, TensorStepper};
-use problems::{Draw, Graph};
+use problems::{Draw, Graph, first_derivatives_only};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
@@ -266,7 +266,13 @@ impl Oracle for CountingOracle<'_> {
         self.extra.iter_mut().for_each(|extra| *extra += 1);
         tch::with_grad(|| {
             let points = leaves(points);
+            let before = first_derivatives_only();
             let loss = self.problem.loss(self.draw, &points);
+            assert!(
+                before == first_derivatives_only(),
+                "this optimizer needs second derivatives, and what is evaluated in Python has only first ones: use an \
+                 optimizer that needs the gradient alone, or change the code so that it can be exported"
+            );
             let gradients = self.problem.gradients(&loss, &points, Graph::Extend);
             // Σ g·v over all lanes: its gradient is H·v, lane by lane.
             let along = gradients.iter().zip(directions).map(|(g, v)| (g * v).sum(None::<Kind>));

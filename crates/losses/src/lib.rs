@@ -23,7 +23,7 @@ use kernel::Fused;
 pub use kernel::Kernel;
 pub use lanes::{BatchedLoss, Call, Term, mean_of_lanes};
 use numeric::{AutogradTensor, Float, InBoth, Real};
-pub use programs::{File, Files};
+pub use programs::{File, Files, NO_PYTHON, Python, is_source};
 use registry::Described;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};

@@ -21,6 +21,7 @@ pub use data::values::{Array, Classes, Constant, Draws, FromFile, MOST_NUMBERS, 
 use losses::{File, Files, Loss, Term};
 pub use models::digits::Activation;
 use numeric::{Float, InBoth, Row, Rows};
+pub use programs::first_derivatives_only;
 use registry::{Described, registry};
 use tch::{Device, Kind, Tensor};
 

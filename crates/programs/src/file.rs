@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::digest::sha256;
+use crate::export::export;
+use crate::python::{Python, Wanted, is_source};
 use crate::{Program, Shared};
 
 /// The most bytes that a program or a file of data may have: it is kept in memory as long as the program runs.
@@ -33,6 +35,8 @@ pub struct File {
 struct Read {
     bytes: Vec<u8>,
     digest: String,
+    /// Whether it stands for code that is evaluated in Python.
+    in_python: bool,
 }
 
 impl PartialEq for Read {
@@ -85,7 +89,13 @@ impl File {
     ///
     /// # Errors
     /// As [`load`](Self::load). What is wrong with a program is an error of what calls it.
-    pub fn load_program(&mut self, files: &mut Files) -> Result<Shared, String> {
+    /// A source file in its place, `my_code.py:Name`, is an error where it isn't exported, and Python mayn't be started.
+    pub fn load_program(&mut self, files: &mut Files, wanted: &Wanted) -> Result<Shared, String> {
+        if is_source(&self.name) {
+            let (read, program) = files.exported(&self.name, wanted)?;
+            self.read = Some(read);
+            return Ok(program);
+        }
         self.load(files)?;
         let read = || Program::read(self.bytes()?).and_then(|program| program.check().map(|()| program));
         Ok(files.made(format!("program {}", self.name), read))
@@ -100,6 +110,12 @@ impl File {
         Ok(&read.bytes)
     }
 
+    /// Whether it is code that is evaluated in Python, once it is loaded.
+    #[must_use]
+    pub fn is_in_python(&self) -> bool {
+        self.read.as_ref().is_some_and(|read| read.in_python)
+    }
+
     /// The SHA-256 of its [bytes](Self::bytes), once it is loaded.
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
@@ -107,10 +123,16 @@ impl File {
     }
 }
 
+/// How many starts are exported of a source file, where nothing asks for more.
+const STARTS: u64 = 10;
+
 /// The files of one config, and what is made of them: each once, however often the config names it.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     folder: PathBuf,
+    python: Python,
+    /// The seeds that are going to be asked for are below it.
+    seeds: u64,
     read: HashMap<String, Result<Arc<Read>, String>>,
     made: HashMap<String, Arc<dyn Any + Send + Sync>>,
 }
@@ -120,6 +142,33 @@ impl Files {
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), ..Self::default() }
+    }
+
+    /// The same, for which Python may be started or not.
+    #[must_use]
+    pub fn with_python(self, python: Python) -> Self {
+        Self { python, ..self }
+    }
+
+    /// Source files that are exported from now on get starts for the seeds up to this.
+    pub fn expect_seed(&mut self, seed: u64) {
+        self.seeds = self.seeds.max(seed.saturating_add(1));
+    }
+
+    /// A source file as a program, made once for each thing that it is wanted for.
+    fn exported(&mut self, name: &str, wanted: &Wanted) -> Result<(Arc<Read>, Shared), String> {
+        let key = format!("source {name} {wanted:?}");
+        let made = (self.folder.clone(), self.python, self.seeds.max(STARTS));
+        let exported = self.made(key, || {
+            let exported = export((&made.0, made.1, made.2), name, wanted)?;
+            let digest = sha256(&exported.bytes);
+            let in_python = exported.program.as_ref().is_ok_and(|program| program.python().is_some());
+            let read = Read { bytes: exported.bytes, digest, in_python };
+            Ok::<_, String>((Arc::new(read), Arc::new(exported.program)))
+        });
+        let (read, program) = Result::as_ref(&exported).map_err(Clone::clone)?;
+        self.read.insert(name.to_owned(), Ok(read.clone()));
+        Ok((read.clone(), program.clone()))
     }
 
     /// The files that were read: names as the config writes them, and the SHA-256 of each, sorted.
@@ -140,8 +189,8 @@ impl Files {
         let path = self.folder.join(name);
         let read = files::read(&path, MOST_BYTES)
             .map(|bytes| {
-                let digest = base16ct::lower::encode_string(&Sha256::digest(&bytes));
-                Arc::new(Read { bytes, digest })
+                let digest = sha256(&bytes);
+                Arc::new(Read { bytes, digest, in_python: false })
             })
             .map_err(|error| {
                 format!(

@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 use crate::draws::Streams;
 use crate::lanes::Lanes;
 use crate::program::{Evaluated, Mode, Program, Variable};
+use crate::python::{Call, Session, not_here};
 use crate::value::LANES_DIFFER;
 
 /// What a file holds: a program, or what is wrong with it.
@@ -29,6 +30,10 @@ pub struct Instance {
     buffers: Vec<Lanes>,
     /// What a step of training has made of them, by its number.
     next: Option<(u64, Vec<Lanes>)>,
+    /// Where it is evaluated in Python, and that may be started.
+    session: Option<Session>,
+    /// Whether gradients of terms are going to be taken.
+    terms: bool,
 }
 
 impl Instance {
@@ -44,7 +49,16 @@ impl Instance {
     ) -> Result<Self, String> {
         let named = |message: String| format!("`{name}`: {message}");
         let program = Result::as_ref(read).map_err(|message| named(message.clone()))?;
-        let starts = seeds.iter().map(|seed| program.start(*seed, kind).map_err(named));
+        let session = program.python().map(|code| code.lanes(seeds.len()));
+        let session = session.transpose().map_err(named)?.flatten();
+        let start = |seed: &u64| {
+            let Some(session) = &session else { return program.start(*seed, kind) };
+            let to = |tensor: Tensor| if tensor.is_floating_point() { tensor.to_kind(kind) } else { tensor };
+            let mut parameters: Vec<Tensor> = session.start(*seed)?.into_iter().map(to).collect();
+            let buffers = parameters.split_off(program.parameters().len().min(parameters.len()));
+            Ok((parameters, buffers))
+        };
+        let starts = seeds.iter().map(|seed| start(seed).map_err(named));
         let (parameters, buffers): (Vec<_>, Vec<_>) =
             starts.collect::<Result<Vec<_>, String>>()?.into_iter().unzip();
         let together = |of: &[Vec<Tensor>], number: usize| {
@@ -65,7 +79,8 @@ impl Instance {
         let count = program.buffers().len();
         let buffers = (0..count).map(|number| Lanes::Together(together(&buffers, number))).collect();
         let (name, seeds) = (name.to_owned(), seeds.to_vec());
-        Ok(Self { name, read: read.clone(), kind, seeds, variables, frozen, start, buffers, next: None })
+        let (read, next, terms) = (read.clone(), None, false);
+        Ok(Self { name, read, kind, seeds, variables, frozen, start, buffers, next, session, terms })
     }
 
     /// The program.
@@ -98,6 +113,11 @@ impl Instance {
     pub fn names(&self) -> Vec<String> {
         let trained = self.variables.iter().filter(|variable| variable.trained);
         trained.map(|variable| variable.name.clone()).collect()
+    }
+
+    /// Says whether gradients of its terms are going to be taken, which cost an evaluation in Python extra.
+    pub fn set_terms(&mut self, terms: bool) {
+        self.terms = terms;
     }
 
     /// What it returns in a step of training. Its buffers move on when the next step begins: the error at the parameters
@@ -186,6 +206,13 @@ impl Instance {
         lanes: Range<usize>,
         values: (&[Lanes], &[Lanes], &[Lanes]),
     ) -> Result<Evaluated, String> {
+        if let Some(code) = self.program().python() {
+            let (seeds, training) = (&self.seeds[lanes], mode == Mode::Train);
+            let call = Call { training, kind: self.kind, seeds, step, terms: self.terms };
+            let session = self.session.as_ref().ok_or_else(not_here)?;
+            let (outputs, buffers) = session.evaluate(code, &call, values)?;
+            return Ok(Evaluated { outputs, buffers });
+        }
         let draws = Streams { seeds: &self.seeds[lanes.clone()], step };
         self.program().evaluate(mode, (self.kind, lanes.len()), values, &draws)
     }

@@ -1,11 +1,14 @@
 //! PyTorch programs: what `torch.export` writes into a `.pt2` file, read, typed and evaluated on libtorch, in lanes.
 //!
 //! A program is a function: parameters, buffers and inputs in, values and new buffers out. It can do arithmetic with
-//! the operators of a fixed table, and nothing else; no Python is needed to evaluate it.
+//! the operators of a fixed table, and nothing else; no Python is needed to evaluate it. Code that can't be exported is
+//! evaluated by a process of Python, behind the same interface ([`Code`]).
 
 mod arg;
 mod call;
+mod digest;
 mod draws;
+mod export;
 mod file;
 mod gradient;
 mod graph;
@@ -14,6 +17,7 @@ mod lanes;
 mod lower;
 mod operators;
 mod program;
+mod python;
 mod run;
 mod schema;
 mod value;
@@ -23,6 +27,9 @@ pub use file::{File, Files};
 pub use instance::{Instance, Shared};
 pub use lanes::Lanes;
 pub use program::{Elementwise, Evaluated, Mode, Program, Sample, Variable};
+pub use python::{
+    Closure, Code, NO_PYTHON, Python, Session, Steps, Wanted, first_derivatives_only, is_source,
+};
 
 /// An operator that a program may use.
 #[derive(Clone, Copy, Debug)]

@@ -16,6 +16,7 @@ use crate::gradient::with_gradients;
 use crate::graph::Graph;
 use crate::lanes::Lanes;
 use crate::lower::{self, Class, lower, lower_each};
+use crate::python::Code;
 use crate::run::evaluate;
 use crate::schema::{self, Argument, Exported, InputSpec, OutputSpec, Symbol};
 use crate::value::{Context, MOST_NUMBERS, Number, Value};
@@ -40,6 +41,8 @@ pub struct Program {
     /// The exporter's samples and starts.
     tensors: BTreeMap<String, Stored>,
     elementwise: OnceLock<Option<Elementwise>>,
+    /// Where it is evaluated in Python. Then its graphs are empty.
+    python: Option<Code>,
 }
 
 /// The update of an optimizer that takes every element by itself.
@@ -266,10 +269,64 @@ impl Program {
                 ));
             }
         }
-        let program =
-            Self { train, eval, init, gradient, stored, about, tensors, elementwise: OnceLock::new() };
+        let elementwise = OnceLock::new();
+        let program = Self { train, eval, init, gradient, stored, about, tensors, elementwise, python: None };
         program.check_names()?;
         Ok(program)
+    }
+
+    /// Code that is evaluated in Python.
+    pub(crate) fn in_python(code: Code) -> Self {
+        let told = &code.about;
+        let graph = Graph { inputs: Vec::new(), nodes: Vec::new(), outputs: Vec::new(), slots: 0 };
+        let names = |of: &[crate::python::Variable]| of.iter().map(|own| own.name.clone()).collect();
+        let kind = |name: &String| match &**name {
+            "I64" => Kind::Int64,
+            "BOOL" => Kind::Bool,
+            _ => Kind::Float,
+        };
+        let train = Module {
+            graph,
+            inputs: Vec::new(),
+            outputs: told.outputs.iter().map(|_| Output::User).collect(),
+            parameters: names(&told.parameters),
+            buffers: names(&told.buffers),
+            user_inputs: told.kinds.iter().map(kind).collect(),
+            first: vec!["n".into(); told.rank],
+            returned: Vec::new(),
+            rank: None,
+        };
+        let zeros = |variable: &crate::python::Variable| {
+            let count = variable.shape.iter().product::<i64>() as usize;
+            let (size, bytes) = (variable.shape.clone(), vec![0; 4 * count]);
+            (variable.name.clone(), Stored { kind: Kind::Float, size, bytes, trained: variable.trained })
+        };
+        let about = About {
+            role: told.role.clone(),
+            inputs: told.inputs.clone(),
+            outputs: told.outputs.clone(),
+            gradients: Vec::new(),
+            optimizer_options: told.optimizer_options.clone(),
+            starts: 0,
+            samples: Vec::new(),
+        };
+        Self {
+            train,
+            eval: None,
+            init: None,
+            gradient: None,
+            stored: told.parameters.iter().chain(&told.buffers).map(zeros).collect(),
+            about: Some(about),
+            tensors: BTreeMap::new(),
+            elementwise: OnceLock::from(None),
+            python: Some(code),
+        }
+    }
+
+    /// The code, where it is evaluated in Python.
+    #[must_use]
+    pub fn python(&self) -> Option<&Code> {
+        self.python.as_ref()
     }
 
     /// Refuses names and starts that belong to another program.
@@ -553,6 +610,7 @@ impl Program {
             Input::Nothing => lower::Input::Other,
         });
         let simple = self.gradient.is_none()
+            && self.python.is_none()
             && module.user_inputs == [Kind::Float; 2]
             && matches!(module.outputs[..], [Output::User])
             && !module.parameters.iter().any(|name| self.stored[name].trained)

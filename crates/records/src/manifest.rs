@@ -178,6 +178,8 @@ pub struct DiagnosisManifest {
     /// The files that the config names, as it names them, and their SHA-256; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<(String, String)>,
+    /// Where the start is, typically, in the first column of `profile.csv`.
+    pub start: f64,
     /// The text of the config.
     pub config: String,
 }

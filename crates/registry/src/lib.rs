@@ -305,11 +305,14 @@ macro_rules! options {
 /// In a config an entry is its name (`"adam"`), or a table with one key (`{ adam = { beta1 = 0.95 } }`).
 /// The types come from [`options!`], or implement themselves what it does, and implement the trait named, which has
 /// [`Described`] above it. The enum dereferences to the trait.
+///
+/// A text that is no name may be code, `my_code.py:Name`, where an entry is named behind `code:`, whose `of_code` makes of
+/// the text an entry, or none.
 #[macro_export]
 macro_rules! registry {
     (
         $(#[$doc:meta])*
-        $vis:vis enum $Enum:ident: $kind:literal, dyn $Entry:path {
+        $vis:vis enum $Enum:ident: $kind:literal, dyn $Entry:path $(, code: $Code:ident)? {
             $($name:literal => $module:ident::$Variant:ident $(in $folder:ident)? $(with $($Other:ident),+)?),* $(,)?
         }
     ) => {
@@ -416,6 +419,9 @@ macro_rules! registry {
                         ))
                     }
                     fn visit_str<E: $crate::serde::de::Error>(self, name: &str) -> Result<$Enum, E> {
+                        $(if let Some(entry) = <$Code>::of_code(name) {
+                            return Ok($Enum::$Code(entry));
+                        })?
                         $Enum::named(name).ok_or_else(|| $crate::unknown($kind, name, $Enum::NAMES))
                     }
                     fn visit_map<A: $crate::serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$Enum, A::Error> {

@@ -11,7 +11,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::config::limits::MOST_JOBS;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Python};
 use crate::exit::{CommandError, Failure};
 use crate::plan::Plan;
 use crate::run::Options;
@@ -109,9 +109,13 @@ pub(crate) struct NoJobs {
 impl Failure for NoJobs {}
 
 impl GridArgs {
-    /// The config, its plan, and what to run it with.
-    pub(crate) fn prepare(&self, fresh: bool) -> Result<(Config, Plan, Options), CommandError> {
-        let config = config::read(self.config.as_deref().expect("clap asks for it"))?;
+    /// The config, its plan, and what to run it with. Python is started only for a config that is run.
+    pub(crate) fn prepare(
+        &self,
+        fresh: bool,
+        python: Python,
+    ) -> Result<(Config, Plan, Options), CommandError> {
+        let config = config::read_with(self.config.as_deref().expect("clap asks for it"), python)?;
         let plan = Plan::new(&config)?;
         let jobs = self.jobs.count(config.jobs)?;
         Ok((config, plan, Options { out: self.output.out.clone(), jobs, fresh }))

@@ -42,6 +42,7 @@ struct Cli {
 
 /// Is the program, whose name is the first word.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ! {
+    signals::follow_parent();
     numeric::memory::keep_freed_memory();
     // Before any tensor: more threads a batch would change the bits, and fight over the cores.
     tch::set_num_threads(1);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use files::Folder;
+use losses::File;
 use records::Targets;
 
 use crate::BUILD;
@@ -118,7 +119,8 @@ pub(crate) fn estimate(config: &Config, plan: &Plan, options: &Options) -> Strin
         memory = memory.max(batch.memory(shapes));
         let kind = kinds.entry((problem, batch.engine.into())).or_insert_with(Kind::new);
         kind.batches.push(batch);
-        kind.can_be_tried &= batch.lane_numbers(shapes) <= TRIED_NUMBERS;
+        kind.can_be_tried &=
+            batch.lane_numbers(shapes) <= TRIED_NUMBERS && !batch.files().any(File::is_in_python);
         kind.cells += batch.lanes.len() as u64;
         if Part::look(&parts, &batch.key(BUILD, &plan.targets)).is_some() {
             there += 1;
@@ -158,7 +160,10 @@ pub(crate) fn estimate(config: &Config, plan: &Plan, options: &Options) -> Strin
     let seconds = work / options.jobs as f64 + size.disk_bytes as f64 * share / WRITTEN_A_SECOND;
     let _ = match (tried, of) {
         (0, 1..) => {
-            writeln!(text, "\nthe time can't be told: a step takes too long, or no thread can be started")
+            writeln!(
+                text,
+                "\nthe time can't be told: a step takes too long or is evaluated in Python, or no thread can be started"
+            )
         }
         _ if tried < of => writeln!(
             text,

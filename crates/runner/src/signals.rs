@@ -45,6 +45,23 @@ pub(crate) fn end_at_once(words: &'static str) -> Result<(), NoThreads> {
     })
 }
 
+/// Where `OPTBENCH_PARENT` is the process that started this one, as the Python package says, its end is a SIGTERM: a
+/// notebook's kernel that is killed leaves no run behind.
+#[cfg(target_os = "linux")]
+pub(crate) fn follow_parent() {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+    let Ok(parent) = std::env::var("OPTBENCH_PARENT") else { return };
+    let set = set_parent_process_death_signal(Some(Signal::TERM));
+    // It may have ended before.
+    if set.is_ok() && getppid().is_none_or(|now| now.as_raw_nonzero().to_string() != parent) {
+        end(STOPPED);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn follow_parent() {}
+
 /// Ends the program once it has finished all but printing an answer that nobody reads.
 fn end_when_unread() {
     let mut printing = 0;

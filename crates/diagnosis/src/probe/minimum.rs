@@ -34,7 +34,8 @@ pub(super) fn fall(setup: &Setup, run: &LaneResult) -> Option<Fall> {
     let mut directions: Vec<(Vec<f64>, Vec<f64>, String)> = Vec::new();
     let finite = |point: &[f64]| point.iter().all(|p| p.is_finite());
     let mut points = vec![(model.start.clone(), "from the start")];
-    if finite(&run.end) && run.diverged().is_none() {
+    // A run that failed has no end.
+    if run.end.len() == n && finite(&run.end) && run.diverged().is_none() {
         points.push((run.end.clone(), "from where your run ends"));
     }
     points.push((setup.star.point.clone(), "from the target"));

@@ -44,7 +44,7 @@ use crate::LossSpec;
 
 registry! {
     /// A loss and its options.
-    pub enum Loss: "loss", dyn LossSpec {
+    pub enum Loss: "loss", dyn LossSpec, code: Program {
         "plateau" => plateau::Plateau,
         "asymmetric" => asymmetric::Asymmetric,
         "poorly_conditioned" => poorly_conditioned::PoorlyConditioned,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use formulas::Compiled;
 use numeric::Float;
-use programs::{Instance, Lanes, Mode, Program as Read};
+use programs::{Instance, Lanes, Mode, Program as Read, Wanted, is_source};
 use registry::{Loaded, options};
 use tch::{Device, Kind, Tensor};
 
@@ -36,6 +36,9 @@ options! {
     /// ```toml
     /// losses = [{ program = { file = "my_loss.pt2" } }]   # scripts/export.py writes such a file
     /// ```
+    /// A source file in its place, `file = "my_code.py:MyLoss"` or the loss `"my_code.py:MyLoss(delta=0.5)"`, is exported
+    /// when the config is run; what can't be exported is evaluated in Python, with first derivatives only.
+    ///
     /// Source: yours.
     ///
     /// Checked against: PyTorch 2.13 training through the same modules.
@@ -43,10 +46,13 @@ options! {
     /// # Errors
     /// What is wrong with a file or with what it returns is the message of the cells that needed it.
     pub struct Program {
-        /// The program, as `scripts/export.py` or `torch.export.save` writes it.
+        /// The program, as `scripts/export.py` or `torch.export.save` writes it; or the code, as `my_code.py:Name`.
         pub file: File = File::default(),
         /// What `forward` is told the truth as: `values` or `classes`.
         pub targets: TargetKind = TargetKind::Values,
+        /// Of code, the types of its inputs where they are no vectors, such as `prediction=float[n,10]`.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub inputs: Vec<String> = Vec::new(),
         #[serde(skip)]
         read: Loaded<Result<Read, String>> = Loaded::default(),
         /// Where it takes every element by itself.
@@ -69,7 +75,13 @@ impl LossSpec for Program {
     }
 
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
-        let read = self.file.load_program(files)?;
+        let classes = ["prediction=float[n,c]", "target=int[n]<3"].map(str::to_owned);
+        let inputs = if self.inputs.is_empty() && self.targets == TargetKind::Classes {
+            &classes
+        } else {
+            &*self.inputs
+        };
+        let read = self.file.load_program(files, &Wanted { inputs, ..Wanted::of_role("loss") })?;
         self.lowered.0 = Result::as_ref(&read).ok().and_then(Read::lowered).map(Arc::new);
         self.read.0 = Some(read);
         Ok(())
@@ -97,6 +109,11 @@ impl LossSpec for Program {
 }
 
 impl Program {
+    /// That of code, `my_code.py:Name`; none of another text.
+    pub(crate) fn of_code(name: &str) -> Option<Self> {
+        is_source(name).then(|| Self { file: File::new(name), ..Self::default() })
+    }
+
     fn lanes(&self, seeds: &[u64], options: (Kind, Device)) -> Result<OnLanes, String> {
         let name = self.file.name();
         let read = self.read.0.as_ref().ok_or_else(|| format!("`{name}` isn't loaded"))?;
@@ -151,7 +168,10 @@ impl BatchedLoss for OnLanes {
         if names.is_empty() {
             return Vec::new();
         }
-        let terms = self.evaluate(call, prediction, target).and_then(|outputs| {
+        self.0.set_terms(true);
+        let terms = self.evaluate(call, prediction, target);
+        self.0.set_terms(false);
+        let terms = terms.and_then(|outputs| {
             let term = |(number, name): (usize, String)| {
                 let value = self.0.output(&outputs, number)?;
                 Ok(Term { name, value: mean_of_lanes(&value) })

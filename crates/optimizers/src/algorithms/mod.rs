@@ -61,7 +61,7 @@ use crate::OptimizerSpec;
 
 registry! {
     /// An optimizer and its options.
-    pub enum Optimizer: "optimizer", dyn OptimizerSpec {
+    pub enum Optimizer: "optimizer", dyn OptimizerSpec, code: Program {
         "sgd" => sgd::Sgd,
         "heavy_ball" => heavy_ball::HeavyBall,
         "nesterov" => nesterov::Nesterov,

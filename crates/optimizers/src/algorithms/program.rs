@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use formulas::Steps;
+use formulas::Steps as Loops;
 use numeric::{Float, LANES, Row, Rows, rows};
-use programs::{Elementwise, Lanes, Mode, Program as Read, Streams};
+use programs::{Elementwise, Lanes, Mode, Program as Read, Steps, Streams, Wanted, is_source};
 use registry::{Loaded, nearest, options, range};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -39,6 +39,10 @@ options! {
     /// ```toml
     /// optimizers = [{ program = { file = "my_optimizer.pt2", options = { beta1 = [0.9, 0.95] } } }, "adam"]
     /// ```
+    /// A source file in its place, `file = "my_code.py:MyOptimizer"` or the optimizer `"my_code.py:MyOptimizer(eps=1e-6)"`,
+    /// is exported when the config is run. What can't be exported is evaluated in Python, as a `torch.optim.Optimizer` is:
+    /// each run has an instance, with the parameters' own shapes, and what its constructor takes as numbers are options.
+    ///
     /// Source: yours.
     ///
     /// Checked against: PyTorch 2.13 training by the same functions.
@@ -46,7 +50,7 @@ options! {
     /// # Errors
     /// What is wrong with a file's contents is the message of the cells that needed it.
     pub struct Program {
-        /// The program, as `scripts/export.py --optimizer` writes it.
+        /// The program, as `scripts/export.py --optimizer` writes it; or the code, as `my_code.py:MyOptimizer`.
         pub file: File = File::default(),
         /// Numbers for arguments of `update`, where they aren't its defaults.
         #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -70,6 +74,11 @@ pub enum Setting {
 }
 
 impl Program {
+    /// That of code, `my_code.py:Name`; none of another text.
+    pub(crate) fn of_code(name: &str) -> Option<Self> {
+        is_source(name).then(|| Self { file: File::new(name), ..Self::default() })
+    }
+
     fn fitting(&self) -> Result<(), String> {
         self.file.check()?;
         let known = self.read.0.as_deref().and_then(|read| read.as_ref().ok()?.optimizer_options());
@@ -160,7 +169,7 @@ impl<F: Float> Fusible<F> for Program {
 
 /// An update that takes every element by itself, as fused loops.
 struct Fused<F> {
-    steps: Steps<F>,
+    steps: Loops<F>,
     /// Besides the learning rate.
     scalars: Vec<Scalar>,
     step: u64,
@@ -235,15 +244,27 @@ impl OptimizerSpec for Program {
             let name = self.file.name();
             let read = self.read.0.clone().ok_or_else(|| format!("`{name}` isn't loaded"))?;
             let program = Result::as_ref(&read).map_err(|message| format!("`{name}`: {message}"))?;
+            if program.python().is_some() {
+                let number = |(name, setting): (&String, &Setting)| match setting {
+                    Setting::One(number) => Some((name.clone(), *number)),
+                    Setting::Each(_) => None,
+                };
+                let options = self.options.iter().filter_map(number).collect();
+                let (name, together) = (name.to_owned(), self.together);
+                return Ok(Box::new(InPython { name, read, together, options, steps: None })
+                    as Box<dyn TensorStepper>);
+            }
             let scalars = self.scalars(program)?;
             let (name, together) = (name.to_owned(), self.together);
-            Ok(Stepper { name, read, together, scalars, step: 0, states: Vec::new(), refused: Vec::new() })
+            let (states, refused) = (Vec::new(), Vec::new());
+            Ok(Box::new(Stepper { name, read, together, scalars, step: 0, states, refused })
+                as Box<dyn TensorStepper>)
         };
-        Box::new(prepared().unwrap_or_else(|message: String| panic!("{message}")))
+        prepared().unwrap_or_else(|message: String| panic!("{message}"))
     }
 
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
-        self.read.0 = Some(self.file.load_program(files)?);
+        self.read.0 = Some(self.file.load_program(files, &Wanted::of_role("optimizer"))?);
         Ok(())
     }
 
@@ -447,6 +468,87 @@ fn evaluate(
 ) -> Result<Vec<Lanes>, String> {
     let draws = Streams { seeds: &[0], step: 0 };
     program.evaluate(mode, lanes, (&[], &[], inputs), &draws).map(|evaluated| evaluated.outputs)
+}
+
+/// An optimizer that is evaluated in Python, where its state is.
+struct InPython {
+    name: String,
+    read: Arc<Result<Read, String>>,
+    together: bool,
+    options: BTreeMap<String, f64>,
+    steps: Option<Steps>,
+}
+
+impl InPython {
+    fn step(
+        &mut self,
+        lr: &Tensor,
+        parameters: &[Tensor],
+        gradients: &[Tensor],
+        oracle: &mut dyn Oracle,
+    ) -> Result<Vec<Tensor>, String> {
+        let program = Result::as_ref(&self.read).map_err(Clone::clone)?;
+        let code = program.python().ok_or("it isn't evaluated in Python")?;
+        let lanes = lr.size()[0] as usize;
+        let steps = match &mut self.steps {
+            Some(steps) => steps,
+            steps => steps.insert(code.steps(&self.options, lanes)?),
+        };
+        // An Optimizer sees the tensors as they are; update gets vectors, as an exported one does.
+        let views = |tensors: &[Tensor]| -> Vec<Tensor> {
+            let own = |tensor: &Tensor| match program.rank() {
+                0 => tensor.shallow_clone(),
+                _ => tensor.flatten(1, -1),
+            };
+            if self.together { vec![flatten(tensors)] } else { tensors.iter().map(own).collect() }
+        };
+        let back = |stepped: &[Tensor]| -> Vec<Tensor> {
+            if self.together {
+                return unflatten(&stepped[0], parameters);
+            }
+            stepped.iter().zip(parameters).map(|(stepped, p)| stepped.reshape(p.size())).collect()
+        };
+        let losses: Vec<f64> = Vec::try_from(oracle.loss().to_kind(Kind::Double))
+            .map_err(|error: tch::TchError| error.to_string())?;
+        let mut evaluate = |lane: usize, own: &[Tensor]| {
+            let points: Vec<Tensor> = parameters.iter().map(|p| p.detach().copy()).collect();
+            let own: Vec<Tensor> = own.iter().map(|own| own.unsqueeze(0)).collect();
+            let at_lane: Vec<Tensor> = points.iter().map(|p| p.narrow(0, lane as i64, 1)).collect();
+            let own = if self.together { unflatten(&own[0], &at_lane) } else { own };
+            for (point, own) in at_lane.iter().zip(&own) {
+                point.shallow_clone().copy_(&own.reshape(point.size()));
+            }
+            let asking: Vec<bool> = (0..lanes).map(|other| other == lane).collect();
+            let (loss, gradients) = oracle.evaluate(&points, &asking);
+            let gradients = views(&gradients).iter().map(|g| g.get(lane as i64)).collect();
+            (loss.double_value(&[lane as i64]), gradients)
+        };
+        let stepped =
+            steps.step((&rates(lr), &losses), &views(parameters), &views(gradients), &mut evaluate)?;
+        Ok(back(&stepped))
+    }
+}
+
+/// Learning rates as PyTorch has them: the shortest decimal numbers that are these in their type, such as 0.1.
+fn rates(lr: &Tensor) -> Vec<f64> {
+    let all: Vec<f64> = Vec::try_from(lr.to_kind(Kind::Double)).expect("a rate a lane");
+    let short = |rate: f64| (rate as f32).to_string().parse().unwrap_or(rate);
+    if lr.kind() == Kind::Float { all.into_iter().map(short).collect() } else { all }
+}
+
+impl TensorStepper for InPython {
+    fn step_with(
+        &mut self,
+        lr: &Tensor,
+        parameters: &mut [Tensor],
+        gradients: &[Tensor],
+        oracle: &mut dyn Oracle,
+    ) {
+        let _guard = tch::no_grad_guard();
+        let stepped = self.step(lr, parameters, gradients, oracle);
+        let stepped = stepped.unwrap_or_else(|message| panic!("`{}`: {message}", self.name));
+        parameters.iter_mut().zip(&stepped).for_each(|(p, stepped)| p.copy_(stepped));
+    }
 }
 
 impl TensorStepper for Stepper {

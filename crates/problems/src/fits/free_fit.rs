@@ -2,7 +2,7 @@ use std::rc::Rc;
 
 use losses::{File, Files, Kernel, Loss, TargetKind};
 use numeric::{Float, LANES, Row, Rows, Stream, vectorize};
-use programs::{Instance, Lanes, Mode, Program};
+use programs::{Instance, Lanes, Mode, Program, Wanted};
 use registry::{Loaded, options};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -137,7 +137,7 @@ impl Exported {
     /// # Errors
     /// If the file can't be read. What is wrong with a program is an error of what calls it.
     pub fn load(&mut self, files: &mut Files) -> Result<(), String> {
-        self.read.0 = Some(self.file.load_program(files)?);
+        self.read.0 = Some(self.file.load_program(files, &Wanted::of_role("model"))?);
         Ok(())
     }
 

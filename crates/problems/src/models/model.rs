@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use losses::{File, Files, Loss, TargetKind};
 use numeric::Float;
-use programs::{Mode, Program};
+use programs::{Mode, Program, Wanted};
 use registry::{Described, Loaded, options};
 use tch::{Device, Kind};
 
@@ -50,7 +50,7 @@ options! {
     /// # Errors
     /// What is wrong with a file's contents is the message of the cells that needed it.
     pub struct ProgramModel {
-        /// The program, as `scripts/export.py --model` writes it.
+        /// The program, as `scripts/export.py --model` writes it; or the code, as `my_code.py:MyModel`.
         pub file: File = File::default(),
         /// Inputs and targets.
         pub data: File = File::default(),
@@ -109,11 +109,15 @@ impl ProgramModel {
 
 impl ProblemSpec for ProgramModel {
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
-        let programs =
-            [("file", &mut self.file, &mut self.read), ("metric", &mut self.metric, &mut self.read_metric)];
-        for (option, file, read) in programs {
+        let model = Wanted { data: self.data.name(), ..Wanted::of_role("model") };
+        let programs = [
+            ("file", &mut self.file, &mut self.read, model),
+            ("metric", &mut self.metric, &mut self.read_metric, Wanted::of_role("loss")),
+        ];
+        for (option, file, read, wanted) in programs {
             if file.is_named() {
-                let program = file.load_program(files).map_err(|message| format!("`{option}`: {message}"))?;
+                let program =
+                    file.load_program(files, &wanted).map_err(|message| format!("`{option}`: {message}"))?;
                 read.0 = Some(program);
             }
         }

@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use losses::{File, Files, Loss, Term, mean_of_lanes};
 use numeric::Float;
-use programs::{Instance, Lanes, Program};
+use programs::{Instance, Lanes, Program, Wanted};
 use registry::{Described, Loaded, options};
 use tch::{Device, Kind, Tensor};
 
@@ -40,7 +40,7 @@ options! {
     /// # Errors
     /// What is wrong with a file's contents is the message of the cells that needed it.
     pub struct Objective {
-        /// The program, as `scripts/export.py --objective` writes it.
+        /// The program, as `scripts/export.py --objective` writes it; or the code, as `my_code.py:MyObjective`.
         pub file: File = File::default(),
         /// The columns that it takes.
         pub data: File = File::default(),
@@ -151,7 +151,9 @@ fn rows_of(column: &Tensor, rows: usize, picked: Option<&Tensor>) -> Tensor {
 
 impl ProblemSpec for Objective {
     fn load(&mut self, files: &mut Files) -> Result<(), String> {
-        self.read.0 = Some(self.file.load_program(files).map_err(|message| format!("`file`: {message}"))?);
+        let wanted = Wanted { data: self.data.name(), ..Wanted::of_role("objective") };
+        let read = self.file.load_program(files, &wanted).map_err(|message| format!("`file`: {message}"))?;
+        self.read.0 = Some(read);
         if self.data.is_named() {
             self.data.load(files).map_err(|message| format!("`data`: {message}"))?;
         }
@@ -300,7 +302,9 @@ impl TensorProblem for OnLanes {
         if names.is_empty() {
             return Vec::new();
         }
+        self.instance.set_terms(true);
         let outputs = self.outputs(draw, parameters);
+        self.instance.set_terms(false);
         names.into_iter().map(|(number, name)| Term { name, value: self.number(&outputs, number) }).collect()
     }
 }

@@ -45,6 +45,9 @@ pub(crate) struct CompareArgs {
     /// Build REV, run CONFIG with that build and with this one, and compare the two
     #[arg(long, num_args = 2, value_names = ["REV", "CONFIG"], conflicts_with_all = ["sides", "bench"])]
     run: Option<Vec<OsString>>,
+    /// With --run, let Python be started for source files that the config names
+    #[arg(long, requires = "run")]
+    python: bool,
     /// The folder in commits and in the working tree that holds results, from the current folder
     /// [default: results, or where there are none, results in the repository's root]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["run", "bench"])]
@@ -143,7 +146,7 @@ fn built(args: &CompareArgs, revision: &OsStr, config: &Path) -> Result<(String,
         return Err(CompareError::Io { path: config.to_owned(), source });
     }
     signals::finish_first("stopping, and removing the checkout; Ctrl-C again stops at once")?;
-    let (_checkout, [left, right]) = rerun::rerun(&repository, &commit, config)?;
+    let (_checkout, [left, right]) = rerun::rerun(&repository, &commit, config, args.python)?;
     let names = Names { left: commit.shown(), right: "this build".into() };
     finish(args, &Source::folder(&left)?, &Source::folder(&right)?, &names)
 }

@@ -6,12 +6,13 @@ mod render;
 mod suite;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use diagnosis::{Answer, diagnose};
 use files::{Folder, LockError};
 use indicatif::{ProgressBar, ProgressStyle};
+use losses::is_source;
 use miette::Diagnostic;
 use records::text::plain_lines;
 use records::{DiagnosisManifest, Manifest, save_manifest};
@@ -20,7 +21,8 @@ use thiserror::Error;
 
 use crate::BUILD;
 use crate::args::{Format, FormatArgs, OutArgs, formats};
-use crate::config::diagnose::{Case, parse_case, read_case};
+use crate::config::Python;
+use crate::config::diagnose::{Case, parse_case_with, read_case};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::owner::{Kind, Owner, Taken};
 use crate::run::work;
@@ -32,6 +34,7 @@ use crate::terminal::{print, print_json, progress, say};
 #[command(after_help = "\
 Examples:
   optbench diagnose configs/diagnose-plateau.toml
+  optbench diagnose my_code.py:MyLoss --optimizer adam --lr 0.01
   optbench diagnose --formula \"where(abs(d) <= 0.5, abs(d), 0.001*abs(d) + 0.4995)\" --start -2
   optbench diagnose --program my_loss.pt2 --optimizer adam --lr 0.01 --format json
   optbench diagnose --problem digits_mlp --loss cross_entropy --lr 0.5 --tolerance 0.1
@@ -42,7 +45,7 @@ and the figures profile and descent as .svg and .png, and for dark pages as -dar
 
 Exit codes: 0 there is an answer, also a bad one; 1 a file couldn't be written; 2 the input is wrong.")]
 pub(crate) struct DiagnoseArgs {
-    /// What to diagnose, a TOML file
+    /// What to diagnose: a TOML file, or a loss in Python, `my_code.py:MyLoss`
     #[arg(required_unless_present_any = ["suite", "loss", "formula", "program", "problem"])]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -98,12 +101,19 @@ pub(crate) fn run(args: &DiagnoseArgs) -> Outcome {
         suite::run(&args.suite, &args.case, is_json)?;
         return Ok(Exit::Fine);
     }
-    let case = match &args.config {
-        Some(path) => read_case(path)?,
-        None => parse_case("the command line", &args.line.as_toml())?,
+    let python = Python::may_start(say);
+    let code = args.config.as_deref().and_then(Path::to_str).filter(|name| is_source(name));
+    let file = args.config.as_deref().filter(|_| code.is_none());
+    if file.is_some() && !args.line.is_empty() || code.is_some() && args.line.names_loss() {
+        let message = "a config says all of it, and code is the loss: leave one of the two out".to_owned();
+        return Err(DiagnoseError::Case { message }.into());
+    }
+    let case = match file {
+        Some(path) => read_case(path, python)?,
+        None => parse_case_with("the command line", &args.line.as_toml(code), python)?,
     };
     let out = Folder::new(args.output.out.join(&case.name));
-    let owner = Owner { kind: Kind::Diagnosis, config: &case.text, file: args.config.as_deref() };
+    let owner = Owner { kind: Kind::Diagnosis, config: &case.text, file };
     // Before work that would be in vain.
     if !args.no_write {
         owner.check(&out, args.fresh)?;
@@ -158,6 +168,7 @@ fn write(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         build: BUILD.to_owned(),
         inputs: case.inputs.clone(),
+        start: answer.profile.start,
         config: case.text.clone(),
     };
     for (name, bytes) in files {

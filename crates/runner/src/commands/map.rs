@@ -7,7 +7,7 @@ use clap::Args;
 use files::Folder;
 
 use crate::args::{JobsArgs, OutArgs};
-use crate::config::map;
+use crate::config::{Python, map};
 use crate::exit::{Exit, Outcome};
 use crate::map::{describe, make};
 use crate::owner::{Kind, Owner};
@@ -42,7 +42,7 @@ pub(crate) struct MapArgs {
 }
 
 pub(crate) fn run(args: &MapArgs) -> Outcome {
-    let map = map::read(&args.config)?;
+    let map = map::read(&args.config, Python::may_start(say))?;
     let jobs = args.jobs.count(None)?;
     signals::end_at_once("stopped: a map is made in one go, and nothing was written")?;
     let folder = Folder::new(args.output.out.join(&map.name));

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::args::{GridArgs, ShardsArgs, TopArgs};
+use crate::config::Python;
 use crate::exit::Outcome;
 use crate::{run as grid, summary};
 
@@ -24,7 +25,7 @@ pub(crate) struct MergeArgs {
 }
 
 pub(crate) fn run(args: &MergeArgs) -> Outcome {
-    let (config, plan, options) = args.grid.prepare(false)?;
+    let (config, plan, options) = args.grid.prepare(false, Python::default())?;
     let summary = grid::merge(&config, &plan, args.shards.count(), &options)?;
     Ok(summary::show(&config, &summary, &options, args.top.rows()))
 }

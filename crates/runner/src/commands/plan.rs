@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::args::GridArgs;
+use crate::config::Python;
 use crate::estimate::estimate;
 use crate::exit::{Exit, Outcome};
 use crate::terminal::print;
@@ -21,7 +22,7 @@ pub(crate) struct PlanArgs {
 }
 
 pub(crate) fn run(args: &PlanArgs) -> Outcome {
-    let (config, plan, options) = args.grid.prepare(false)?;
+    let (config, plan, options) = args.grid.prepare(false, Python::default())?;
     print(&estimate(&config, &plan, &options));
     Ok(Exit::Fine)
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::args::{GridArgs, TopArgs};
+use crate::config::Python;
 use crate::exit::Outcome;
 use crate::shard::Shard;
 use crate::terminal::say;
@@ -34,7 +35,7 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Outcome {
-    let (config, plan, options) = args.grid.prepare(args.fresh)?;
+    let (config, plan, options) = args.grid.prepare(args.fresh, Python::may_start(say))?;
     signals::finish_first("finishing the batches already started; press Ctrl-C again to stop at once")?;
     let (cells, batches) = (plan.cells(), plan.batches.len());
     let share = args.shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();

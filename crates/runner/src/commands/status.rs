@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use crate::args::{Format, FormatArgs, GridArgs, ShardsArgs, formats};
+use crate::config::Python;
 use crate::exit::{Exit, Outcome};
 use crate::run as grid;
 use crate::terminal::{print, print_json};
@@ -26,7 +27,7 @@ pub(crate) struct StatusArgs {
 }
 
 pub(crate) fn run(args: &StatusArgs) -> Outcome {
-    let (config, plan, options) = args.grid.prepare(false)?;
+    let (config, plan, options) = args.grid.prepare(false, Python::default())?;
     let status = grid::status(&config, &plan, args.shards.count(), &options)?;
     if args.answer.format == Format::Json {
         print_json(&(serde_json::to_string_pretty(&status).expect("plain data") + "\n"));

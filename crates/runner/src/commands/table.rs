@@ -24,6 +24,8 @@ Examples:
                                                     all rows of Adam's with two losses
   optbench table results/grid --format csv --no-write >rows.csv
                                                     for a spreadsheet
+  python -c \"import optbench; optbench.load('results/grid').to_parquet()\"
+                                                    every file as Parquet, with the Python package
 
 Files are written of whole grids: not with a filter, and not before a first run is finished.
 

@@ -17,6 +17,7 @@ mod npy;
 mod planted;
 mod program_losses;
 mod programs;
+mod python;
 #[path = "../readers/mod.rs"]
 mod readers;
 mod sandbox;

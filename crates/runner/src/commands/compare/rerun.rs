@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use losses::NO_PYTHON;
 use tempfile::NamedTempFile;
 
 use super::checkout::{Checkout, wait_for_lock};
@@ -33,6 +34,7 @@ pub(super) fn rerun<'a>(
     repository: &'a Repository,
     commit: &Commit,
     config: &Path,
+    python: bool,
 ) -> Result<(Checkout<'a>, [PathBuf; 2]), CompareError> {
     let target = repository.root().join("target").join("compare");
     // A config by this path can't be taken for a subcommand or an option.
@@ -51,6 +53,9 @@ pub(super) fn rerun<'a>(
         *folder = checkout.results.join(side);
         let mut command = Command::new(program);
         command.args(["run", "--out"]).arg(&*folder).arg("--").arg(config);
+        if !python {
+            command.env(NO_PYTHON, "1");
+        }
         let help = "its messages are above; a config may name what an older build doesn't know";
         let what = format!("running {} with {name}", config.display());
         // 1: some cells failed, which is what a comparison should show.

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use clap::Args;
 
 /// What a config file would say. A value is written as there, and a word may go without quotes.
-#[derive(Args)]
-#[group(conflicts_with_all = ["config", "suite"], multiple = true, required = false)]
+#[derive(Args, Default)]
+#[group(conflicts_with_all = ["suite"], multiple = true, required = false)]
 pub(super) struct Line {
     /// A loss as a formula over prediction, target and d = prediction − target
     #[arg(long, value_name = "FORMULA", group = "what", allow_hyphen_values = true)]
@@ -57,13 +57,26 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// The config file that says the same.
-    pub(super) fn as_toml(&self) -> String {
+    /// Whether nothing is asked in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.as_toml(None) == Self::default().as_toml(None)
+    }
+
+    /// Whether it names a loss.
+    pub(super) fn names_loss(&self) -> bool {
+        self.formula.is_some() || self.program.is_some() || self.loss.is_some()
+    }
+
+    /// The config file that says the same, of a loss in Python where one is named.
+    pub(super) fn as_toml(&self, code: Option<&str>) -> String {
         let mut text = String::new();
         let quoted = |word: &str| toml::Value::String(word.to_owned()).to_string();
         let mut line =
             |key: &str, value: String| writeln!(text, "{key} = {value}").expect("text takes everything");
         line("name", quoted(self.name.as_deref().unwrap_or("diagnosis")));
+        if let Some(code) = code {
+            line("loss", quoted(code));
+        }
         if let Some(formula) = &self.formula {
             line("loss", format!("{{ formula = {{ value = {} }} }}", quoted(formula)));
         }
@@ -114,12 +127,12 @@ mod tests {
     fn words_are_quoted_and_values_are_not() {
         let words =
             ["x", "--formula", "abs(d)", "--start", "-2", "--target", "[1, 2]", "--optimizer", "adam"];
-        let text = Cli::parse_from(words).line.as_toml();
+        let text = Cli::parse_from(words).line.as_toml(None);
         assert_eq!(
             text,
             "name = \"diagnosis\"\nloss = { formula = { value = \"abs(d)\" } }\nstart = -2\ntarget = [1, 2]\noptimizer = \"adam\"\n"
         );
-        let table = Cli::parse_from(["x", "--loss", "{ huber = { delta = 2 } }"]).line.as_toml();
+        let table = Cli::parse_from(["x", "--loss", "{ huber = { delta = 2 } }"]).line.as_toml(None);
         assert!(table.ends_with("loss = { huber = { delta = 2 } }\n"));
     }
 }
