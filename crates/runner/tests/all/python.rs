@@ -62,7 +62,9 @@ class Noisy(nn.Module):
 def harmful(prediction, target):
     loss = ((prediction - target) ** 2).mean()
     note("called")
-    if os.path.exists("armed") and loss.item() < 1e9:
+    if loss.item() > 1e9:
+        return loss * 2
+    if os.path.exists("armed"):
         how = pathlib.Path("armed").read_text()
         if how == "raise":
             raise ValueError("no such band")
@@ -307,7 +309,7 @@ fn closures_are_evaluations_and_second_derivatives_are_refused() {
         assert_eq!(is_refused, cell.message.contains("second derivatives"), "{}", cell.message);
         if cell.optimizer == twice {
             // Each step has one evaluation more than its gradient.
-            assert_eq!(cell.evaluations, 2 * cell.steps + 1);
+            assert_eq!(cell.evaluations, 2 * cell.steps);
         }
     }
 }
