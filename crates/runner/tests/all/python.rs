@@ -320,7 +320,8 @@ fn a_loss_in_python_is_diagnosed() {
     let ran = code.run("diagnose my_code.py:Branch --format json --no-write --steps 200");
     let of_mse = code.run("diagnose --loss mse --format json --no-write --steps 200").works().json();
     let found = ran.works().says("my_code.py:Branch is evaluated in Python").json();
-    assert_eq!(found["verdict"], of_mse["verdict"], "{found}");
+    // Which of two fixes of two steps each comes first is a matter of rounding.
+    assert_eq!(found["findings"], of_mse["findings"], "{found}");
     code.run("diagnose x.toml --loss mse").fails(2).says("leave one of the two out");
     code.nothing_is_left();
 }
