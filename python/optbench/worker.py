@@ -735,7 +735,8 @@ def serve(objects):
     """
     # A folder of ours alone, since whoever connects can have the objects called.
     folder = tempfile.mkdtemp(prefix="optbench-")
-    path, lock, nonce, open_streams = os.path.join(folder, "socket"), threading.Lock(), secrets.token_hex(16), []
+    path, lock, nonce = os.path.join(folder, "socket"), threading.Lock(), secrets.token_hex(16)
+    open_streams, threads = [], []
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(128)
@@ -754,10 +755,14 @@ def serve(objects):
             except OSError:
                 return
             open_streams.append(connection)
-            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+            start(answer, connection)
 
-    threading.Thread(target=accept, name="accept", daemon=True).start()
-    threads = torch.get_num_threads()
+    def start(work, *arguments):
+        threads.append(threading.Thread(target=work, args=arguments, daemon=True))
+        threads[-1].start()
+
+    start(accept)
+    cores = torch.get_num_threads()
     try:
         with generators():
             yield path
@@ -768,6 +773,9 @@ def serve(objects):
         for connection in open_streams:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        torch.set_num_threads(threads)
+        # One that is in the middle of the person's code ends when that does.
+        for thread in threads:
+            thread.join(timeout=5)
+        torch.set_num_threads(cores)
         os.unlink(path)
         os.rmdir(folder)

@@ -146,7 +146,7 @@ fn both_engines_draw_the_same_curves() {
     };
     let all: Vec<Batch> = plan(&everything_fused()).into_iter().filter(|batch| !jumps(batch)).collect();
     // A part of them still has every entry in it.
-    let batches: Vec<&Batch> = all.iter().step_by(if is_full() { 1 } else { 4 }).collect();
+    let batches: Vec<&Batch> = all.iter().step_by(if is_full() { 1 } else { 5 }).collect();
     let entries = |batches: &mut dyn Iterator<Item = &Batch>| -> BTreeSet<String> {
         let labels = batches.map(Batch::labels);
         labels.flat_map(|of| [of.problem, of.loss, of.optimizer, of.schedule]).collect()
