@@ -46,13 +46,13 @@ fn adam_as_a_program_is_the_built_in_one() {
 /// What takes every element by itself has fused loops, for lanes in rows and for the numbers of one.
 #[test]
 fn fused_loops_come_to_what_the_operators_do() {
+    const ELEMENTS: usize = 19;
     tch::set_num_threads(1);
     let option =
         |json: &str, name: &str| loaded(&format!(r#"{{"program": {{"file": "{name}.pt2"{json}}}}}"#));
     for name in ["muon", "shampoo"] {
         assert!(option("", name).stepper::<f64>(1).is_none(), "{name}");
     }
-    const ELEMENTS: usize = 19;
     for optimizer in
         [option("", "plain"), option("", "lion"), option(r#", "options": {"beta1": 0.8}"#, "adam")]
     {
