@@ -353,9 +353,10 @@ class Function:
     def together(self, request, values, shared, own):
         """All lanes by vmap."""
         count, callee = len(request["seeds"]), self.callees[0]
-        whole = lambda n, x: x.expand(count, *x.shape) if shared[n] and not n.startswith("input.") else x  # noqa: E731
         sources = request["gradients"]
-        values = {n: whole(n, x) if n not in sources or not shared[n] else x.expand(count, *x.shape) for n, x in values.items()}
+        # An input that lanes share needs no copy a lane, but where each takes a gradient by it.
+        spread = {n for n in values if shared[n] and (n in sources or not n.startswith("input."))}
+        values = {n: x.expand(count, *x.shape) if n in spread else x for n, x in values.items()}
         tensors, inputs, leaves = self.split(values, own, sources)
         callee.train(request["training"])
         kept = [n for n in values if n.startswith("input.")]

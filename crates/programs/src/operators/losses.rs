@@ -28,17 +28,21 @@ fn has_lanes(c: &Call) -> bool {
     (0..c.arguments.len()).any(|index| c.has_lanes(index))
 }
 
+/// The first two arguments in one shape: lanes may share either, and a loss of libtorch's needn't broadcast its input.
+fn both(c: &Call) -> [Tensor; 2] {
+    let own = [c.tensor(0), c.tensor(1)];
+    if own[0].size() == own[1].size() {
+        return own;
+    }
+    Tensor::broadcast_tensors(&own).try_into().expect("two went in")
+}
+
 fn residual(c: &Call, values: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
-    reduced(c, values(&c.tensor(0), &c.tensor(1)), 2)
+    let [x, y] = both(c);
+    reduced(c, values(&x, &y), 2)
 }
 
 /// Binary cross-entropy of a logit, stably: max(x, 0) − x y + log(1 + e^−|x|), weighted by `pos_weight` where y is 1.
-/// The first two arguments in one shape: either may be shared by all lanes.
-fn both(c: &Call) -> [Tensor; 2] {
-    let all = Tensor::broadcast_tensors(&[c.tensor(0), c.tensor(1)]);
-    all.try_into().expect("two went in")
-}
-
 fn bce_with_logits(c: &Call) -> Tensor {
     let [x, y] = both(c);
     let values = x.binary_cross_entropy_with_logits(&y, None::<Tensor>, c.option(3), Reduction::None);
@@ -143,10 +147,7 @@ operators! {
         "aten.l1_loss.default self target reduction" c => residual(c, |x, y| x.l1_loss(y, Reduction::None));
         "aten.smooth_l1_loss.default self target reduction beta" c => smooth_l1(c);
         "aten.huber_loss.default self target reduction delta" c => residual(c, |x, y| x.huber_loss(y, Reduction::None, c.float_or(3, 1.0)));
-        "aten.soft_margin_loss.default self target reduction" c => {
-            let [x, y] = both(c);
-            reduced(c, x.soft_margin_loss(&y, Reduction::None), 2)
-        };
+        "aten.soft_margin_loss.default self target reduction" c => residual(c, |x, y| x.soft_margin_loss(y, Reduction::None));
         "aten.binary_cross_entropy_with_logits.default self target weight pos_weight reduction" c => bce_with_logits(c);
         "aten.binary_cross_entropy.default self target weight reduction" c => bce(c);
         "aten.kl_div.default self target reduction log_target" c => kl_div(c);
